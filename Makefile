@@ -1,0 +1,30 @@
+# make: what there is to make
+PY ?= python3
+BIN := .venv/bin
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.ok  ## make .venv with everything that pcaug needs
+
+demo: .venv/.ok  ## the whole way once: real scans in, report out (about 5 minutes)
+	$(BIN)/pcaug demo -o demo --force
+
+test: .venv/.ok  ## style, types, layers and tests
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: .venv/.ok  ## side-by-side measurements (minutes)
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:  ## remove .venv and caches
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+.venv/.ok: pyproject.toml constraints.txt .ci/setup.sh
+	sh .ci/setup.sh $(PY)
+	touch $@
+
+.PHONY: help setup demo test bench clean

@@ -1,0 +1,182 @@
+"""Find and strictly decode the TOML that comes with pcaug or from a user: cards, recipes, the taxonomy."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pcaug.errors import NotFound, RecipeError
+from pcaug.labels import Node, Taxonomy
+
+
+class Strict(BaseModel):
+    """Base of every card and recipe: frozen, unknown keys refused, no silent conversion of types."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+Model = TypeVar("Model", bound=Strict)
+
+
+def shipped(kind: str) -> Path:
+    """Folder of the content that comes with pcaug: inside the wheel, or at the top of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_shipped" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def folders(kind: str) -> list[Path]:
+    """Folders that are searched for named content: each in ``PCAUG_CARDS`` (``:``-separated), then the shipped one."""
+    extra = [Path(part) for part in os.environ.get("PCAUG_CARDS", "").split(os.pathsep) if part]
+    return [*extra, shipped(kind)]
+
+
+def names(kind: str, pattern: str = "*.toml") -> dict[str, Path]:
+    """Named content of a kind: name -> file.
+
+    Args:
+        kind: "datasets", "datasets/recipes", "models", "models/studies".
+        pattern: "*.toml" names files by their stem; "*/recipe.toml" names folders.
+
+    Raises:
+        RecipeError: If two folders hold the same name: never a silent override.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders(kind):
+        for path in sorted(folder.glob(pattern)):
+            name = path.parent.name if "/" in pattern else path.stem
+            if name == "taxonomy":
+                continue
+            if name in found:
+                raise RecipeError(f"the name {name!r} stands for two files", f"{found[name]} and {path}", "rename one")
+            found[name] = path
+    return found
+
+
+def find(kind: str, name: str | Path, pattern: str = "*.toml") -> Path:
+    """File of a named piece of content, or the path itself if it is one (``.toml`` suffix).
+
+    Raises:
+        NotFound: With near names.
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        if path.is_file():
+            return path
+        raise NotFound("no such file", path)
+    known = names(kind, pattern)
+    if str(name) in known:
+        return known[str(name)]
+    near = get_close_matches(str(name), known, n=2) or sorted(known)
+    what = kind.rsplit("/", 1)[-1].rstrip("s")
+    raise NotFound(f"no {what} named {str(name)!r}", do=f"did you mean {' or '.join(near)}?" if near else None)
+
+
+def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
+    """Decode a TOML file strictly.
+
+    Args:
+        path: The file.
+        model: The type that it must have.
+        changes: ``key=value`` or ``table.key=value`` lines that override it (``--set``); the value is TOML,
+            a bare word counts as a string.
+
+    Raises:
+        RecipeError: Every mistake in one line, each with its key and, for an unknown key, the nearest known one.
+    """
+    data = read_toml(path)
+    for change in changes:
+        _override(data, change)
+    try:
+        return model.model_validate_json(json.dumps(data, default=str))  # JSON mode: arrays may be tuples, all else strict
+    except ValidationError as error:
+        problems = "; ".join(_problem(item, model) for item in error.errors(include_url=False))
+        raise RecipeError(problems, path, "see the comments in the shipped recipes and cards") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file into a plain dictionary; raises NotFound or RecipeError."""
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        raise NotFound("no such file", path) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"not valid TOML: {error}", path) from None
+
+
+@cache
+def taxonomy() -> Taxonomy:
+    """The shipped class tree."""
+    return load_taxonomy(shipped("datasets") / "taxonomy.toml")
+
+
+class _NodeRow(Strict):
+    id: int
+    colour: tuple[int, int, int]
+    parent: str | None = None
+
+
+class _TaxonomyFile(Strict):
+    name: str
+    nodes: dict[str, _NodeRow]
+    presets: dict[str, dict[str, list[str]]] = {}
+
+
+def load_taxonomy(path: Path) -> Taxonomy:
+    """Decode a taxonomy file; raises RecipeError where it is not a strict tree with unique ids."""
+    file = load(path, _TaxonomyFile)
+    ids = {name: row.id for name, row in file.nodes.items()}
+    if len(set(ids.values())) != len(ids):
+        raise RecipeError("two nodes share an id", path)
+    unknown = {row.parent for row in file.nodes.values() if row.parent} - set(ids)
+    unknown |= {name for preset in file.presets.values() for nodes in preset.values() for name in nodes} - set(ids)
+    if unknown:
+        raise RecipeError(f"unknown nodes {sorted(unknown)}", path)
+    nodes = {row.id: Node(row.id, name, ids[row.parent] if row.parent else None, row.colour) for name, row in file.nodes.items()}
+    presets = {
+        name: {key: tuple(ids[n] for n in members) for key, members in rows.items()} for name, rows in file.presets.items()
+    }
+    return Taxonomy(file.name, nodes, presets)
+
+
+def _override(data: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"--set {change!r} is not key=value", do="write for example --set steps=60")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *tables, last = key.strip().split(".")
+    for table in tables:
+        data = data.setdefault(table, {})
+        if not isinstance(data, dict):
+            raise RecipeError(f"--set {change!r}: {table!r} is not a table")
+    data[last] = value
+
+
+def _problem(error: Any, model: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    if error["type"] != "extra_forbidden":
+        return f"{where}: {error['msg']}"
+    near = get_close_matches(str(error["loc"][-1]), _known_keys(model), n=1)
+    return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+
+
+def _known_keys(model: type[BaseModel]) -> list[str]:
+    keys: list[str] = []
+    for name, info in model.model_fields.items():
+        keys.append(name)
+        inner = info.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            keys.extend(_known_keys(inner))
+    return keys

@@ -1,0 +1,89 @@
+"""The command line: which commands there are, and how errors end."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+
+from pcaug.errors import PcaugError
+
+COMMANDS = {
+    "info": "points, bounds, fields, CRS and classes of files, folders and corpora",
+    "datasets": "the dataset cards that come with pcaug",
+    "convert": "one file or dataset to another format or to a corpus",
+    "merge": "several datasets to one labelled corpus",
+    "compose": "labelled scenes seen by a simulated scanner",
+    "generate": "learn objects of a class and sample new ones",
+    "augment": "what training will see: augmented copies of a cloud",
+    "explore": "does a synthetic set fit the real one",
+    "train": "train a segmenter on real and synthetic clouds",
+    "evaluate": "score a trained segmenter on a labelled corpus",
+    "predict": "label a scan",
+    "study": "measure what synthetic data buys",
+    "view": "look at clouds: a window, one HTML page, or a PNG",
+    "sample": "a small real labelled airborne sample",
+    "demo": "the whole way once: scans in, report out",
+    "doctor": "check this machine and say what to do",
+}
+"""Command name -> its help line. The function of the same name lives in ``pcaug/cli/<name>.py``."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors are one line on stderr, exit code 1 (2 for usage, 130 for Ctrl-C)."""
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    try:
+        code = _run(arguments)
+    except PcaugError as error:
+        code = _complain(str(error), 1)
+    except KeyboardInterrupt:
+        code = _complain("interrupted, run the same command again to go on", 130)
+    except BrokenPipeError:
+        code = 0
+    except MemoryError as error:
+        code = _complain(f"out of memory, {error}, read less at once (fewer workers, smaller blocks)", 1)
+    except OSError as error:
+        code = _complain(f"{error.strerror or error}, {error.filename or ''}, check the path, its permissions and free space", 1)
+    raise SystemExit(code)
+
+
+def _run(arguments: list[str]) -> int:
+    app = typer.Typer(
+        name="pcaug",
+        help="More, and more varied, labelled point clouds.",
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    wanted = next((word for word in arguments if not word.startswith("-")), None)
+    for name, text in COMMANDS.items():
+        if name == wanted or wanted is None or wanted not in COMMANDS:
+            app.command(name, help=None if name == wanted else text, short_help=text)(_command(name, load=name == wanted))
+    app.callback(invoke_without_command=True)(_version)
+    try:
+        result = app(args=arguments, prog_name="pcaug", standalone_mode=False)
+    except typer.TyperException as error:
+        return _complain(f"{error.format_message()}, see pcaug {wanted + ' ' if wanted in COMMANDS else ''}--help", 2)
+    except typer.Abort:
+        return _complain("interrupted", 130)
+    return result if isinstance(result, int) else 0
+
+
+def _command(name: str, *, load: bool) -> Any:
+    """The command's function; a stand-in without arguments where only its name and help line are asked for."""
+    return getattr(import_module(f"pcaug.cli.{name}"), name) if load else (lambda: None)
+
+
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from pcaug import __version__
+
+        sys.stdout.write(f"pcaug {__version__}\n")
+
+
+def _complain(text: str, code: int) -> int:
+    sys.stderr.write("pcaug: error: " + " ".join(text.split()) + "\n")
+    return code

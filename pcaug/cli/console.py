@@ -1,0 +1,68 @@
+"""What the commands print with: results on stdout, progress and notes on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pcaug.errors import PcaugError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Reporter = Callable[[str, int, int], None]
+
+
+def out() -> Console:
+    """Console for results."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def err() -> Console:
+    """Console for notes and progress."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def emit_json(value: Any) -> None:
+    """Print one JSON object on stdout."""
+    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def reporter() -> Iterator[Reporter]:
+    """A progress bar a task on stderr; the yielded function is called as ``progress(text, done, total)``."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err(), transient=not sys.stderr.isatty()) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(text: str, done: int, total: int) -> None:
+            if text not in tasks:
+                tasks[text] = bars.add_task(text, total=total)
+            bars.update(tasks[text], completed=done, total=total)
+
+        yield report
+
+
+def fresh(path: Path, *, force: bool) -> Path:
+    """Refuse to write over what exists unless forced; raises PcaugError."""
+    if path.exists() and not force:
+        raise PcaugError("already exists", path, "choose another name or pass --force")
+    return path
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"cannot write {type(value).__name__} as JSON")

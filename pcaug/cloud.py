@@ -1,0 +1,203 @@
+"""The point cloud: the one value that every room takes and returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.errors import LabelError, NotFound, PcaugError
+from pcaug.labels import Taxonomy
+
+if TYPE_CHECKING:
+    import open3d
+
+
+class Kind(Enum):
+    """What happens to a field when points turn or merge."""
+
+    QUANTITY = "quantity"
+    """A measured number: averaged where points merge."""
+    CATEGORY = "category"
+    """A name in numbers: the majority where points merge, never averaged, never interpolated."""
+    DIRECTION = "direction"
+    """A vector in the cloud's frame: turns with the points."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a well-known field holds: dtype written by default, kind, columns, unit."""
+
+    dtype: str
+    kind: Kind
+    width: int = 1
+    unit: str = ""
+
+
+FIELDS: Mapping[str, Field] = MappingProxyType({
+    "label": Field("u2", Kind.CATEGORY),  # node of the cloud's taxonomy
+    "native_label": Field("i4", Kind.CATEGORY),  # the dataset's own class id
+    "instance": Field("i4", Kind.CATEGORY),
+    "intensity": Field("f4", Kind.QUANTITY),  # as the file has it; features normalise per source
+    "rgb": Field("u2", Kind.QUANTITY, width=3),
+    "normal": Field("f4", Kind.DIRECTION, width=3),
+    "time": Field("f8", Kind.QUANTITY, unit="s"),
+    "return_number": Field("u1", Kind.CATEGORY),
+    "number_of_returns": Field("u1", Kind.CATEGORY),
+    "scan_angle": Field("f4", Kind.QUANTITY, unit="deg"),
+    "ring": Field("u2", Kind.CATEGORY),
+    "prediction": Field("u2", Kind.CATEGORY),
+    "confidence": Field("f4", Kind.QUANTITY, unit="0..1"),
+})
+"""Fields with a fixed meaning. Any other field keeps its dtype and is a category if integer, else a quantity."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a cloud comes from: enough to find it or to make it again.
+
+    Attributes:
+        dataset: Name of the dataset card, or of the recipe that made it.
+        file: Path as the user gave it.
+        unit: The independent unit that it belongs to (drive, site, tile): what budgets and splits count.
+        encoding: What a writer needs to write the same encoding again (LAS scales, offsets, point format).
+    """
+
+    dataset: str = ""
+    file: str = ""
+    unit: str = ""
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class PointCloud:
+    """Points with named fields. Frozen: every operation returns a new cloud, arrays are read-only.
+
+    Attributes:
+        xyz: (N, 3) float64, metres, z up.
+        fields: name -> (N,) or (N, k) array.
+        taxonomy: What the numbers in ``label`` mean; None where the cloud has no labels (which is not "ignored").
+        crs: Coordinate reference system as WKT or "EPSG:..."; None if unknown or local.
+        source: Where it comes from.
+    """
+
+    xyz: NDArray[np.float64]
+    fields: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    taxonomy: Taxonomy | None = None
+    crs: str | None = None
+    source: Source = field(default_factory=Source)
+
+    def __post_init__(self) -> None:
+        xyz = _read_only(np.asarray(self.xyz, dtype=np.float64))
+        if xyz.ndim != 2 or xyz.shape[1] != 3:
+            raise PcaugError(f"xyz has shape {xyz.shape}, expected (N, 3)", self.source.file or None)
+        checked = {}
+        for name, values in self.fields.items():
+            array = _read_only(np.asarray(values))
+            if len(array) != len(xyz):
+                raise PcaugError(f"field {name!r} has {len(array)} rows for {len(xyz)} points", self.source.file or None)
+            checked[name] = array
+        if "label" in checked and self.taxonomy is None:
+            raise LabelError("field 'label' without a taxonomy", self.source.file or None, "raw class ids go into 'native_label'")
+        object.__setattr__(self, "xyz", xyz)
+        object.__setattr__(self, "fields", MappingProxyType(checked))
+
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.fields
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self.fields:
+            has = ", ".join(self.fields) or "only xyz"
+            raise NotFound(f"no field {name!r}", self.source.file or None, f"this cloud has {has}")
+        return self.fields[name]
+
+    def take(self, which: NDArray[Any] | slice) -> PointCloud:
+        """Keep the points that a mask (N,), indices (M,) or a slice names, with all their fields."""
+        return replace(self, xyz=self.xyz[which], fields={name: values[which] for name, values in self.fields.items()})
+
+    def with_fields(self, taxonomy: Taxonomy | None = None, **fields: NDArray[Any] | None) -> PointCloud:
+        """Set fields (or drop those given as None)."""
+        merged = {name: values for name, values in {**self.fields, **fields}.items() if values is not None}
+        return replace(self, fields=merged, taxonomy=taxonomy or self.taxonomy)
+
+    def moved(self, new_from_old: NDArray[np.float64]) -> PointCloud:
+        """Apply an affine transform (4, 4); directions turn with it and stay unit vectors."""
+        linear, shift = new_from_old[:3, :3], new_from_old[:3, 3]
+        turned = dict(self.fields)
+        for name, values in self.fields.items():
+            if kind_of(name, values) is Kind.DIRECTION:
+                vectors = values @ np.linalg.inv(linear)  # inverse transpose, on row vectors
+                length = np.linalg.norm(vectors, axis=1, keepdims=True)
+                turned[name] = (vectors / np.where(length > 0, length, 1)).astype(values.dtype)
+        return replace(self, xyz=self.xyz @ linear.T + shift, fields=turned)
+
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """(2, 3) lowest and highest corner; NaN for an empty cloud."""
+        if not len(self):
+            return np.full((2, 3), np.nan)
+        return np.stack([self.xyz.min(axis=0), self.xyz.max(axis=0)])
+
+    def to_open3d(self) -> open3d.t.geometry.PointCloud:
+        """Convert to an Open3D tensor cloud; positions stay float64, every field becomes a point attribute."""
+        import open3d
+
+        cloud = open3d.t.geometry.PointCloud(open3d.core.Tensor.from_numpy(np.ascontiguousarray(self.xyz)))
+        names = {"rgb": "colors", "normal": "normals"}
+        for name, values in self.fields.items():
+            table = values[:, None] if values.ndim == 1 else values
+            cloud.point[names.get(name, name)] = open3d.core.Tensor.from_numpy(np.ascontiguousarray(table))
+        return cloud
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{name} {values.dtype}" for name, values in self.fields.items())
+        return f"PointCloud({len(self):,} points, {names or 'no fields'})"
+
+
+def kind_of(name: str, values: NDArray[Any]) -> Kind:
+    """Kind of a field: as FIELDS says, else a category if integer, else a quantity."""
+    if name in FIELDS:
+        return FIELDS[name].kind
+    return Kind.QUANTITY if np.issubdtype(values.dtype, np.floating) else Kind.CATEGORY
+
+
+def concatenate(clouds: Sequence[PointCloud]) -> PointCloud:
+    """Join clouds point by point. Fields, taxonomy and CRS must be the same in all of them.
+
+    Raises:
+        PcaugError: Naming the fields, taxonomies or CRS that differ.
+    """
+    if not clouds:
+        raise PcaugError("no clouds to concatenate")
+    first = clouds[0]
+    for other in clouds[1:]:
+        differing = set(first.fields) ^ set(other.fields)
+        if differing:
+            where = other.source.file or None
+            raise PcaugError(f"clouds differ in fields: {sorted(differing)}", where, "take the same fields of each")
+        if (first.taxonomy and first.taxonomy.name) != (other.taxonomy and other.taxonomy.name):
+            raise LabelError("clouds differ in taxonomy", other.source.file or None)
+        if first.crs != other.crs:
+            raise PcaugError("clouds differ in CRS", other.source.file or None, "reproject one of them")
+    joined = {name: np.concatenate([cloud[name] for cloud in clouds]) for name in first.fields}
+    return replace(first, xyz=np.concatenate([cloud.xyz for cloud in clouds]), fields=joined)
+
+
+def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:
+    """Drop from each cloud the fields that not all of them have."""
+    shared = set(clouds[0].fields).intersection(*(cloud.fields for cloud in clouds))
+    return [replace(cloud, fields={name: cloud[name] for name in clouds[0].fields if name in shared}) for cloud in clouds]
+
+
+def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view

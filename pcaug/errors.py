@@ -1,0 +1,59 @@
+"""The errors that pcaug raises on purpose: what went wrong, where, and what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class PcaugError(Exception):
+    """Base of all errors raised on purpose; its text is one line: ``what, where, what to do``.
+
+    Args:
+        what: What is wrong, as a statement.
+        where: The file, key or argument that it concerns.
+        do: What the user can do about it.
+    """
+
+    def __init__(self, what: str, where: str | Path | None = None, do: str | None = None) -> None:
+        self.what = what
+        self.where = None if where is None else str(where)
+        self.do = do
+        super().__init__(", ".join(part for part in (what, self.where, do) if part))
+
+
+class FileError(PcaugError):
+    """A file is truncated, malformed, of the wrong kind, or cannot be written."""
+
+
+class NotFound(PcaugError):
+    """A path, a card, a recipe or a field that was named does not exist."""
+
+
+class LabelError(PcaugError):
+    """Labels do not fit their points or their taxonomy."""
+
+
+class UnmappedLabels(LabelError):
+    """Native ids occur that the label map does not know.
+
+    Attributes:
+        counts: Points per unknown native id.
+    """
+
+    def __init__(self, counts: dict[int, int], where: str | Path | None = None) -> None:
+        self.counts = counts
+        listed = ", ".join(f"{key} ({count} points)" for key, count in sorted(counts.items())[:8])
+        more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
+        super().__init__(
+            f"unknown class ids {listed}{more}",
+            where,
+            "add them to the card's [classes] (node = \"ignore\" drops them from training)",
+        )
+
+
+class RecipeError(PcaugError):
+    """A recipe, a card or a ``--set`` value does not follow its schema."""
+
+
+class MissingExtra(PcaugError):
+    """A library is needed that is not installed; the message holds the pip line."""
