@@ -17,7 +17,6 @@ COMMANDS = {
     "merge": "several datasets to one labelled corpus",
     "compose": "labelled scenes seen by a simulated scanner",
     "generate": "learn objects of a class and sample new ones",
-    "augment": "what training will see: augmented copies of a cloud",
     "explore": "does a synthetic set fit the real one",
     "train": "train a segmenter on real and synthetic clouds",
     "evaluate": "score a trained segmenter on a labelled corpus",

@@ -1,0 +1,165 @@
+"""From single trainings to a verdict: means, intervals, gains, and words for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Result:
+    """One training, scored on the test clouds.
+
+    Attributes:
+        model: Network, or "trees".
+        arm: Mix of training data.
+        budget: Number of real units trained on; 0 where the arm has no real data.
+        units: Which ones.
+        draw: Which draw of the units.
+        seed: Which training.
+        miou: Mean IoU over classes in the test's truth.
+        accuracy: Share of points that are right.
+        iou: IoU per class.
+        train_seconds: Wall-clock seconds of training.
+        evaluate_seconds: Wall-clock seconds of scoring.
+    """
+
+    model: str
+    arm: str
+    budget: int
+    units: tuple[str, ...]
+    draw: int
+    seed: int
+    miou: float
+    accuracy: float
+    iou: dict[str, float]
+    train_seconds: float
+    evaluate_seconds: float
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its two-sided 95 % Student interval; NaN bounds for a single value."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class ArmSummary:
+    """One arm of one model at one budget.
+
+    Attributes:
+        model: Network.
+        arm: Mix.
+        budget: Real units.
+        miou: Over draws and seeds.
+        gain: Over the baseline, paired by draw and seed; None for the baseline itself and where nothing pairs.
+        iou: Mean IoU per class.
+        train_seconds: Mean.
+    """
+
+    model: str
+    arm: str
+    budget: int
+    miou: Interval
+    gain: Interval | None
+    iou: dict[str, float]
+    train_seconds: float
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and 95 % Student interval of independent values."""
+    from scipy.stats import t
+
+    array = np.asarray(values, dtype=np.float64)
+    if len(array) < 2:
+        return Interval(float(array.mean()), float("nan"), float("nan"), len(array))
+    half = float(t.ppf(0.5 + LEVEL / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    return Interval(float(array.mean()), float(array.mean()) - half, float(array.mean()) + half, len(array))
+
+
+def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
+    """Summaries in the order in which model, budget and arm first occur.
+
+    Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget and
+    is paired with the smallest one.
+    """
+    base = {(r.model, r.budget, r.draw, r.seed): r.miou for r in results if r.arm == baseline}
+    smallest = min((r.budget for r in results if r.arm == baseline), default=0)
+    groups: dict[tuple[str, str, int], list[Result]] = {}
+    for result in results:
+        groups.setdefault((result.model, result.arm, result.budget), []).append(result)
+    rows = []
+    for (model, arm, budget), members in groups.items():
+        pairs = [r.miou - base[key] for r in members if (key := (r.model, r.budget or smallest, r.draw, r.seed)) in base]
+        gain = interval(pairs) if pairs and arm != baseline else None
+        names = list(dict.fromkeys(name for r in members for name in r.iou))
+        iou = {name: float(np.mean([r.iou[name] for r in members if name in r.iou])) for name in names}
+        seconds = float(np.mean([r.train_seconds for r in members]))
+        rows.append(ArmSummary(model, arm, budget, interval([r.miou for r in members]), gain, iou, seconds))
+    return rows
+
+
+def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline: str) -> dict[int, float]:
+    """How many times more real units the baseline needs for the arm's mIoU, per budget.
+
+    Linear in the logarithm of the budget between measured budgets; infinite where the baseline never gets there.
+    """
+    curve = sorted((s.budget, s.miou.mean) for s in summaries if s.model == model and s.arm == baseline and s.budget > 0)
+    factors: dict[int, float] = {}
+    for row in summaries:
+        if row.model != model or row.arm != arm or row.budget <= 0 or len(curve) < 2:
+            continue
+        factors[row.budget] = _budget_for(row.miou.mean, curve) / row.budget
+    return factors
+
+
+def _budget_for(miou: float, curve: Sequence[tuple[int, float]]) -> float:
+    if miou <= curve[0][1]:
+        return float(curve[0][0])
+    for (b0, m0), (b1, m1) in pairwise(curve):
+        if m0 < miou <= m1:
+            return float(np.exp(np.interp(miou, [m0, m1], np.log([b0, b1]))))
+    return float("inf")
+
+
+def verdict(row: ArmSummary) -> str:
+    """One sentence on whether an arm is worth it."""
+    if row.gain is None:
+        return ""
+    points = f"{abs(row.gain.mean) * 100:.1f} mIoU points"
+    if np.isnan(row.gain.low):
+        return f"{row.arm}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
+    spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} pairs"
+    if row.gain.low > 0:
+        return f"{row.arm}: it helped, by {points} ({spread})."
+    if row.gain.high < 0:
+        return f"{row.arm}: it hurt, by {points} ({spread}): not worth it here."
+    return f"{row.arm}: it did not help measurably ({row.gain.mean * 100:+.1f} points, {spread}): not worth it on this evidence."
+
+
+def write_parquet(results: Sequence[Result], path: Path) -> None:
+    """One row a training; IoU per class in columns ``iou_<class>``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = []
+    for result in results:
+        row = asdict(result)
+        row["units"] = ",".join(result.units)
+        row |= {f"iou_{name}": value for name, value in row.pop("iou").items()}
+        rows.append(row)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = pa.table({key: [row.get(key) for row in rows] for key in columns})
+    partial = path.with_name(f".{path.name}.tmp")
+    pq.write_table(table, partial)
+    partial.replace(path)

@@ -1,0 +1,86 @@
+"""Known answers for intervals, pairing, label factors and verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue
+from pcaug.errors import RecipeError
+from pcaug.study.recipe import StudyRecipe
+from pcaug.study.results import Result, interval, label_factor, summarise, verdict, write_parquet
+
+
+def result(arm: str, miou: float, *, budget: int = 1, draw: int = 0, seed: int = 0) -> Result:
+    return Result("pointnet", arm, budget, ("00",), draw, seed, miou, 0.9, {"road": miou, "car": miou / 2}, 10.0, 1.0)
+
+
+def test_interval_is_students() -> None:
+    # scipy.stats.t.interval(0.95, 2, loc=2, scale=1/sqrt(3)) = (-0.484, 4.484)
+    found = interval([1.0, 2.0, 3.0])
+    assert found.mean == 2
+    assert found.low == pytest.approx(-0.4841, abs=1e-3)
+    assert found.high == pytest.approx(4.4841, abs=1e-3)
+    assert np.isnan(interval([1.0]).low)
+
+
+def test_gain_is_paired_by_draw_and_seed() -> None:
+    rows = [result("base", 0.1 * s + 0.2, seed=s) for s in range(3)]
+    rows += [result("more", 0.1 * s + 0.25 + 0.001 * s, seed=s) for s in range(3)]
+    base, more = summarise(rows, "base")
+    assert base.gain is None
+    assert more.gain is not None
+    assert more.gain.mean == pytest.approx(0.051)
+    assert more.gain.low > 0.04  # unpaired, the spread of 0.1 between seeds would hide it
+    assert more.iou["car"] == pytest.approx(more.miou.mean / 2)
+    assert "it helped, by 5.1" in verdict(more)
+
+
+def test_an_arm_without_real_data_is_paired_with_the_smallest_budget() -> None:
+    rows = [result("base", 0.2, budget=1), result("base", 0.4, budget=2), result("synthetic only", 0.3, budget=0)]
+    gain = summarise(rows, "base")[2].gain
+    assert gain is not None
+    assert gain.mean == pytest.approx(0.1)
+
+
+def test_a_null_effect_is_not_called_a_gain() -> None:
+    rng = np.random.default_rng(0)
+    rows = [result("base", 0.5 + rng.normal(0, 0.02), seed=s) for s in range(6)]
+    rows += [result("copy", 0.5 + rng.normal(0, 0.02), seed=s) for s in range(6)]
+    assert "did not help measurably" in verdict(summarise(rows, "base")[1])
+    worse = [result("bad", 0.3 + 0.001 * s, seed=s) for s in range(6)]
+    assert "it hurt" in verdict(summarise(rows + worse, "base")[2])
+
+
+def test_label_factor_reads_the_baseline_curve() -> None:
+    rows = [result("base", m, budget=b) for b, m in ((1, 0.2), (2, 0.3), (4, 0.4))]
+    rows += [result("more", 0.3, budget=1), result("more", 0.35, budget=2), result("more", 0.5, budget=4)]
+    factors = label_factor(summarise(rows, "base"), "pointnet", "more", "base")
+    assert factors[1] == pytest.approx(2.0)
+    assert factors[2] == pytest.approx(np.sqrt(2))
+    assert factors[4] == np.inf
+
+
+def test_parquet_has_a_row_a_training(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    write_parquet([result("a", 0.5), result("b", 0.6)], tmp_path / "r.parquet")
+    table = pq.read_table(tmp_path / "r.parquet").to_pylist()
+    assert [row["miou"] for row in table] == [0.5, 0.6]
+    assert table[1]["iou_car"] == 0.3
+
+
+def test_a_recipe_whose_names_do_not_fit_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    text = 'title="t"\nbaseline="a"\n[real]\nsource="x"\n[[arms]]\nname="a"\nsynthetic=["nowhere"]\n'
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="unknown sources"):
+        catalogue.load(path, StudyRecipe)
+    path.write_text(text.replace('baseline="a"', 'baseline="b"'))
+    with pytest.raises(RecipeError, match="baseline 'b' is not among"):
+        catalogue.load(path, StudyRecipe)
+    path.write_text(text.replace("title", "tittle"))
+    with pytest.raises(RecipeError, match="did you mean 'title'"):
+        catalogue.load(path, StudyRecipe)
