@@ -34,8 +34,12 @@ def shipped(kind: str) -> Path:
 
 
 def folders(kind: str) -> list[Path]:
-    """Folders that are searched for named content: each in ``PCAUG_CARDS`` (``:``-separated), then the shipped one."""
-    extra = [Path(part) for part in os.environ.get("PCAUG_CARDS", "").split(os.pathsep) if part]
+    """Folders that are searched for named content: each in ``PCAUG_CARDS`` (``:``-separated), then the shipped one.
+
+    Cards lie in such a folder itself, scene recipes in its ``recipes``, training recipes in its ``models``.
+    """
+    inner = kind.removeprefix("datasets").lstrip("/")
+    extra = [Path(part) / inner for part in os.environ.get("PCAUG_CARDS", "").split(os.pathsep) if part]
     return [*extra, shipped(kind)]
 
 

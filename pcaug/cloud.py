@@ -39,21 +39,23 @@ class Field:
     unit: str = ""
 
 
-FIELDS: Mapping[str, Field] = MappingProxyType({
-    "label": Field("u2", Kind.CATEGORY),  # node of the cloud's taxonomy
-    "native_label": Field("i4", Kind.CATEGORY),  # the dataset's own class id
-    "instance": Field("i4", Kind.CATEGORY),
-    "intensity": Field("f4", Kind.QUANTITY),  # as the file has it; features normalise per source
-    "rgb": Field("u2", Kind.QUANTITY, width=3),
-    "normal": Field("f4", Kind.DIRECTION, width=3),
-    "time": Field("f8", Kind.QUANTITY, unit="s"),
-    "return_number": Field("u1", Kind.CATEGORY),
-    "number_of_returns": Field("u1", Kind.CATEGORY),
-    "scan_angle": Field("f4", Kind.QUANTITY, unit="deg"),
-    "ring": Field("u2", Kind.CATEGORY),
-    "prediction": Field("u2", Kind.CATEGORY),
-    "confidence": Field("f4", Kind.QUANTITY, unit="0..1"),
-})
+FIELDS: Mapping[str, Field] = MappingProxyType(
+    {
+        "label": Field("u2", Kind.CATEGORY),  # node of the cloud's taxonomy
+        "native_label": Field("i4", Kind.CATEGORY),  # the dataset's own class id
+        "instance": Field("i4", Kind.CATEGORY),
+        "intensity": Field("f4", Kind.QUANTITY),  # as the file has it; features normalise per source
+        "rgb": Field("u2", Kind.QUANTITY, width=3),
+        "normal": Field("f4", Kind.DIRECTION, width=3),
+        "time": Field("f8", Kind.QUANTITY, unit="s"),
+        "return_number": Field("u1", Kind.CATEGORY),
+        "number_of_returns": Field("u1", Kind.CATEGORY),
+        "scan_angle": Field("f4", Kind.QUANTITY, unit="deg"),
+        "ring": Field("u2", Kind.CATEGORY),
+        "prediction": Field("u2", Kind.CATEGORY),
+        "confidence": Field("f4", Kind.QUANTITY, unit="0..1"),
+    }
+)
 """Fields with a fixed meaning. Any other field keeps its dtype and is a category if integer, else a quantity."""
 
 

@@ -47,7 +47,7 @@ class UnmappedLabels(LabelError):
         super().__init__(
             f"unknown class ids {listed}{more}",
             where,
-            "add them to the card's [classes] (node = \"ignore\" drops them from training)",
+            'add them to the card\'s [classes] (node = "ignore" drops them from training)',
         )
 
 

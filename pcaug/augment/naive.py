@@ -159,5 +159,3 @@ class Elastic:
             field = gaussian_filter(rng.normal(size=shape), 1.0)
             moves.append(map_coordinates(field * (self.sigma / max(field.std(), 1e-12)), at, order=1))
         return PointCloud(cloud.xyz + np.stack(moves, axis=1), cloud.fields, cloud.taxonomy, cloud.crs, cloud.source)
-
-

@@ -66,3 +66,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"cannot write {type(value).__name__} as JSON")
+
+
+def tell(report: Any, target: Path, *, json: bool) -> None:
+    """Print what a conversion did: points and place on stdout, notes on stderr."""
+    if json:
+        emit_json({"points": report.points, "lost": report.lost, "notes": report.notes, "output": target})
+        return
+    out().print(f"{report.points:,} points in {target}", soft_wrap=True)
+    for note in report.notes:
+        err().print(f"note: {note}", soft_wrap=True)

@@ -21,7 +21,9 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON obj
     else:
         marks = {True: "[green]ok[/]", False: "[red]no[/]", None: "[yellow]--[/]"}
         for name, (ok, found, do) in results.items():
-            out().print(f"{marks[ok]}  [bold]{name:8}[/] {found}" + (f"\n             [dim]{do}[/]" if do else ""), soft_wrap=True)
+            out().print(
+                f"{marks[ok]}  [bold]{name:8}[/] {found}" + (f"\n             [dim]{do}[/]" if do else ""), soft_wrap=True
+            )
     if any(ok is False for ok, _, _ in results.values()):
         raise typer.Exit(1)
 

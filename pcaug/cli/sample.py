@@ -10,7 +10,9 @@ import typer
 
 def sample(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the scans into.")] = Path("sample"),
-    archive: Annotated[Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write into a folder that exists.")] = False,
 ) -> None:
     """Write three small real airborne scans (LAS/LAZ): downloaded once, checked by sha256, cached."""

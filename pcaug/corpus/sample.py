@@ -35,7 +35,7 @@ def fetch(archive: Path | None = None) -> Path:
     """Get the archive: as given, from the cache, or from the package index through pip.
 
     Args:
-        archive: A copy that the user has already.
+        archive: A copy that the user has already; it goes into the cache.
 
     Returns:
         Path of an archive whose sha256 is the pinned one.
@@ -44,14 +44,27 @@ def fetch(archive: Path | None = None) -> Path:
         NotFound: If it is neither given nor cached and pip cannot get it.
         FileError: If its hash is another.
     """
-    if archive is not None:
-        return _checked(archive)
     cached = cache_folder() / ARCHIVE
+    if archive is not None:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(_checked(archive), cached)
     if cached.is_file():
         return _checked(cached)
     cached.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cached.parent) as folder:
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "laspy", "-d", folder, "laspy==2.7.0"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "-q",
+            "--no-deps",
+            "--no-binary",
+            "laspy",
+            "-d",
+            folder,
+            "laspy==2.7.0",
+        ]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -60,7 +73,9 @@ def fetch(archive: Path | None = None) -> Path:
         found = Path(folder) / ARCHIVE
         if not found.is_file():
             url = "https://pypi.org/project/laspy/2.7.0/#files"
-            raise NotFound(f"the sample could not be downloaded ({reason})", ARCHIVE, f"get it from {url} and pass it with --archive")
+            raise NotFound(
+                f"the sample could not be downloaded ({reason})", ARCHIVE, f"get it from {url} and pass it with --archive"
+            )
         found = _checked(found)
         found.replace(cached)
     return cached

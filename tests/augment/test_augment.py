@@ -112,10 +112,16 @@ def test_mix3d_is_the_sum_with_ground_aligned() -> None:
 
 def test_a_pasted_object_hides_what_stands_behind_it() -> None:
     taxonomy = make_cloud().taxonomy
-    wall = PointCloud(np.column_stack([np.full(200, 20.0), np.linspace(-5, 5, 200), np.zeros(200)]),
-                      {"label": np.full(200, 7, np.uint16)}, taxonomy)
-    car = PointCloud(np.column_stack([np.full(50, 5.0), np.linspace(-0.5, 0.5, 50), np.zeros(50)]),
-                     {"label": np.full(50, 21, np.uint16)}, taxonomy)
+    wall = PointCloud(
+        np.column_stack([np.full(200, 20.0), np.linspace(-5, 5, 200), np.zeros(200)]),
+        {"label": np.full(200, 7, np.uint16)},
+        taxonomy,
+    )
+    car = PointCloud(
+        np.column_stack([np.full(50, 5.0), np.linspace(-0.5, 0.5, 50), np.zeros(50)]),
+        {"label": np.full(50, 21, np.uint16)},
+        taxonomy,
+    )
 
     class Still(np.random.Generator):
         def uniform(self, low: float = 0.0, high: float = 1.0, size: object = None) -> float:  # type: ignore[override]

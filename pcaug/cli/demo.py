@@ -1,0 +1,25 @@
+"""``pcaug demo``: the whole way once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything that the demo makes.")] = Path("demo"),
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the study recipe.")] = None,
+    archive: Annotated[
+        Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that exists.")] = False,
+) -> None:
+    """Real airborne sample, composed towns, three arms with three seeds each, and a report that says what it bought."""
+    from pcaug.cli.study import study
+    from pcaug.corpus.sample import fetch
+
+    fetch(archive)
+    study("sample", output, change, json, force)

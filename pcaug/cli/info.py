@@ -1,0 +1,66 @@
+"""``pcaug info``: what is in files, folders and corpora."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def info(
+    paths: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
+    card: Annotated[str | None, typer.Option(help="Name or path of a card that says how to read them.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON: one object, or a list of them for several paths.")] = False,
+) -> None:
+    """Show points, bounds, fields, CRS, and classes with names and counts."""
+    from pcaug.cli.console import emit_json, out
+    from pcaug.corpus.convert import summary
+
+    found = [summary(path, card) | {"path": str(path)} for path in paths]
+    if json:
+        emit_json(found[0] if len(found) == 1 else found)
+        return
+    for item in found:
+        out().print(_table(item))
+
+
+def _table(item: dict[str, Any]) -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(item["path"]), show_header=False, title_justify="left", box=None)
+    table.add_row("points", f"{item['points']:,} in {item['scans']} scan(s)")
+    if item["bounds"]:
+        low, high = item["bounds"]
+        table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
+    table.add_row("fields", escape(", ".join(f"{name} ({kind})" for name, kind in item["fields"].items())))
+    table.add_row("CRS", escape(_short(item["crs"])))
+    if item.get("card"):
+        table.add_row("card", item["card"])
+    for key in ("splits", "units", "licences"):
+        if item.get(key):
+            value = item[key]
+            text = (
+                ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else ", ".join(map(str, value[:12]))
+            )
+            table.add_row(key, escape(text) + (" ..." if len(value) > 12 else ""))
+    total = max(item["points"], 1)
+    for index, (name, count) in enumerate(sorted(item["classes"].items(), key=lambda pair: -pair[1])):
+        table.add_row("classes" if index == 0 else "", f"{escape(name):24} {count:>14,}  {100 * count / total:5.1f} %")
+    if item.get("unknown"):
+        table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({v:,} points)" for k, v in item["unknown"].items()))
+    return table
+
+
+def _short(crs: str | None) -> str:
+    """Name of a CRS: its WKT fills a screen."""
+    if crs is None:
+        return "none"
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return str(CRS.from_user_input(crs).name)
+    except CRSError:
+        return crs[:60]

@@ -1,0 +1,36 @@
+"""``pcaug study``: measure what synthetic data buys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    recipe: Annotated[str, typer.Argument(help="Name of a study recipe, or a TOML file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Study folder; an interrupted study in it goes on.")],
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds another study.")] = False,
+) -> None:
+    """Train every arm on every budget, draw and seed; write results.parquet, summary.json and report.html."""
+    from pcaug import catalogue
+    from pcaug.cli.console import emit_json, out, reporter
+    from pcaug.study.recipe import StudyRecipe
+
+    wanted = catalogue.load(catalogue.find("models/studies", recipe), StudyRecipe, change or [])
+    from pcaug.study.report import print_summary, write_report
+    from pcaug.study.run import run_study, start_over, summary
+
+    if force:
+        start_over(wanted, output)
+    with reporter() as progress:
+        done = run_study(wanted, output, progress)
+        page = write_report(done, output / "report.html", progress)
+    if json:
+        emit_json(summary(done))
+    else:
+        print_summary(done, out())
+        out().print(f"report: {page}")

@@ -1,0 +1,1 @@
+"""Corpora: many datasets become one labelled folder of Parquet tiles with a manifest."""

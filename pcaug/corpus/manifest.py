@@ -1,0 +1,111 @@
+"""The manifest of a corpus: everything about it but the points."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import ValidationError, field_validator
+
+from pcaug.catalogue import Strict
+from pcaug.errors import FileError, NotFound
+
+SCHEMA = 1
+NAME = "manifest.json"
+
+
+class SourceRow(Strict):
+    """One file that points came from, or one recipe that made them.
+
+    Attributes:
+        path: As the user gave it; the recipe's name for composed scenes.
+        sha256: Of the file; "" for composed scenes.
+        card: Name of its dataset card.
+        points: Points read from it.
+        licence: Its licence.
+        flags: Licence conditions.
+        nodes: Nodes that it labels and that are not minor: what a common cut is made of.
+        encoding: What a writer needs to write its format again.
+    """
+
+    path: str
+    sha256: str = ""
+    card: str = ""
+    points: int = 0
+    licence: str = ""
+    flags: tuple[str, ...] = ()
+    nodes: tuple[int, ...] = ()
+    encoding: dict[str, Any] = {}
+
+
+class Tile(Strict):
+    """One Parquet file of points.
+
+    Attributes:
+        path: Relative to the corpus.
+        name: Scan, or scan and place.
+        unit: Independent unit.
+        split: "train", "val", "test", "buffer", or None.
+        kind: "real" or "synthetic".
+        points: Number of points.
+        bounds: Lowest and highest corner, metres.
+        counts: Points per node id.
+        source: Row of ``sources``.
+    """
+
+    path: str
+    name: str
+    unit: str
+    split: str | None
+    kind: Literal["real", "synthetic"]
+    points: int
+    bounds: tuple[tuple[float, float, float], tuple[float, float, float]] | None
+    counts: dict[str, int]
+    source: int
+
+    @field_validator("path")
+    @classmethod
+    def _inside(cls, path: str) -> str:
+        pure = PurePosixPath(path)
+        if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+            raise ValueError(f"tile path {path!r} points outside the corpus")
+        return path
+
+
+class Manifest(Strict):
+    """What ``manifest.json`` holds.
+
+    Attributes:
+        schema_version: Of this layout.
+        taxonomy: Name of the class tree.
+        frame: "sensor" where each tile has its own origin, "map" where tiles share coordinates.
+        crs: Coordinate reference system of a map.
+        tiles: The Parquet files.
+        sources: Where their points came from.
+        made_by: Version, command line or recipe, and seed that made it.
+    """
+
+    schema_version: int = SCHEMA
+    taxonomy: str
+    frame: Literal["sensor", "map"]
+    crs: str | None = None
+    tiles: tuple[Tile, ...]
+    sources: tuple[SourceRow, ...]
+    made_by: dict[str, Any] = {}
+
+
+def load_manifest(folder: Path) -> Manifest:
+    """Read and check a manifest; raises NotFound, FileError."""
+    path = folder / NAME
+    if not path.is_file():
+        raise NotFound("is no corpus: it has no manifest.json", folder, "make one with pcaug convert or pcaug merge")
+    try:
+        manifest = Manifest.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise FileError(
+            f"is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}", path, "make the corpus again"
+        ) from None
+    if manifest.schema_version > SCHEMA:
+        raise FileError(f"has schema {manifest.schema_version}, this pcaug knows {SCHEMA}", path, "update pcaug")
+    return manifest

@@ -1,0 +1,88 @@
+"""Coordinates in metres, whatever unit the file's CRS has: a corpus holds nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError
+
+
+def to_metres(cloud: PointCloud) -> PointCloud:
+    """Scale a cloud whose CRS counts in feet (or another length) to metres, and its CRS with it.
+
+    A CRS without a vertical part counts heights in the unit of its plan, as national foot tiles do.
+
+    Raises:
+        FileError: If the coordinates are degrees: those need reprojecting, not scaling.
+    """
+    if cloud.crs is None:
+        return cloud
+    try:
+        factors, crs = _metric(cloud.crs)
+    except ValueError as error:
+        raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
+    if factors == (1.0, 1.0, 1.0):
+        return cloud
+    return replace(cloud, xyz=cloud.xyz * np.array(factors), crs=crs)
+
+
+@lru_cache(maxsize=64)
+def _metric(text: str) -> tuple[tuple[float, float, float], str]:
+    """Metres per unit of (x, y, z), and the same CRS counted in metres, of a CRS text.
+
+    Raises:
+        ValueError: For geographic coordinates. A text that PROJ cannot read is taken to be in metres.
+    """
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError:
+        return (1.0, 1.0, 1.0), text
+    if crs.is_geographic:
+        raise ValueError("has coordinates in degrees")
+    axes = [axis.unit_conversion_factor or 1.0 for axis in crs.axis_info]
+    if not axes or all(factor == 1.0 for factor in axes):
+        return (1.0, 1.0, 1.0), text
+    plan, height = axes[0], axes[2] if len(axes) > 2 else axes[0]
+    return (plan, plan, height), CRS.from_json(json.dumps(_in_metres(crs.to_json_dict()))).to_wkt()
+
+
+def _in_metres(node: Any) -> Any:
+    """A PROJJSON tree with every axis counted in metres; parameters keep the units that they name; ids no longer hold."""
+    if isinstance(node, list):
+        return [_in_metres(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    changed = {key: _in_metres(value) for key, value in node.items()}
+    if "direction" in node and "unit" in node and node["unit"] != "degree":
+        changed["unit"] = "metre"
+    if "coordinate_system" in node or "components" in node:
+        changed.pop("id", None)
+    return changed
+
+
+@lru_cache(maxsize=256)
+def same_crs(first: str, second: str) -> bool:
+    """Whether two CRS texts name one system, whatever they call it ("RGF93 / Lambert-93", "RGF93 v1 / Lambert-93")."""
+    if first == second:
+        return True
+    import warnings
+
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        a, b = CRS.from_user_input(first), CRS.from_user_input(second)
+    except CRSError:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PROJ strings drop names and vertical parts, which is what is wanted here
+        return bool(a.equals(b, ignore_axis_order=True) or a.to_proj4() == b.to_proj4())

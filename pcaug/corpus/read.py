@@ -1,0 +1,132 @@
+"""Reading a corpus: its tiles as clouds, all or by split, unit, place and class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import Manifest, Tile, load_manifest
+from pcaug.errors import FileError, LabelError, NotFound
+from pcaug.labels import IGNORE, Taxonomy
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A labelled corpus on disk, or the part of it that ``only`` chose.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What it says of itself.
+        tiles: The tiles of this part.
+    """
+
+    folder: Path
+    manifest: Manifest
+    tiles: tuple[Tile, ...]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Corpus:
+        """Open a corpus; raises NotFound, FileError, LabelError for another taxonomy."""
+        folder = Path(folder)
+        manifest = load_manifest(folder)
+        if manifest.taxonomy != catalogue.taxonomy().name:
+            raise LabelError(f"is labelled in {manifest.taxonomy}", folder, f"this pcaug knows {catalogue.taxonomy().name}")
+        return cls(folder, manifest, manifest.tiles)
+
+    @property
+    def taxonomy(self) -> Taxonomy:
+        """The class tree of its labels."""
+        return catalogue.taxonomy()
+
+    @property
+    def points(self) -> int:
+        """Number of points."""
+        return sum(tile.points for tile in self.tiles)
+
+    @property
+    def units(self) -> list[str]:
+        """Independent units, sorted."""
+        return sorted({tile.unit for tile in self.tiles})
+
+    @property
+    def splits(self) -> list[str]:
+        """Splits that occur, sorted; empty for a corpus without."""
+        return sorted({tile.split for tile in self.tiles if tile.split})
+
+    def only(self, *, split: str | None = None, units: Iterable[str] | None = None) -> Corpus:
+        """The part of a split and of some units. A corpus without splits is all "train".
+
+        Raises:
+            NotFound: If nothing is left.
+        """
+        wanted = None if units is None else set(units)
+        tiles = tuple(
+            t for t in self.tiles if (split is None or (t.split or "train") == split) and (wanted is None or t.unit in wanted)
+        )
+        if not tiles:
+            has = ", ".join(self.splits) or "no splits"
+            raise NotFound(f"no tiles of split {split!r} and units {sorted(wanted or [])}", self.folder, f"it has {has}")
+        return replace(self, tiles=tiles)
+
+    def read(self, tile: Tile, fields: Sequence[str] | None = None) -> PointCloud:
+        """One tile as a cloud, with all fields or some."""
+        path = self.folder / tile.path
+        if not path.is_file():
+            raise FileError("a tile of the corpus is missing", path, "make the corpus again")
+        cloud = formats.read(path, fields=fields)
+        if len(cloud) != tile.points:
+            raise FileError(f"holds {len(cloud)} points, the manifest says {tile.points}", path, "make the corpus again")
+        row = self.manifest.sources[tile.source]
+        source = replace(cloud.source, encoding=row.encoding, unit=tile.unit, file=cloud.source.file or row.path)
+        return replace(cloud, source=source)
+
+    def clouds(self, split: str | None = None, fields: Sequence[str] | None = None) -> Iterator[PointCloud]:
+        """The tiles as clouds, in the manifest's order."""
+        for tile in self.only(split=split).tiles if split else self.tiles:
+            yield self.read(tile, fields)
+
+    def query(
+        self, bounds: Sequence[Sequence[float]], classes: Sequence[str] | None = None, fields: Sequence[str] | None = None
+    ) -> Iterator[PointCloud]:
+        """Points inside a box ((x, y[, z]) low, high), of some classes and what stands below them; tiles outside are not read."""
+        low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
+        axes = len(low)
+        nodes = None
+        if classes is not None:
+            uppers = [self.taxonomy.id(name) for name in classes]
+            nodes = [n for n in self.taxonomy.nodes if any(self.taxonomy.covers(u, n) for u in uppers)]
+        for tile in self.tiles:
+            if tile.bounds is None:
+                continue
+            corner = np.asarray(tile.bounds)[:, :axes]
+            if (corner[0] > high).any() or (corner[1] < low).any():
+                continue
+            cloud = self.read(tile, fields)
+            inside = np.all((cloud.xyz[:, :axes] >= low) & (cloud.xyz[:, :axes] <= high), axis=1)
+            inside = np.asarray(inside)
+            if nodes is not None:
+                inside &= np.isin(cloud["label"], nodes)
+            if inside.any():
+                yield cloud.take(inside)
+
+    def counts(self, split: str | None = None) -> dict[str, int]:
+        """Points per class name, in order of node ids."""
+        total: dict[int, int] = {}
+        for tile in self.only(split=split).tiles if split else self.tiles:
+            for node, number in tile.counts.items():
+                total[int(node)] = total.get(int(node), 0) + number
+        return {self.taxonomy.label_name(node): total[node] for node in sorted(total)}
+
+    @cached_property
+    def used_nodes(self) -> set[int]:
+        """Nodes that its sources label and that are not minor: what a common cut is made of."""
+        rows = {tile.source for tile in self.tiles}
+        major = {node for row in rows for node in self.manifest.sources[row].nodes}
+        present = {int(node) for tile in self.tiles for node in tile.counts} - {IGNORE}
+        return (major & present) or present

@@ -1,0 +1,124 @@
+"""Sources: a file or a dataset's folder as a list of scans, each a stream of labelled clouds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pcaug import formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.card import DatasetCard, all_cards, load_card
+from pcaug.corpus.metres import to_metres
+from pcaug.errors import FileError, LabelError, NotFound
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One file of points.
+
+    Attributes:
+        path: The file.
+        card: How to read it; None where nobody said: then it has native ids without names.
+        unit: Independent unit that it belongs to.
+        split: Official split, if its card names one.
+        name: Name within its source, unique there.
+    """
+
+    path: Path
+    card: DatasetCard | None
+    unit: str
+    split: str | None
+    name: str
+
+    def chunks(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
+        """Stream clouds in metres; with a card and native labels, ``label`` holds taxonomy nodes.
+
+        Raises:
+            UnmappedLabels: For ids that the card does not know, with their counts.
+        """
+        card = self.card
+        options = dict(card.options) if card else {}
+        labels = card.label_map() if card else None
+        for chunk in formats.iter_chunks(self.path, size, card.encoding if card else None, **options):
+            source = replace(chunk.source, dataset=card.name if card else "", unit=self.unit)
+            cloud = to_metres(replace(chunk, source=source))
+            if labels is not None and "native_label" in cloud and "label" not in cloud:
+                mapped = labels.apply(cloud["native_label"], self.path)
+                cloud = cloud.with_fields(labels.taxonomy, label=mapped)
+            yield cloud
+
+    def labelled(self) -> Iterator[PointCloud]:
+        """As ``chunks``, refusing what has no labels."""
+        for chunk in self.chunks():
+            if "label" not in chunk:
+                do = "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
+                raise LabelError("has no labels in the taxonomy", self.path, do)
+            yield chunk
+
+    def sha256(self) -> str:
+        """Hash of the file's bytes."""
+        with self.path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_corpus(path: Path) -> bool:
+    """Whether a folder is a corpus of ours."""
+    return (path / "manifest.json").is_file()
+
+
+def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
+    """The scans of a file or folder, in order of their names.
+
+    Args:
+        path: A file of a known format, or a folder.
+        card: Name or path of a card; without it, the layout may prove one.
+
+    Raises:
+        NotFound: If there is nothing, or nothing that can be read.
+        FileError: If the files of a folder match several cards.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise NotFound("no such file or folder", path)
+    chosen = load_card(card) if card is not None else None
+    files = [path] if path.is_file() else _below(path, chosen)
+    if not files:
+        patterns = ", ".join(chosen.files) if chosen else "files of a known format"
+        raise NotFound(f"nothing to read: no {patterns}", path, "check the folder, or give --card")
+    guessed = chosen or _guess(files, path)
+    base = path if path.is_dir() else path.parent
+    return [_scan(file, guessed, base) for file in files]
+
+
+def _scan(file: Path, card: DatasetCard | None, base: Path) -> Scan:
+    name = "_".join(file.relative_to(base).with_suffix("").parts)
+    if card is None:
+        return Scan(file, None, file.stem, None, name)
+    return Scan(file, card, card.unit_of(file), card.split_of(file), name)
+
+
+def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
+    known = {suffix for form in formats.FORMATS.values() for suffix in form.suffixes}
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if card is not None:
+        return [p for p in files if any(p.resolve().match(pattern) for pattern in card.files)]
+    found = [p for p in files if p.suffix.lower() in known]
+    return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
+
+
+def _guess(files: list[Path], where: Path) -> DatasetCard | None:
+    """The card that the paths prove: the most specific that matches every file."""
+    matching = []
+    for card in all_cards().values():
+        if card.guess and all(any(p.resolve().match(pattern) for pattern in card.files) for p in files):
+            matching.append(card)
+    if not matching:
+        return None
+    best = max(len(max(card.files, key=len)) for card in matching)
+    longest = [card for card in matching if len(max(card.files, key=len)) == best]
+    if len(longest) > 1:
+        names = " or ".join(card.name for card in longest)
+        raise FileError("could be of several datasets", where, f"say which with --card {names}")
+    return longest[0]

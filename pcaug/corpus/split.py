@@ -1,0 +1,142 @@
+"""Splits that do not leak: by whole units, or by square blocks with a buffer between them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.cloud import PointCloud
+from pcaug.errors import PcaugError
+
+SPLITS = ("train", "val", "test")
+BUFFER = "buffer"
+"""Split of points too near to another split's block: kept, never trained on, never scored."""
+TRIES = 64
+
+Block = tuple[int, int]
+
+
+def parse_shares(text: str) -> dict[str, float]:
+    """``"0.7/0.1/0.2"`` as shares of train, val and test; two numbers mean train and test.
+
+    Raises:
+        PcaugError: If they are no two or three shares that sum to one.
+    """
+    try:
+        numbers = [float(part) for part in text.split("/")]
+    except ValueError:
+        numbers = []
+    names = SPLITS if len(numbers) == 3 else ("train", "test")
+    if len(numbers) not in (2, 3) or min(numbers, default=-1) < 0 or abs(sum(numbers) - 1) > 1e-6:
+        raise PcaugError(f"split {text!r} is no set of shares", do="write train/val/test as 0.7/0.1/0.2")
+    return {name: share for name, share in zip(names, numbers, strict=True) if share > 0}
+
+
+@dataclass(frozen=True)
+class BlockSplit:
+    """Square blocks of the plan, each in one split.
+
+    Attributes:
+        size: Edge of a block, metres.
+        buffer: Points nearer than this to a block of a split that goes first (test, then val) become BUFFER, metres.
+        blocks: (column, row) -> split.
+    """
+
+    size: float
+    buffer: float
+    blocks: Mapping[Block, str]
+
+    def assign(self, xyz: NDArray[np.float64]) -> NDArray[np.str_]:
+        """Split of each point (N,), from its (N, 3) position."""
+        cells = np.floor(xyz[:, :2] / self.size).astype(np.int64)
+        result = np.empty(0, dtype="<U6") if not len(xyz) else np.full(len(xyz), "", dtype="<U6")
+        unique, inverse = np.unique(cells, axis=0, return_inverse=True)
+        inverse = inverse.reshape(-1)
+        for index, (column, row) in enumerate(unique.tolist()):
+            which = np.flatnonzero(inverse == index)
+            own = self.blocks[column, row]
+            result[which] = own
+            near = np.zeros(len(which), dtype=bool)
+            for other in self._rivals((column, row), own):
+                low = np.array(other) * self.size
+                gap = np.maximum(low - xyz[which, :2], xyz[which, :2] - low - self.size)
+                near |= np.hypot(*np.maximum(gap, 0).T) < self.buffer
+            result[which[near]] = BUFFER
+        return result
+
+    def _rivals(self, block: Block, own: str) -> Iterable[Block]:
+        """Neighbouring blocks of a split that keeps its points where this block's give way."""
+        rank = {"train": 0, "val": 1, "test": 2}
+        reach = int(np.ceil(self.buffer / self.size))
+        for dx in range(-reach, reach + 1):
+            for dy in range(-reach, reach + 1):
+                other = (block[0] + dx, block[1] + dy)
+                if rank[self.blocks.get(other, own)] > rank[own]:
+                    yield other
+
+
+def count_blocks(chunks: Iterable[PointCloud], size: float) -> dict[Block, NDArray[np.int64]]:
+    """Points per node id (256,) of each block of the plan: the first pass of a spatial split."""
+    counts: dict[Block, NDArray[np.int64]] = {}
+    for chunk in chunks:
+        cells = np.floor(chunk.xyz[:, :2] / size).astype(np.int64)
+        unique, inverse = np.unique(cells, axis=0, return_inverse=True)
+        for index, (column, row) in enumerate(unique.tolist()):
+            labels = chunk["label"][inverse.reshape(-1) == index]
+            found = np.bincount(labels, minlength=256)
+            counts[column, row] = counts.get((column, row), 0) + found
+    return counts
+
+
+def block_split(
+    counts: Mapping[Block, NDArray[np.int64]], shares: Mapping[str, float], size: float, buffer: float, rng: np.random.Generator
+) -> BlockSplit:
+    """Assign blocks so that every class meets the shares as well as blocks allow: the best of many random orders.
+
+    Raises:
+        PcaugError: If there are fewer blocks than splits.
+    """
+    if len(counts) < len(shares):
+        raise PcaugError(f"{len(counts)} blocks of {size:g} m cannot be split {len(shares)} ways", do="make blocks smaller")
+    blocks = sorted(counts)
+    table = np.stack([counts[block][:255] for block in blocks]).astype(np.float64)
+    table = table[:, table.sum(axis=0) > 0] if table.any() else np.ones((len(blocks), 1))
+    table = table / table.sum(axis=0)
+    names, target = list(shares), np.array(list(shares.values()))
+    best: tuple[float, NDArray[np.int64]] = (np.inf, np.zeros(len(blocks), np.int64))
+    for _ in range(TRIES):
+        owner = _greedy(table, target, rng.permutation(len(blocks)))
+        reached = np.stack([table[owner == i].sum(axis=0) for i in range(len(names))])
+        error = float(np.abs(reached - target[:, None]).mean() + 2 * (reached == 0).mean())
+        if error < best[0]:
+            best = (error, owner)
+    return BlockSplit(size, buffer, {block: names[owner] for block, owner in zip(blocks, best[1], strict=True)})
+
+
+def _greedy(table: NDArray[np.float64], target: NDArray[np.float64], order: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give each block in turn to the split that lacks most of its share."""
+    owner = np.zeros(len(table), dtype=np.int64)
+    reached = np.zeros(len(target))
+    weight = table.mean(axis=1)
+    for index in order:
+        split = int(np.argmax((target - reached) / target))
+        owner[index] = split
+        reached[split] += weight[index]
+    return owner
+
+
+def unit_split(units: Iterable[str], shares: Mapping[str, float], rng: np.random.Generator) -> dict[str, str]:
+    """Assign whole units (drives, sites) to splits; each split gets at least one.
+
+    Raises:
+        PcaugError: If there are fewer units than splits.
+    """
+    names = sorted(set(units))
+    if len(names) < len(shares):
+        raise PcaugError(f"{len(names)} units ({', '.join(names)}) cannot be split {len(shares)} ways")
+    owner = _greedy(np.full((len(names), 1), 1 / len(names)), np.array(list(shares.values())), rng.permutation(len(names)))
+    splits = list(shares)
+    return {name: splits[int(i)] for name, i in zip(names, owner, strict=True)}

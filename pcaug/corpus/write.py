@@ -1,0 +1,207 @@
+"""The one writer of corpora: streams clouds into Parquet tiles; counts in are counts out, or nothing is renamed into place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pcaug import __version__, catalogue
+from pcaug.cloud import PointCloud, concatenate
+from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
+from pcaug.corpus.metres import same_crs
+from pcaug.errors import LabelError, PcaugError
+from pcaug.formats.parquet import to_table
+
+BUFFERED = 2_000_000
+"""Points held back in memory over all tiles before the fullest is flushed."""
+
+Key = tuple[int, str, str | None, int, int]
+
+
+@dataclass
+class _Open:
+    """A tile that is being written."""
+
+    path: Path
+    name: str
+    unit: str
+    kind: Literal["real", "synthetic"]
+    writer: Any = None
+    waiting: list[PointCloud] = field(default_factory=list)
+    held: int = 0
+    points: int = 0
+    counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
+    low: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.inf))
+    high: NDArray[np.float64] = field(default_factory=lambda: np.full(3, -np.inf))
+
+
+class CorpusWriter:
+    """Write a corpus: ``with CorpusWriter(folder, ...) as writer: writer.add(cloud, ...)``.
+
+    The corpus is built beside ``folder`` and renamed into place at the end; an exception leaves nothing.
+
+    Args:
+        folder: The corpus.
+        kind: Whether the points are measured or simulated.
+        frame: "sensor": a tile is a scan with its own origin. "map": tiles share coordinates.
+        tile: Edge of a tile of a map, metres; None makes one tile a scan.
+        split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
+        made_by: What made it: recipe, seed, command line.
+        force: Replace a corpus that exists.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        kind: Literal["real", "synthetic"] = "real",
+        frame: Literal["sensor", "map"] = "map",
+        tile: float | None = None,
+        split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None,
+        made_by: dict[str, Any] | None = None,
+        force: bool = False,
+    ) -> None:
+        if folder.exists() and not force:
+            raise PcaugError("already exists", folder, "choose another name or pass --force")
+        self.folder, self.kind, self.frame, self.tile, self.split_of = folder, kind, frame, tile, split_of
+        self.made_by = {"pcaug": __version__, **(made_by or {})}
+        self.sources: list[SourceRow] = []
+        self.crs: str | None = None
+        self._partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+        self._open: dict[Key, _Open] = {}
+        self._in: list[NDArray[np.int64]] = []
+        self._held = 0
+
+    def __enter__(self) -> CorpusWriter:
+        (self._partial / "tiles").mkdir(parents=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if kind is None:
+                self._close()
+        finally:
+            for tile in self._open.values():
+                if tile.writer is not None:
+                    tile.writer.close()
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def source(self, row: SourceRow) -> None:
+        """Say where the clouds added from now on come from."""
+        self.sources.append(row)
+        self._in.append(np.zeros(256, np.int64))
+
+    def add(self, cloud: PointCloud, name: str, unit: str, split: str | None = None, kind: str | None = None) -> None:
+        """Add points of a scan; called several times for a scan that is streamed.
+
+        Args:
+            cloud: Labelled points.
+            name: Of the scan.
+            unit: Independent unit.
+            split: Of all its points; a spatial split overrules it.
+            kind: "real" or "synthetic" where it differs from the corpus's.
+
+        Raises:
+            LabelError: Without labels in the shipped taxonomy.
+            PcaugError: In another CRS than the points before.
+        """
+        if "label" not in cloud or cloud.taxonomy is None or cloud.taxonomy.name != catalogue.taxonomy().name:
+            raise LabelError("has no labels in the taxonomy", cloud.source.file or name, "convert it with a card")
+        if not self.sources:
+            self.source(SourceRow(path=cloud.source.dataset or name))
+        if self.crs is not None and cloud.crs is not None and not same_crs(cloud.crs, self.crs):
+            raise PcaugError("is in another CRS than the points before it", cloud.source.file or name, "reproject it first")
+        self.crs = self.crs or cloud.crs
+        cloud = replace(cloud, crs=self.crs)
+        self._in[-1] += np.bincount(cloud["label"], minlength=256)
+        what = kind or self.kind
+        if self.split_of is None and self.tile is None:
+            self._put((len(self.sources) - 1, name, split, 0, 0), cloud, name, unit, what)
+            return
+        splits = self.split_of(cloud.xyz) if self.split_of else np.full(len(cloud), split or "")
+        cells = np.floor(cloud.xyz[:, :2] / self.tile).astype(np.int64) if self.tile else np.zeros((len(cloud), 2), np.int64)
+        for part in np.unique(splits):
+            inside = np.flatnonzero(splits == part)
+            places, inverse = np.unique(cells[inside], axis=0, return_inverse=True)
+            for index, (column, row) in enumerate(places.tolist()):
+                chosen = cloud.take(inside[inverse.reshape(-1) == index])
+                label = name if not self.tile else f"{name}_{column}_{row}"
+                self._put((len(self.sources) - 1, name, str(part) or None, column, row), chosen, label, unit, what)
+
+    def _put(self, key: Key, cloud: PointCloud, name: str, unit: str, kind: str) -> None:
+        tile = self._open.get(key)
+        if tile is None:
+            safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:80]
+            path = self._partial / "tiles" / f"{len(self._open):05d}_{safe}.parquet"
+            tile = self._open[key] = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real")
+        tile.waiting.append(cloud)
+        tile.held += len(cloud)
+        tile.points += len(cloud)
+        tile.counts += np.bincount(cloud["label"], minlength=256)
+        if len(cloud):
+            tile.low = np.minimum(tile.low, cloud.xyz.min(axis=0))
+            tile.high = np.maximum(tile.high, cloud.xyz.max(axis=0))
+        self._held += len(cloud)
+        if self._held > BUFFERED:
+            self._flush(max(self._open.values(), key=lambda t: t.held))
+
+    def _flush(self, tile: _Open) -> None:
+        if not tile.waiting:
+            return
+        table = to_table(concatenate(tile.waiting))
+        if tile.writer is None:
+            tile.writer = pq.ParquetWriter(tile.path, table.schema, compression="zstd")
+        tile.writer.write_table(table.cast(tile.writer.schema))
+        self._held -= tile.held
+        tile.waiting, tile.held = [], 0
+
+    def _close(self) -> None:
+        rows = []
+        out = [np.zeros(256, np.int64) for _ in self.sources]
+        for key, tile in self._open.items():
+            self._flush(tile)
+            tile.writer.close()
+            tile.writer = None
+            labels = pq.read_table(tile.path, columns=["label"]).column("label").to_numpy()
+            out[key[0]] += np.bincount(labels, minlength=256)
+            rows.append(self._row(key, tile))
+        for source, before, after in zip(self.sources, self._in, out, strict=True):
+            if not np.array_equal(before, after):
+                raise PcaugError(
+                    f"{int(before.sum())} points went in and {int(after.sum())} came out", source.path, "this is a bug: report it"
+                )
+        sources = [row.model_copy(update={"points": int(n.sum())}) for row, n in zip(self.sources, self._in, strict=True)]
+        manifest = Manifest(
+            taxonomy=catalogue.taxonomy().name,
+            frame=self.frame,
+            crs=self.crs,
+            tiles=tuple(rows),
+            sources=tuple(sources),
+            made_by=self.made_by,
+        )
+        (self._partial / NAME).write_text(manifest.model_dump_json(indent=1) + "\n")
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+        self._partial.rename(self.folder)
+
+    def _row(self, key: Key, tile: _Open) -> Tile:
+        return Tile(
+            path=tile.path.relative_to(self._partial).as_posix(),
+            name=tile.name,
+            unit=tile.unit,
+            split=key[2],
+            kind=tile.kind,
+            points=tile.points,
+            bounds=(tuple(tile.low.tolist()), tuple(tile.high.tolist())) if tile.points else None,
+            counts={str(i): int(n) for i, n in enumerate(tile.counts) if n},
+            source=key[0],
+        )

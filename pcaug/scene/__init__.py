@@ -1,0 +1,1 @@
+"""What there is to see: labelled meshes, placed. Knows no sensor."""

@@ -1,0 +1,162 @@
+"""Assets: labelled triangles; placements of them; and a scene, which is no more than those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.errors import PcaugError
+
+Triangles = NDArray[np.float64]
+"""(M, 3, 3) float64: corners of M triangles, metres, z up."""
+
+
+class Material(NamedTuple):
+    """How a surface answers a laser of about 905 nm.
+
+    Attributes:
+        reflectance: Lambertian, 0..1.
+        transmission: Probability that a beam passes (gaps between leaves, glass, wire mesh).
+        retro: Whether it sends light back whatever the angle.
+    """
+
+    reflectance: float
+    transmission: float = 0.0
+    retro: bool = False
+
+
+MATERIALS: dict[str, Material] = {
+    "asphalt": Material(0.17),
+    "marking": Material(0.45),
+    "concrete": Material(0.33),
+    "pavers": Material(0.30),
+    "gravel": Material(0.28),
+    "grass": Material(0.42),
+    "soil": Material(0.25),
+    "brick": Material(0.30),
+    "plaster": Material(0.48),
+    "roof_tile": Material(0.27),
+    "glass": Material(0.08, transmission=0.75),
+    "wood": Material(0.38),
+    "bark": Material(0.32),
+    "leaves": Material(0.46, transmission=0.25),
+    "car_paint": Material(0.35),
+    "dark_paint": Material(0.08),
+    "rubber": Material(0.06),
+    "metal": Material(0.40),
+    "wire_mesh": Material(0.40, transmission=0.65),
+    "sign": Material(0.85, retro=True),
+    "cloth": Material(0.35),
+    "plastic": Material(0.30),
+    "water": Material(0.02),
+}
+"""Reflectances after the spectra of the ECOSTRESS library near 905 nm, rounded: they vary more than they differ."""
+
+MATERIAL_NAMES = tuple(MATERIALS)
+
+
+@dataclass(frozen=True, eq=False)
+class Asset:
+    """A labelled mesh, standing on z = 0 at the origin unless its maker says otherwise.
+
+    Attributes:
+        name: What it is.
+        triangles: (M, 3, 3) float64, metres, z up.
+        face_label: (M,) uint16 taxonomy node of each face.
+        face_material: (M,) uint8 index into MATERIAL_NAMES.
+        licence: Of the mesh; "" for procedural ones.
+    """
+
+    name: str
+    triangles: Triangles
+    face_label: NDArray[np.uint16]
+    face_material: NDArray[np.uint8]
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.triangles):
+            raise PcaugError("mesh without faces", self.name)
+        if not np.isfinite(self.triangles).all():
+            raise PcaugError("mesh with vertices that are not finite", self.name)
+
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """(2, 3) lowest and highest corner, metres."""
+        points = self.triangles.reshape(-1, 3)
+        return np.stack([points.min(axis=0), points.max(axis=0)])
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """An asset in a scene.
+
+    Attributes:
+        asset: What.
+        world_from_asset: (4, 4) similarity: rotation, uniform scale, translation.
+        instance: Number of the object; 0 where it is none (ground, walls).
+    """
+
+    asset: Asset
+    world_from_asset: NDArray[np.float64]
+    instance: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Placed assets.
+
+    Attributes:
+        placements: What stands where.
+        name: Name of the recipe.
+        viewpoint: (3,) where a scanner that stands in the scene stands, on the ground; its x axis is ahead.
+        heading: Yaw of the viewpoint, radians.
+        extent: (2, 2) lowest and highest plan corner of what is worth scanning from the air.
+    """
+
+    placements: tuple[Placement, ...]
+    name: str
+    viewpoint: NDArray[np.float64]
+    heading: float
+    extent: NDArray[np.float64]
+
+
+@dataclass
+class Builder:
+    """Gathers triangles with their labels and materials, part by part."""
+
+    triangles: list[Triangles] = field(default_factory=list)
+    labels: list[NDArray[np.uint16]] = field(default_factory=list)
+    materials: list[NDArray[np.uint8]] = field(default_factory=list)
+
+    def add(self, triangles: Triangles, label: str, material: str) -> None:
+        """Add triangles (M, 3, 3) of one class and material."""
+        count = len(triangles)
+        self.triangles.append(triangles)
+        self.labels.append(np.full(count, catalogue.taxonomy().id(label), np.uint16))
+        self.materials.append(np.full(count, MATERIAL_NAMES.index(material), np.uint8))
+
+    def add_faces(self, triangles: Triangles, labels: NDArray[np.uint16], materials: NDArray[np.uint8]) -> None:
+        """Add triangles with a label and a material each."""
+        self.triangles.append(triangles)
+        self.labels.append(labels)
+        self.materials.append(materials)
+
+    def asset(self, name: str) -> Asset:
+        """All parts as one asset."""
+        if not self.triangles:
+            raise PcaugError("mesh without faces", name)
+        return Asset(name, np.concatenate(self.triangles), np.concatenate(self.labels), np.concatenate(self.materials))
+
+
+def placed(asset: Asset, at: Sequence[float], yaw: float = 0.0, scale: float = 1.0, instance: int = 0) -> Placement:
+    """Place an asset upright: position (x, y, z) in metres, yaw in radians about z, uniform scale."""
+    transform = np.eye(4)
+    cos, sin = np.cos(yaw) * scale, np.sin(yaw) * scale
+    transform[:3, :3] = [[cos, -sin, 0], [sin, cos, 0], [0, 0, scale]]
+    transform[:3, 3] = at
+    return Placement(asset, transform, instance)

@@ -1,0 +1,233 @@
+"""Run a study: prepare data once, train every arm on every budget, draw and seed, keep each result on disk.
+
+A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora), ``runs/<job>/`` (trainings), ``results/<job>.json``
+(one a training), and at the end ``results.parquet``, ``summary.json`` and ``report.html``. What is there is not done
+again, so a killed study goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pcaug import __version__, catalogue
+from pcaug.corpus.convert import convert
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.sample import extract
+from pcaug.errors import PcaugError, RecipeError
+from pcaug.scene.recipe import load_recipe
+from pcaug.segment.evaluate import evaluate
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.train import train
+from pcaug.sensor.compose import compose_corpus
+from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
+from pcaug.study.results import ArmSummary, Result, summarise, verdict, write_parquet
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a study."""
+
+    model: str
+    arm: Arm
+    budget: int
+    units: tuple[str, ...]
+    draw: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder name: readable and unique within the study."""
+        arm = "".join(c if c.isalnum() else "-" for c in self.arm.name)
+        return f"{self.model}_{arm}_b{self.budget}_d{self.draw}_s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A finished study: what the report is made of."""
+
+    recipe: StudyRecipe
+    folder: Path
+    real: Corpus
+    synthetic: dict[str, Corpus]
+    jobs: list[Job]
+    results: list[Result]
+    summaries: list[ArmSummary]
+    cost: dict[str, dict[str, float]]
+
+
+def run_study(recipe: StudyRecipe, folder: Path, progress: Progress | None = None) -> Study:
+    """Run a study, or what is left of it.
+
+    Args:
+        recipe: What to compare.
+        folder: Study folder; an earlier, interrupted study of the same recipe goes on.
+        progress: Called as ``progress(text, done, total)``.
+
+    Raises:
+        PcaugError: If the folder holds a study of another recipe, or a source cannot be read.
+    """
+    say = progress or (lambda text, done, total: None)
+    _same_recipe(recipe, folder)
+    real, real_cost = _real(recipe, folder)
+    cost = {"real": real_cost}
+    synthetic = {}
+    for source in recipe.synthetic:
+        synthetic[source.name], cost[source.name] = _synthetic(source, recipe.seed, folder, say)
+    jobs = plan(recipe, trainable_units(recipe, real))
+    results = []
+    for index, job in enumerate(jobs):
+        say("trainings", index, len(jobs))
+        results.append(_one(job, recipe, real, synthetic, folder, say))
+    say("trainings", len(jobs), len(jobs))
+    summaries = summarise(results, recipe.baseline)
+    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, cost)
+    write_parquet(results, folder / "results.parquet")
+    _write_json(folder / "summary.json", summary(study))
+    return study
+
+
+def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
+    """All trainings of a study. Draws of one budget are the same for every arm; larger draws contain the smaller ones."""
+    jobs: dict[str, Job] = {}
+    for model in recipe.models:
+        for budget in recipe.budgets:
+            size = budget or len(units)
+            if size > len(units):
+                raise RecipeError(f"budget {size} exceeds the {len(units)} training units {', '.join(units)}")
+            for draw in range(recipe.draws if size < len(units) else 1):
+                order = np.random.default_rng((recipe.seed, 1, draw)).permutation(len(units))
+                chosen = tuple(sorted(units[i] for i in order[:size]))
+                for arm in recipe.arms:
+                    for seed in range(recipe.seeds):
+                        job = Job(model, arm, size, chosen, draw, seed) if arm.real else Job(model, arm, 0, (), 0, seed)
+                        jobs.setdefault(job.name, job)
+    return list(jobs.values())
+
+
+def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
+    """Units of the real corpus that arms may train on; raises RecipeError where the test names unknown units."""
+    unknown = set(recipe.real.test_units) - set(real.units)
+    if unknown:
+        raise RecipeError(f"test units {sorted(unknown)} are not in the corpus", do=f"it has {', '.join(real.units)}")
+    left = {tile.unit for tile in real.tiles if tile.unit not in recipe.real.test_units and tile.split in ("train", None)}
+    if not left:
+        raise PcaugError(
+            "no training data is left beside the test", recipe.real.source, "name fewer test units or change the split"
+        )
+    return sorted(left)
+
+
+def summary(study: Study) -> dict[str, object]:
+    """The study as one JSON object."""
+    return {
+        "title": study.recipe.title,
+        "pcaug": __version__,
+        "recipe": study.recipe.model_dump(mode="json"),
+        "arms": [asdict(row) | {"verdict": verdict(row)} for row in study.summaries],
+        "cost": study.cost,
+        "trainings": len(study.results),
+    }
+
+
+def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
+    """The part of the real corpus that is scored."""
+    if recipe.real.test_units:
+        return real.only(units=recipe.real.test_units)
+    return real.only(split="test")
+
+
+def _one(job: Job, recipe: StudyRecipe, real: Corpus, synthetic: dict[str, Corpus], folder: Path, progress: Progress) -> Result:
+    done = folder / "results" / f"{job.name}.json"
+    if done.is_file():
+        raw = json.loads(done.read_text())
+        return Result(**raw | {"units": tuple(raw["units"])})
+    sources = [synthetic[name] for name in job.arm.synthetic]
+    main = real.only(units=job.units, split="train") if job.arm.real else sources.pop(0)
+    started = time.perf_counter()
+    run = train(train_recipe(job, recipe), main, sources, folder / "runs" / job.name, progress=progress)
+    trained = time.perf_counter()
+    scores = evaluate(run, test_corpus(recipe, real))
+    result = Result(
+        job.model,
+        job.arm.name,
+        job.budget,
+        job.units,
+        job.draw,
+        job.seed,
+        scores.miou,
+        scores.accuracy,
+        scores.iou,
+        trained - started,
+        time.perf_counter() - trained,
+    )
+    done.parent.mkdir(exist_ok=True)
+    _write_json(done, asdict(result))
+    return result
+
+
+def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
+    """The training recipe of a job: the same for every arm but for what the arm itself changes."""
+    changes = [*recipe.set, f"seed={recipe.seed * 1000 + job.draw * 100 + job.seed}", f"network={job.model}", *job.arm.set]
+    if not job.arm.augment:
+        changes.append("augment=[]")
+    return catalogue.load(catalogue.find("models", recipe.train, "*/recipe.toml"), TrainRecipe, changes)
+
+
+def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
+    started = time.perf_counter()
+    made = folder / "real"
+    real = recipe.real
+    if (Path(real.source) / "manifest.json").is_file():
+        return Corpus.open(Path(real.source)), {"seconds": 0.0, "gigabytes": 0.0}
+    if not (made / "manifest.json").is_file():
+        source = Path(real.source)
+        if real.source == "sample":
+            source = folder / "sample"
+            extract(source)
+            if real.files and len(real.files) == 1:
+                source = source / real.files[0]
+        convert(source, made, card=real.card, split=real.split or None, block=real.block, buffer=real.buffer, seed=recipe.seed)
+    return Corpus.open(made), _cost(made, time.perf_counter() - started)
+
+
+def _synthetic(source: Synthetic, seed: int, folder: Path, progress: Progress) -> tuple[Corpus, dict[str, float]]:
+    if source.corpus is not None:
+        return Corpus.open(Path(source.corpus)), {"seconds": 0.0, "gigabytes": 0.0}
+    made = folder / "synthetic" / source.name
+    started = time.perf_counter()
+    if not (made / "manifest.json").is_file():
+        assert source.recipe is not None
+        compose_corpus(load_recipe(source.recipe, source.set), source.number, made, seed, progress=progress)
+    return Corpus.open(made), _cost(made, time.perf_counter() - started)
+
+
+def _cost(corpus: Path, seconds: float) -> dict[str, float]:
+    """Seconds to build and gigabytes of a corpus; the seconds of the first build are kept beside it."""
+    kept = corpus.with_name(f"{corpus.name}.cost.json")
+    if not kept.is_file():
+        size = sum(path.stat().st_size for path in corpus.rglob("*") if path.is_file()) / 1e9
+        _write_json(kept, {"seconds": seconds, "gigabytes": size})
+    found: dict[str, float] = json.loads(kept.read_text())
+    return found
+
+
+def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / "recipe.json"
+    if kept.is_file() and json.loads(kept.read_text()) != recipe.model_dump(mode="json"):
+        raise PcaugError("holds a study of another recipe", folder, "choose another folder or pass --force")
+    _write_json(kept, recipe.model_dump(mode="json"))
+
+
+def _write_json(path: Path, value: object) -> None:
+    partial = path.with_name(f".{path.name}.tmp")
+    partial.write_text(json.dumps(value, indent=2) + "\n")
+    partial.replace(path)

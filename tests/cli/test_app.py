@@ -1,0 +1,67 @@
+"""The command line's manners: one line per error, exit codes, help for every command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcaug.cli.app import COMMANDS, main
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(list(arguments))
+    captured = capsys.readouterr()
+    return int(caught.value.code or 0), captured.out, captured.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    code, out, _ = run(capsys, command, "--help")
+    assert code == 0
+    assert "Usage: pcaug " + command in out
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        code, out, _ = run(capsys, *arguments)
+        assert code == 0
+        assert all(f"  {command}" in out for command in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["nosuch"], 2, "No such command 'nosuch'"),
+        (["info"], 2, "Missing argument"),
+        (["info", "--nope"], 2, "No such option: --nope"),
+        (["info", "/no/such/file.las"], 1, "/no/such/file.las"),
+        (["train", "pointnt", "--real", "x", "-o", "y"], 1, "did you mean pointnet"),
+        (["compose", "stret", "-n", "1", "-o", "z"], 1, "did you mean street"),
+        (["datasets", "semantickiti"], 1, "did you mean semantickitti"),
+        (["study", "sampel", "-o", "z"], 1, "did you mean sample"),
+    ],
+)
+def test_errors_are_one_line(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    text: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    found, out, err = run(capsys, *arguments)
+    assert found == code
+    assert err.startswith("pcaug: error: ")
+    assert err.count("\n") == 1
+    assert text in err
+    assert out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from pcaug import __version__
+
+    assert run(capsys, "--version") == (0, f"pcaug {__version__}\n", "")

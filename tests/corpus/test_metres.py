@@ -1,0 +1,46 @@
+"""Foot tiles become metres, and their CRS says so: PROJ agrees on where a point is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import make_cloud
+from pyproj import CRS, Transformer
+
+from pcaug.cloud import PointCloud
+from pcaug.corpus.metres import to_metres
+from pcaug.errors import FileError
+
+FOOT = 1200 / 3937
+
+
+@pytest.mark.parametrize("code", ["EPSG:2270", "EPSG:6880"])
+def test_a_foot_tile_keeps_its_place_on_earth(code: str) -> None:
+    crs = CRS.from_user_input(code)
+    factor = crs.axis_info[0].unit_conversion_factor
+    cloud = PointCloud(np.array([[2_445_180.0, 604_300.0, 1352.7]]), crs=crs.to_wkt())
+    metric = to_metres(cloud)
+    np.testing.assert_allclose(metric.xyz, cloud.xyz * factor)
+    assert metric.crs is not None
+    before = Transformer.from_crs(crs, 4326, always_xy=True).transform(*cloud.xyz[0, :2])
+    after = Transformer.from_crs(CRS.from_wkt(metric.crs), 4326, always_xy=True).transform(*metric.xyz[0, :2])
+    np.testing.assert_allclose(before, after, atol=1e-9)
+    assert {axis.unit_name for axis in CRS.from_wkt(metric.crs).axis_info} == {"metre"}
+
+
+def test_feet_above_metres_scale_apart() -> None:
+    compound = CRS.from_user_input("EPSG:26910+6360")  # UTM 10N in metres, NAVD88 height in US survey feet
+    cloud = PointCloud(np.array([[500_000.0, 5_000_000.0, 100.0]]), crs=compound.to_wkt())
+    np.testing.assert_allclose(to_metres(cloud).xyz, [[500_000.0, 5_000_000.0, 100 * FOOT]])
+
+
+def test_metres_and_unknown_stay() -> None:
+    cloud = make_cloud(3)
+    assert to_metres(cloud) is cloud
+    metric = PointCloud(cloud.xyz, crs="EPSG:2154")
+    assert to_metres(metric) is metric
+
+
+def test_degrees_are_refused() -> None:
+    with pytest.raises(FileError, match="degrees"):
+        to_metres(PointCloud(np.zeros((1, 3)), crs="EPSG:4326"))

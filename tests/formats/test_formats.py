@@ -1,0 +1,308 @@
+"""Round trips of every format, and one clear error for everything that is broken."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import laspy
+import numpy as np
+import pytest
+from builders import assert_same_cloud, make_cloud
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud, Source
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError
+from pcaug.formats import FORMATS, iter_chunks, lost, read, write
+
+SUFFIXES = [".las", ".laz", ".ply", ".parquet", ".txt"]
+DTYPES = ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"]
+
+
+def labelled(n: int, seed: int = 0) -> PointCloud:
+    rng = np.random.default_rng(seed)
+    return make_cloud(n, seed=seed, native_label=rng.integers(0, 40, n).astype(np.int32), instance=np.arange(n, dtype=np.int32))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("n", [0, 1, 1000])
+def test_labels_survive_every_format(tmp_path: Path, suffix: str, n: int) -> None:
+    cloud = labelled(n)
+    assert write(tmp_path / f"a{suffix}", cloud) == n
+    back = read(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(back.xyz, cloud.xyz, atol=6e-4 if suffix in (".las", ".laz") else 0)
+    for name in ("label", "native_label", "instance"):
+        assert back[name].dtype == cloud[name].dtype
+        np.testing.assert_array_equal(back[name], cloud[name])
+    assert back.taxonomy is catalogue.taxonomy()
+    assert [p.name for p in tmp_path.iterdir()] == [f"a{suffix}"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    n=st.integers(0, 30),
+    dtypes=st.lists(st.sampled_from(DTYPES), min_size=1, max_size=4),
+    shift=st.sampled_from([0.0, 652_000.123, -4_841_948.7]),
+    suffix=st.sampled_from([".ply", ".parquet", ".txt", ".las"]),
+    seed=st.integers(0, 99),
+)
+def test_any_field_survives(tmp_path: Path, n: int, dtypes: list[str], shift: float, suffix: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    fields: dict[str, Any] = {f"f{i}": rng.integers(-100 if k[0] != "u" else 0, 100, n).astype(k) for i, k in enumerate(dtypes)}
+    cloud = PointCloud(rng.uniform(-50, 50, (n, 3)) + shift, fields)
+    write(tmp_path / f"a{suffix}", cloud)
+    back = read(tmp_path / f"a{suffix}")
+    np.testing.assert_allclose(back.xyz, cloud.xyz, rtol=0, atol=6e-4 if suffix == ".las" else 0)
+    for name, values in fields.items():
+        np.testing.assert_array_equal(back[name], values)
+        if suffix != ".txt":  # text has no types
+            assert back[name].dtype == values.dtype
+
+
+@pytest.mark.parametrize("point_format", range(11))
+@pytest.mark.parametrize("suffix", [".las", ".laz"])
+def test_every_las_dimension_survives_bit_by_bit(tmp_path: Path, point_format: int, suffix: str) -> None:
+    if point_format in (4, 5, 9, 10) and suffix == ".laz":
+        pytest.skip("wave packets have no LAZ writer")
+    rng = np.random.default_rng(point_format)
+    las = laspy.create(point_format=point_format, file_version="1.4" if point_format > 5 else "1.3")
+    las.header.scales, las.header.offsets = np.array([0.01, 0.001, 0.0025]), np.array([652_000.0, 6_861_000.5, -3.0])
+    params = laspy.ExtraBytesParams
+    las.add_extra_dims(
+        [params("height", "f4", "above ground"), params("echo", "3u2"), params("scaled", "i4", "", np.zeros(1), np.full(1, 0.01))]
+    )
+    las.points = laspy.ScaleAwarePointRecord.zeros(200, header=las.header)
+    las.points.array[:] = np.frombuffer(rng.bytes(las.points.array.nbytes), las.points.array.dtype)
+    las["height"] = rng.random(200).astype(np.float32)
+    if "gps_time" in las.point_format.dimension_names:
+        las["gps_time"] = rng.random(200)
+    las.vlrs.append(laspy.VLR("someone", 7, "kept", b"\x01\x02\x03"))
+    las.write(tmp_path / f"a{suffix}")
+    assert write(tmp_path / f"b{suffix}", iter_chunks(tmp_path / f"a{suffix}", 64)) == 200
+    one, two = laspy.read(tmp_path / f"a{suffix}"), laspy.read(tmp_path / f"b{suffix}")
+    assert one.points.array.tobytes() == two.points.array.tobytes()
+    assert [v.record_data_bytes() for v in two.vlrs if v.user_id == "someone"] == [b"\x01\x02\x03"]
+    assert [d.description for d in two.point_format.extra_dimensions] == ["above ground", "", ""]
+    assert two.header.version == one.header.version
+
+
+def test_crs_survives_between_formats(tmp_path: Path) -> None:
+    from pyproj import CRS
+
+    cloud = PointCloud(np.zeros((1, 3)), crs=CRS.from_epsg(2154).to_wkt())
+    for suffix in (".las", ".ply", ".parquet"):
+        write(tmp_path / f"a{suffix}", cloud)
+        found = read(tmp_path / f"a{suffix}").crs
+        assert found is not None
+        assert CRS.from_user_input(found) == CRS.from_epsg(2154)
+
+
+def test_a_label_becomes_its_asprs_class(tmp_path: Path) -> None:
+    tree = catalogue.taxonomy()
+    names = ["terrain", "tree", "low_vegetation", "building", "water", "wire", "car"]
+    labels = np.array([tree.id(name) for name in names], np.uint16)
+    write(tmp_path / "a.las", PointCloud(np.zeros((7, 3)), {"label": labels}, tree))
+    assert np.asarray(laspy.read(tmp_path / "a.las").classification).tolist() == [2, 5, 3, 6, 9, 14, 85]
+
+
+def test_kitti_pairs_labels_and_splits_instances(tmp_path: Path) -> None:
+    scan, labels = tmp_path / "velodyne" / "000001.bin", tmp_path / "labels" / "000001.label"
+    for path in (scan, labels):
+        path.parent.mkdir()
+    points = np.random.default_rng(0).random((5, 4)).astype("<f4")
+    points.tofile(scan)
+    np.array([252 | 3 << 16, 40, 0, 72, 70], "<u4").tofile(labels)
+    cloud = read(scan)
+    assert cloud["native_label"].tolist() == [252, 40, 0, 72, 70]
+    assert cloud["instance"].tolist() == [3, 0, 0, 0, 0]
+    np.testing.assert_array_equal(cloud["intensity"], points[:, 3])
+    write(tmp_path / "copy.bin", cloud)
+    assert (tmp_path / "copy.bin").read_bytes() == scan.read_bytes()
+    assert (tmp_path / "copy.label").read_bytes() == labels.read_bytes()
+    assert lost(["intensity", "rgb"], tmp_path / "copy.bin") == ["rgb"]
+
+
+def write_synthcity(path: Path, n: int, *, eol: str = "bool") -> dict[str, np.ndarray]:
+    """An area in SynthCity's schema, by other means than our writer: one huge row group, Snappy, everything double."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = np.random.default_rng(1)
+    xyz = rng.uniform(0, 100, (n, 3))
+    noise = xyz + rng.normal(0, 0.005, (n, 3))
+    columns = dict(zip("XYZ", xyz.T, strict=True)) | {f"{a}_noise": v for a, v in zip("XYZ", noise.T, strict=True)}
+    columns |= {c: rng.integers(0, 256, n).astype(float) for c in "RGB"}
+    columns |= {"time": np.arange(n) * 1e-5, "eol": (np.arange(n) % 50 == 49).astype(eol)}
+    columns["label"] = rng.integers(0, 9, n).astype(float)
+    pq.write_table(pa.table(columns), path, row_group_size=n, compression="snappy")
+    return columns
+
+
+@pytest.mark.parametrize("eol", ["bool", "i8", "f8"])
+def test_synthcity_label_is_a_float_and_eol_anything(tmp_path: Path, eol: str) -> None:
+    truth = write_synthcity(tmp_path / "area1.parquet", 1000, eol=eol)
+    chunks = list(iter_chunks(tmp_path / "area1.parquet", 300))
+    assert [len(chunk) for chunk in chunks] == [300, 300, 300, 100]
+    np.testing.assert_array_equal(np.concatenate([c["native_label"] for c in chunks]), truth["label"].astype(int))
+    np.testing.assert_array_equal(chunks[0].xyz[:, 0], truth["X"][:300])
+    assert chunks[0]["rgb"].shape == (300, 3)
+    noisy = read(tmp_path / "area1.parquet", coords="noisy")
+    np.testing.assert_array_equal(noisy.xyz[:, 2], truth["Z_noise"])
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_ply_of_others_is_read_by_property_names(tmp_path: Path, binary: bool) -> None:
+    from plyfile import PlyData, PlyElement
+
+    rows = np.array([(1.5, 2, 3, 9, 255, 0, 1, 4.0, 7)], dtype=[("x", "f8"), ("y", "f4"), ("z", "f4"), ("scalar_Intensity", "f4"),
+                    ("red", "u1"), ("green", "u1"), ("blue", "u1"), ("scalar_Label", "f4"), ("big", "u4")])  # fmt: skip
+    PlyData([PlyElement.describe(rows, "testing")], text=not binary).write(str(tmp_path / "a.ply"))
+    cloud = read(tmp_path / "a.ply")
+    assert cloud["native_label"].tolist() == [4]
+    assert cloud["native_label"].dtype == np.int32
+    assert cloud["intensity"].tolist() == [9]
+    assert cloud["rgb"].tolist() == [[255, 0, 1]]
+    assert cloud["big"].dtype == np.uint32
+    with pytest.raises(LabelError, match="has no property 'nope'"):
+        read(tmp_path / "a.ply", label="nope")
+
+
+def test_ply_is_read_by_an_independent_library(tmp_path: Path) -> None:
+    from plyfile import PlyData
+
+    cloud = labelled(20)
+    for ascii in (True, False):
+        write(tmp_path / "a.ply", iter([cloud.take(slice(0, 5)), cloud.take(slice(5, None))]), ascii=ascii)
+        data = PlyData.read(str(tmp_path / "a.ply"))["vertex"]
+        np.testing.assert_array_equal(data["x"], cloud.xyz[:, 0])
+        np.testing.assert_array_equal(data["label"], cloud["label"])
+        assert_same_cloud(read(tmp_path / "a.ply"), cloud)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "expected"),
+    [
+        ("1 2 3\n4 5 6\n", None, {}),
+        ("x,y,z,label\n1,2,3,7\n4,5,6,8\n", None, {"native_label": [7, 8]}),
+        ("//X Y Z Intensity\n1 2 3 0.5\n4 5 6 0.25\n", None, {"Intensity": [0.5, 0.25]}),
+        ("# made by hand\n\n1\t2\t3\t7\t0.9\n4  5 6 8 1\n", ["x", "y", "z", "native_label", ""], {"native_label": [7, 8]}),
+        ("2\n1 2 3\n4 5 6", None, {}),
+        ("1;2;3\n4;5;6\n", None, {}),
+    ],
+)
+def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | None, expected: dict[str, list[float]]) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    cloud = read(tmp_path / "a.txt", columns=columns)
+    assert cloud.xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert {name: values.tolist() for name, values in cloud.fields.items() if name.lower() in {"native_label", "intensity"}} == {
+        key.lower() if key == "intensity" else key: value for key, value in expected.items()
+    } or all(cloud.fields[k.lower() if k.lower() in cloud.fields else k].tolist() == v for k, v in expected.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 2 3 4\n", "4 columns and no header"),
+        ("x y z\n1 2\n", "has 2 columns, 3 are named"),
+        ("1 2 3\n4 5\n", "line 2 is not 3 numbers"),
+        ("1 2 3\n4 5 six\n", "line 2 is not 3 numbers"),
+        ("a b c\n1 2 3\n", "no columns x, y and z"),
+        ("x y z\n1 2 nan\n", "1 points whose position is not finite"),
+        ("x y z label\n1 2 3 1.5\n", "more than whole numbers"),
+    ],
+)
+def test_broken_text_names_the_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    with pytest.raises(PcaugError, match=message):
+        read(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("suffix", [".las", ".laz", ".ply", ".parquet", ".bin"])
+def test_a_truncated_file_is_never_read_as_whole(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    cloud = make_cloud(2000, labelled=False, native_label=np.ones(2000, np.int32))
+    write(path, cloud)
+    whole = path.read_bytes()
+    for cut in sorted({0, 1, 3, 60, 226, 227, 300, len(whole) // 3, len(whole) // 2, len(whole) - 9, len(whole) - 1}):
+        (tmp_path / f"b{suffix}").write_bytes(whole[:cut])
+        if suffix == ".bin" and cut % 16 == 0:
+            continue  # a scan has no header: whole points are a scan
+        with pytest.raises(FileError):
+            read(tmp_path / f"b{suffix}")
+
+
+def test_a_label_file_of_another_length_is_refused(tmp_path: Path) -> None:
+    np.zeros((4, 4), "<f4").tofile(tmp_path / "a.bin")
+    np.zeros(3, "<u4").tofile(tmp_path / "a.label")
+    with pytest.raises(FileError, match=r"has 3 labels for 4 points, .*a\.label"):
+        read(tmp_path / "a.bin")
+
+
+def test_nan_positions_are_refused(tmp_path: Path) -> None:
+    points = np.zeros((4, 4), "<f4")
+    points[2, 1] = np.nan
+    points.tofile(tmp_path / "a.bin")
+    with pytest.raises(FileError, match="1 points whose position is not finite"):
+        read(tmp_path / "a.bin")
+
+
+def test_headers_that_promise_the_moon_cost_nothing(tmp_path: Path) -> None:
+    header = bytearray(375)
+    header[:4], header[24:26], header[104] = b"LASF", bytes([1, 4]), 6
+    struct.pack_into("<HII", header, 94, 375, 375, 0)
+    struct.pack_into("<H", header, 105, 30)
+    struct.pack_into("<Q", header, 247, 4_000_000_000)
+    (tmp_path / "a.las").write_bytes(header)
+    struct.pack_into("<I", header, 100, 4_000_000_000)
+    (tmp_path / "b.las").write_bytes(header)
+    (tmp_path / "c.ply").write_text(
+        "ply\nformat binary_little_endian 1.0\nelement vertex 4000000000\nproperty double x\nend_header\n"
+    )
+    for name in ("a.las", "b.las", "c.ply"):
+        with pytest.raises(FileError, match="truncated"):
+            read(tmp_path / name)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), suffix=st.sampled_from([".las", ".laz", ".ply", ".parquet", ".txt"]))
+def test_damaged_bytes_end_in_an_error_of_ours_or_in_points(tmp_path: Path, data: st.DataObject, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write(path, make_cloud(50))
+    raw = bytearray(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 8))):
+        raw[data.draw(st.integers(0, min(len(raw) - 1, 600)))] = data.draw(st.integers(0, 255))
+    path.write_bytes(raw)
+    with suppress(PcaugError):  # anything else fails the test
+        sum(len(chunk) for chunk in iter_chunks(path))
+
+
+def test_unknown_suffix_and_missing_file() -> None:
+    with pytest.raises(NotFound, match="no such file"):
+        read("nowhere.las")
+    with pytest.raises(NotFound, match=r"known are \.las"):
+        lost([], "a.docx")
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_text("old")
+
+    def chunks() -> Any:
+        yield make_cloud(5)
+        raise FileError("source broke")
+
+    with pytest.raises(FileError, match="source broke"):
+        write(tmp_path / "a.ply", chunks())
+    with pytest.raises(PcaugError, match="differ in fields"):
+        write(tmp_path / "a.ply", iter([make_cloud(5), make_cloud(5, extra=np.zeros(5))]))
+    assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
+    assert (tmp_path / "a.ply").read_text() == "old"
+
+
+def test_source_of_a_written_cloud_is_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.las", PointCloud(np.zeros((1, 3)), source=Source(file="elsewhere")))
+    assert read(tmp_path / "a.las").source.file == str(tmp_path / "a.las")
+    assert set(FORMATS) == {"las", "ply", "kitti", "parquet", "text"}

@@ -1,0 +1,98 @@
+"""Strict decoding: every mistake is named, overrides are typed, names are found in wheel and checkout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcaug import catalogue
+from pcaug.catalogue import Strict
+from pcaug.errors import NotFound, RecipeError
+
+
+class Beam(Strict):
+    count: int = 64
+    divergence: float = 0.003
+
+
+class Recipe(Strict):
+    name: str
+    steps: int = 100
+    shares: tuple[float, ...] = ()
+    beam: Beam = Beam()
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "r.toml"
+    path.write_text(text)
+    return path
+
+
+def test_all_mistakes_are_reported_with_their_keys(tmp_path: Path) -> None:
+    path = write(tmp_path, 'nam = "x"\nsteps = 1.5\n[beam]\ndivergance = 1\n')
+    with pytest.raises(RecipeError) as caught:
+        catalogue.load(path, Recipe)
+    text = str(caught.value)
+    assert "unknown key 'nam' (did you mean 'name'?)" in text
+    assert "unknown key 'beam.divergance' (did you mean 'divergence'?)" in text
+    assert "steps" in text
+    assert "name: Field required" in text
+    assert str(path) in text
+    assert "\n" not in text
+
+
+def test_overrides_are_toml_and_reach_into_tables(tmp_path: Path) -> None:
+    path = write(tmp_path, 'name = "x"\n')
+    recipe = catalogue.load(path, Recipe, ["steps=60", "beam.count=32", "name=street", "shares=[0.5, 0.5]"])
+    assert (recipe.steps, recipe.beam.count, recipe.name, recipe.shares) == (60, 32, "street", (0.5, 0.5))
+    with pytest.raises(RecipeError, match="is not key=value"):
+        catalogue.load(path, Recipe, ["steps"])
+    with pytest.raises(RecipeError, match="is not a table"):
+        catalogue.load(path, Recipe, ["name.count=3"])
+
+
+@pytest.mark.parametrize("text", ["name = ", "\x00", 'name = "a"\nname = "b"'])
+def test_broken_toml_is_one_line(tmp_path: Path, text: str) -> None:
+    with pytest.raises(RecipeError, match="not valid TOML"):
+        catalogue.load(write(tmp_path, text), Recipe)
+
+
+def test_names_are_found_and_near_ones_offered() -> None:
+    assert catalogue.find("models", "pointnet", "*/recipe.toml").is_file()
+    with pytest.raises(NotFound, match="did you mean pointnet"):
+        catalogue.find("models", "pointnt", "*/recipe.toml")
+    with pytest.raises(NotFound, match="no such file"):
+        catalogue.find("models", "nowhere.toml")
+
+
+def test_a_second_file_of_one_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "semantickitti.toml").write_text("")
+    monkeypatch.setenv("PCAUG_CARDS", str(tmp_path))
+    with pytest.raises(RecipeError, match="stands for two files"):
+        catalogue.names("datasets")
+
+
+def test_the_shipped_tree_is_strict() -> None:
+    taxonomy = catalogue.taxonomy()
+    assert len(taxonomy.leaves()) == 25
+    assert len(taxonomy.nodes) == 37
+    for name in taxonomy.presets:
+        groups = taxonomy.preset(name)
+        nodes = [node for group in groups for node in group.nodes]
+        assert len(set(nodes)) == len(nodes)
+        for node in nodes:  # an antichain: no class holds another
+            assert not any(other in taxonomy.ancestors(node)[1:] for other in nodes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name="t"\n[nodes]\na={id=1,colour=[0,0,0]}\nb={id=1,colour=[0,0,0]}', "share an id"),
+        ('name="t"\n[nodes]\na={id=1,colour=[0,0,0],parent="z"}', r"unknown nodes \['z'\]"),
+        ('name="t"\n[nodes]\na={id=1,colour=[0,0]}', "nodes.a.colour"),
+    ],
+)
+def test_a_bad_taxonomy_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        catalogue.load_taxonomy(write(tmp_path, text))

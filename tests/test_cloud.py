@@ -1,0 +1,81 @@
+"""Laws of the point cloud."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import assert_same_cloud, make_cloud
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pcaug.cloud import Kind, PointCloud, common_fields, concatenate, kind_of
+from pcaug.errors import LabelError, NotFound, PcaugError
+
+
+@given(n=st.integers(0, 40), cut=st.integers(0, 40))
+def test_split_and_concatenate_give_the_cloud_back(n: int, cut: int) -> None:
+    cloud = make_cloud(n)
+    assert_same_cloud(concatenate([cloud.take(slice(0, cut)), cloud.take(slice(cut, None))]), cloud)
+
+
+@given(angle=st.floats(-3.2, 3.2), shift=st.floats(-1e6, 1e6))
+def test_a_motion_and_its_inverse_cancel(angle: float, shift: float) -> None:
+    cloud = make_cloud(10, normal=np.tile(np.float32([0.6, 0.8, 0]), (10, 1)))
+    motion = np.eye(4)
+    motion[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    motion[:3, 3] = shift
+    back = cloud.moved(motion).moved(np.linalg.inv(motion))
+    np.testing.assert_allclose(back.xyz, cloud.xyz, atol=1e-8)
+    np.testing.assert_allclose(back["normal"], cloud["normal"], atol=1e-6)
+
+
+def test_normals_stay_perpendicular_under_uneven_scale() -> None:
+    slope = PointCloud(np.array([[0.0, 0, 0], [1, 0, 1]]), {"normal": np.tile(np.float32([-1, 0, 1]) / np.sqrt(2), (2, 1))})
+    moved = slope.moved(np.diag([3.0, 1, 1, 1]))
+    along = moved.xyz[1] - moved.xyz[0]
+    assert along @ moved["normal"][0] == pytest.approx(0, abs=1e-6)
+    assert np.linalg.norm(moved["normal"][0]) == pytest.approx(1)
+
+
+def test_wrong_shapes_say_which_field() -> None:
+    with pytest.raises(PcaugError, match="field 'intensity' has 2 rows for 3 points"):
+        PointCloud(np.zeros((3, 3)), {"intensity": np.zeros(2)})
+    with pytest.raises(PcaugError, match=r"xyz has shape \(3, 2\)"):
+        PointCloud(np.zeros((3, 2)))
+    with pytest.raises(LabelError, match="without a taxonomy"):
+        PointCloud(np.zeros((3, 3)), {"label": np.zeros(3, np.uint16)})
+
+
+def test_a_missing_field_lists_what_there_is() -> None:
+    with pytest.raises(NotFound, match="no field 'rgb', made, this cloud has intensity, label"):
+        make_cloud(3)["rgb"]
+
+
+def test_arrays_cannot_be_written() -> None:
+    cloud = make_cloud(3)
+    with pytest.raises(ValueError, match="read-only"):
+        cloud.xyz[0] = 1
+
+
+def test_concatenate_is_all_or_none() -> None:
+    with pytest.raises(PcaugError, match=r"differ in fields: \['intensity'\]"):
+        concatenate([make_cloud(3), make_cloud(3).with_fields(intensity=None)])
+    a, b = common_fields([make_cloud(3), make_cloud(3).with_fields(intensity=None)])
+    assert len(concatenate([a, b])) == 6
+
+
+def test_kind_follows_the_name_then_the_dtype() -> None:
+    assert kind_of("return_number", np.zeros(1, np.float32)) is Kind.CATEGORY
+    assert kind_of("anything", np.zeros(1, np.int64)) is Kind.CATEGORY
+    assert kind_of("anything", np.zeros(1, np.float32)) is Kind.QUANTITY
+
+
+def test_open3d_keeps_every_field() -> None:
+    from pcaug.sensor.engine import open3d
+
+    open3d()
+    cloud = make_cloud(5, instance=np.arange(5, dtype=np.int32))
+    there = cloud.to_open3d()
+    np.testing.assert_array_equal(there.point["label"].numpy()[:, 0], cloud["label"])
+    np.testing.assert_array_equal(there.point["instance"].numpy()[:, 0], cloud["instance"])
+    np.testing.assert_array_equal(there.point.positions.numpy(), cloud.xyz)
