@@ -5,6 +5,8 @@ Each maker takes the generator that shapes it and returns an asset standing on z
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from pcaug.scene.asset import Asset, Builder
@@ -183,12 +185,12 @@ def bicycle(rng: Rng) -> Asset:
     for x in (-base, base):
         ring = np.linspace(0, 2 * np.pi, 13)
         rim = np.stack([x + np.cos(ring) * r, np.zeros(13), r + np.sin(ring) * r], axis=1)
-        for a, b in zip(rim[:-1], rim[1:], strict=True):
+        for a, b in pairwise(rim):
             out.add(tube(a, b, 0.06 if motor else 0.02, sides=4), "two_wheeler", "rubber")
     if motor:
         out.add(box((-0.75, -0.16, 0.45), (0.45, 0.16, 0.9)), "two_wheeler", "dark_paint")
     frame = [(-base, 0, r), (-0.1, 0, 0.75), (0.4, 0, 0.8), (base, 0, r)]
-    for a, b in zip(frame[:-1], frame[1:], strict=True):
+    for a, b in pairwise(frame):
         out.add(tube(a, b, 0.025, sides=4), "two_wheeler", "metal")
     out.add(tube((0.4, -0.3, 1.05), (0.4, 0.3, 1.05), 0.02, sides=4), "two_wheeler", "metal")
     out.add(tube((0.4, 0, 0.8), (0.4, 0, 1.05), 0.02, sides=4), "two_wheeler", "metal")

@@ -25,7 +25,8 @@ def box(low: ArrayLike, high: ArrayLike) -> Triangles:
     corners = np.array(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij")).reshape(3, -1).T[:, ::-1]
     low, high = np.asarray(low, np.float64), np.asarray(high, np.float64)
     points: Points = low + corners * (high - low)
-    return points[_BOX]
+    triangles: Triangles = points[_BOX]
+    return triangles
 
 
 def boxes(low: Points, high: Points) -> Triangles:
@@ -65,7 +66,8 @@ def tube(start: ArrayLike, end: ArrayLike, r0: float, r1: float | None = None, s
 def leaves(centres: Points, size: float, rng: np.random.Generator) -> Triangles:
     """One randomly turned triangle of about ``size`` metres at each centre (K, 3)."""
     corners = rng.normal(0, size * 0.6, (len(centres), 3, 3))
-    return centres[:, None] + corners - corners.mean(axis=1, keepdims=True)
+    triangles: Triangles = centres[:, None] + corners - corners.mean(axis=1, keepdims=True)
+    return triangles
 
 
 def grid(x: Points, y: Points, z: Points) -> Triangles:

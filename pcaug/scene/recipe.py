@@ -1,0 +1,207 @@
+"""Scene recipes: what a composed world is made of, as numbers that a user can read and change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from pcaug import catalogue
+from pcaug.catalogue import Strict
+from pcaug.errors import RecipeError
+from pcaug.scene.asset import Scene
+
+Range = tuple[float, float]
+"""Lowest and highest value of a uniform draw."""
+
+
+class Street(Strict):
+    """A street along x with the scanner on it. Lengths in metres, densities in objects per 100 m of one side.
+
+    Attributes:
+        kinds: Weight of each kind of street: "residential", "urban", "suburban", "country".
+        length: Of the street, both ways from the scanner together.
+        lane: Width of one of two lanes.
+        crossfall: Slope of the road away from its middle, share.
+        slope: Slope along the street, share.
+        roughness: Height of the unevenness of natural ground.
+        kerb: Height of the kerb.
+        sidewalk: Width of the pavement.
+        verge: Width of the grass between pavement and gardens.
+        setback: Distance of houses from the pavement.
+        junction: Probability of a side street on each side.
+        parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
+        parking: Probability that a side has a parking lane.
+        hedge, fence: Probability that a front garden is bounded by one.
+        bend: Largest curvature, 1/m.
+    """
+
+    kinds: dict[str, float] = {"residential": 0.4, "urban": 0.2, "suburban": 0.25, "country": 0.15}
+    length: float = Field(default=150.0, gt=20)
+    lane: Range = (2.7, 3.6)
+    crossfall: Range = (0.01, 0.03)
+    slope: Range = (-0.04, 0.04)
+    roughness: Range = (0.03, 0.15)
+    kerb: Range = (0.04, 0.16)
+    sidewalk: Range = (1.2, 3.0)
+    verge: Range = (0.0, 3.0)
+    setback: Range = (1.0, 8.0)
+    junction: float = 0.35
+    parked: Range = (2.0, 9.0)
+    moving: Range = (0.0, 2.0)
+    trees: Range = (1.0, 8.0)
+    bushes: Range = (2.0, 14.0)
+    lamps: Range = (1.0, 3.5)
+    signs: Range = (0.5, 3.0)
+    people: Range = (0.0, 2.5)
+    bicycles: Range = (0.0, 2.0)
+    furniture: Range = (0.0, 3.0)
+    parking: float = 0.5
+    hedge: float = 0.35
+    fence: float = 0.35
+    bend: float = 0.004
+
+
+class Town(Strict):
+    """A piece of town seen from the air. Lengths in metres.
+
+    Attributes:
+        size: Edge of the square.
+        plot: Edge of a plot of land.
+        relief: Height of the terrain's hills.
+        road: Width of the streets between rows of plots.
+        house: Footprint edges.
+        eaves: Height of the eaves.
+        pitch: Roof slope, degrees.
+        flat: Share of flat roofs.
+        hipped: Share of hipped roofs among the others.
+        empty: Share of plots without a house.
+        trees, bushes: Objects per plot.
+        tree_height: Height of trees.
+        hedge: Probability that a plot is hedged.
+        cars: Cars per plot.
+    """
+
+    size: float = Field(default=80.0, gt=10)
+    plot: Range = (16.0, 26.0)
+    relief: Range = (0.0, 3.0)
+    road: Range = (6.0, 9.0)
+    house: Range = (8.0, 14.0)
+    eaves: Range = (2.6, 6.5)
+    pitch: Range = (18.0, 45.0)
+    flat: float = 0.15
+    hipped: float = 0.3
+    empty: float = 0.12
+    trees: Range = (0.5, 3.0)
+    bushes: Range = (1.0, 6.0)
+    tree_height: Range = (4.0, 17.0)
+    hedge: float = 0.4
+    cars: Range = (0.0, 1.2)
+
+
+class Mesh(Strict):
+    """A user's own mesh, to be placed in the scene.
+
+    Attributes:
+        path: File that trimesh reads; relative paths are below the recipe's folder.
+        label: Class of the taxonomy.
+        material: One of the materials of ``pcaug.scene.asset``.
+        size: Its largest extent, metres; overrules the file's unit.
+        up: Which axis of the file is up.
+        count: How many, lowest and highest.
+        distance: Range of distances from the viewpoint, metres.
+    """
+
+    path: str
+    label: str
+    material: str = "plastic"
+    size: float | None = Field(default=None, gt=0)
+    up: Literal["y", "z"] = "z"
+    count: tuple[int, int] = (1, 3)
+    distance: Range = (4.0, 30.0)
+
+
+class SensorRow(Strict):
+    """The scanner, and how it moves.
+
+    Attributes:
+        kind: "spinning" or "airborne".
+        height: Above the ground: of a spinning scanner's origin, or of the flight.
+        range_min, range_max: Metres.
+        azimuth_steps: Spinning: columns of a turn.
+        noise: Standard deviation of the range, metres.
+        dropout: Share of returns that is lost at random.
+        threshold: Echoes weaker than this (reflectance x cos x range law, 1 = a white wall at 10 m) may be lost.
+        density: Airborne: pulses per square metre of a strip.
+        scan_angle: Airborne: half the swath's angle, degrees.
+        overlap: Airborne: share of a strip that the next covers too.
+        strips: Airborne: number of strips, lowest and highest.
+        divergence: Full angle of the beam, radians (1/e2).
+    """
+
+    kind: Literal["spinning", "airborne"] = "spinning"
+    height: Range = (1.7, 1.76)
+    range_min: float = 2.5
+    range_max: float = 80.0
+    azimuth_steps: int = Field(default=2083, ge=8)
+    noise: float = Field(default=0.018, ge=0)
+    dropout: float = Field(default=0.04, ge=0, lt=1)
+    threshold: float = Field(default=0.001, ge=0)
+    density: Range = (8.0, 20.0)
+    scan_angle: float = 20.0
+    overlap: float = 0.3
+    strips: tuple[int, int] = (1, 2)
+    divergence: float = 0.0004
+
+
+class SceneRecipe(Strict):
+    """A world and who looks at it.
+
+    Attributes:
+        name: Name of the recipe.
+        title: One line on it.
+        street: A street, or
+        town: a town.
+        assets: The user's own meshes.
+        sensor: The scanner.
+        folder: Where relative paths start; set on loading.
+    """
+
+    name: str
+    title: str = ""
+    street: Street | None = None
+    town: Town | None = None
+    assets: tuple[Mesh, ...] = ()
+    sensor: SensorRow = SensorRow()
+    folder: str = "."
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
+    """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
+    path = catalogue.find("datasets/recipes", name)
+    recipe = catalogue.load(path, SceneRecipe, changes)
+    if (recipe.street is None) == (recipe.town is None):
+        raise RecipeError("needs either [street] or [town]", path)
+    return recipe.model_copy(update={"folder": str(path.parent)})
+
+
+def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
+    """Build one world of a recipe; the same generator state gives the same world."""
+    from pcaug.scene.meshes import with_meshes
+    from pcaug.scene.street import build_street
+    from pcaug.scene.town import build_town
+
+    if recipe.street is not None:
+        scene = build_street(recipe.street, recipe.name, rng)
+    else:
+        assert recipe.town is not None
+        scene = build_town(recipe.town, recipe.name, rng)
+    return with_meshes(scene, recipe, rng) if recipe.assets else scene
+
+
+def draw(low_high: Range, rng: np.random.Generator) -> float:
+    """One value of a range."""
+    return float(rng.uniform(*low_high))

@@ -1,0 +1,373 @@
+"""A procedural street: ground with kerbs, crossfall and verges first, then what stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.scene import objects
+from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, placed
+from pcaug.scene.buildings import house, place
+from pcaug.scene.recipe import Street, draw
+from pcaug.scene.shapes import Points, grid, noise
+
+Rng = np.random.Generator
+OUTER = 45.0
+"""Half the width of the world, metres."""
+STEP = 0.6
+"""Length of a ground cell along the street, metres."""
+VARIANTS = 8
+"""Different shapes of each object in a scene's library."""
+
+MAKERS: dict[str, Callable[[Rng], Asset]] = {
+    "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
+    "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
+    "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
+    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet, "fence": objects.fence, "guard_rail": objects.guard_rail,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def variant(name: str, index: int) -> Asset:
+    """The index-th shape of an object; made once, so that its acceleration structure is built once too."""
+    return MAKERS[name](np.random.default_rng((list(MAKERS).index(name), index)))
+
+
+@dataclass
+class _Zone:
+    """A strip of ground along the street, from the road's middle outwards."""
+
+    width: float
+    label: str
+    material: str
+    raised: bool
+
+
+@dataclass
+class _Side:
+    """One side of the street (sign +1 is left): its zones, and where things stand."""
+
+    sign: int
+    zones: list[_Zone]
+    road_edge: float
+    walk: tuple[float, float]
+    house_line: float
+    junction: tuple[float, float] | None
+    drives: list[float] = field(default_factory=list)
+
+
+class _World:
+    """Heights of the ground, and the scene that grows on it."""
+
+    def __init__(self, recipe: Street, rng: Rng) -> None:
+        self.recipe, self.rng = recipe, rng
+        names, weights = zip(*recipe.kinds.items(), strict=True)
+        self.kind = str(rng.choice(names, p=np.array(weights) / sum(weights)))
+        self.half = recipe.length / 2
+        self.slope, self.cross = draw(recipe.slope, rng), draw(recipe.crossfall, rng)
+        self.rough = draw(recipe.roughness, rng) * (1.6 if self.kind == "country" else 1.0)
+        self.kerb = 0.0 if self.kind == "country" else draw(recipe.kerb, rng)
+        self.bend = rng.uniform(-recipe.bend, recipe.bend)
+        self.fine = int(rng.integers(1 << 62))
+        self.bank = {sign: rng.uniform(-0.12, 0.22) * (rng.random() < 0.6) for sign in (-1, 1)}
+        self.placements: list[Placement] = []
+        self.instance = 0
+        self.static = Builder()
+
+    def curve(self, x: Points, y: Points) -> tuple[Points, Points]:
+        """Plan position on the bent street of straight coordinates (x along, y left)."""
+        angle = self.bend * x
+        return x - np.sin(angle) * y, 0.5 * self.bend * x**2 + np.cos(angle) * y
+
+    def base(self, x: Points, y: Points, road_edge: Points) -> Points:
+        """Height of the ground without kerbs: slope, crossfall to the gutter, a bank beyond the verge."""
+        away = np.minimum(np.abs(y), road_edge)
+        beyond = np.maximum(np.abs(y) - road_edge - 3.0, 0)
+        bank = np.where(y > 0, self.bank[1], self.bank[-1])
+        height: Points = self.slope * x - self.cross * away + np.minimum(beyond, 12.0) * bank
+        return height
+
+    def stand(self, name: str, x: float, y: float, yaw: float, z: float, scale: float = 1.0, *, thing: bool = True) -> None:
+        """Place an object at straight coordinates."""
+        self.instance += thing
+        px, py = self.curve(np.array(x), np.array(y))
+        asset = variant(name, int(self.rng.integers(VARIANTS)))
+        number = self.instance if thing else 0
+        self.placements.append(placed(asset, (float(px), float(py), z), yaw + self.bend * x, scale, number))
+
+
+def build_street(recipe: Street, name: str, rng: Rng) -> Scene:
+    """A street along x, bent a little, the scanner's place on its right lane at x = 0."""
+    world = _World(recipe, rng)
+    lane = draw(recipe.lane, rng) * (1.25 if world.kind == "country" else 1.0)
+    sides = [_side(world, lane, sign) for sign in (1, -1)]
+    for side in sides:
+        _ground(world, side)
+    for side in sides:
+        _houses(world, side)
+        _greenery(world, side)
+        _furniture(world, side)
+        _vehicles(world, side, lane)
+    at = np.array([0.0, -lane / 2])
+    ground = float(world.base(np.array(0.0), np.array(at[1]), np.array(sides[1].road_edge)))
+    placements = (Placement(world.static.asset("ground and houses"), np.eye(4), 0), *world.placements)
+    extent = np.array([[-world.half, -OUTER], [world.half, OUTER]])
+    return Scene(placements, name, np.array([at[0], at[1], ground]), 0.0, extent)
+
+
+def _side(world: _World, lane: float, sign: int) -> _Side:
+    recipe, rng, kind = world.recipe, world.rng, world.kind
+    zones = [_Zone(lane, "road", "asphalt", raised=False)]
+    if kind == "country":
+        zones.append(_Zone(rng.uniform(0.2, 1.2), "road", "asphalt", raised=False))
+        walk = (lane + 0.5, lane + 1.5)
+        zones.append(_Zone(rng.uniform(1.0, 4.0), "terrain", "grass", raised=False))
+    else:
+        if rng.random() < recipe.parking:
+            zones.append(_Zone(rng.uniform(1.9, 2.5), "road", "pavers" if rng.random() < 0.3 else "asphalt", raised=False))
+        verge_first = kind == "suburban" and rng.random() < 0.4
+        if verge_first:
+            zones.append(_Zone(rng.uniform(0.8, 2.5), "terrain", "grass", raised=True))
+        start = sum(z.width for z in zones)
+        width = draw(recipe.sidewalk, rng) * (1.4 if kind == "urban" else 1.0)
+        zones.append(_Zone(width, "sidewalk", "pavers" if rng.random() < 0.6 else "asphalt", raised=True))
+        walk = (start, start + width)
+        if kind != "urban" and not verge_first:
+            zones.append(_Zone(max(draw(recipe.verge, rng), 0.1), "terrain", "grass", raised=True))
+    edge = next((sum(z.width for z in zones[:i]) for i, z in enumerate(zones) if z.label != "road"), sum(z.width for z in zones))
+    setback = 0.0 if kind == "urban" and rng.random() < 0.7 else draw(recipe.setback, rng)
+    line = sum(z.width for z in zones) + setback
+    rest = "terrain" if kind != "urban" or rng.random() < 0.5 else "sidewalk"
+    zones.append(
+        _Zone(OUTER - sum(z.width for z in zones), rest, "grass" if rest == "terrain" else "pavers", raised=kind != "country")
+    )
+    junction = None
+    if rng.random() < recipe.junction:
+        middle, half = rng.uniform(-0.8, 0.8) * world.half, rng.uniform(2.6, 4.0)
+        junction = (middle - half, middle + half)
+    side = _Side(sign, zones, edge, walk, line, junction)
+    if kind != "country":
+        side.drives = list(rng.uniform(-world.half, world.half, int(rng.integers(1, 7))))
+    return side
+
+
+def _ground(world: _World, side: _Side) -> None:
+    """Strips of ground, finer near the road, a vertical face at the kerb; side streets and drives cut through the kerb."""
+    xs = np.arange(-world.half, world.half + STEP, STEP)
+    stations, zone_of = _stations(side)
+    y = stations[None, :] * side.sign
+    x = np.broadcast_to(xs[:, None], (len(xs), len(stations)))
+    y = np.broadcast_to(y, x.shape)
+    cut = _lowered(side, xs)
+    raised = np.array([side.zones[z].raised for z in zone_of], dtype=np.float64)
+    z = world.base(x, y, np.array(side.road_edge)) + raised[None, :] * world.kerb * (1 - cut)[:, None]
+    natural = np.array([side.zones[i].label == "terrain" for i in zone_of], dtype=np.float64)
+    far = np.clip((stations - side.walk[1]) / 4.0, 0, 1)
+    z = z + natural * (0.35 + 0.65 * far) * world.rough * noise(x, y, 2.2, np.random.default_rng((world.fine, side.sign + 1)))
+    z = z + 0.012 * noise(x, y, 3.0, np.random.default_rng((world.fine, side.sign + 5)))
+    px, py = world.curve(x, y)
+    triangles = grid(px, py, z) if side.sign > 0 else grid(px, py, z)[:, ::-1]
+    labels, materials = _surface(world, side, xs, stations, zone_of)
+    world.static.add_faces(triangles, np.repeat(labels.ravel(), 2), np.repeat(materials.ravel(), 2))
+
+
+def _stations(side: _Side) -> tuple[Points, NDArray[np.int64]]:
+    """Distances from the road's middle at which the ground is sampled, and the zone that each belongs to.
+
+    A zone's border is sampled twice, once for each zone, which makes the kerb a vertical face.
+    """
+    values: list[float] = []
+    zones: list[int] = []
+    start = 0.0
+    for index, zone in enumerate(side.zones):
+        step = 1.0 if zone.width < 8 else 1.4
+        inner = np.linspace(start, start + zone.width, max(2, int(np.ceil(zone.width / step)) + 1))
+        values += inner.tolist()
+        zones += [index] * len(inner)
+        start += zone.width
+    return np.array(values), np.array(zones)
+
+
+def _lowered(side: _Side, xs: Points) -> Points:
+    """How far the kerb is lowered (0 none, 1 all) along the street: at side streets and drives."""
+    cut = np.zeros(len(xs))
+    for x in side.drives:
+        cut = np.maximum(cut, np.clip(2.2 - np.abs(xs - x), 0, 0.7) / 0.7 * 0.8)
+    if side.junction:
+        low, high = side.junction
+        cut = np.maximum(cut, np.clip(np.minimum(xs - low, high - xs) / STEP + 1, 0, 1))
+    return cut
+
+
+def _surface(
+    world: _World, side: _Side, xs: Points, stations: Points, zone_of: NDArray[np.int64]
+) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+    """Label and material of each cell (I-1, J-1)."""
+    taxonomy = catalogue.taxonomy()
+    outer = np.maximum(zone_of[:-1], zone_of[1:])
+    labels = np.array([taxonomy.id(z.label) for z in side.zones], np.uint16)[outer]
+    materials = np.array([MATERIAL_NAMES.index(z.material) for z in side.zones], np.uint8)[outer]
+    raised = np.array([zone.raised for zone in side.zones])
+    kerb = raised[zone_of[1:]] & ~raised[zone_of[:-1]]
+    labels[kerb], materials[kerb] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("concrete")
+    label, material = np.tile(labels, (len(xs) - 1, 1)), np.tile(materials, (len(xs) - 1, 1))
+    middle, out = (xs[:-1] + xs[1:]) / 2, (stations[:-1] + stations[1:]) / 2
+    beyond = out[None, :] > side.road_edge
+    for x in side.drives:
+        drive = (np.abs(middle - x) < 1.5)[:, None] & beyond & (out < side.house_line)[None, :] & (out > side.walk[1])[None, :]
+        label[drive], material[drive] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("pavers")
+    if side.junction:
+        inside = ((middle > side.junction[0]) & (middle < side.junction[1]))[:, None] & beyond
+        label[inside], material[inside] = taxonomy.id("road"), MATERIAL_NAMES.index("asphalt")
+        for x0, x1 in ((side.junction[0] - 1.8, side.junction[0]), (side.junction[1], side.junction[1] + 1.8)):
+            if world.kind != "country":  # the side street's own pavements
+                walk = ((middle > x0) & (middle < x1))[:, None] & beyond
+                label[walk], material[walk] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("pavers")
+    return label, material
+
+
+def _free(side: _Side, x: float, margin: float = 1.0) -> bool:
+    return not (side.junction and side.junction[0] - margin < x < side.junction[1] + margin)
+
+
+def _height(world: _World, side: _Side, x: float, out: float) -> float:
+    raised = world.kerb if out > side.road_edge else 0.0
+    return float(world.base(np.array(x), np.array(out * side.sign), np.array(side.road_edge))) + raised
+
+
+def _spots(world: _World, low_high: tuple[float, float], side: _Side) -> list[float]:
+    """Places along the street for a density in objects per 100 m."""
+    count = world.rng.poisson(draw(low_high, world.rng) * world.recipe.length / 100)
+    return [x for x in world.rng.uniform(-world.half, world.half, count) if _free(side, x)]
+
+
+def _houses(world: _World, side: _Side) -> None:
+    rng, kind = world.rng, world.kind
+    if kind == "country" and rng.random() < 0.7:
+        return
+    x = -world.half + rng.uniform(0, 6)
+    row = kind == "urban" or rng.random() < 0.2
+    eaves = rng.uniform(6, 12) if kind == "urban" else rng.uniform(2.8, 6.5)
+    while x < world.half - 6:
+        width, depth = rng.uniform(8, 15), rng.uniform(8, 12)
+        front = side.house_line + (0.0 if row else rng.uniform(0, 3))
+        if _free(side, x + width / 2, width / 2 + 2):
+            height = eaves + rng.uniform(-0.8, 0.8)
+            roof = str(rng.choice(["gable", "hip", "flat"], p=[0.6, 0.25, 0.15]))
+            built = house(rng, width, depth, height, roof=roof, pitch=rng.uniform(25, 45))
+            px, py = world.curve(np.array(x + width / 2), np.array((front + depth / 2) * side.sign))
+            z = _height(world, side, x + width / 2, front) - 0.05
+            yaw = world.bend * x + (np.pi if side.sign < 0 else 0.0)
+            place(world.static, built, (float(px), float(py), z), yaw)
+        x += width + (0.05 if row else rng.uniform(2, 12))
+
+
+def _greenery(world: _World, side: _Side) -> None:
+    rng, recipe = world.rng, world.recipe
+    lush = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35}[world.kind]
+    near = side.walk[1] + 0.4
+    for x in _spots(world, recipe.trees, side):
+        behind = rng.random() < 0.55
+        out = side.house_line + rng.uniform(-2, 22) if behind else near + rng.uniform(0, 2.5)
+        if world.kind == "urban" and not behind:
+            out = side.walk[0] + 0.7
+        what = "conifer" if rng.random() < 0.15 else "tree"
+        world.stand(what, x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.6, 1.25))
+    for _ in range(int(rng.poisson(draw(recipe.bushes, rng) * lush * recipe.length / 100))):
+        x = rng.uniform(-world.half, world.half)
+        out = near + rng.gamma(1.5, 4.0)
+        if _free(side, x) and out < OUTER - 1:
+            world.stand("bush", x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.6, 1.5))
+    if world.kind in ("country", "suburban"):
+        if rng.random() < 0.6:  # a strip of wood or thicket along the street
+            out0 = near + rng.uniform(1, 14)
+            for x in np.arange(-world.half, world.half, rng.uniform(1.6, 4.0)):
+                if _free(side, x):
+                    out = out0 + rng.normal(0, 1.2)
+                    what = "bush" if rng.random() < 0.7 else "tree"
+                    world.stand(
+                        what, x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.8, 1.7)
+                    )
+        for x in rng.uniform(-world.half, world.half, 60):
+            out = near + rng.gamma(1.5, 2.5)
+            world.stand(
+                "herbs", x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.6, 1.8), thing=False
+            )
+    border = side.walk[1] + rng.uniform(0.2, 0.6)
+    for start in np.arange(-world.half, world.half, 15.0):
+        chance = rng.random()
+        if world.kind == "urban" or chance > recipe.hedge + recipe.fence:
+            continue
+        what, length = ("hedge", 2.0) if chance < recipe.hedge else ("fence", 2.5)
+        index = int(rng.integers(VARIANTS))
+        for x in np.arange(start, start + rng.uniform(6, 14), length):
+            if _free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
+                px, py = world.curve(np.array(x), np.array(border * side.sign))
+                z = _height(world, side, x, border)
+                world.placements.append(placed(variant(what, index), (float(px), float(py), z), world.bend * x))
+
+
+def _furniture(world: _World, side: _Side) -> None:
+    rng, recipe = world.rng, world.recipe
+    edge = side.road_edge + 0.45
+    inwards = -np.pi / 2 * side.sign
+    for x in _spots(world, recipe.lamps, side):
+        name = "utility_pole" if world.kind == "country" or rng.random() < 0.15 else "lamp"
+        world.stand(name, x, edge * side.sign, inwards, _height(world, side, x, edge))
+    for x in _spots(world, recipe.signs, side):
+        facing = np.pi if side.sign < 0 else 0.0
+        name = "signal" if side.junction and rng.random() < 0.25 else "sign"
+        world.stand(name, x, edge * side.sign, facing + rng.normal(0, 0.2), _height(world, side, x, edge))
+    if world.kind == "country":
+        if rng.random() < 0.4:
+            for x in np.arange(-world.half, world.half, 4.0):
+                if _free(side, x, 3):
+                    world.stand("guard_rail", x, (edge + 0.4) * side.sign, 0, _height(world, side, x, edge), thing=False)
+        return
+    for x in _spots(world, recipe.furniture, side):
+        name = str(rng.choice(["bin", "bench", "cabinet", "bollard", "bollard"]))
+        out = side.walk[1] - 0.3 if name != "bollard" else edge
+        world.stand(name, x, out * side.sign, inwards, _height(world, side, x, out))
+    for x in _spots(world, recipe.people, side):
+        out = rng.uniform(*side.walk)
+        world.stand("person", x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out))
+    for x in _spots(world, recipe.bicycles, side):
+        out = side.walk[1] - 0.4
+        world.stand("bicycle", x, out * side.sign, rng.normal(0, 0.4), _height(world, side, x, out))
+
+
+def _vehicles(world: _World, side: _Side, lane: float) -> None:
+    rng, recipe = world.rng, world.recipe
+    lanes = [z for z in side.zones if z.label == "road"]
+    if len(lanes) > 1 and world.kind != "country":  # a parking lane
+        out = lane + lanes[1].width / 2
+        x = -world.half
+        share = draw(recipe.parked, rng) / 14
+        while x < world.half:
+            length = rng.uniform(5.0, 6.5)
+            if rng.random() < share and _free(side, x, 4) and all(abs(x - d) > 3.5 for d in side.drives):
+                name = "lorry" if rng.random() < 0.04 else "car"
+                yaw = (np.pi if side.sign > 0 else 0.0) + (np.pi if rng.random() < 0.2 else 0.0) + rng.normal(0, 0.02)
+                world.stand(name, x, (out + rng.normal(0, 0.1)) * side.sign, yaw, _height(world, side, x, out - 0.5))
+            x += length
+    for x in side.drives:
+        if rng.random() < 0.5:
+            out = side.walk[1] + 2.8
+            if out + 2.5 < side.house_line + 3:
+                world.stand("car", x, out * side.sign, np.pi / 2 * side.sign, _height(world, side, x, out))
+    for x in _spots(world, recipe.moving, side):
+        if abs(x) > 7:
+            name = "lorry" if rng.random() < 0.15 else "car"
+            world.stand(name, x, lane / 2 * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, lane / 2))
+    if rng.random() < 0.15:
+        x = rng.uniform(-40, 40)
+        if abs(x) > 6:
+            world.stand(
+                "bicycle", x, lane * 0.8 * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, lane * 0.8)
+            )
+            world.stand("person", x, lane * 0.8 * side.sign, 0.0, _height(world, side, x, lane * 0.8) + 0.35)
