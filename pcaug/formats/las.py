@@ -267,7 +267,7 @@ def _record(cloud: PointCloud, header: Any, path: Path) -> Any:
         elif target is not None:
             points[target] = values.astype(np.asarray(points[target]).dtype)
     if not from_las and "label" in cloud:
-        points["classification"] = _asprs(cloud)
+        points["classification"] = asprs(cloud["label"])
     return points
 
 
@@ -278,10 +278,10 @@ def _check_class(values: NDArray[Any], header: Any, path: Path) -> None:
         raise LabelError(what, path, "write all chunks with a source that has no LAS encoding")
 
 
-def _asprs(cloud: PointCloud) -> NDArray[np.uint8]:
-    assert cloud.taxonomy is not None
+def asprs(nodes: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Nearest ASPRS class (N,) of node ids of the shipped taxonomy; unclassified (1) for "ignore"."""
     table = np.ones(256, dtype=np.uint8)
-    for node in cloud.taxonomy.nodes.values():
+    for node in catalogue.taxonomy().nodes.values():
         table[node.id] = ASPRS.get(node.name, 64 + node.id % 100)
-    codes: NDArray[np.uint8] = table[np.minimum(cloud["label"], 255)]
+    codes: NDArray[np.uint8] = table[np.minimum(nodes, 255)]
     return codes

@@ -35,7 +35,7 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     return Rays(
         np.broadcast_to(origin, (count, 3)),
         direction.reshape(count, 3),
-        (column * (PERIOD / steps)).reshape(count),
+        (column * (PERIOD / steps)).reshape(count).astype(np.float64),
         ring.reshape(count).astype(np.uint16),
         np.degrees(azimuth).reshape(count).astype(np.float32),
         bundle.reshape(count).astype(np.int64),

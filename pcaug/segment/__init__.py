@@ -1,0 +1,1 @@
+"""Segmentation: features, blocks, blend, networks, training, evaluation, prediction. The only room that trains."""

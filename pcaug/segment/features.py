@@ -1,0 +1,169 @@
+"""Features of points: the same code in training and prediction.
+
+A cloud is thinned to one point a voxel; features are computed there; every original point knows its voxel, so that
+predictions go back to all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from pcaug.cloud import PointCloud
+
+Features = NDArray[np.float32]
+SCALES = (10, 24, 48)
+"""Neighbours at which the local geometry is described."""
+CELLS = (1.0, 4.0, 10.0)
+"""Edges of the plan cells in which heights are compared, metres."""
+BATCH = 200_000
+"""Points whose neighbourhoods are held in memory at once."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A cloud as training and prediction see it.
+
+    Attributes:
+        xyz: (V, 3) float32, metres, relative to ``origin``.
+        features: (V, F) float32.
+        label: (V,) uint16 taxonomy node of each voxel (the majority's), 255 where unlabelled.
+        voxel_of: (N,) int32 voxel of each original point.
+        origin: (3,) float64.
+    """
+
+    xyz: Features
+    features: Features
+    label: NDArray[np.uint16]
+    voxel_of: NDArray[np.int32]
+    origin: NDArray[np.float64]
+
+
+def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str) -> Prepared:
+    """Thin a cloud and describe its voxels.
+
+    Args:
+        cloud: Any number of points.
+        groups: Names of GROUPS, in order.
+        voxel: Edge, metres; the grid is anchored at multiples of it.
+        frame: "sensor" or "map": in a map, height and range say nothing and are left at zero.
+    """
+    origin = np.floor(cloud.xyz.mean(axis=0)) if len(cloud) and frame == "map" else np.zeros(3)
+    local = cloud.xyz - origin
+    representative, voxel_of = voxels(local, voxel)
+    thin = cloud.take(representative)
+    label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
+    xyz = local[representative]
+    parts = [GROUPS[name](thin, xyz, frame) for name in groups]
+    table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0))
+    return Prepared(xyz.astype(np.float32), table.astype(np.float32), label, voxel_of.astype(np.int32), origin)
+
+
+def voxels(xyz: NDArray[np.float64], edge: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First point of each occupied voxel (V,), in order of voxels, and the voxel of each point (N,)."""
+    if not len(xyz):
+        return np.zeros(0, np.intp), np.zeros(0, np.intp)
+    cells = np.floor(xyz / edge).astype(np.int64)
+    cells -= cells.min(axis=0)
+    size = cells.max(axis=0) + 1
+    keys = (cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2]
+    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+    return first, inverse.reshape(-1)
+
+
+def _majority(label: NDArray[np.uint16], voxel_of: NDArray[np.intp], count: int) -> NDArray[np.uint16]:
+    """Most frequent label of each voxel; the smallest id among equals."""
+    pairs, numbers = np.unique(voxel_of * 65536 + label, return_counts=True)
+    order = np.lexsort((pairs, -numbers, pairs // 65536))
+    owner, first = np.unique(pairs[order] // 65536, return_index=True)
+    result = np.zeros(count, np.uint16)
+    result[owner] = (pairs[order][first] % 65536).astype(np.uint16)
+    return result
+
+
+def _plan(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Per cell size: height above the cell's lowest point, depth below its highest, log count; (V, 9)."""
+    columns = []
+    for edge in CELLS:
+        cells = np.floor(xyz[:, :2] / edge).astype(np.int64)
+        cells -= cells.min(axis=0) if len(cells) else 0
+        keys = cells[:, 0] * (int(cells[:, 1].max()) + 1 if len(cells) else 1) + cells[:, 1]
+        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        inverse = inverse.reshape(-1)
+        low, high = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
+        np.minimum.at(low, inverse, xyz[:, 2])
+        np.maximum.at(high, inverse, xyz[:, 2])
+        columns += [xyz[:, 2] - low[inverse], high[inverse] - xyz[:, 2], np.log(counts[inverse])]
+    return np.stack(columns, axis=1)
+
+
+def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015."""
+    count = len(xyz)
+    result = np.zeros((count, 9 * len(SCALES)))
+    if count < 4:
+        return result
+    tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
+    most = min(max(SCALES), count)
+    for start in range(0, count, BATCH):
+        rows = slice(start, start + BATCH)
+        distance, index = tree.query(xyz[rows], k=most, workers=-1)
+        near = xyz[index] - xyz[rows, None]
+        for position, k in enumerate(SCALES):
+            k = min(k, most)
+            result[rows, 9 * position : 9 * position + 9] = _shape(near[:, :k], distance[:, k - 1])
+    return result
+
+
+def _shape(near: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Normalised roots of the covariance's eigenvalues (3), verticality of normal and main axis, size, reach, spread, height."""
+    mean = near.mean(axis=1, keepdims=True)
+    centred = near - mean
+    covariance = np.einsum("nki,nkj->nij", centred, centred, optimize=True) / near.shape[1]
+    values, vectors = np.linalg.eigh(covariance)
+    roots = np.sqrt(np.maximum(values, 0))
+    total = np.maximum(roots.sum(axis=1, keepdims=True), 1e-9)
+    return np.column_stack([
+        roots / total,
+        np.abs(vectors[:, 2, 0]),
+        np.abs(vectors[:, 2, 2]),
+        np.log(total[:, 0] + 1e-3),
+        np.log(reach + 1e-3),
+        centred[:, :, 2].std(axis=1),
+        -mean[:, 0, 2],
+    ])  # fmt: skip
+
+
+def _position(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Height and range in the scanner's frame; zeros in a map; (V, 2)."""
+    if frame != "sensor":
+        return np.zeros((len(xyz), 2))
+    return np.stack([xyz[:, 2], np.linalg.norm(xyz, axis=1) / 10], axis=1)
+
+
+def _intensity(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Intensity over its 95th percentile in this cloud, clipped at 2; zeros where there is none; (V, 1)."""
+    if "intensity" not in cloud or not len(cloud):
+        return np.zeros((len(xyz), 1))
+    values = cloud["intensity"].astype(np.float64)
+    top = float(np.percentile(values, 95))
+    return np.clip(values / top if top > 0 else values, 0, 2)[:, None]
+
+
+def _returns(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+    """Return number and number of returns; ones where there are none; (V, 2)."""
+    names = ("return_number", "number_of_returns")
+    return np.stack([cloud[n].astype(float) if n in cloud else np.ones(len(xyz)) for n in names], axis=1)
+
+
+GROUPS: dict[str, Callable[[PointCloud, NDArray[np.float64], str], NDArray[np.float64]]] = {
+    "plan": _plan,
+    "geometry": _geometry,
+    "position": _position,
+    "intensity": _intensity,
+    "returns": _returns,
+}

@@ -1,0 +1,9 @@
+"""Networks: ``(xyz (B, P, 3), features (B, P, F)) -> logits (B, P, K)``, float32, in plain torch."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pcaug.segment.networks.pointnet import PointNet
+
+NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet}

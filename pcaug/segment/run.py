@@ -1,0 +1,87 @@
+"""A run: the folder that a training leaves, and what is needed to use it again.
+
+``card.json`` (recipe, classes, features' mean and spread, data, versions), ``weights.safetensors``, ``log.csv``, and while
+training is not done ``resume.safetensors`` with the optimiser's state. No pickles.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from pcaug import __version__, catalogue
+from pcaug.errors import FileError, NotFound
+from pcaug.labels import ClassSet, Group
+from pcaug.segment.recipe import TrainRecipe
+
+CARD, WEIGHTS, RESUME, LOG = "card.json", "weights.safetensors", "resume.safetensors", "log.csv"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training and what it made.
+
+    Attributes:
+        folder: Where it lies.
+        recipe: How it was trained.
+        classes: What it predicts.
+        mean, spread: (F,) of each feature over the training data: what prediction subtracts and divides by.
+        data: The corpora that it saw.
+    """
+
+    folder: Path
+    recipe: TrainRecipe
+    classes: ClassSet
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    data: tuple[Mapping[str, Any], ...] = ()
+
+    def save(self) -> None:
+        """Write the card."""
+        card = {
+            "kind": "segmenter",
+            "pcaug": __version__,
+            "python": platform.python_version(),
+            "recipe": self.recipe.model_dump(mode="json"),
+            "taxonomy": self.classes.taxonomy.name,
+            "classes": [{"name": g.name, "nodes": g.nodes, "colour": g.colour} for g in self.classes.groups],
+            "mean": self.mean.tolist(),
+            "spread": self.spread.tolist(),
+            "data": list(self.data),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        partial = self.folder / f".{CARD}.tmp"
+        partial.write_text(json.dumps(card, indent=1) + "\n")
+        partial.replace(self.folder / CARD)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Run:
+        """Open a finished run, or a published model by name; raises NotFound, FileError."""
+        folder = Path(folder)
+        if not (folder / CARD).is_file():
+            shipped = catalogue.shipped("models") / str(folder)
+            if len(folder.parts) == 1 and (shipped / CARD).is_file():
+                folder = shipped
+        if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+            raise NotFound("is no finished run", folder, "train one with pcaug train")
+        return cls.card(folder)
+
+    @classmethod
+    def card(cls, folder: Path) -> Run:
+        """The card of a run, finished or not; raises FileError where it is damaged."""
+        try:
+            raw = json.loads((folder / CARD).read_text())
+            groups = tuple(Group(str(c["name"]), tuple(c["nodes"]), tuple(c["colour"])) for c in raw["classes"])
+            recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
+            mean, spread = (np.array(raw[key], np.float32) for key in ("mean", "spread"))
+            return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, tuple(raw["data"]))
+        except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
+            raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None

@@ -1,0 +1,72 @@
+"""The baseline: extra trees on the features (Geurts et al. 2006). No position, no context, hard to beat with few labels.
+
+A forest is kept as the points that it was fitted on and its seed: fitting them again gives the same forest, and no pickle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from pcaug.segment.blocks import TilePool
+from pcaug.segment.run import WEIGHTS, Run
+
+
+def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
+    """Draw the training points: ``trees_points`` of each pool, weighted so that the pools have the recipe's shares."""
+    recipe = run.recipe
+    rng = np.random.default_rng((recipe.seed, 0, 0))
+    shares = [1.0] if len(pools) == 1 else [recipe.real_share] + [(1 - recipe.real_share) / (len(pools) - 1)] * (len(pools) - 1)
+    features, labels, weights = [], [], []
+    for pool, share in zip(pools, shares, strict=True):
+        x, y = _draw(pool, recipe.trees_points, rng)
+        counts = np.bincount(y, minlength=len(run.classes.groups)) / len(y)
+        weight = 1 / np.sqrt(counts + 0.002)
+        features.append(x)
+        labels.append(y)
+        weights.append(weight[y] / weight[y].sum() * share)
+    arrays = {
+        "features": np.concatenate(features),
+        "label": np.concatenate(labels),
+        "weight": np.concatenate(weights).astype(np.float32),
+    }
+    partial = path.with_name(f".{path.name}.tmp")
+    save_file(arrays, partial)
+    partial.replace(path)
+
+
+def _draw(pool: TilePool, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points of all tiles, the same number of each as far as they reach."""
+    each = max(1, count // len(pool.tiles))
+    features, labels = [], []
+    for tile, label in zip(pool.tiles, pool.labels, strict=True):
+        known = np.flatnonzero(label != 255)
+        rows = np.sort(rng.choice(known, min(each, len(known)), replace=False))
+        features.append(tile.features[rows])
+        labels.append(label[rows].astype(np.int64))
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def load(run: Run) -> Any:
+    """The forest of a run, fitted again from its points and seed."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    arrays = load_file(run.folder / WEIGHTS)
+    forest = ExtraTreesClassifier(
+        run.recipe.trees, min_samples_leaf=3, max_features=0.5, n_jobs=-1, random_state=run.recipe.seed % (1 << 32)
+    )
+    weight = arrays["weight"].astype(np.float64)
+    return forest.fit(arrays["features"], arrays["label"], sample_weight=weight / weight.mean())
+
+
+def predict(forest: Any, features: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
+    """Class probabilities (V, K)."""
+    result = np.zeros((len(features), classes), np.float32)
+    if len(features):
+        result[:, forest.classes_] = forest.predict_proba(features)
+    return result
