@@ -159,6 +159,10 @@ class PointCloud:
             cloud.point[names.get(name, name)] = open3d.core.Tensor.from_numpy(np.ascontiguousarray(table))
         return cloud
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes: a read-only mapping cannot."""
+        return PointCloud, (self.xyz, dict(self.fields), self.taxonomy, self.crs, self.source)
+
     def __repr__(self) -> str:
         names = ", ".join(f"{name} {values.dtype}" for name, values in self.fields.items())
         return f"PointCloud({len(self):,} points, {names or 'no fields'})"

@@ -25,7 +25,7 @@ def study(
     from pcaug.study.run import run_study, start_over, summary
 
     if force:
-        start_over(wanted, output)
+        start_over(output)
     with reporter() as progress:
         done = run_study(wanted, output, progress)
         page = write_report(done, output / "report.html", progress)

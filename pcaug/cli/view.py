@@ -46,15 +46,13 @@ def view(
 
 
 def _clouds(source: Path, card: str | None, number: int) -> list[Any]:
-    from pcaug.cloud import concatenate
+    from pcaug.cloud import common_fields, concatenate
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.sources import is_corpus, scans
 
     if is_corpus(source):
         corpus = Corpus.open(source)
-        if corpus.manifest.frame == "map" and number == 1:  # the tiles of a map are one cloud
-            from pcaug.cloud import common_fields
-
-            return [concatenate(common_fields(list(corpus.clouds())))]
+        if corpus.manifest.frame == "map":
+            return [concatenate(common_fields([corpus.read(tile) for tile in site])) for site in corpus.sites()[:number]]
         return [corpus.read(tile) for tile in corpus.tiles[:number]]
     return [concatenate([c for c in scan.chunks() if len(c)] or list(scan.chunks())) for scan in scans(source, card)[:number]]

@@ -115,6 +115,15 @@ class Corpus:
             if inside.any():
                 yield cloud.take(inside)
 
+    def sites(self, gap: float = 50.0) -> list[list[Tile]]:
+        """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first."""
+        groups: list[list[Tile]] = []
+        for tile in (t for t in self.tiles if t.bounds):
+            near = [g for g in groups if any(_apart(tile, other) <= gap for other in g)]
+            joined = [tile, *(t for g in near for t in g)]
+            groups = [g for g in groups if g not in near] + [joined]
+        return sorted(groups, key=lambda g: -sum(t.points for t in g))
+
     def counts(self, split: str | None = None) -> dict[str, int]:
         """Points per class name, in order of node ids."""
         total: dict[int, int] = {}
@@ -130,3 +139,9 @@ class Corpus:
         major = {node for row in rows for node in self.manifest.sources[row].nodes}
         present = {int(node) for tile in self.tiles for node in tile.counts} - {IGNORE}
         return (major & present) or present
+
+
+def _apart(one: Tile, other: Tile) -> float:
+    """Plan distance of two tiles' boxes along the axis on which they are farther apart, metres."""
+    a, b = np.asarray(one.bounds)[:, :2], np.asarray(other.bounds)[:, :2]
+    return float(np.maximum(a[0] - b[1], b[0] - a[1]).max())

@@ -208,8 +208,9 @@ def person(rng: Rng) -> Asset:
         out.add(tube(foot, (0, side * 0.1, hip), 0.065, 0.09, 6), "person", "cloth")
         hand = (-side * stride * 0.8, side * 0.27, hip)
         out.add(tube((0, side * 0.2, shoulder), hand, 0.055, 0.04, 5), "person", "cloth")
-    trunk = [np.array([[np.cos(a) * d, np.sin(a) * w, z] for a in np.linspace(0, 2 * np.pi, 8, endpoint=False)])
-             for z, w, d in ((hip - 0.05, 0.17, 0.12), (0.66 * h, 0.17, 0.12), (shoulder, 0.21, 0.12), (0.87 * h, 0.07, 0.07))]  # fmt: skip
+    ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+    heights = ((hip - 0.05, 0.17, 0.12), (0.66 * h, 0.17, 0.12), (shoulder, 0.21, 0.12), (0.87 * h, 0.07, 0.07))
+    trunk = [np.stack([np.cos(ring) * d, np.sin(ring) * w, np.full(8, z)], axis=1) for z, w, d in heights]
     out.add(loft(np.array(trunk)), "person", "cloth")
     out.add(tube((0, 0, 0.86 * h), (0, 0, h), 0.095, 0.08, 7), "person", "cloth")
     return out.asset("person")

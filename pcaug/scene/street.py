@@ -28,7 +28,8 @@ MAKERS: dict[str, Callable[[Rng], Asset]] = {
     "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
     "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
     "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
-    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet, "fence": objects.fence, "guard_rail": objects.guard_rail,
+    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet,
+    "fence": objects.fence, "guard_rail": objects.guard_rail,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ again, so a killed study goes on where it stopped.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -92,6 +93,23 @@ def run_study(recipe: StudyRecipe, folder: Path, progress: Progress | None = Non
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
     return study
+
+
+def start_over(folder: Path) -> None:
+    """Remove what an earlier study left in a folder, and nothing else.
+
+    Raises:
+        PcaugError: If the folder holds something that is no study.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "recipe.json").is_file():
+        raise PcaugError("is not empty and holds no study", folder, "choose another folder")
+    for name in ("real", "synthetic", "runs", "results", "sample"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for pattern in ("recipe.json", "*.cost.json", "results.parquet", "summary.json", "report.html"):
+        for path in folder.glob(pattern):
+            path.unlink()
 
 
 def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:

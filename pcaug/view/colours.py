@@ -14,7 +14,8 @@ MODES = ("class", "prediction", "error", "native", "intensity", "height", "retur
 
 # viridis at nine equal steps (van der Walt and Smith 2015)
 RAMP = np.array([
-    [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142], [31, 158, 137], [53, 183, 121], [109, 205, 89], [253, 231, 37],
+    [68, 1, 84], [72, 40, 120], [62, 74, 137], [49, 104, 142], [38, 130, 142],
+    [31, 158, 137], [53, 183, 121], [109, 205, 89], [253, 231, 37],
 ])  # fmt: skip
 
 
@@ -35,9 +36,9 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
     if mode not in MODES:
         raise PcaugError(f"no colour mode {mode!r}", do=f"choose from {', '.join(MODES)}")
     if mode == "class":
-        return class_table()[np.minimum(cloud["label"], 255)]
+        return _by_node(cloud["label"])
     if mode == "prediction":
-        return class_table()[np.minimum(cloud["prediction"], 255)]
+        return _by_node(cloud["prediction"])
     if mode == "error":
         return _error(cloud)
     if mode in ("native", "instance", "return"):
@@ -47,6 +48,11 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
         shift = 8 if len(values) and values.dtype != np.uint8 and int(values.max()) > 255 else 0
         return (values >> shift).astype(np.uint8)
     return ramp(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
+
+
+def _by_node(nodes: NDArray[np.integer]) -> Colours:
+    found: Colours = class_table()[np.minimum(nodes, 255)]
+    return found
 
 
 def class_table() -> Colours:

@@ -18,15 +18,20 @@ PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7
 
 STYLE = """
 :root{--ink:#1d2530;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--panel:#f6f8fa;--accent:#2f6fb0}
-@media(prefers-color-scheme:dark){:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#313a45;--paper:#14181d;--panel:#1b2027;--accent:#6fb1f0}}
-*{box-sizing:border-box}body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#313a45;--paper:#14181d;--panel:#1b2027;--accent:#6fb1f0}}
+*{box-sizing:border-box}body{margin:0}
+body{background:var(--paper);color:var(--ink)}
+body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1000px;margin:0 auto;padding:2.2rem 1.2rem 4rem}h1{font-size:1.75rem;line-height:1.2;margin:0 0 .3rem}
 h2{font-size:1.2rem;margin:2.2rem 0 .6rem;padding-top:1rem;border-top:1px solid var(--line)}p{margin:.5rem 0}
-.lead{color:var(--soft);margin-bottom:1rem}.verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.7rem 1rem;border-radius:4px}
+.lead{color:var(--soft);margin-bottom:1rem}
+.verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.7rem 1rem;border-radius:4px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;width:100%}
 th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child{text-align:left;white-space:normal}th{color:var(--soft);font-weight:600}
-figure{margin:1rem 0;background:#fff;border:1px solid var(--line);border-radius:6px;padding:.5rem}figure img,figure svg{width:100%;height:auto;display:block}
+figure{margin:1rem 0;background:#fff;border:1px solid var(--line);border-radius:6px;padding:.5rem}
+figure img,figure svg{width:100%;height:auto;display:block}
 figcaption{color:#5b6675;font-size:.86rem;padding:.3rem .2rem 0}footer{color:var(--soft);font-size:.82rem;margin-top:3rem}
 """
 

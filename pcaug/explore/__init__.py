@@ -1,0 +1,1 @@
+"""Does a synthetic set fit the real one: statistics, gaps with their floor, and a verdict in words."""

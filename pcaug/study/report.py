@@ -1,0 +1,166 @@
+"""The study's page: verdict, arms with their intervals, classes, learning curves, cost, fit, truth and prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import Tile
+from pcaug.corpus.read import Corpus
+from pcaug.explore.gap import explore
+from pcaug.explore.report import add_fit
+from pcaug.segment.predict import Segmenter, labelled
+from pcaug.segment.run import Run
+from pcaug.study.results import ArmSummary, label_factor, verdict
+from pcaug.study.run import Job, Study, test_corpus
+from pcaug.view.picture import render
+from pcaug.view.report import Report
+
+Progress = Callable[[str, int, int], None]
+
+
+def write_report(study: Study, path: Path, progress: Progress | None = None) -> Path:
+    """Write the page of a finished study."""
+    recipe = study.recipe
+    test = test_corpus(recipe, study.real)
+    report = Report(recipe.title, _lead(study, test))
+    report.verdict([text for row in study.summaries if (text := verdict(row))])
+    _arms(report, study)
+    _classes(report, study)
+    _curves(report, study)
+    _cost(report, study)
+    _pictures(report, study, test)
+    train = study.real.only(units=study.jobs[0].units) if study.jobs[0].units else study.real
+    for index, (name, corpus) in enumerate(study.synthetic.items()):
+        if progress:
+            progress("fit reports", index, len(study.synthetic))
+        report.heading(f"Does {name} fit the real training data?")
+        add_fit(report, explore(train, corpus, recipe.seed), train, corpus)
+    return report.write(path)
+
+
+def _lead(study: Study, test: Corpus) -> str:
+    units = {unit for job in study.jobs for unit in job.units}
+    split = f"units {', '.join(test.units)}" if study.recipe.real.test_units else "a spatial test area, with a buffer around it"
+    return (
+        f"{len(study.results)} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
+        f"({test.points:,} points, every one scored), which no choice ever saw. Intervals are 95 % over draws and seeds; they say "
+        f"nothing about other places than the test's."
+    )
+
+
+def _arms(report: Report, study: Study) -> None:
+    report.heading("Arms")
+    rows = [
+        (f"{s.arm}{_budget(study, s)}{_model(study, s)}", 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high)
+        for s in study.summaries
+    ]
+    report.intervals(
+        [row for row in rows if row[2] == row[2]] or [(n, m, m, m) for n, m, *_ in rows],
+        "mIoU with its 95 % interval.",
+        "mIoU, %",
+    )
+    table = []
+    for s in study.summaries:
+        gain = "baseline" if s.gain is None else _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
+        budget = str(s.budget) if s.budget else "none"
+        table.append(
+            [s.arm, s.model, budget, _span(s.miou.mean, s.miou.low, s.miou.high), gain, s.miou.n, f"{s.train_seconds:.0f} s"]
+        )
+    report.table(["arm", "model", "real units", "mIoU, %", "gain over baseline", "trainings", "each"], table)
+
+
+def _classes(report: Report, study: Study) -> None:
+    names = list(dict.fromkeys(name for s in study.summaries for name in s.iou))
+    report.heading("Classes")
+    rows = [
+        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(f"{100 * s.iou[n]:.1f}" if n in s.iou else "" for n in names)]
+        for s in study.summaries
+    ]
+    report.table(["IoU, %", *names], rows)
+
+
+def _curves(report: Report, study: Study) -> None:
+    budgets = sorted({s.budget for s in study.summaries if s.budget})
+    if len(budgets) < 2:
+        return
+    report.heading("Learning curves")
+    for model in study.recipe.models:
+        curves = {}
+        for arm in study.recipe.arms:
+            points = [
+                (s.budget, 100 * s.miou.mean) for s in study.summaries if s.model == model and s.arm == arm.name and s.budget
+            ]
+            if points:
+                curves[arm.name] = ([b for b, _ in points], [m for _, m in points])
+        report.lines(curves, f"{model}: mIoU against real training units.", "real units", "mIoU, %")
+        rows = []
+        for arm in study.recipe.arms:
+            factors = label_factor(study.summaries, model, arm.name, study.recipe.baseline)
+            if arm.real and arm.name != study.recipe.baseline:
+                rows.append([arm.name, *(f"{factors[b]:.1f}" if b in factors else "" for b in budgets)])
+        report.text(
+            "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried)."
+        )
+        report.table([model, *(f"{b} units" for b in budgets)], rows)
+
+
+def _cost(report: Report, study: Study) -> None:
+    report.heading("What it cost")
+    rows = [[name, f"{c['seconds']:.0f} s", f"{1000 * c['gigabytes']:.1f} MB"] for name, c in study.cost.items()]
+    report.table(["source", "to build", "on disk"], rows)
+
+
+def _pictures(report: Report, study: Study, test: Corpus) -> None:
+    report.heading("Truth and prediction")
+    tile = _telling(test)
+    cloud = test.read(tile)
+    report.picture(render(cloud, 960, 420, "class"), f"Truth: {tile.name}")
+    for job in study.jobs:
+        if job.seed == 0 and job.draw == 0:
+            report.picture(
+                render(_predicted(study, job, cloud, test), 960, 420, "prediction"),
+                f"{job.arm.name} ({job.model}, {job.budget} real units)",
+            )
+
+
+def _telling(test: Corpus) -> Tile:
+    """The test tile with most classes, the larger one among equals."""
+    return max(test.tiles, key=lambda tile: (len(tile.counts), tile.points))
+
+
+def _predicted(study: Study, job: Job, cloud: PointCloud, test: Corpus) -> PointCloud:
+    run = Run.open(study.folder / "runs" / job.name)
+    return labelled(Segmenter.load(run), cloud, test.manifest.frame)
+
+
+def print_summary(study: Study, out: Any) -> None:
+    """The arms and the verdict, on a console."""
+    from rich.table import Table
+
+    table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
+    for s in study.summaries:
+        gain = "" if s.gain is None else _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
+        table.add_row(
+            s.arm, s.model, str(s.budget or "none"), _span(s.miou.mean, s.miou.low, s.miou.high), gain, f"{s.train_seconds:.0f}"
+        )
+    out.print(table)
+    for s in study.summaries:
+        if verdict(s):
+            out.print(verdict(s), soft_wrap=True, markup=False)
+
+
+def _span(mean: float, low: float, high: float, sign: str = "") -> str:
+    if low != low:
+        return f"{100 * mean:{sign}.1f}"
+    return f"{100 * mean:{sign}.1f} ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+
+
+def _budget(study: Study, s: ArmSummary) -> str:
+    return f", {s.budget} units" if len(study.recipe.budgets) > 1 and s.budget else ""
+
+
+def _model(study: Study, s: ArmSummary) -> str:
+    return f", {s.model}" if len(study.recipe.models) > 1 else ""
