@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Annotated, Any
@@ -32,6 +33,7 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors are one line on stderr, exit code 1 (2 for usage, 130 for Ctrl-C)."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for work starve whatever runs beside us
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = _run(arguments)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
+from pcaug.labels import IGNORE
 
 Colours = NDArray[np.uint8]
 MODES = ("class", "prediction", "error", "native", "intensity", "height", "return", "instance", "rgb")
+
+UNKNOWN = (150, 150, 150)
+RIGHT, WRONG = (120, 170, 130), (214, 39, 40)
+"""Grey where nobody knows; agreement is quiet, so that errors stand out."""
 
 # viridis at nine equal steps (van der Walt and Smith 2015)
 RAMP = np.array([
@@ -44,42 +51,68 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
     if mode in ("native", "instance", "return"):
         return _categories(cloud[{"native": "native_label", "return": "return_number"}.get(mode, mode)])
     if mode == "rgb":
-        values = cloud["rgb"]
-        shift = 8 if len(values) and values.dtype != np.uint8 and int(values.max()) > 255 else 0
-        return (values >> shift).astype(np.uint8)
+        return eight_bit(cloud["rgb"])
     return ramp(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
 
 
+def eight_bit(rgb: NDArray[Any]) -> Colours:
+    """Colours (N, 3) as a file has them, as 8 bits: 16-bit colours are scaled, 8 bits stored in 16 are not."""
+    if np.issubdtype(rgb.dtype, np.floating):
+        return (np.clip(np.nan_to_num(rgb), 0, 1) * 255).astype(np.uint8)
+    wide = rgb.dtype != np.uint8 and len(rgb) and int(rgb.max()) > 255
+    return (rgb >> (8 if wide else 0)).astype(np.uint8)
+
+
 def _by_node(nodes: NDArray[np.integer]) -> Colours:
-    found: Colours = class_table()[np.minimum(nodes, 255)]
+    found: Colours = class_table()[np.clip(nodes, 0, 255)]
     return found
+
+
+def node_name(node: int) -> str:
+    """Name of a node id; one that the taxonomy does not have is shown by its number instead of stopping the picture."""
+    taxonomy = catalogue.taxonomy()
+    return taxonomy.label_name(node) if node in taxonomy.nodes or node == IGNORE else f"node {node}"
 
 
 def class_table() -> Colours:
     """Colour of every node id, (256, 3) uint8."""
     taxonomy = catalogue.taxonomy()
-    table = np.zeros((256, 3), np.uint8)
+    table = np.full((256, 3), UNKNOWN, np.uint8)
     for node in taxonomy.nodes:
         table[node] = taxonomy.colour(node)
     return table
 
 
 def ramp(values: NDArray[np.float64]) -> Colours:
-    """Viridis between the 2nd and the 98th percentile."""
-    if not len(values):
-        return np.zeros((0, 3), np.uint8)
-    low, high = np.percentile(values, [2, 98])
-    at = np.clip((values - low) / max(high - low, 1e-9), 0, 1) * (len(RAMP) - 1)
-    return np.stack([np.interp(at, np.arange(len(RAMP)), RAMP[:, c]) for c in range(3)], axis=1).astype(np.uint8)
+    """Viridis between the 2nd and the 98th percentile; grey where a value is not finite."""
+    low, high = span(values)
+    known = np.isfinite(values)
+    at = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1) * (len(RAMP) - 1)
+    table = np.stack([np.interp(at, np.arange(len(RAMP)), RAMP[:, c]) for c in range(3)], axis=1).astype(np.uint8)
+    table[~known] = UNKNOWN
+    return table
+
+
+def span(values: NDArray[np.float64]) -> tuple[float, float]:
+    """2nd and 98th percentile of the finite values, always a little apart; (0, 1) where there are none."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(known, [2, 98]))
+    return low, max(high, low + max(1e-6, 1e-6 * abs(low)))
 
 
 def _categories(values: NDArray[np.integer]) -> Colours:
-    """A stable, well-mixed colour for each id; 0 is grey."""
-    hue = (values.astype(np.uint64) * np.uint64(2654435761) % np.uint64(1 << 32)) / float(1 << 32)
-    parts = [0.55 + 0.4 * np.cos(2 * np.pi * (hue + shift)) for shift in (0.0, 0.33, 0.67)]
-    table = (np.stack(parts, axis=1) * 255).astype(np.uint8)
-    table[values == 0] = 150
+    table = id_colours(values)
+    table[values == 0] = UNKNOWN
     return table
+
+
+def id_colours(values: NDArray[np.integer]) -> Colours:
+    """A stable, well-mixed colour for each id (Fibonacci hashing to a hue): the same id looks the same in every cloud."""
+    hue = (values.astype(np.int64).astype(np.uint64) * np.uint64(2654435761) % np.uint64(1 << 32)) / float(1 << 32)
+    parts = [0.52 + 0.36 * np.cos(2 * np.pi * (hue + shift)) for shift in (0.0, 0.33, 0.67)]
+    return (np.stack(parts, axis=1) * 255).astype(np.uint8)
 
 
 def _error(cloud: PointCloud) -> Colours:
@@ -90,6 +123,6 @@ def _error(cloud: PointCloud) -> Colours:
     right = np.array(
         [t in taxonomy.nodes and (taxonomy.covers(t, g) or taxonomy.covers(g, t)) for t, g in pairs.tolist()], dtype=bool
     )
-    table = np.where(right[inverse.reshape(-1), None], np.array([60, 160, 80]), np.array([220, 50, 50])).astype(np.uint8)
-    table[truth == 255] = 150
+    table = np.where(right[inverse.reshape(-1), None], np.array(RIGHT), np.array(WRONG)).astype(np.uint8)
+    table[truth == IGNORE] = UNKNOWN
     return table
