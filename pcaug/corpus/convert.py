@@ -209,7 +209,7 @@ def _of_scan(scan: Scan) -> _Part:
     card = scan.card
 
     def row() -> SourceRow:
-        encoding = dict(next(iter(scan.chunks(1))).source.encoding)
+        encoding = dict(next(scan.raw(1)).source.encoding)
         return SourceRow(
             path=str(scan.path),
             sha256=scan.sha256(),
@@ -268,7 +268,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
 def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:
     """Chunks of a scan; class ids that its card does not know are counted, not refused: info must tell, not stop."""
     known = scan.card.label_map() if scan.card else None
-    for chunk in _raw(scan):
+    for chunk in scan.raw():
         if known is not None and "native_label" in chunk and "label" not in chunk:
             native = chunk["native_label"]
             strange = ~np.isin(native, list(known.nodes))
@@ -277,11 +277,6 @@ def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:
             mapped[~strange] = known.apply(native[~strange])
             chunk = chunk.with_fields(known.taxonomy, label=mapped)
         yield chunk
-
-
-def _raw(scan: Scan) -> Iterator[PointCloud]:
-    options = scan.card.options if scan.card else {}
-    return formats.iter_chunks(scan.path, encoding=scan.card.encoding if scan.card else None, **options)
 
 
 def _corpus_summary(corpus: Corpus) -> dict[str, Any]:

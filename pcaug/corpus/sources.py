@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import DatasetCard, all_cards, load_card
 from pcaug.corpus.metres import to_metres
-from pcaug.errors import FileError, LabelError, NotFound
+from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,8 @@ class Scan:
             UnmappedLabels: For ids that the card does not know, with their counts.
         """
         card = self.card
-        options = dict(card.options) if card else {}
         labels = card.label_map() if card else None
-        for chunk in formats.iter_chunks(self.path, size, card.encoding if card else None, **options):
+        for chunk in self.raw(size):
             source = replace(chunk.source, dataset=card.name if card else "", unit=self.unit)
             cloud = to_metres(replace(chunk, source=source))
             if labels is not None and "native_label" in cloud and "label" not in cloud:
@@ -50,12 +52,28 @@ class Scan:
             yield cloud
 
     def labelled(self) -> Iterator[PointCloud]:
-        """As ``chunks``, refusing what has no labels."""
-        for chunk in self.chunks():
-            if "label" not in chunk:
-                do = "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
-                raise LabelError("has no labels in the taxonomy", self.path, do)
-            yield chunk
+        """As ``chunks``, refusing what has no labels; unknown ids are counted over the whole file before it is refused."""
+        try:
+            for chunk in self.chunks():
+                if "label" not in chunk:
+                    do = (
+                        "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
+                    )
+                    raise LabelError("has no labels in the taxonomy", self.path, do)
+                yield chunk
+        except UnmappedLabels:
+            assert self.card is not None
+            known = list(self.card.label_map().nodes)
+            strange: Counter[int] = Counter()
+            for chunk in self.raw():
+                values, counts = np.unique(chunk["native_label"], return_counts=True)
+                strange.update({int(v): int(n) for v, n in zip(values, counts, strict=True) if v not in known})
+            raise UnmappedLabels(dict(strange), self.path) from None
+
+    def raw(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
+        """Stream the file as it is: its own ids and units."""
+        options = dict(self.card.options) if self.card else {}
+        return formats.iter_chunks(self.path, size, self.card.encoding if self.card else None, **options)
 
     def sha256(self) -> str:
         """Hash of the file's bytes."""

@@ -42,8 +42,8 @@ def add_fit(report: Report, gap: Gap, real: Corpus, synthetic: Corpus) -> None:
     )
     report.heading("Distances")
     report.text(
-        "Wasserstein distance of each quantity over the real interquartile range; in brackets the floor: the same between two halves "
-        "of the real set. A distance at its floor cannot be told from chance."
+        "Wasserstein distance of each quantity over the real interquartile range; in brackets the floor: the same between two "
+        "halves of the real set. A distance at its floor cannot be told from chance."
     )
     rows = []
     for name in names:

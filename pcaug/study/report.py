@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pcaug.cloud import PointCloud
-from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.explore.gap import explore
-from pcaug.explore.report import add_fit
+from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.study.results import ArmSummary, label_factor, verdict
@@ -46,8 +47,8 @@ def _lead(study: Study, test: Corpus) -> str:
     split = f"units {', '.join(test.units)}" if study.recipe.real.test_units else "a spatial test area, with a buffer around it"
     return (
         f"{len(study.results)} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
-        f"({test.points:,} points, every one scored), which no choice ever saw. Intervals are 95 % over draws and seeds; they say "
-        f"nothing about other places than the test's."
+        f"({test.points:,} points, every one scored), which no choice ever saw. Intervals are 95 % over draws and seeds; they "
+        "say nothing about other places than the test's."
     )
 
 
@@ -115,9 +116,11 @@ def _cost(report: Report, study: Study) -> None:
 
 def _pictures(report: Report, study: Study, test: Corpus) -> None:
     report.heading("Truth and prediction")
-    tile = _telling(test)
-    cloud = test.read(tile)
-    report.picture(render(cloud, 960, 420, "class"), f"Truth: {tile.name}")
+    cloud, name = _shown(test)
+    classes = Run.open(study.folder / "runs" / study.jobs[0].name).classes
+    index = classes.index(cloud["label"])
+    truth = np.where(index == 255, 255, classes.node(np.where(index == 255, 0, index))).astype(np.uint16)
+    report.picture(render(cloud.with_fields(label=truth), 960, 420, "class"), f"Truth: {name}")
     for job in study.jobs:
         if job.seed == 0 and job.draw == 0:
             report.picture(
@@ -126,9 +129,12 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
             )
 
 
-def _telling(test: Corpus) -> Tile:
-    """The test tile with most classes, the larger one among equals."""
-    return max(test.tiles, key=lambda tile: (len(tile.counts), tile.points))
+def _shown(test: Corpus) -> tuple[PointCloud, str]:
+    """Of a map its largest test site; of scans the one with most classes, the larger one among equals."""
+    if test.manifest.frame == "map":
+        return largest(test), "the largest test site"
+    tile = max(test.tiles, key=lambda tile: (len(tile.counts), tile.points))
+    return test.read(tile), tile.name
 
 
 def _predicted(study: Study, job: Job, cloud: PointCloud, test: Corpus) -> PointCloud:

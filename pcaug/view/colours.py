@@ -116,13 +116,17 @@ def id_colours(values: NDArray[np.integer]) -> Colours:
 
 
 def _error(cloud: PointCloud) -> Colours:
-    """Green where the prediction agrees with the label (either contains the other), red where not, grey where nobody knows."""
+    """Quiet green where the prediction agrees with the label, red where not, grey where nobody knows."""
+    return np.array([RIGHT, WRONG, UNKNOWN], np.uint8)[agreement(cloud)]
+
+
+def agreement(cloud: PointCloud) -> NDArray[np.uint8]:
+    """(N,) 0 where prediction and label agree (either contains the other), 1 where not, 2 where the label is ignored."""
     taxonomy = catalogue.taxonomy()
-    truth, guess = cloud["label"], cloud["prediction"]
-    pairs, inverse = np.unique(np.stack([truth, guess], axis=1), axis=0, return_inverse=True)
-    right = np.array(
-        [t in taxonomy.nodes and (taxonomy.covers(t, g) or taxonomy.covers(g, t)) for t, g in pairs.tolist()], dtype=bool
-    )
-    table = np.where(right[inverse.reshape(-1), None], np.array(RIGHT), np.array(WRONG)).astype(np.uint8)
-    table[truth == IGNORE] = UNKNOWN
-    return table
+    truth, guess = cloud["label"].astype(np.int64), cloud["prediction"].astype(np.int64)
+    codes, inverse = np.unique(truth << 32 | guess, return_inverse=True)
+    pairs = [(int(code >> 32), int(code & 0xFFFFFFFF)) for code in codes]
+    wrong = np.array([t not in taxonomy.nodes or not (taxonomy.covers(t, g) or taxonomy.covers(g, t)) for t, g in pairs], bool)
+    table = np.where([t == IGNORE for t, _ in pairs], 2, wrong).astype(np.uint8)
+    found: NDArray[np.uint8] = table[inverse.reshape(-1)]
+    return found

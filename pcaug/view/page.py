@@ -1,7 +1,7 @@
 """One self-contained HTML page of clouds: WebGL2, no network, opens from disk.
 
-Positions are quantised to 16 bits an axis, sorted along a Morton curve, delta-coded, byte-shuffled and deflated; a million
-points take about 4 MB.
+Positions are quantised to 16 bits an axis, sorted along a Morton curve (Morton 1966), delta-coded, byte-shuffled and
+deflated; a million points take about 4 MB. The page itself, ``page.html``, is filled in by Jinja2.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +20,54 @@ from jinja2 import Environment
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from pcaug import catalogue
 from pcaug.cloud import PointCloud
-from pcaug.errors import PcaugError
-from pcaug.view.colours import RAMP, class_table
+from pcaug.errors import NotFound, PcaugError
+from pcaug.view.colours import (
+    RAMP,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    agreement,
+    best_mode,
+    class_table,
+    eight_bit,
+    id_colours,
+    node_name,
+    span,
+)
 
 CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
 QUANTITIES = ("intensity", "height", "confidence")
+KINDS = 255
+"""Most ids of a category that are told apart; the rarer ones share a row of the legend."""
+
+
+@dataclass(frozen=True)
+class _Mode:
+    """A way of colouring.
+
+    Attributes:
+        name: As in ``colours.MODES``, or "confidence".
+        palette: Colour of each byte value.
+        entries: Rows of the legend: index, name, counts (one a cloud).
+        range: Of a quantity: what the byte values 1 and 255 stand for; 0 is unknown.
+        ids: Of a category: the id of each byte value, sorted; what is not among them has the value after the last.
+    """
+
+    name: str
+    palette: list[list[int]]
+    entries: list[dict[str, Any]] | None = None
+    range: tuple[float, float] | None = None
+    ids: NDArray[np.int64] | None = None
 
 
 def save_html(
-    clouds: Sequence[PointCloud], path: str | Path, titles: Sequence[str] = (), title: str = "pcaug", most: int = 5_000_000
+    clouds: Sequence[PointCloud],
+    path: str | Path,
+    titles: Sequence[str] = (),
+    title: str = "pcaug",
+    most: int = 5_000_000,
+    colour: str | None = None,
 ) -> int:
     """Write clouds, side by side, as one page.
 
@@ -39,25 +77,32 @@ def save_html(
         titles: One a cloud.
         title: Of the page.
         most: Points in all.
+        colour: What to colour by at first; None chooses.
 
     Returns:
         Points shown.
+
+    Raises:
+        PcaugError: If there are no points.
+        NotFound: For a colour mode that no cloud has the field of.
     """
-    if not any(len(cloud) for cloud in clouds):
-        raise PcaugError("no points to show", path)
-    total = sum(len(cloud) for cloud in clouds)
-    shown = [cloud.take(np.arange(0, len(cloud), max(1, -(-total // most)))) for cloud in clouds if len(cloud)]
-    origin = np.floor(shown[0].xyz.mean(axis=0))
-    shown = [_sorted(cloud) for cloud in shown]
-    modes = _modes(shown)
-    names = [*titles, *[""] * len(shown)]
-    data = {
-        "modes": [{key: value for key, value in mode.items() if key != "codes"} for mode in modes],
-        "clouds": [_cloud(c, i, origin, modes, names[i]) for i, c in enumerate(shown)],
-    }
-    text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")  # no "</script>" can come out of a name
-    template = Environment(autoescape=True).from_string((Path(__file__).with_name("page.html")).read_text(encoding="utf-8"))
     path = Path(path)
+    named = [(cloud, titles[i] if i < len(titles) else "") for i, cloud in enumerate(clouds) if len(cloud)]
+    if not named:
+        raise PcaugError("no points to show", path)
+    step = max(1, -(-sum(len(cloud) for cloud, _ in named) // most))
+    shown = [_sorted(cloud.take(slice(None, None, step))) for cloud, _ in named]
+    modes = _modes(shown)
+    data = {
+        "start": _start(modes, shown[0], colour),
+        "modes": [{"name": m.name, "palette": m.palette, "entries": m.entries, "range": m.range} for m in modes],
+        "clouds": [
+            {"title": name, "of": len(cloud), **_cloud(few, origin, modes)}
+            for (cloud, name), few, origin in zip(named, shown, _origins(shown), strict=True)
+        ],
+    }
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # no "</script>" out of a name
+    template = Environment(autoescape=True).from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     partial.write_text(template.render(title=title, data=Markup(text)), encoding="utf-8")
@@ -66,50 +111,67 @@ def save_html(
 
 
 def _sorted(cloud: PointCloud) -> PointCloud:
-    """Points in Morton order of their 10-bit cells: neighbours in the file are neighbours in space, which deflates well."""
+    """Points in Morton order: neighbours in the file are neighbours in space, which deflates well."""
     low, high = cloud.bounds
-    cells = ((cloud.xyz - low) / max(float((high - low).max()), 1e-9) * 1023).astype(np.uint64)
+    cells = ((cloud.xyz - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint64)
     key = np.zeros(len(cloud), np.uint64)
     for axis in range(3):
         v = cells[:, axis]
-        for shift, mask in ((16, 0x30000FF), (8, 0x300F00F), (4, 0x30C30C3), (2, 0x9249249)):
+        for shift, mask in ((16, 0xFF0000FF), (8, 0xF00F00F00F), (4, 0xC30C30C30C3), (2, 0x249249249249)):
             v = (v | (v << np.uint64(shift))) & np.uint64(mask)
         key |= v << np.uint64(axis)
     return cloud.take(np.argsort(key, kind="stable"))
 
 
-def _modes(clouds: Sequence[PointCloud]) -> list[dict[str, Any]]:
-    """Colour modes that any cloud has: palette of 256, and for categories their names and counts over all clouds."""
-    modes = []
-    for name, field in CATEGORIES.items():
-        if any(field in cloud for cloud in clouds):
-            modes.append(_category(name, field, clouds))
-    ramp = [[int(np.interp(i / 255 * 8, range(9), RAMP[:, c])) for c in range(3)] for i in range(256)]
+def _origins(clouds: Sequence[PointCloud]) -> list[NDArray[np.float64]]:
+    """Where each cloud's view is centred: in common where all overlap the first (truth beside prediction), else its own."""
+    low, high = clouds[0].bounds
+    overlap = all(((cloud.bounds[0] <= high) & (cloud.bounds[1] >= low)).all() for cloud in clouds)
+    centres = [np.floor(np.median(cloud.xyz, axis=0)) for cloud in clouds]
+    return [centres[0]] * len(clouds) if overlap else centres
+
+
+def _modes(clouds: Sequence[PointCloud]) -> list[_Mode]:
+    """Colour modes that any cloud has the field of."""
+    modes = [_category(name, field, clouds) for name, field in CATEGORIES.items() if any(field in c for c in clouds)]
+    if any("label" in cloud and "prediction" in cloud for cloud in clouds):
+        modes.append(_error(clouds))
+    if any("instance" in cloud for cloud in clouds):
+        modes.append(_Mode("instance", [list(UNKNOWN), *id_colours(np.arange(1, 256)).tolist()]))
+    ramp = [list(UNKNOWN)] + [[round(np.interp(i / 254 * 8, range(9), RAMP[:, c])) for c in range(3)] for i in range(255)]
     for name in QUANTITIES:
-        values = [_quantity(cloud, name) for cloud in clouds]
-        known = [v for v in values if v is not None and len(v)]
+        known = [v for cloud in clouds if (v := _quantity(cloud, name)) is not None]
         if known:
-            low, high = np.percentile(np.concatenate(known), [2, 98])
-            modes.append({"name": name, "palette": ramp, "range": [float(low), float(max(high, low + 1e-9))]})
-    if any("rgb" in cloud for cloud in clouds):
-        modes.append({"name": "rgb", "palette": []})
-    return modes
+            modes.append(_Mode(name, ramp, range=span(np.concatenate(known))))
+    return [*modes, _Mode("rgb", [])] if any("rgb" in cloud for cloud in clouds) else modes
 
 
-def _category(name: str, field: str, clouds: Sequence[PointCloud]) -> dict[str, Any]:
-    taxonomy = catalogue.taxonomy()
-    ids, counts = np.unique(np.concatenate([cloud[field] for cloud in clouds if field in cloud]), return_counts=True)
-    ids, counts = ids[:256], counts[:256]
+def _category(name: str, field: str, clouds: Sequence[PointCloud]) -> _Mode:
+    counts: dict[int, list[int]] = {}
+    for number, cloud in enumerate(clouds):
+        if field in cloud:
+            for value, count in zip(*np.unique(cloud[field], return_counts=True), strict=True):
+                counts.setdefault(int(value), [0] * len(clouds))[number] = int(count)
+    often = sorted(counts, key=lambda value: (-sum(counts[value]), value))
+    ids = sorted(often[:KINDS])
     in_tree = name in ("class", "prediction")
-    table = class_table()
-    hues = np.random.default_rng(7).permutation(256)
-    palette = [
-        table[i].tolist() if in_tree else [int(90 + h % 150), int(90 + h * 7 % 150), int(90 + h * 13 % 150)]
-        for i, h in zip(ids, hues, strict=False)
+    palette = class_table()[np.clip(ids, 0, 255)].tolist() if in_tree else id_colours(np.array(ids)).tolist()
+    entries = [
+        {"index": ids.index(value), "name": node_name(value) if in_tree else str(value), "counts": counts[value]}
+        for value in often[:KINDS]
     ]
-    names = [taxonomy.label_name(int(i)) if in_tree else str(int(i)) for i in ids]
-    entries = [{"index": k, "name": names[k], "count": int(counts[k])} for k in np.argsort(-counts).tolist()]
-    return {"name": name, "palette": palette, "entries": entries, "codes": ids}
+    rest = often[KINDS:]
+    if rest:
+        sums = np.array([counts[value] for value in rest]).sum(axis=0).tolist()
+        entries.append({"index": KINDS, "name": f"{len(rest):,} rarer ids", "counts": sums})
+    return _Mode(name, [*palette, list(UNKNOWN)], entries, ids=np.array(ids, np.int64))
+
+
+def _error(clouds: Sequence[PointCloud]) -> _Mode:
+    found = [np.bincount(agreement(c), minlength=3).tolist() if "label" in c and "prediction" in c else [0, 0, 0] for c in clouds]
+    names = ("right", "wrong", "unknown")
+    entries = [{"index": i, "name": names[i], "counts": [row[i] for row in found]} for i in range(3) if any(r[i] for r in found)]
+    return _Mode("error", [list(RIGHT), list(WRONG), list(UNKNOWN)], entries)
 
 
 def _quantity(cloud: PointCloud, name: str) -> NDArray[np.float64] | None:
@@ -118,45 +180,69 @@ def _quantity(cloud: PointCloud, name: str) -> NDArray[np.float64] | None:
     return cloud[name].astype(np.float64) if name in cloud else None
 
 
-def _cloud(
-    cloud: PointCloud, index: int, origin: NDArray[np.float64], modes: Sequence[dict[str, Any]], title: str
-) -> dict[str, Any]:
+def _start(modes: Sequence[_Mode], first: PointCloud, colour: str | None) -> int:
+    names = [mode.name for mode in modes]
+    wanted = colour or best_mode(first)
+    if wanted not in names:
+        raise NotFound(f"no colour mode {wanted!r} for these clouds", do=f"choose from {', '.join(names)}")
+    return names.index(wanted)
+
+
+def _cloud(cloud: PointCloud, origin: NDArray[np.float64], modes: Sequence[_Mode]) -> dict[str, Any]:
     local = cloud.xyz - origin
     low = local.min(axis=0)
-    span = np.maximum(local.max(axis=0) - low, 1e-6)
-    grid = np.round((local - low) / span * 65535).astype(np.uint16)
+    extent = np.maximum(local.max(axis=0) - low, 1e-6)
+    grid = np.round((local - low) / extent * 65535).astype(np.uint16)
     steps = np.diff(grid, axis=0, prepend=np.zeros((1, 3), np.uint16))
-    planes = [
-        part for axis in range(3) for part in ((steps[:, axis] & 255).astype(np.uint8), (steps[:, axis] >> 8).astype(np.uint8))
-    ]
+    frame = np.percentile(local, [1, 99], axis=0)
     return {
-        "title": title,
         "points": len(cloud),
         "origin": origin.tolist(),
         "low": low.tolist(),
-        "span": span.tolist(),
-        "position": _packed(np.concatenate(planes)),
+        "span": extent.tolist(),
+        "frame": frame.tolist(),
+        "position": _packed(_planes(steps.T)),
         "values": [_values(cloud, mode) for mode in modes],
+        "instance": _packed(_planes(cloud["instance"].astype(np.int32))) if "instance" in cloud else None,
     }
 
 
-def _values(cloud: PointCloud, mode: dict[str, Any]) -> str | None:
-    name = mode["name"]
-    if name == "rgb":
-        if "rgb" not in cloud:
-            return None
-        values = cloud["rgb"]
-        return _packed((values >> (8 if values.dtype != np.uint8 and values.max() > 255 else 0)).astype(np.uint8).ravel())
-    if "codes" in mode:
-        field = CATEGORIES[name]
-        if field not in cloud:
-            return None
-        return _packed(np.searchsorted(mode["codes"], np.minimum(cloud[field], mode["codes"].max())).astype(np.uint8))
-    quantity = _quantity(cloud, name)
-    if quantity is None:
+def _planes(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Bytes in planes, lowest first, along the last axis: the high bytes of small numbers are all alike."""
+    width = values.dtype.itemsize
+    rows = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(-1, values.shape[-1], width)
+    return np.ascontiguousarray(rows.transpose(0, 2, 1)).ravel()
+
+
+def _values(cloud: PointCloud, mode: _Mode) -> str | None:
+    """A byte a point (three of "rgb"), or None where the cloud lacks the field."""
+    if mode.name == "rgb":
+        return _packed(eight_bit(cloud["rgb"]).ravel()) if "rgb" in cloud else None
+    if mode.name == "error":
+        return _packed(agreement(cloud)) if "label" in cloud and "prediction" in cloud else None
+    if mode.name == "instance":
+        return _packed(_spread(cloud["instance"])) if "instance" in cloud else None
+    if mode.ids is not None:
+        field = CATEGORIES[mode.name]
+        return _packed(_codes(cloud[field], mode.ids)) if field in cloud else None
+    quantity = _quantity(cloud, mode.name)
+    if quantity is None or mode.range is None:
         return None
-    low, high = mode["range"]
-    return _packed(np.clip((quantity - low) / (high - low) * 255, 0, 255).astype(np.uint8))
+    low, high = mode.range
+    known = np.isfinite(quantity)
+    level = 1 + np.clip((np.where(known, quantity, low) - low) / (high - low) * 254, 0, 254)
+    return _packed(np.where(known, np.round(level), 0).astype(np.uint8))
+
+
+def _codes(values: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Place of each value among sorted ids; ``len(ids)`` where it is not there."""
+    at = np.minimum(np.searchsorted(ids, values), len(ids) - 1)
+    return np.where(ids[at] == values, at, len(ids)).astype(np.uint8)
+
+
+def _spread(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Instances as 1..255, neighbours far apart; no instance is 0."""
+    return np.where(values == 0, 0, 1 + (values.astype(np.int64) * 97) % 255).astype(np.uint8)
 
 
 def _packed(values: NDArray[np.uint8]) -> str:

@@ -10,14 +10,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from pcaug import catalogue
 from pcaug.cloud import PointCloud
-from pcaug.view.colours import best_mode, colours
+from pcaug.errors import PcaugError
+from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]
+Colour = tuple[int, int, int]
 PAPER = 250
 """Brightness of the background."""
+FINE = 2
+"""Each pixel is drawn as FINE x FINE and averaged: smooth edges."""
+PER_ROW = 3
+"""Clouds beside each other in a PNG before the next row starts."""
 
 
 def render(
@@ -41,24 +47,19 @@ def render(
     Returns:
         (height, width, 3) uint8.
     """
-    image = np.full((height, width, 3), PAPER, np.uint8)
     if not len(cloud):
-        return image
+        return np.full((height, width, 3), PAPER, np.uint8)
     u, v, depth = _project(cloud.xyz, azimuth, elevation)
     low, high = np.percentile(u, [0.5, 99.5]), np.percentile(v, [0.5, 99.5])
-    scale = 0.94 * min(width / max(np.ptp(low), 1e-6), height / max(np.ptp(high), 1e-6))
-    column = ((u - low.mean()) * scale + width / 2).astype(np.int64)
-    row = (height / 2 - (v - high.mean()) * scale).astype(np.int64)
-    size = int(np.clip(np.sqrt(width * height / max(len(cloud), 1)) * 0.9, 1, 5))
+    scale = FINE * 0.92 * min(width / max(np.ptp(low), 1e-6), height / max(np.ptp(high), 1e-6))
+    column = np.clip((u - low.mean()) * scale + FINE * width / 2, -99, FINE * width + 99).astype(np.int64)
+    row = np.clip(FINE * height / 2 - (v - high.mean()) * scale, -99, FINE * height + 99).astype(np.int64)
     paint = colours(cloud, colour or best_mode(cloud))
-    nearest = np.full(height * width, np.inf)
-    flat = image.reshape(-1, 3)
-    for dy in range(-(size // 2), size - size // 2):
-        for dx in range(-(size // 2), size - size // 2):
-            r, c = row + dy, column + dx
-            ok = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-            _splat(flat, nearest, (r * width + c)[ok], depth[ok], paint[ok])
-    return _eye_dome(image, nearest.reshape(height, width), scale)
+    order = np.argsort(-depth, kind="stable")
+    image, nearest = _splat(
+        row[order], column[order], depth[order], paint[order], FINE * height, FINE * width, _size(cloud, scale)
+    )
+    return _smaller(_eye_dome(image, nearest, scale))
 
 
 def _project(xyz: NDArray[np.float64], azimuth: float, elevation: float) -> tuple[NDArray[np.float64], ...]:
@@ -71,25 +72,63 @@ def _project(xyz: NDArray[np.float64], azimuth: float, elevation: float) -> tupl
     return local @ right, local @ up, -(local @ towards)
 
 
-def _splat(flat: Image, nearest: NDArray[np.float64], pixel: NDArray[np.int64], depth: NDArray[np.float64], paint: Image) -> None:
-    """Paint each pixel with its nearest point: far to near, so that the last one written is in front."""
-    order = np.argsort(-depth, kind="stable")
-    pixel, depth, paint = pixel[order], depth[order], paint[order]
-    front = depth < nearest[pixel]
-    flat[pixel[front]] = paint[front]
-    nearest[pixel[front]] = depth[front]
+def _size(cloud: PointCloud, scale: float) -> int:
+    """Diameter of a splat in fine pixels: a little more than the spacing of the points, so that surfaces close."""
+    step = max(1, len(cloud) // 1500)
+    k = min(5, len(cloud))
+    tree = cKDTree(cloud.xyz, balanced_tree=False, compact_nodes=False) if len(cloud) < 2_000_000 else None
+    if tree is None or k < 2:
+        return FINE
+    distance = tree.query(cloud.xyz[::step], k=k)[0]
+    return int(np.clip(1.5 * float(np.median(distance[:, -1])) * scale, 1.5 * FINE, 5 * FINE))
+
+
+def _splat(
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    depth: NDArray[np.float64],
+    paint: Image,
+    height: int,
+    width: int,
+    size: int,
+) -> tuple[Image, NDArray[np.float64]]:
+    """Discs on paper, and the depth of each pixel (infinite where there is none). Points come far to near: the last one wins."""
+    image = np.full((height * width, 3), PAPER, np.uint8)
+    nearest = np.full(height * width, np.inf)
+    middle = (size - 1) / 2
+    for dy in range(size):
+        for dx in range(size):
+            if np.hypot(dy - middle, dx - middle) > size / 2:
+                continue
+            r, c = row + dy - size // 2, column + dx - size // 2
+            inside = np.flatnonzero((r >= 0) & (r < height) & (c >= 0) & (c < width))
+            pixel = r[inside] * width + c[inside]
+            front = depth[inside] < nearest[pixel]
+            pixel, inside = pixel[front], inside[front]
+            image[pixel] = paint[inside]
+            nearest[pixel] = depth[inside]
+    return image.reshape(height, width, 3), nearest.reshape(height, width)
 
 
 def _eye_dome(image: Image, depth: NDArray[np.float64], scale: float) -> Image:
     """Darken pixels that lie behind their neighbours (Boucheny 2009): depth steps become visible without light."""
-    shade = np.zeros(depth.shape)
     covered = np.isfinite(depth)
-    known = np.where(covered, depth, np.nanmax(np.where(covered, depth, np.nan)) if covered.any() else 0.0)
-    for dy, dx in ((0, 2), (2, 0), (0, -2), (-2, 0)):
-        step = (known - np.roll(known, (dy, dx), (0, 1))) * scale / 40
-        shade += np.clip(step, 0, 1)
-    factor = np.exp(-0.35 * shade)[..., None]
+    known = np.where(covered, depth, depth[covered].max() if covered.any() else 0.0)
+    shade = np.zeros(depth.shape)
+    for radius in (FINE, 3 * FINE):
+        edge = np.pad(known, radius, mode="edge")
+        for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+            rows, columns = radius * (1 + dy), radius * (1 + dx)
+            there = edge[rows : rows + depth.shape[0], columns : columns + depth.shape[1]]
+            shade += np.clip((known - there) * scale / (24 * radius), 0, 1)
+    factor = np.exp(-0.28 * shade)[..., None]
     return np.where(covered[..., None], image * factor, image).astype(np.uint8)
+
+
+def _smaller(image: Image) -> Image:
+    height, width = image.shape[0] // FINE, image.shape[1] // FINE
+    mean = image.reshape(height, FINE, width, FINE, 3).mean(axis=(1, 3))
+    return np.asarray(np.round(mean), dtype=np.uint8)
 
 
 def save_png(
@@ -101,36 +140,73 @@ def save_png(
     height: int = 640,
     elevation: float = 38.0,
 ) -> None:
-    """Write clouds side by side, with titles and a legend of the classes that occur."""
+    """Write clouds side by side, with titles and a legend: the classes that occur, or the range of a quantity.
+
+    Raises:
+        PcaugError: Without clouds, or for a colour mode that a cloud lacks the field of.
+    """
     from matplotlib.figure import Figure
 
+    if not clouds:
+        raise PcaugError("no clouds to show", path)
     path = Path(path)
-    columns = min(len(clouds), 3)
+    columns = min(len(clouds), PER_ROW)
     rows = -(-len(clouds) // columns)
     modes = [colour or best_mode(cloud) for cloud in clouds]
-    legend = _legend(clouds, modes)
-    figure = Figure(figsize=(width * columns / 150, (height * rows + 70 + 26 * (len(legend) // 6)) / 150), dpi=150)
-    axes: Any = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axis in axes:
-        axis.set_axis_off()
+    marks = legend(clouds, modes)
+    per_line = max(1, columns * width // 150)
+    below = 34 + 30 * -(-len(marks) // per_line) if marks else 20
+    across, down = columns * width + 20 * (columns + 1), rows * (height + 52) + below
+    figure = Figure(figsize=(across / 150, down / 150), dpi=150, facecolor="white")
     for index, (cloud, mode) in enumerate(zip(clouds, modes, strict=True)):
-        axes[index].imshow(render(cloud, width, height, mode, elevation=elevation))
-        title = titles[index] if index < len(titles) else ""
-        axes[index].set_title("\n".join(textwrap.wrap(title, 60)).replace("$", r"\$"), fontsize=8)
-    if legend:
-        marks = [figure.axes[0].plot([], [], "s", color=np.array(rgb) / 255, label=name)[0] for name, rgb in legend.items()]
-        figure.legend(handles=marks, loc="lower center", ncol=min(6 * columns, len(marks)), fontsize=7, frameon=False)
-    figure.tight_layout(rect=(0, 0.04 + 0.02 * (len(legend) // 6 / columns), 1, 1))
+        left, top = 20 + (index % columns) * (width + 20), 52 * (index // columns + 1) + index // columns * height
+        axis = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+        axis.set_axis_off()
+        axis.imshow(render(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
+        _title(axis, titles[index] if index < len(titles) else "", cloud, mode)
+    _draw_legend(figure, marks, per_line)
     partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(partial, format="png", facecolor="white")
     partial.replace(path)
 
 
-def _legend(clouds: Sequence[PointCloud], modes: Sequence[str]) -> dict[str, tuple[int, int, int]]:
-    taxonomy = catalogue.taxonomy()
+def _title(axis: Any, title: str, cloud: PointCloud, mode: str) -> None:
+    """Name on the left; points, and for a quantity its range and ramp, on the right."""
+    name = textwrap.shorten(title, 60, placeholder="…") if len(title.split()) > 1 else title[-60:]
+    axis.set_title(name.replace("$", r"\$"), loc="left", fontsize=8, color="#1d2530", pad=5, fontweight="bold")
+    note = f"{len(cloud):,} points"
+    if mode in ("height", "intensity") and len(cloud):
+        low, high = span(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
+        note += f" · {mode} {low:.4g} to {high:.4g}{' m' if mode == 'height' else ''}"
+        bar = axis.inset_axes((0.76, 0.03, 0.22, 0.018))
+        bar.imshow(RAMP[None], aspect="auto", interpolation="bicubic")
+        bar.set_axis_off()
+    axis.set_title(note, loc="right", fontsize=7, color="#5b6675", pad=5)
+
+
+def _draw_legend(figure: Any, marks: dict[str, Colour], per_line: int) -> None:
+    from matplotlib.lines import Line2D
+
+    if marks:
+        handles = [
+            Line2D([], [], marker="o", ls="", ms=5, mec="none", color=np.array(rgb) / 255, label=name.replace("$", r"\$"))
+            for name, rgb in marks.items()
+        ]
+        figure.legend(
+            handles=handles, loc="lower center", ncol=min(per_line, len(handles)), fontsize=7, frameon=False, labelcolor="#1d2530",
+            handletextpad=0.1, columnspacing=1.4,
+        )  # fmt: skip
+
+
+def legend(clouds: Sequence[PointCloud], modes: Sequence[str]) -> dict[str, Colour]:
+    """Name -> colour of what occurs in clouds coloured by modes; empty where colours are no categories with names."""
+    table = class_table()
     found: set[int] = set()
+    marks: dict[str, Colour] = {}
     for cloud, mode in zip(clouds, modes, strict=True):
         if mode in ("class", "prediction"):
-            found.update(np.unique(cloud["label" if mode == "class" else "prediction"]).tolist())
-    return {taxonomy.label_name(node): taxonomy.colour(node) for node in sorted(found)}
+            found.update(np.unique(np.clip(cloud["label" if mode == "class" else "prediction"], 0, 255)).tolist())
+        if mode == "error":
+            marks |= {"right": RIGHT, "wrong": WRONG, "unknown": UNKNOWN}
+    return {node_name(node): (int(table[node, 0]), int(table[node, 1]), int(table[node, 2])) for node in sorted(found)} | marks

@@ -129,7 +129,8 @@ class Report:
         path = Path(path)
         body = Markup("\n").join(self.parts)
         page = Markup(
-            '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+            '<!doctype html><html lang="en"><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
             "<title>{}</title><style>{}</style><main>{}<footer>made by pcaug {}</footer></main></html>"
         ).format(self.title, Markup(STYLE), body, __version__)
         partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")

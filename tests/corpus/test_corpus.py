@@ -1,0 +1,269 @@
+"""Convert, merge, split: every label accounted for, nothing half-written, errors in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import make_cloud
+from scipy.spatial import cKDTree
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.card import all_cards, load_card
+from pcaug.corpus.convert import convert, merge, summary
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, RecipeError, UnmappedLabels
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+needs_real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real scans beside the checkout")
+
+
+def als(n: int = 4000, seed: int = 0, size: float = 120.0) -> PointCloud:
+    """A map tile with ASPRS classes."""
+    rng = np.random.default_rng(seed)
+    native = rng.choice([2, 5, 6], n).astype(np.int32)
+    xyz = rng.uniform(0, size, (n, 3)) + (650_000, 6_860_000, 30)
+    return PointCloud(xyz, {"native_label": native, "intensity": rng.integers(0, 999, n).astype(np.uint16)})
+
+
+def kitti(folder: Path, drives: int = 3) -> Path:
+    rng = np.random.default_rng(1)
+    for drive in range(drives):
+        scan = folder / "sequences" / f"{drive:02d}" / "velodyne" / "000000.bin"
+        labels = scan.parents[1] / "labels" / "000000.label"
+        scan.parent.mkdir(parents=True)
+        labels.parent.mkdir()
+        rng.uniform(-20, 20, (500, 4)).astype("<f4").tofile(scan)
+        rng.choice([40, 48, 50, 70, 10], 500).astype("<u4").tofile(labels)
+    return folder
+
+
+def test_a_las_survives_the_way_through_a_corpus(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als())
+    convert(tmp_path / "a.las", tmp_path / "b.las")  # a LAS encoding to carry
+    convert(tmp_path / "b.las", tmp_path / "corpus")
+    convert(tmp_path / "corpus", tmp_path / "c.las")
+    one, two = formats.read(tmp_path / "b.las"), formats.read(tmp_path / "c.las")
+    assert len(one) == len(two)
+    pairs = cKDTree(one.xyz).query(two.xyz)
+    assert pairs[0].max() < 1e-6
+    for name in ("native_label", "intensity"):
+        np.testing.assert_array_equal(one[name][pairs[1]], two[name])
+
+
+def test_counts_in_are_counts_out(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als())
+    before = summary(tmp_path / "a.las")
+    convert(tmp_path / "a.las", tmp_path / "corpus", split="0.6/0.2/0.2", block=30.0)
+    after = summary(tmp_path / "corpus")
+    assert after["points"] == before["points"] == 4000
+    assert after["classes"] == before["common"]
+    np.testing.assert_allclose(after["bounds"], before["bounds"])
+    assert sum(after["splits"].values()) == 4000
+    assert set(after["splits"]) == {"train", "val", "test", "buffer"}
+
+
+def test_splits_keep_their_distance_and_their_shares(tmp_path: Path) -> None:
+    cloud = als(6000)
+    formats.write(tmp_path / "a.las", cloud)
+    convert(tmp_path / "a.las", tmp_path / "corpus", split="0.7/0.1/0.2", block=20.0, buffer=3.0)
+    corpus = Corpus.open(tmp_path / "corpus")
+    parts = {s: np.concatenate([c.xyz[:, :2] for c in corpus.clouds(s)]) for s in ("train", "val", "test")}
+    for a, b in (("train", "test"), ("train", "val"), ("val", "test")):
+        assert cKDTree(parts[a]).query(parts[b])[0].min() >= 3.0
+    assert 0.15 < len(parts["test"]) / 6000 < 0.25
+
+
+def test_same_seed_same_split_and_every_class_everywhere() -> None:
+    taxonomy = catalogue.taxonomy()
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0, 100, (5000, 3))
+    label = np.where(xyz[:, 0] < 30, taxonomy.id("building"), taxonomy.id("ground")).astype(np.uint16)
+    counts = count_blocks([PointCloud(xyz, {"label": label}, taxonomy)], 10.0)
+    one, two = (block_split(counts, {"train": 0.7, "test": 0.3}, 10.0, 1.0, np.random.default_rng(4)) for _ in range(2))
+    assert one.blocks == two.blocks
+    for split in ("train", "test"):
+        inside = [counts[block] for block, owner in one.blocks.items() if owner == split]
+        assert all(sum(inside)[taxonomy.id(name)] > 0 for name in ("building", "ground"))
+
+
+def test_units_are_never_split() -> None:
+    owner = unit_split(["a", "b", "c", "a"], {"train": 0.6, "test": 0.4}, np.random.default_rng(0))
+    assert set(owner) == {"a", "b", "c"}
+    assert set(owner.values()) == {"train", "test"}
+    with pytest.raises(PcaugError, match="cannot be split"):
+        unit_split(["a"], {"train": 0.5, "test": 0.5}, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5"])
+def test_bad_shares_are_refused(text: str) -> None:
+    with pytest.raises(PcaugError, match="no set of shares"):
+        parse_shares(text)
+
+
+def test_kitti_is_recognised_by_its_layout(tmp_path: Path) -> None:
+    convert(kitti(tmp_path / "set"), tmp_path / "corpus")
+    corpus = Corpus.open(tmp_path / "corpus")
+    assert corpus.units == ["00", "01", "02"]
+    assert corpus.manifest.frame == "sensor"
+    assert set(corpus.counts()) == {"road", "sidewalk", "building", "vegetation", "car"}
+    assert corpus.points == 1500
+    assert corpus.only(units=["01"]).points == 500
+    assert corpus.manifest.sources[0].flags == ("by", "nc", "sa")
+    assert len(corpus.manifest.sources[0].sha256) == 64
+
+
+def test_merging_keeps_every_source(tmp_path: Path) -> None:
+    for index in range(2):
+        formats.write(tmp_path / f"{index}.las", als(1000, index))
+    convert(tmp_path / "0.las", tmp_path / "zero")
+    report = merge([tmp_path / "zero", tmp_path / "1.las"], tmp_path / "both")
+    corpus = Corpus.open(tmp_path / "both")
+    assert report.points == corpus.points == 2000
+    total = {k: summary(tmp_path / "0.las")["common"][k] + v for k, v in summary(tmp_path / "1.las")["common"].items()}
+    assert corpus.counts() == total
+
+
+def test_query_reads_a_box_and_a_class(tmp_path: Path) -> None:
+    cloud = als(3000)
+    formats.write(tmp_path / "a.las", cloud)
+    convert(tmp_path / "a.las", tmp_path / "corpus", tile=25.0)
+    box = ([650_020, 6_860_020], [650_060, 6_860_050])
+    found = list(Corpus.open(tmp_path / "corpus").query(box, classes=["vegetation"]))
+    inside = ((cloud.xyz[:, :2] >= box[0]) & (cloud.xyz[:, :2] <= box[1])).all(axis=1) & (cloud["native_label"] == 5)
+    assert abs(sum(len(c) for c in found) - inside.sum()) <= 2  # LAS rounds positions to a millimetre
+
+
+def test_tiles_open_in_pyarrow_as_they_are(tmp_path: Path) -> None:
+    import pyarrow.dataset as ds
+
+    formats.write(tmp_path / "a.las", als(500))
+    convert(tmp_path / "a.las", tmp_path / "corpus")
+    table = ds.dataset(tmp_path / "corpus" / "tiles").to_table(columns=["x", "label"])
+    assert table.num_rows == 500
+
+
+def test_an_unknown_class_stops_the_job_and_leaves_nothing(tmp_path: Path) -> None:
+    cloud = als(100)
+    strange = np.array(cloud["native_label"])
+    strange[:3] = 77
+    formats.write(tmp_path / "a.ply", cloud.with_fields(native_label=strange))
+    card = tmp_path / "mine.toml"
+    card.write_text(CARD)
+    with pytest.raises(UnmappedLabels, match=r"77 \(3 points\)"):
+        convert(tmp_path / "a.ply", tmp_path / "corpus", card)
+    assert {p.name for p in tmp_path.iterdir()} == {"a.ply", "mine.toml"}
+    assert summary(tmp_path / "a.ply", card)["unknown"] == {"77": 3}
+
+
+CARD = """
+name = "mine"
+title = "mine"
+files = ["*.ply"]
+encoding = "ply"
+sensor = "airborne"
+licence = "mine"
+[classes]
+2 = { name = "ground", node = "ground" }
+5 = { name = "tree", node = "tree" }
+6 = { name = "house", node = "building" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('["*.ply"]', '["../*.ply"]'), "points outside the dataset's folder"),
+        (('["*.ply"]', '["/etc/*"]'), "points outside the dataset's folder"),
+        (('node = "tree"', 'node = "tre"'), "did you mean tree"),
+        (("licence", "license"), "did you mean 'licence'"),
+        (("5 =", "five ="), "is no whole number"),
+        (('sensor = "airborne"', 'sensor = "airborne"\nunit = "("'), "no regular expression"),
+    ],
+)
+def test_a_wrong_card_is_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(CARD.replace(*change))
+    with pytest.raises(RecipeError, match=message):
+        load_card(path)
+
+
+@pytest.mark.parametrize("name", all_cards())
+def test_shipped_cards_are_whole(name: str) -> None:
+    card = load_card(name)
+    assert card.name == name
+    assert card.licence
+    assert card.obtain
+    assert card.verified
+    assert card.label_map().used()
+    members = [m for split in card.splits.values() for m in split]
+    assert len(members) == len(set(members))
+
+
+def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no such file or folder"):
+        convert(tmp_path / "nowhere", tmp_path / "corpus")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound, match="nothing to read"):
+        convert(tmp_path / "empty", tmp_path / "corpus")
+    formats.write(tmp_path / "a.ply", make_cloud(5, labelled=False))
+    with pytest.raises(NotFound, match="give --card"):
+        convert(tmp_path / "a.ply", tmp_path / "corpus")
+    (tmp_path / "mine.toml").write_text(CARD)
+    with pytest.raises(LabelError, match="has no labels"):
+        convert(tmp_path / "a.ply", tmp_path / "corpus", tmp_path / "mine.toml")
+    with pytest.raises(NotFound, match="is no corpus"):
+        Corpus.open(tmp_path / "empty")
+
+
+def test_a_hostile_or_damaged_manifest_is_refused(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als(100))
+    convert(tmp_path / "a.las", tmp_path / "corpus")
+    path = tmp_path / "corpus" / "manifest.json"
+    whole = json.loads(path.read_text())
+    whole["tiles"][0]["path"] = "../../etc/passwd"
+    path.write_text(json.dumps(whole))
+    with pytest.raises(FileError, match="points outside the corpus"):
+        Corpus.open(tmp_path / "corpus")
+    path.write_text("{")
+    with pytest.raises(FileError, match="is damaged"):
+        Corpus.open(tmp_path / "corpus")
+
+
+def test_a_writer_that_fails_leaves_nothing_and_overwrites_nothing(tmp_path: Path) -> None:
+    def half_way() -> None:
+        with CorpusWriter(tmp_path / "c") as writer:
+            writer.add(make_cloud(10), "a", "a")
+            raise FileError("source broke")
+
+    with pytest.raises(FileError, match="source broke"):
+        half_way()
+    assert not list(tmp_path.iterdir())
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    with pytest.raises(PcaugError, match="already exists"):
+        CorpusWriter(tmp_path / "c")
+
+
+def test_empty_scans_are_kept_as_empty_tiles(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als(0))
+    assert summary(tmp_path / "a.las")["points"] == 0
+    convert(tmp_path / "a.las", tmp_path / "corpus")
+    assert Corpus.open(tmp_path / "corpus").points == 0
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("path", "card", "unit"), [("semantickitti/sequences/00", None, "00"), ("ahn3", "ahn", "ahn3_cropped_1")]
+)
+def test_real_scans_keep_their_histogram(tmp_path: Path, path: str, card: str | None, unit: str) -> None:
+    before = summary(SHARED / path, card)
+    convert(SHARED / path, tmp_path / "corpus", card)
+    corpus = Corpus.open(tmp_path / "corpus")
+    assert corpus.counts() == before["common"]
+    assert corpus.units == [unit]

@@ -1,0 +1,167 @@
+"""Scanners against geometry that can be worked out by hand, and against Open3D on merged meshes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue
+from pcaug.corpus.read import Corpus
+from pcaug.scene.asset import MATERIALS, Asset, Builder, Placement, Scene, placed
+from pcaug.scene.recipe import SensorRow, compose, load_recipe
+from pcaug.scene.shapes import box, quad
+from pcaug.sensor import SENSORS
+from pcaug.sensor.compose import compose_corpus
+from pcaug.sensor.engine import Caster, open3d
+from pcaug.sensor.scan import scan
+
+TREE = catalogue.taxonomy()
+CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0}
+
+
+def scene_of(*assets: tuple[Asset, tuple[float, float, float]]) -> Scene:
+    placements = tuple(placed(asset, at, instance=i) for i, (asset, at) in enumerate(assets))
+    return Scene(placements, "test", np.zeros(3), 0.0, np.array([[-20.0, -20.0], [20.0, 20.0]]))
+
+
+def plane(size: float = 100.0, label: str = "road", material: str = "asphalt", z: float = 0.0) -> Asset:
+    out = Builder()
+    out.add(quad((-size, -size, z), (size, -size, z), (size, size, z), (-size, size, z)), label, material)
+    return out.asset("plane")
+
+
+def cube(label: str, material: str = "plaster", size: float = 2.0) -> Asset:
+    out = Builder()
+    out.add(box((-size / 2, -size / 2, 0), (size / 2, size / 2, size)), label, material)
+    return out.asset("cube")
+
+
+def test_a_spinning_scan_of_a_plane_lies_on_it_at_the_right_ranges() -> None:
+    sensor = SensorRow(kind="spinning", height=(1.73, 1.73), range_max=60.0, azimuth_steps=360, **CLEAN)
+    cloud = scan(scene_of((plane(), (0, 0, 0))), sensor, np.random.default_rng(0))
+    np.testing.assert_allclose(cloud.xyz[:, 2], -1.73, atol=1e-3)  # the origin is the scanner
+    distance = np.linalg.norm(cloud.xyz, axis=1)
+    assert distance.max() <= 60
+    elevation = np.degrees(np.arcsin(-1.73 / distance))
+    assert elevation.min() > -25.0
+    assert elevation.max() < -1.6
+    assert len(np.unique(cloud["ring"])) <= 64
+    assert set(cloud["label"].tolist()) == {TREE.id("road")}
+
+
+def test_what_stands_in_front_hides_what_stands_behind_and_gives_its_label() -> None:
+    sensor = SensorRow(kind="spinning", azimuth_steps=2000, **CLEAN)
+    scene = scene_of((plane(), (0, 0, 0)), (cube("car", "car_paint"), (8, 0, 0)), (cube("person", "cloth"), (14, 0, 0)))
+    cloud = scan(scene, sensor, np.random.default_rng(0))
+    ahead = np.abs(np.arctan2(cloud.xyz[:, 1], cloud.xyz[:, 0])) < 0.05
+    car = cloud["label"] == TREE.id("car")
+    assert car.sum() > 200
+    np.testing.assert_allclose(cloud.xyz[car & ahead & (cloud.xyz[:, 2] < -0.2), 0], 7.0, atol=0.05)
+    assert not (ahead & (cloud["label"] == TREE.id("person")) & (cloud.xyz[:, 2] < -0.5)).any()
+    assert set(cloud["instance"][car].tolist()) == {1}
+
+
+def test_instancing_gives_what_one_merged_mesh_gives() -> None:
+    scene = compose(load_recipe("street"), np.random.default_rng((2, 0, 0)))
+    rays = SENSORS["spinning"](scene, SensorRow(azimuth_steps=200), np.random.default_rng(0))
+    hits = Caster(scene).cast(rays.origin, rays.direction, rays.bundle)
+    o3d = open3d()
+    merged = o3d.t.geometry.RaycastingScene()
+    for p in scene.placements:
+        world = p.asset.triangles.reshape(-1, 3) @ p.world_from_asset[:3, :3].T + p.world_from_asset[:3, 3]
+        faces = np.arange(len(world), dtype=np.uint32).reshape(-1, 3)
+        merged.add_triangles(o3d.core.Tensor.from_numpy(world.astype(np.float32)), o3d.core.Tensor.from_numpy(faces))
+    both = np.concatenate([rays.origin, rays.direction], axis=1).astype(np.float32)
+    found = merged.cast_rays(o3d.core.Tensor.from_numpy(both))
+    distance = found["t_hit"].numpy()
+    same = np.isclose(hits.distance, distance, atol=2e-3) | (np.isinf(hits.distance) & np.isinf(distance))
+    assert same.mean() > 0.9995
+    owner = found["geometry_ids"].numpy().astype(np.int64)
+    hit = np.isfinite(distance)
+    assert (hits.placement[hit] == owner[hit]).mean() > 0.999
+
+
+def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
+    base = {"kind": "spinning", "height": (1.73, 1.73), "azimuth_steps": 1000, "threshold": 0.0}
+    scene = scene_of((plane(), (0, 0, 0)))
+    clean = scan(scene, SensorRow(**base, noise=0.0, dropout=0.0), np.random.default_rng(0))
+    noisy = scan(scene, SensorRow(**base, noise=0.05, dropout=0.0), np.random.default_rng(0))
+    steep = noisy.xyz[:, 2] / np.linalg.norm(noisy.xyz, axis=1)
+    error = (noisy.xyz[:, 2] + 1.73) / steep
+    assert error.std() == pytest.approx(0.05, rel=0.05)
+    thin = scan(scene, SensorRow(**base, noise=0.0, dropout=0.25), np.random.default_rng(0))
+    assert len(thin) / len(clean) == pytest.approx(0.75, abs=0.01)
+
+
+def test_intensity_falls_with_the_cosine_of_incidence() -> None:
+    sensor = SensorRow(kind="spinning", height=(1.73, 1.73), azimuth_steps=360, **CLEAN)
+    cloud = scan(scene_of((plane(), (0, 0, 0))), sensor, np.random.default_rng(0))
+    cosine = 1.73 / np.linalg.norm(cloud.xyz, axis=1)
+    expected = MATERIALS["asphalt"].reflectance * cosine / max(m.reflectance for m in MATERIALS.values())
+    np.testing.assert_allclose(cloud["intensity"], np.maximum(expected, 0), atol=0.005)
+
+
+def test_an_airborne_scan_has_the_asked_density_and_angle() -> None:
+    sensor = SensorRow(kind="airborne", height=(800, 800), density=(10, 10), strips=(1, 1), range_min=10, range_max=3000, **CLEAN)
+    cloud = scan(scene_of((plane(40.0, "terrain", "grass"), (0, 0, 0))), sensor, np.random.default_rng(3))
+    assert len(cloud) / 1600 == pytest.approx(10, rel=0.05)
+    assert np.abs(cloud["scan_angle"]).max() <= 20.01
+    assert set(cloud["number_of_returns"].tolist()) == {1}
+    np.testing.assert_allclose(cloud.xyz[:, 2], 0, atol=1e-2)
+
+
+def test_foliage_gives_several_returns_counted_from_one() -> None:
+    leaves = Builder()
+    for z in (5.0, 6.0, 7.0):
+        leaves.add(quad((-15, -15, z), (15, -15, z), (15, 15, z), (-15, 15, z)), "tree", "leaves")
+    sensor = SensorRow(kind="airborne", height=(800, 800), density=(20, 20), strips=(1, 1), range_min=10, range_max=3000, **CLEAN)
+    scene = scene_of((plane(40.0, "terrain", "grass"), (0, 0, 0)), (leaves.asset("canopy"), (0, 0, 0)))
+    cloud = scan(scene, sensor, np.random.default_rng(0))
+    assert cloud["number_of_returns"].max() >= 3
+    assert (cloud["return_number"] <= cloud["number_of_returns"]).all()
+    assert cloud["return_number"].min() == 1
+    first = cloud.take(cloud["return_number"] == 1)
+    under = (np.abs(first.xyz[:, :2]) < 14).all(axis=1)
+    assert (first.xyz[under, 2] > 4.9).mean() > 0.97  # hardly a beam misses three layers
+    ground = cloud.take((cloud["label"] == TREE.id("terrain")) & (np.abs(cloud.xyz[:, :2]) < 14).all(axis=1))
+    assert len(ground)
+    assert ground["return_number"].min() >= 2
+
+
+def test_beams_go_through_glass_with_its_transmission() -> None:
+    pane = Builder()
+    pane.add(quad((5, -30, -5), (5, 30, -5), (5, 30, 10), (5, -30, 10)), "building", "glass")
+    wall = Builder()
+    wall.add(quad((9, -60, -9), (9, 60, -9), (9, 60, 20), (9, -60, 20)), "wall_fence", "plaster")
+    sensor = SensorRow(kind="spinning", azimuth_steps=2000, **CLEAN)
+    cloud = scan(scene_of((pane.asset("pane"), (0, 0, 0)), (wall.asset("wall"), (0, 0, 0))), sensor, np.random.default_rng(0))
+    narrow = cloud.take(np.abs(cloud.xyz[:, 1] / cloud.xyz[:, 0]) < 1.0)
+    share = (narrow["label"] == TREE.id("wall_fence")).mean()
+    assert share == pytest.approx(MATERIALS["glass"].transmission, abs=0.02)
+
+
+@pytest.mark.parametrize(("name", "change"), [("street", "sensor.azimuth_steps=200"), ("town", "town.size=30.0")])
+def test_composed_corpora_are_the_same_for_any_number_of_workers(tmp_path: Path, name: str, change: str) -> None:
+    recipe = load_recipe(name, [change])
+    compose_corpus(recipe, 2, tmp_path / "one", seed=5)
+    compose_corpus(recipe, 2, tmp_path / "two", seed=5, workers=2)
+    compose_corpus(recipe, 2, tmp_path / "other", seed=6)
+    for path in sorted((tmp_path / "one" / "tiles").iterdir()):
+        assert path.read_bytes() == (tmp_path / "two" / "tiles" / path.name).read_bytes()
+        assert path.read_bytes() != (tmp_path / "other" / "tiles" / path.name).read_bytes()
+    corpus = Corpus.open(tmp_path / "one")
+    assert {tile.kind for tile in corpus.tiles} == {"synthetic"}
+    assert corpus.manifest.made_by["seed"] == 5
+    wanted = {"street": {"road", "building"}, "town": {"building", "terrain"}}[name]
+    assert wanted <= set(corpus.counts())
+
+
+def test_a_placement_keeps_its_scale() -> None:
+    matrix = np.diag([2.0, 2, 2, 1])
+    matrix[:3, 3] = (10, 0, -2)
+    scene = Scene((Placement(cube("car"), matrix, 1),), "x", np.zeros(3), 0.0, np.zeros((2, 2)))
+    hits = Caster(scene).cast(np.zeros((1, 3)), np.array([[1.0, 0, 0]]), np.zeros(1, np.int64))
+    assert hits.distance[0] == pytest.approx(8.0, abs=1e-4)
+    assert hits.cosine[0] == pytest.approx(1.0)
