@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -176,11 +176,8 @@ def _problem(error: Any, model: type[BaseModel]) -> str:
     return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
 
 
-def _known_keys(model: type[BaseModel]) -> list[str]:
-    keys: list[str] = []
-    for name, info in model.model_fields.items():
-        keys.append(name)
-        inner = info.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            keys.extend(_known_keys(inner))
-    return keys
+def _known_keys(annotation: Any) -> list[str]:
+    """Keys of a model and of the models inside it, through optional values and tuples."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [key for name, info in annotation.model_fields.items() for key in (name, *_known_keys(info.annotation))]
+    return [key for inner in get_args(annotation) for key in _known_keys(inner)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
@@ -106,17 +107,26 @@ class DatasetCard(Strict):
         minor = frozenset(int(key) for key, c in self.classes.items() if c.minor)
         return LabelMap(taxonomy, nodes, minor, {int(key): c.name for key, c in self.classes.items()})
 
+    def matches(self, path: Path) -> bool:
+        """Whether a path is one of the dataset's scans."""
+        return any(full(path).match(pattern) for pattern in self.files)
+
     def unit_of(self, path: Path) -> str:
         """The independent unit that a scan belongs to."""
         if not self.unit:
             return path.stem
-        found = re.search(self.unit, path.resolve().as_posix())
+        found = re.search(self.unit, full(path).as_posix())
         return found.group(1) if found else path.stem
 
     def split_of(self, path: Path) -> str | None:
         """Official split of a scan, by its unit or its stem."""
         keys = {self.unit_of(path), path.stem}
         return next((split for split, members in self.splits.items() if keys & set(members)), None)
+
+
+def full(path: Path) -> Path:
+    """A path from the root, by its words alone: a link's target has another name, and names are what tells."""
+    return Path(os.path.abspath(path))  # noqa: PTH100
 
 
 def load_card(name: str | Path) -> DatasetCard:

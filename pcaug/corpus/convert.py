@@ -12,6 +12,7 @@ import numpy as np
 from pcaug import formats
 from pcaug.cloud import PointCloud, Source
 from pcaug.corpus.manifest import SourceRow, Tile
+from pcaug.corpus.metres import to_metres
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
@@ -134,13 +135,17 @@ def merge(
     if len(cards) > 1 and len(cards) != len(sources):
         raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
     per_source = list(cards) * len(sources) if len(cards) == 1 else list(cards) or [None] * len(sources)
-    parts = [part for path, card in zip(sources, per_source, strict=True) for part in _parts(Path(path), card)]
+    _once(sources)
+    parts = _apart([part for path, card in zip(sources, per_source, strict=True) for part in _parts(Path(path), card)])
     frames = {part.frame for part in parts}
     if len(frames) > 1 and split not in (None, "official"):
         raise PcaugError(
             "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
         )
     frame: Frame = "map" if frames == {"map"} else "sensor"
+    if split == "official" and not any(part.split for part in parts):
+        names = ", ".join(sorted({part.dataset for part in parts}))
+        raise PcaugError(f"{names}: no official split of these files is known", dst, "give shares: --split 0.7/0.1/0.2")
     rng = np.random.default_rng((seed, 0, 0))
     split_of, by_unit = None, None
     if split not in (None, "official"):
@@ -151,19 +156,55 @@ def merge(
         else:
             by_unit = unit_split([part.unit for part in parts], shares, rng)
     made_by = {"sources": [str(path) for path in sources], "split": split, "block": block, "buffer": buffer, "seed": seed}
-    edge = (tile or TILE) if frame == "map" else None
-    with CorpusWriter(dst, frame=frame, tile=edge, split_of=split_of, made_by=made_by, force=force) as writer:
+    placeless: set[str] = set()
+    with CorpusWriter(dst, frame=frame, split_of=split_of, made_by=made_by, force=force) as writer:
         for index, part in enumerate(parts):
             if progress:
                 progress("sources", index, len(parts))
-            writer.source(part.row())
-            own = by_unit[part.unit] if by_unit else part.split
+            row = part.row()
+            writer.source(row)
+            writer.tile = (tile or TILE) if part.frame == "map" else None
+            own = by_unit[part.unit] if by_unit else part.split if split == "official" or part.settled else None
             for chunk in part.chunks():
+                if chunk.crs is None and part.frame == "map":
+                    placeless.add(row.path)
                 writer.add(chunk, part.name, part.unit, own, part.kind)
     if progress:
         progress("sources", len(parts), len(parts))
     corpus = Corpus.open(dst)
-    return Report(corpus.points, notes=_licence_notes(corpus))
+    return Report(corpus.points, notes=(*_place_notes(corpus, placeless), *_twice_notes(corpus), *_licence_notes(corpus)))
+
+
+def _once(sources: Sequence[str | Path]) -> None:
+    """Refuse a source that is named twice: its points would be in twice."""
+    seen: set[Path] = set()
+    for path in sources:
+        real = Path(path).resolve()
+        if real in seen:
+            raise PcaugError("is named twice", path, "name each source once")
+        seen.add(real)
+
+
+def _apart(parts: list[_Part]) -> list[_Part]:
+    """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's."""
+    owners: dict[str, set[str]] = {}
+    for part in parts:
+        owners.setdefault(part.unit, set()).add(part.dataset)
+    return [replace(p, unit=f"{p.dataset}-{p.unit}") if len(owners[p.unit]) > 1 else p for p in parts]
+
+
+def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
+    if corpus.manifest.crs is None or not placeless:
+        return ()
+    return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
+
+
+def _twice_notes(corpus: Corpus) -> tuple[str, ...]:
+    paths: dict[str, list[str]] = {}
+    for row in corpus.manifest.sources:
+        if row.sha256 and row.points:
+            paths.setdefault(row.sha256, []).append(row.path)
+    return tuple(f"the same file is in {len(same)} times: {', '.join(same[:3])}" for same in paths.values() if len(same) > 1)
 
 
 def _licence_notes(corpus: Corpus) -> tuple[str, ...]:
@@ -179,13 +220,15 @@ def _licence_notes(corpus: Corpus) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class _Part:
-    """One scan, or one tile of a corpus, as merge sees it."""
+    """One scan, or one tile of a corpus, as merge sees it. A corpus's split is settled: it stays unless another is asked for."""
 
     name: str
     unit: str
     split: str | None
     kind: str
     frame: Frame
+    dataset: str
+    settled: bool
     chunks: Callable[[], Iterator[PointCloud]]
     row: Callable[[], SourceRow]
 
@@ -200,7 +243,8 @@ def _parts(path: Path, card: str | Path | None) -> list[_Part]:
 def _of_tile(corpus: Corpus, tile: Tile) -> _Part:
     source = corpus.manifest.sources[tile.source]
     frame = corpus.manifest.frame
-    return _Part(tile.name, tile.unit, tile.split, tile.kind, frame, lambda: iter([corpus.read(tile)]), lambda: source)
+    dataset = source.card or source.path
+    return _Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, lambda: iter([corpus.read(tile)]), lambda: source)
 
 
 def _of_scan(scan: Scan) -> _Part:
@@ -209,7 +253,7 @@ def _of_scan(scan: Scan) -> _Part:
     card = scan.card
 
     def row() -> SourceRow:
-        encoding = dict(next(scan.raw(1)).source.encoding)
+        encoding = dict(to_metres(next(scan.raw(1))).source.encoding)
         return SourceRow(
             path=str(scan.path),
             sha256=scan.sha256(),
@@ -221,7 +265,7 @@ def _of_scan(scan: Scan) -> _Part:
         )
 
     kind = "synthetic" if card.synthetic else "real"
-    return _Part(scan.name, scan.unit, scan.split, kind, card.frame, scan.labelled, row)
+    return _Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan.labelled, row)
 
 
 def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from pcaug.errors import FileError
 def to_metres(cloud: PointCloud) -> PointCloud:
     """Scale a cloud whose CRS counts in feet (or another length) to metres, and its CRS with it.
 
+    The file's encoding is dropped then: its grid and its CRS record are in feet, and a writer would put them back.
     A CRS without a vertical part counts heights in the unit of its plan, as national foot tiles do.
 
     Raises:
@@ -29,7 +30,7 @@ def to_metres(cloud: PointCloud) -> PointCloud:
         raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
     if factors == (1.0, 1.0, 1.0):
         return cloud
-    return replace(cloud, xyz=cloud.xyz * np.array(factors), crs=crs)
+    return replace(cloud, xyz=cloud.xyz * np.array(factors), crs=crs, source=replace(cloud.source, encoding={}))
 
 
 @lru_cache(maxsize=64)

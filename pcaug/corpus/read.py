@@ -107,11 +107,14 @@ class Corpus:
             corner = np.asarray(tile.bounds)[:, :axes]
             if (corner[0] > high).any() or (corner[1] < low).any():
                 continue
-            cloud = self.read(tile, fields)
+            wanted = None if fields is None else [*fields, *(["label"] if nodes is not None else [])]
+            cloud = self.read(tile, wanted)
             inside = np.all((cloud.xyz[:, :axes] >= low) & (cloud.xyz[:, :axes] <= high), axis=1)
             inside = np.asarray(inside)
             if nodes is not None:
                 inside &= np.isin(cloud["label"], nodes)
+                if fields is not None and "label" not in fields:
+                    cloud = cloud.with_fields(label=None)
             if inside.any():
                 yield cloud.take(inside)
 
@@ -134,11 +137,18 @@ class Corpus:
 
     @cached_property
     def used_nodes(self) -> set[int]:
-        """Nodes that its sources label and that are not minor: what a common cut is made of."""
-        rows = {tile.source for tile in self.tiles}
-        major = {node for row in rows for node in self.manifest.sources[row].nodes}
-        present = {int(node) for tile in self.tiles for node in tile.counts} - {IGNORE}
-        return (major & present) or present
+        """Nodes that occur and that their source does not hold for minor: what a common cut is made of.
+
+        A source that names no nodes (a composed one) counts with all that occur; so does a corpus of minor classes alone.
+        """
+        present: set[int] = set()
+        major: set[int] = set()
+        for tile in self.tiles:
+            nodes = {int(node) for node in tile.counts} - {IGNORE}
+            named = self.manifest.sources[tile.source].nodes
+            present |= nodes
+            major |= nodes & set(named) if named else nodes
+        return major or present
 
 
 def _apart(one: Tile, other: Tile) -> float:

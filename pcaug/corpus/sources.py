@@ -107,21 +107,23 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
         raise NotFound(f"nothing to read: no {patterns}", path, "check the folder, or give --card")
     guessed = chosen or _guess(files, path)
     base = path if path.is_dir() else path.parent
-    return [_scan(file, guessed, base) for file in files]
+    stems = Counter(file.stem for file in files)
+    return [_scan(file, guessed, base, unique=stems[file.stem] == 1) for file in files]
 
 
-def _scan(file: Path, card: DatasetCard | None, base: Path) -> Scan:
+def _scan(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) -> Scan:
     name = "_".join(file.relative_to(base).with_suffix("").parts)
+    own = file.stem if unique else name  # files of one name in several folders are several units
     if card is None:
-        return Scan(file, None, file.stem, None, name)
-    return Scan(file, card, card.unit_of(file), card.split_of(file), name)
+        return Scan(file, None, own, None, name)
+    return Scan(file, card, card.unit_of(file) if card.unit else own, card.split_of(file), name)
 
 
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     known = {suffix for form in formats.FORMATS.values() for suffix in form.suffixes}
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     if card is not None:
-        return [p for p in files if any(p.resolve().match(pattern) for pattern in card.files)]
+        return [p for p in files if card.matches(p)]
     found = [p for p in files if p.suffix.lower() in known]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
@@ -130,7 +132,7 @@ def _guess(files: list[Path], where: Path) -> DatasetCard | None:
     """The card that the paths prove: the most specific that matches every file."""
     matching = []
     for card in all_cards().values():
-        if card.guess and all(any(p.resolve().match(pattern) for pattern in card.files) for p in files):
+        if card.guess and all(card.matches(p) for p in files):
             matching.append(card)
     if not matching:
         return None

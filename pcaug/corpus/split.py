@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
 
 SPLITS = ("train", "val", "test")
@@ -30,7 +32,7 @@ def parse_shares(text: str) -> dict[str, float]:
     except ValueError:
         numbers = []
     names = SPLITS if len(numbers) == 3 else ("train", "test")
-    if len(numbers) not in (2, 3) or min(numbers, default=-1) < 0 or abs(sum(numbers) - 1) > 1e-6:
+    if len(numbers) not in (2, 3) or not min(numbers, default=-1) >= 0 or not abs(sum(numbers) - 1) <= 1e-6:  # not: NaN
         raise PcaugError(f"split {text!r} is no set of shares", do="write train/val/test as 0.7/0.1/0.2")
     return {name: share for name, share in zip(names, numbers, strict=True) if share > 0}
 
@@ -140,3 +142,31 @@ def unit_split(units: Iterable[str], shares: Mapping[str, float], rng: np.random
     owner = _greedy(np.full((len(names), 1), 1 / len(names)), np.array(list(shares.values())), rng.permutation(len(names)))
     splits = list(shares)
     return {name: splits[int(i)] for name, i in zip(names, owner, strict=True)}
+
+
+def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
+    """Shortest distance in the plan between points of two splits of a corpus, metres.
+
+    Of scans with an origin of their own it is 0 where a unit has scans in both splits, else infinite, as it is where one of
+    the splits is empty. Reads only tiles that can hold the nearest pair.
+    """
+    sides = [[t for t in corpus.tiles if t.split == split and t.bounds] for split in (first, second)]
+    if corpus.manifest.frame == "sensor":
+        return 0.0 if {t.unit for t in sides[0]} & {t.unit for t in sides[1]} else np.inf
+    best = np.inf
+    for one in sides[0]:
+        box = np.asarray(one.bounds)[:, :2]
+        gaps = [_gap(box, np.asarray(other.bounds)[:, :2]) for other in sides[1]]
+        if min(gaps, default=np.inf) >= best:
+            continue
+        tree = cKDTree(corpus.read(one, ()).xyz[:, :2], balanced_tree=False, compact_nodes=False)
+        for index in np.argsort(gaps, kind="stable"):
+            if gaps[index] < best:
+                other = corpus.read(sides[1][index], ()).xyz[:, :2]
+                best = min(best, float(tree.query(other, distance_upper_bound=best)[0].min()))
+    return best
+
+
+def _gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Distance between two boxes of the plan ((2, 2) low, high), 0 where they meet."""
+    return float(np.hypot(*np.maximum(np.maximum(a[0] - b[1], b[0] - a[1]), 0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -20,9 +21,12 @@ from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
 from pcaug.errors import LabelError, PcaugError
 from pcaug.formats.parquet import to_table
+from pcaug.labels import IGNORE
 
 BUFFERED = 2_000_000
 """Points held back in memory over all tiles before the fullest is flushed."""
+OPEN = 400
+"""Tiles that are written at once: each may hold a file handle, and systems give out 1024. Beyond, a place has two tiles."""
 
 Key = tuple[int, str, str | None, int, int]
 
@@ -47,7 +51,8 @@ class _Open:
 class CorpusWriter:
     """Write a corpus: ``with CorpusWriter(folder, ...) as writer: writer.add(cloud, ...)``.
 
-    The corpus is built beside ``folder`` and renamed into place at the end; an exception leaves nothing.
+    The corpus is built beside ``folder`` and renamed into place at the end; an exception leaves nothing. Tiles are closed
+    and counted when the next scan begins, so any number of scans fits into constant memory and file handles.
 
     Args:
         folder: The corpus.
@@ -56,7 +61,7 @@ class CorpusWriter:
         tile: Edge of a tile of a map, metres; None makes one tile a scan.
         split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
         made_by: What made it: recipe, seed, command line.
-        force: Replace a corpus that exists.
+        force: Replace a corpus that exists. A folder that is no corpus is never replaced.
     """
 
     def __init__(
@@ -70,18 +75,25 @@ class CorpusWriter:
         made_by: dict[str, Any] | None = None,
         force: bool = False,
     ) -> None:
-        if folder.exists() and not force:
-            raise PcaugError("already exists", folder, "choose another name or pass --force")
+        folder = folder if folder.name not in ("", "..") else folder.resolve()
+        _check_target(folder, force=force)
         self.folder, self.kind, self.frame, self.tile, self.split_of = folder, kind, frame, tile, split_of
         self.made_by = {"pcaug": __version__, **(made_by or {})}
         self.sources: list[SourceRow] = []
         self.crs: str | None = None
         self._partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
         self._open: dict[Key, _Open] = {}
+        self._rows: list[Tile] = []
         self._in: list[NDArray[np.int64]] = []
+        self._out: list[NDArray[np.int64]] = []
+        self._source = -1
+        self._known: dict[tuple[str, str, str], int] = {}
+        self._scan: tuple[int, str] | None = None
+        self._made = 0
         self._held = 0
 
     def __enter__(self) -> CorpusWriter:
+        shutil.rmtree(self._partial, ignore_errors=True)  # left by a killed process that had our number
         (self._partial / "tiles").mkdir(parents=True)
         return self
 
@@ -92,16 +104,24 @@ class CorpusWriter:
         finally:
             for tile in self._open.values():
                 if tile.writer is not None:
-                    tile.writer.close()
+                    with suppress(OSError):  # a full disk must not keep us from clearing up
+                        tile.writer.close()
             shutil.rmtree(self._partial, ignore_errors=True)
 
     def source(self, row: SourceRow) -> None:
-        """Say where the clouds added from now on come from."""
+        """Say where the clouds added from now on come from; a row that was said before is taken up again."""
+        row = row.model_copy(update={"points": 0})
+        key = (row.path, row.sha256, row.card)
+        if key in self._known and self.sources[self._known[key]] == row:
+            self._source = self._known[key]
+            return
+        self._source = self._known[key] = len(self.sources)
         self.sources.append(row)
         self._in.append(np.zeros(256, np.int64))
+        self._out.append(np.zeros(256, np.int64))
 
     def add(self, cloud: PointCloud, name: str, unit: str, split: str | None = None, kind: str | None = None) -> None:
-        """Add points of a scan; called several times for a scan that is streamed.
+        """Add points of a scan; called several times in a row for a scan that is streamed.
 
         Args:
             cloud: Labelled points.
@@ -111,7 +131,7 @@ class CorpusWriter:
             kind: "real" or "synthetic" where it differs from the corpus's.
 
         Raises:
-            LabelError: Without labels in the shipped taxonomy.
+            LabelError: Without labels in the shipped taxonomy, or with numbers that are none of its nodes.
             PcaugError: In another CRS than the points before.
         """
         if "label" not in cloud or cloud.taxonomy is None or cloud.taxonomy.name != catalogue.taxonomy().name:
@@ -121,11 +141,15 @@ class CorpusWriter:
         if self.crs is not None and cloud.crs is not None and not same_crs(cloud.crs, self.crs):
             raise PcaugError("is in another CRS than the points before it", cloud.source.file or name, "reproject it first")
         self.crs = self.crs or cloud.crs
-        cloud = replace(cloud, crs=self.crs)
-        self._in[-1] += np.bincount(cloud["label"], minlength=256)
+        if cloud.crs is not None:
+            cloud = replace(cloud, crs=self.crs)  # one text for one system
+        self._in[self._source] += _counted(cloud, name)
+        if (self._source, name) != self._scan:
+            self._finish_all()
+            self._scan = (self._source, name)
         what = kind or self.kind
         if self.split_of is None and self.tile is None:
-            self._put((len(self.sources) - 1, name, split, 0, 0), cloud, name, unit, what)
+            self._put((self._source, name, split, 0, 0), cloud, name, unit, what)
             return
         splits = self.split_of(cloud.xyz) if self.split_of else np.full(len(cloud), split or "")
         cells = np.floor(cloud.xyz[:, :2] / self.tile).astype(np.int64) if self.tile else np.zeros((len(cloud), 2), np.int64)
@@ -135,14 +159,18 @@ class CorpusWriter:
             for index, (column, row) in enumerate(places.tolist()):
                 chosen = cloud.take(inside[inverse.reshape(-1) == index])
                 label = name if not self.tile else f"{name}_{column}_{row}"
-                self._put((len(self.sources) - 1, name, str(part) or None, column, row), chosen, label, unit, what)
+                self._put((self._source, name, str(part) or None, column, row), chosen, label, unit, what)
 
     def _put(self, key: Key, cloud: PointCloud, name: str, unit: str, kind: str) -> None:
-        tile = self._open.get(key)
+        tile = self._open.pop(key, None)
         if tile is None:
-            safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:80]
-            path = self._partial / "tiles" / f"{len(self._open):05d}_{safe}.parquet"
-            tile = self._open[key] = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real")
+            if len(self._open) >= OPEN:
+                self._finish(next(iter(self._open)))  # the one that waited longest
+            safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:80]
+            path = self._partial / "tiles" / f"{self._made:05d}_{safe}.parquet"
+            self._made += 1
+            tile = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real")
+        self._open[key] = tile
         tile.waiting.append(cloud)
         tile.held += len(cloud)
         tile.points += len(cloud)
@@ -164,17 +192,23 @@ class CorpusWriter:
         self._held -= tile.held
         tile.waiting, tile.held = [], 0
 
+    def _finish(self, key: Key) -> None:
+        """Write a tile out, and count what is on disk."""
+        tile = self._open[key]
+        self._flush(tile)
+        tile.writer.close()
+        del self._open[key]
+        labels = pq.read_table(tile.path, columns=["label"]).column("label").to_numpy()
+        self._out[key[0]] += np.bincount(labels, minlength=256)
+        self._rows.append(self._row(key, tile))
+
+    def _finish_all(self) -> None:
+        for key in list(self._open):
+            self._finish(key)
+
     def _close(self) -> None:
-        rows = []
-        out = [np.zeros(256, np.int64) for _ in self.sources]
-        for key, tile in self._open.items():
-            self._flush(tile)
-            tile.writer.close()
-            tile.writer = None
-            labels = pq.read_table(tile.path, columns=["label"]).column("label").to_numpy()
-            out[key[0]] += np.bincount(labels, minlength=256)
-            rows.append(self._row(key, tile))
-        for source, before, after in zip(self.sources, self._in, out, strict=True):
+        self._finish_all()
+        for source, before, after in zip(self.sources, self._in, self._out, strict=True):
             if not np.array_equal(before, after):
                 raise PcaugError(
                     f"{int(before.sum())} points went in and {int(after.sum())} came out", source.path, "this is a bug: report it"
@@ -184,14 +218,27 @@ class CorpusWriter:
             taxonomy=catalogue.taxonomy().name,
             frame=self.frame,
             crs=self.crs,
-            tiles=tuple(rows),
+            tiles=tuple(self._rows),
             sources=tuple(sources),
             made_by=self.made_by,
         )
-        (self._partial / NAME).write_text(manifest.model_dump_json(indent=1) + "\n")
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self._partial.rename(self.folder)
+        (self._partial / NAME).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        self._rename()
+
+    def _rename(self) -> None:
+        """Put the new corpus into place; one that was there goes only when the new one stands."""
+        old = self.folder.with_name(f".{self.folder.name}.old-{os.getpid()}")
+        replaced = self.folder.exists()
+        if replaced:
+            self.folder.rename(old)
+        try:
+            self._partial.rename(self.folder)
+        except OSError:
+            if replaced:
+                old.rename(self.folder)
+            raise
+        if replaced:
+            shutil.rmtree(old, ignore_errors=True)
 
     def _row(self, key: Key, tile: _Open) -> Tile:
         return Tile(
@@ -205,3 +252,23 @@ class CorpusWriter:
             counts={str(i): int(n) for i, n in enumerate(tile.counts) if n},
             source=key[0],
         )
+
+
+def _check_target(folder: Path, *, force: bool) -> None:
+    """Refuse to write over what exists unless forced, and even then over anything but a corpus or an empty folder."""
+    if not folder.exists():
+        return
+    if not force:
+        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    if not folder.is_dir() or (not (folder / NAME).is_file() and any(folder.iterdir())):
+        raise PcaugError("exists and is no corpus: not replaced, even by force", folder, "choose another name")
+
+
+def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:
+    """Points per node id (256,); raises LabelError for numbers that are no node."""
+    counts = np.bincount(cloud["label"].astype(np.int64), minlength=256)
+    strange = {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != IGNORE and i not in catalogue.taxonomy().nodes}
+    if strange:
+        listed = ", ".join(f"{node} ({count} points)" for node, count in strange.items())
+        raise LabelError(f"labels {listed} are no nodes of {catalogue.taxonomy().name}", cloud.source.file or name)
+    return counts

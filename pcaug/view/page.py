@@ -1,6 +1,6 @@
 """One self-contained HTML page of clouds: WebGL2, no network, opens from disk.
 
-Positions are quantised to 16 bits an axis, sorted along a Morton curve (Morton 1966), delta-coded, byte-shuffled and
+Positions are quantised to 16 bits (a millimetre or the largest extent / 65535), sorted along a Morton curve (Morton 1966), delta-coded, byte-shuffled and
 deflated; a million points take about 4 MB. The page itself, ``page.html``, is filled in by Jinja2.
 """
 
@@ -35,6 +35,7 @@ from pcaug.view.colours import (
     node_name,
     span,
 )
+from pcaug.view.picture import spacing
 
 CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
 QUANTITIES = ("intensity", "height", "confidence")
@@ -113,7 +114,7 @@ def save_html(
 def _sorted(cloud: PointCloud) -> PointCloud:
     """Points in Morton order: neighbours in the file are neighbours in space, which deflates well."""
     low, high = cloud.bounds
-    cells = ((cloud.xyz - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint64)
+    cells = ((cloud.xyz - low) / _step(high - low)).astype(np.uint64)
     key = np.zeros(len(cloud), np.uint64)
     for axis in range(3):
         v = cells[:, axis]
@@ -121,6 +122,11 @@ def _sorted(cloud: PointCloud) -> PointCloud:
             v = (v | (v << np.uint64(shift))) & np.uint64(mask)
         key |= v << np.uint64(axis)
     return cloud.take(np.argsort(key, kind="stable"))
+
+
+def _step(extent: NDArray[np.float64]) -> float:
+    """Edge of the cells of the 16-bit grid, metres: one for all axes, a millimetre at least (what is finer only costs)."""
+    return max(float(extent.max()) / 65535, 1e-3)
 
 
 def _origins(clouds: Sequence[PointCloud]) -> list[NDArray[np.float64]]:
@@ -191,16 +197,17 @@ def _start(modes: Sequence[_Mode], first: PointCloud, colour: str | None) -> int
 def _cloud(cloud: PointCloud, origin: NDArray[np.float64], modes: Sequence[_Mode]) -> dict[str, Any]:
     local = cloud.xyz - origin
     low = local.min(axis=0)
-    extent = np.maximum(local.max(axis=0) - low, 1e-6)
-    grid = np.round((local - low) / extent * 65535).astype(np.uint16)
+    step = _step(local.max(axis=0) - low)
+    grid = np.round((local - low) / step).astype(np.uint16)
     steps = np.diff(grid, axis=0, prepend=np.zeros((1, 3), np.uint16))
     frame = np.percentile(local, [1, 99], axis=0)
     return {
         "points": len(cloud),
         "origin": origin.tolist(),
         "low": low.tolist(),
-        "span": extent.tolist(),
+        "step": step,
         "frame": frame.tolist(),
+        "spacing": spacing(cloud),
         "position": _packed(_planes(steps.T)),
         "values": [_values(cloud, mode) for mode in modes],
         "instance": _packed(_planes(cloud["instance"].astype(np.int32))) if "instance" in cloud else None,
@@ -228,6 +235,8 @@ def _values(cloud: PointCloud, mode: _Mode) -> str | None:
     quantity = _quantity(cloud, mode.name)
     if quantity is None or mode.range is None:
         return None
+    if mode.name == "height":
+        return "z"  # the page works it out of the positions
     low, high = mode.range
     known = np.isfinite(quantity)
     level = 1 + np.clip((np.where(known, quantity, low) - low) / (high - low) * 254, 0, 254)

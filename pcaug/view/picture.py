@@ -74,13 +74,15 @@ def _project(xyz: NDArray[np.float64], azimuth: float, elevation: float) -> tupl
 
 def _size(cloud: PointCloud, scale: float) -> int:
     """Diameter of a splat in fine pixels: a little more than the spacing of the points, so that surfaces close."""
-    step = max(1, len(cloud) // 1500)
-    k = min(5, len(cloud))
-    tree = cKDTree(cloud.xyz, balanced_tree=False, compact_nodes=False) if len(cloud) < 2_000_000 else None
-    if tree is None or k < 2:
-        return FINE
-    distance = tree.query(cloud.xyz[::step], k=k)[0]
-    return int(np.clip(1.5 * float(np.median(distance[:, -1])) * scale, 1.5 * FINE, 5 * FINE))
+    return int(np.clip(1.5 * spacing(cloud) * scale, 1.5 * FINE, 5 * FINE))
+
+
+def spacing(cloud: PointCloud) -> float:
+    """Median distance of a point to its fourth neighbour, metres, from 1500 points; 0 for fewer than two points."""
+    if len(cloud) < 2:
+        return 0.0
+    tree = cKDTree(cloud.xyz, balanced_tree=False, compact_nodes=False)
+    return float(np.median(tree.query(cloud.xyz[:: max(1, len(cloud) // 1500)], k=min(5, len(cloud)))[0][:, -1]))
 
 
 def _splat(

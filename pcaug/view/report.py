@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -15,25 +18,39 @@ from pcaug import __version__
 from pcaug.view.picture import Image
 
 PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
+WORDY = 34
+"""Characters from which a cell of a table is a sentence."""
 
 STYLE = """
-:root{--ink:#1d2530;--soft:#5b6675;--line:#dde3ea;--paper:#fff;--panel:#f6f8fa;--accent:#2f6fb0}
-@media(prefers-color-scheme:dark){
-:root{--ink:#e6ebf1;--soft:#9aa7b5;--line:#313a45;--paper:#14181d;--panel:#1b2027;--accent:#6fb1f0}}
-*{box-sizing:border-box}body{margin:0}
-body{background:var(--paper);color:var(--ink)}
-body{font:16px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:1000px;margin:0 auto;padding:2.2rem 1.2rem 4rem}h1{font-size:1.75rem;line-height:1.2;margin:0 0 .3rem}
-h2{font-size:1.2rem;margin:2.2rem 0 .6rem;padding-top:1rem;border-top:1px solid var(--line)}p{margin:.5rem 0}
-.lead{color:var(--soft);margin-bottom:1rem}
-.verdict{background:var(--panel);border-left:4px solid var(--accent);padding:.7rem 1rem;border-radius:4px}
-.scroll{overflow-x:auto}table{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nums;width:100%}
-th,td{padding:.35rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left;white-space:normal}th{color:var(--soft);font-weight:600}
-figure{margin:1rem 0;background:#fff;border:1px solid var(--line);border-radius:6px;padding:.5rem}
-figure img,figure svg{width:100%;height:auto;display:block}
-figcaption{color:#5b6675;font-size:.86rem;padding:.3rem .2rem 0}footer{color:var(--soft);font-size:.82rem;margin-top:3rem}
+:root { --ink:#1d2530; --soft:#5b6675; --line:#dde3ea; --paper:#fff; --panel:#f6f8fa; --accent:#2f6fb0; color-scheme:light dark }
+@media (prefers-color-scheme:dark) {
+  :root { --ink:#e6ebf1; --soft:#9aa7b5; --line:#313a45; --paper:#14181d; --panel:#1b2027; --accent:#6fb1f0 } }
+* { box-sizing:border-box }
+body { margin:0; background:var(--paper); color:var(--ink);
+  font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif }
+main { max-width:1040px; margin:0 auto; padding:2.4rem 1.2rem 4rem }
+h1 { font-size:1.8rem; line-height:1.2; letter-spacing:-.01em; margin:0 0 .3rem }
+h2 { font-size:1.2rem; margin:2.4rem 0 .6rem; padding-top:1.1rem; border-top:1px solid var(--line) }
+p { margin:.5rem 0; max-width:48rem; overflow-wrap:anywhere }
+.lead { color:var(--soft); margin-bottom:1.1rem }
+.verdict { background:var(--panel); border-left:4px solid var(--accent); padding:.7rem 1.1rem; border-radius:6px; margin:1rem 0 }
+.scroll { overflow-x:auto }
+table { border-collapse:collapse; font-size:.9rem; font-variant-numeric:tabular-nums; width:100%; margin:.6rem 0 }
+th, td { padding:.4rem .6rem; text-align:right; border-bottom:1px solid var(--line); white-space:nowrap; vertical-align:top }
+th { color:var(--soft); font-weight:600; border-bottom-width:2px; vertical-align:bottom }
+th:first-child, td:first-child { text-align:left; white-space:normal; min-width:7rem; overflow-wrap:anywhere }
+th { white-space:normal } .words { text-align:left; white-space:normal; min-width:18rem }
+tbody tr:hover { background:var(--panel) }
+figure { margin:1rem 0; border:1px solid var(--line); border-radius:8px; padding:.6rem; overflow:hidden }
+figure img, figure svg { width:100%; height:auto; display:block } figure img { border-radius:4px }
+figcaption { color:var(--soft); font-size:.86rem; padding:.5rem .2rem 0 }
+.marks { display:flex; flex-wrap:wrap; gap:.2rem 1.1rem; font-size:.86rem; padding:0; margin:.6rem 0; list-style:none }
+.marks i { display:inline-block; width:.75em; height:.75em; border-radius:3px; border:1px solid #8886; margin-right:.45em }
+footer { color:var(--soft); font-size:.82rem; margin-top:3rem }
+@media print { main { max-width:none; padding:0 } figure, tr { break-inside:avoid } }
 """
+INK, GRID = "#1d2530", "#dde3e9"
+"""What a chart is drawn in; on the page they become the page's ink and lines, light or dark."""
 
 
 class Report:
@@ -62,12 +79,26 @@ class Report:
         return self
 
     def table(self, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Report:
-        """A table; the first column is left-aligned."""
-        top = Markup("").join(Markup("<th>{}</th>").format(cell) for cell in head)
+        """A table; numbers stand on the right, the first column and columns of sentences on the left."""
+        words = [any(len(str(row[i])) > WORDY for row in rows if i < len(row)) for i in range(len(head))]
+        mark = [Markup(' class="words"') if wordy and i else Markup("") for i, wordy in enumerate(words)]
+        top = Markup("").join(Markup("<th{}>{}</th>").format(m, cell) for m, cell in zip(mark, head, strict=True))
         body = Markup("").join(
-            Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row)) for row in rows
+            Markup("<tr>{}</tr>").format(
+                Markup("").join(Markup("<td{}>{}</td>").format(m, cell) for m, cell in zip(mark, row, strict=False))
+            )
+            for row in rows
         )
-        self.parts.append(Markup('<div class="scroll"><table><tr>{}</tr>{}</table></div>').format(top, body))
+        inner = Markup("<thead><tr>{}</tr></thead><tbody>{}</tbody>").format(top, body)
+        self.parts.append(Markup('<div class="scroll"><table>{}</table></div>').format(inner))
+        return self
+
+    def marks(self, colours: Mapping[str, tuple[int, int, int]]) -> Report:
+        """What the colours of pictures mean: name -> (R, G, B), 0..255."""
+        items = Markup("").join(
+            Markup('<li><i style="background:rgb({},{},{})"></i>{}</li>').format(*rgb, name) for name, rgb in colours.items()
+        )
+        self.parts.append(Markup('<ul class="marks">{}</ul>').format(items))
         return self
 
     def picture(self, image: Image, caption: str = "") -> Report:
@@ -81,47 +112,44 @@ class Report:
 
     def bars(self, groups: Mapping[str, Mapping[str, float]], caption: str = "", unit: str = "") -> Report:
         """Grouped bars: series -> category -> value."""
-        from matplotlib.figure import Figure
-
         names = list(dict.fromkeys(name for series in groups.values() for name in series))
-        figure = Figure(figsize=(8, 3))
-        axis = figure.subplots()
+        figure, axis = _axis(8, 3.2)
         width = 0.8 / max(len(groups), 1)
         for index, (series, values) in enumerate(groups.items()):
-            at = np.arange(len(names)) + index * width
+            heights = [values.get(name, 0.0) for name in names]
             axis.bar(
-                at, [values.get(name, 0.0) for name in names], width, label=_plain(series), color=PALETTE[index % len(PALETTE)]
+                np.arange(len(names)) + index * width, heights, 0.92 * width, label=_plain(series), color=PALETTE[index % len(PALETTE)]
             )
-        axis.set_xticks(
-            np.arange(len(names)) + width * (len(groups) - 1) / 2, [_plain(n) for n in names], rotation=30, ha="right", fontsize=8
-        )
+        middle = np.arange(len(names)) + width * (len(groups) - 1) / 2
+        axis.set_xticks(middle, [_plain(n) for n in names], rotation=30, ha="right", rotation_mode="anchor")
+        axis.tick_params(axis="x", length=0)
+        axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, unit)
 
     def lines(
         self, series: Mapping[str, tuple[Sequence[float], Sequence[float]]], caption: str = "", x: str = "", y: str = ""
     ) -> Report:
         """Curves: name -> (x values, y values)."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 3))
-        axis = figure.subplots()
+        figure, axis = _axis(8, 3.2)
         for index, (name, (xs, ys)) in enumerate(series.items()):
-            axis.plot(xs, ys, label=_plain(name), color=PALETTE[index % len(PALETTE)], marker="o" if len(xs) < 12 else None)
+            marker = "o" if len(xs) < 12 else None
+            axis.plot(xs, ys, label=_plain(name), color=PALETTE[index % len(PALETTE)], marker=marker, ms=4.5, lw=1.8)
         axis.set_xlabel(x)
+        axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, y)
 
     def intervals(self, rows: Sequence[tuple[str, float, float, float]], caption: str = "", x: str = "") -> Report:
         """Points with whiskers, one a row: (name, mean, low, high)."""
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 0.6 + 0.42 * len(rows)))
-        axis = figure.subplots()
+        figure, axis = _axis(8, 0.7 + 0.42 * len(rows))
         for index, (_, mean, low, high) in enumerate(rows):
-            axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2)
-            axis.plot([mean], [-index], "o", color=PALETTE[index % len(PALETTE)])
-        axis.set_yticks(-np.arange(len(rows)), [_plain(name) for name, *_ in rows], fontsize=9)
+            axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2.4, solid_capstyle="round")
+            axis.plot([mean], [-index], "o", color=PALETTE[index % len(PALETTE)], ms=7)
+        axis.set_yticks(-np.arange(len(rows)), [_plain(name) for name, *_ in rows])
+        axis.set_ylim(0.6 - len(rows), 0.6)
+        axis.spines["left"].set_visible(False)
+        axis.tick_params(axis="y", length=0)
         axis.set_xlabel(x)
-        axis.grid(axis="x", alpha=0.3)
+        axis.grid(axis="x", color=GRID)
         return self._chart(figure, axis, caption, "", legend=False)
 
     def write(self, path: str | Path) -> Path:
@@ -143,19 +171,36 @@ class Report:
         self.parts.append(Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(inner, caption))
         return self
 
-    def _chart(self, figure: object, axis: object, caption: str, y: str, *, legend: bool = True) -> Report:
+    def _chart(self, figure: Any, axis: Any, caption: str, y: str, *, legend: bool = True) -> Report:
         from matplotlib import rc_context
 
-        axis.set_ylabel(y)  # type: ignore[attr-defined]
-        axis.spines[["top", "right"]].set_visible(False)  # type: ignore[attr-defined]
+        axis.set_ylabel(y)
         if legend:
-            axis.legend(frameon=False, fontsize=8)  # type: ignore[attr-defined]
-        figure.tight_layout()  # type: ignore[attr-defined]
-        buffer = io.StringIO()
-        with rc_context({"svg.fonttype": "none", "svg.hashsalt": "pcaug"}):
-            figure.savefig(buffer, format="svg", metadata={"Date": None})  # type: ignore[attr-defined]
+            axis.legend(frameon=False, fontsize=9, labelcolor=INK)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser draws the text, with its own fonts
+            figure.tight_layout()
+            buffer = io.StringIO()
+            with rc_context({"svg.fonttype": "none", "svg.hashsalt": "pcaug"}):
+                figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
         text = buffer.getvalue()
-        return self._figure(Markup(text[text.index("<svg") :]), caption)
+        text = text[text.index("<svg") :].replace(INK, "currentColor").replace(GRID, "var(--line)")
+        return self._figure(Markup(re.sub(r"font: [^;\"]*?(\d+(?:\.\d+)?px)[^;\"]*", r"font: \1 inherit", text)), caption)
+
+
+def _axis(width: float, height: float) -> tuple[Any, Any]:
+    """An empty chart, inches."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height))
+    axis = figure.subplots()
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(INK)
+    axis.set_axisbelow(True)
+    axis.tick_params(colors=INK, labelsize=9)
+    axis.xaxis.label.set_color(INK)
+    axis.yaxis.label.set_color(INK)
+    return figure, axis
 
 
 def _plain(text: str) -> str:

@@ -100,7 +100,7 @@ def test_units_are_never_split() -> None:
         unit_split(["a"], {"train": 0.5, "test": 0.5}, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5"])
+@pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
 def test_bad_shares_are_refused(text: str) -> None:
     with pytest.raises(PcaugError, match="no set of shares"):
         parse_shares(text)

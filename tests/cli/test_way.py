@@ -1,0 +1,103 @@
+"""The whole way through the command line, on scans made here; and what each command says of bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue, formats
+from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
+
+TREE = catalogue.taxonomy()
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+
+
+def pcaug(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> str:
+    with pytest.raises(SystemExit) as caught:
+        main(line.split())
+    captured = capsys.readouterr()
+    assert caught.value.code == code, captured.err
+    return captured.out if code == 0 else captured.err
+
+
+def scan(path: str, n: int = 3000) -> None:
+    rng = np.random.default_rng(0)
+    ground = np.column_stack([rng.uniform(0, 40, (n, 2)), rng.normal(0, 0.02, n)])
+    house = rng.uniform((10, 10, 0), (20, 20, 5), (n // 2, 3))
+    native = np.repeat([2, 6], [n, n // 2]).astype(np.int32)
+    formats.write(path, PointCloud(np.concatenate([ground, house]) + (650_000, 6_860_000, 0), {"native_label": native}))
+
+
+def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
+    scan("tile.las")
+    told = json.loads(pcaug(capsys, "info tile.las --json"))
+    assert told["points"] == 4500
+    assert set(told) >= {"points", "bounds", "fields", "crs", "classes"}
+    pcaug(capsys, "convert tile.las real --card las --split 0.5/0/0.5 --block 10")
+    assert json.loads(pcaug(capsys, "info real --json"))["classes"] == {"building": 1500, "ground": 3000}
+    pcaug(capsys, "compose town -n 1 -o towns --seed 3 --set town.size=30.0")
+    pcaug(capsys, "merge real towns -o both")
+    fit = json.loads(pcaug(capsys, "explore real towns -o fit.html --json"))
+    assert 0.5 <= fit["auc"] <= 1
+    changes = "--set steps=60 --set points=64 --set batch=4 --set classes=als3 --set voxel=0.5"
+    pcaug(capsys, f"train pointnet --real real --synthetic towns -o run {changes}")
+    assert len(Path("run/log.csv").read_text().splitlines()) == 61
+    scores = json.loads(pcaug(capsys, "evaluate run real --split test --json"))
+    assert set(scores) >= {"miou", "accuracy", "iou", "confusion"}
+    whole = json.loads(pcaug(capsys, "evaluate run real --json"))
+    assert np.sum(whole["confusion"]) >= np.sum(scores["confusion"])
+    pcaug(capsys, "predict run tile.las -o labelled.laz")
+    assert len(formats.read("labelled.laz")) == 4500
+    pcaug(capsys, "view real --png real.png")
+    pcaug(capsys, "view labelled.laz --html labelled.html --colour prediction")
+    assert Path("real.png").read_bytes()[:4] == b"\x89PNG"
+    told = json.loads(pcaug(capsys, "doctor --json"))
+    assert told["torch"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("info cut.laz", "truncated"),
+        ("convert scan.bin corpus --card semantickitti", "3 labels for 4 points"),
+        ("convert strange.ply corpus --card las", "unknown class ids 77 (1 points)"),
+        ("convert nan.bin out.ply", "not finite"),
+        ("compose misspelt.toml -n 1 -o out", "did you mean 'lane'"),
+        ("compose meshless.toml -n 1 -o out", "mesh without faces"),
+        ("convert strange.ply corpus --card outside.toml", "points outside the dataset's folder"),
+        ("train pointnet --real nowhere -o run", "is no corpus"),
+        ("evaluate nowhere nowhere", "is no finished run"),
+        ("view strange.ply", "use --html FILE or --png FILE"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, line: str, words: str
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    scan("whole.laz")
+    Path("cut.laz").write_bytes(Path("whole.laz").read_bytes()[:9000])
+    np.zeros((4, 4), "<f4").tofile("scan.bin")
+    np.zeros(3, "<u4").tofile("scan.label")
+    np.full((2, 4), np.nan, "<f4").tofile("nan.bin")
+    formats.write("strange.ply", PointCloud(np.zeros((1, 3)), {"native_label": np.array([77], np.int32)}))
+    Path("misspelt.toml").write_text('name = "x"\n[street]\nlanes = [3.0, 3.5]\n')
+    Path("empty.obj").write_text("v 0 0 0\n")
+    Path("meshless.toml").write_text('name = "x"\n[street]\n[[assets]]\npath = "empty.obj"\nlabel = "car"\n')
+    card = Path(catalogue.shipped("datasets") / "las.toml").read_text()
+    Path("outside.toml").write_text(card.replace('"*.las"', '"../../*.las"'))
+    before = {p.name for p in Path().iterdir()}
+    err = pcaug(capsys, line, code=1)
+    assert err.startswith("pcaug: error: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert {p.name for p in Path().iterdir()} - {"cache"} == before

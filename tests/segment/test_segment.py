@@ -1,0 +1,253 @@
+"""Features, blocks, PointNet, exact resume, and scores of every original point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.segment.blocks import GridIndex
+from pcaug.segment.evaluate import Scores, evaluate
+from pcaug.segment.features import GROUPS, prepare, voxels
+from pcaug.segment.networks import NETWORKS
+from pcaug.segment.networks.pointnet import PointNet
+from pcaug.segment.predict import predict
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.train import one_cycle, train
+
+TREE = catalogue.taxonomy()
+SMALL = {"steps": 24, "points": 128, "batch": 4, "block": 8.0, "voxel": 0.3, "checkpoint": 8, "precision": "float32"}
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def garden(seed: int, n: int = 6000) -> PointCloud:
+    """Flat ground, a tree of scattered points, and a house of walls: classes that shape alone tells apart."""
+    rng = np.random.default_rng(seed)
+    ground = np.column_stack([rng.uniform(0, 30, (n, 2)), rng.normal(0, 0.02, n)])
+    tree = rng.normal((8, 8, 4), (1.5, 1.5, 1.0), (n // 3, 3))
+    wall = np.column_stack(
+        [rng.uniform(16, 26, n // 3), np.full(n // 3, 20.0) + rng.normal(0, 0.01, n // 3), rng.uniform(0, 5, n // 3)]
+    )
+    labels = np.repeat([TREE.id("ground"), TREE.id("tree"), TREE.id("building")], [n, n // 3, n // 3]).astype(np.uint16)
+    return PointCloud(np.concatenate([ground, tree, wall]) + (650_000, 6_860_000, 100), {"label": labels}, TREE)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Corpus:
+    with CorpusWriter(tmp_path / "corpus") as writer:
+        for seed, split in ((0, "train"), (1, "train"), (2, "test")):
+            writer.add(garden(seed), f"g{seed}", f"g{seed}", split)
+    return Corpus.open(tmp_path / "corpus")
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(0, 200), edge=st.floats(0.05, 3.0), seed=st.integers(0, 9))
+def test_every_point_knows_its_voxel(n: int, edge: float, seed: int) -> None:
+    xyz = np.random.default_rng(seed).uniform(-5, 5, (n, 3))
+    first, of = voxels(xyz, edge)
+    assert len(of) == n
+    if n:
+        np.testing.assert_array_equal(np.floor(xyz / edge), np.floor(xyz[first][of] / edge))
+        assert len(np.unique(np.floor(xyz / edge), axis=0)) == len(first)
+
+
+def test_a_voxel_has_its_majoritys_label() -> None:
+    cloud = PointCloud(np.full((5, 3), 0.01), {"label": np.array([7, 5, 5, 7, 5], np.uint16)}, TREE)
+    assert prepare(cloud, (), 0.1, "sensor").label.tolist() == [5]
+
+
+@pytest.mark.parametrize("name", GROUPS)
+@pytest.mark.parametrize("n", [0, 1, 3, 50])
+def test_features_are_finite_for_any_number_of_points(name: str, n: int) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 5, (n, 3))
+    found = prepare(PointCloud(xyz), (name,), 0.01, "map")
+    assert found.features.shape[0] == len(found.xyz)
+    assert np.isfinite(found.features).all()
+
+
+def test_geometry_tells_a_plane_from_a_wall_from_a_ball() -> None:
+    rng = np.random.default_rng(0)
+    flat = np.column_stack([rng.uniform(0, 5, (2000, 2)), np.zeros(2000)])
+    wall = flat[:, [0, 2, 1]]
+    ball = rng.normal(0, 1, (2000, 3))
+    tables = [GROUPS["geometry"](PointCloud(x), x, "map").mean(axis=0) for x in (flat, wall, ball)]
+    assert [t[0] < 0.02 for t in tables] == [True, True, False]  # smallest eigenvalue's root
+    assert tables[0][3] > 0.98  # the normal of a plane is upright
+    assert tables[1][3] < 0.02
+
+
+def test_features_do_not_know_where_on_earth_they_are() -> None:
+    cloud = garden(0, 900)
+    moved = PointCloud(cloud.xyz + (1000.0, -2000.0, 0.0), cloud.fields, TREE)
+    a, b = (prepare(c, ("geometry",), 0.5, "map") for c in (cloud, moved))
+    np.testing.assert_allclose(a.features, b.features, atol=1e-4)
+    assert a.xyz.dtype == np.float32
+    assert np.abs(a.xyz).max() < 100
+
+
+def test_a_grid_index_finds_what_a_full_scan_finds() -> None:
+    xy = np.random.default_rng(0).uniform(-30, 30, (3000, 2)).astype(np.float32)
+    index = GridIndex(xy, 2.5)
+    for centre in ((0.0, 0.0), (-29.0, 29.5), (100.0, 0.0)):
+        expected = np.flatnonzero((np.abs(xy - np.array(centre)) <= 5).all(axis=1))
+        np.testing.assert_array_equal(np.sort(index.square(xy, np.array(centre), 10.0)), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_do_not_care_about_the_order_of_points(name: str) -> None:
+    torch.manual_seed(0)
+    network = NETWORKS[name](4, 3).eval()
+    xyz, features = torch.randn(2, 50, 3), torch.randn(2, 50, 4)
+    order = torch.randperm(50)
+    with torch.inference_mode():
+        out = network(xyz, features)
+        torch.testing.assert_close(network(xyz[:, order], features[:, order]), out[:, order], rtol=1e-4, atol=1e-5)
+    assert out.shape == (2, 50, 3)
+
+
+def test_the_split_head_is_the_published_head() -> None:
+    torch.manual_seed(0)
+    network = PointNet(0, 5).eval()
+    local, whole = torch.randn(2, 30, 64), torch.randn(2, 1024)
+    joined = torch.nn.Linear(1088, 512)
+    with torch.no_grad():
+        joined.weight.copy_(torch.cat([network.head_local.weight, network.head_global.weight], dim=1))
+        joined.bias.copy_(network.head_global.bias)
+        published = joined(torch.cat([local, whole[:, None].expand(-1, 30, -1)], dim=2))
+        split = network.head_local(local) + network.head_global(whole)[:, None]
+    torch.testing.assert_close(split, published, rtol=1e-4, atol=1e-5)
+
+
+def test_tnets_start_as_identities() -> None:
+    torch.manual_seed(0)
+    network = PointNet(2, 3, tnets=True).eval()
+    assert network.input_tnet is not None
+    with torch.inference_mode():
+        matrix = network.input_tnet(torch.randn(4, 20, 3))
+    torch.testing.assert_close(matrix, torch.eye(3).expand(4, 3, 3))
+
+
+def test_a_trained_pointnet_tells_ground_tree_and_house_apart(corpus: Corpus, tmp_path: Path) -> None:
+    run = train(TrainRecipe(**SMALL | {"steps": 80}), corpus, (), tmp_path / "run")
+    scores = evaluate(run, corpus, "test")
+    assert scores.confusion.sum() == 10_000  # every original point
+    assert scores.miou > 0.8
+    assert set(scores.iou) == {"ground", "tree", "building"}
+    log = (tmp_path / "run" / "log.csv").read_text().splitlines()
+    assert len(log) == 81
+
+
+def test_trees_are_a_model_like_any_other(corpus: Corpus, tmp_path: Path) -> None:
+    run = train(TrainRecipe(**SMALL | {"network": "trees", "trees": 20, "trees_points": 2000}), corpus, (), tmp_path / "run")
+    one, two = (evaluate(Run.open(tmp_path / "run"), corpus, "test").confusion for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert evaluate(run, corpus, "test").miou > 0.85
+
+
+def test_an_interrupted_training_goes_on_bit_by_bit(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(**SMALL)
+
+    class Stop(Exception):
+        pass
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text == "steps" and done == 19:
+            raise Stop
+
+    whole = train(recipe, corpus, (corpus,), tmp_path / "whole")
+    with pytest.raises(Stop):
+        train(recipe, corpus, (corpus,), tmp_path / "cut", stop)
+    assert (tmp_path / "cut" / "resume.safetensors").is_file()
+    with pytest.raises(NotFound, match="is no finished run"):
+        Run.open(tmp_path / "cut")
+    again = train(recipe, corpus, (corpus,), tmp_path / "cut")
+    assert (whole.folder / "weights.safetensors").read_bytes() == (again.folder / "weights.safetensors").read_bytes()
+    losses = [[row.split(",")[:3] for row in (r.folder / "log.csv").read_text().splitlines()] for r in (whole, again)]
+    assert losses[0] == losses[1]
+
+
+def test_a_folder_with_another_run_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    train(TrainRecipe(**SMALL | {"steps": 1}), corpus, (), tmp_path / "run")
+    with pytest.raises(PcaugError, match="holds a run of another recipe"):
+        train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
+
+
+def test_prediction_keeps_every_field_and_point(corpus: Corpus, tmp_path: Path) -> None:
+    train(TrainRecipe(**SMALL | {"steps": 80}), corpus, (), tmp_path / "run")
+    cloud = garden(5)
+    scan = PointCloud(cloud.xyz, {"intensity": np.arange(len(cloud), dtype=np.uint16), "echo": np.arange(len(cloud)) % 7})
+    for suffix in (".las", ".ply"):
+        formats.write(tmp_path / f"in{suffix}", scan)
+        assert predict(Run.open(tmp_path / "run"), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}") == len(cloud)
+        before, after = formats.read(tmp_path / f"in{suffix}"), formats.read(tmp_path / f"out{suffix}")
+        for name in before.fields:
+            if name != "native_label":
+                np.testing.assert_array_equal(after[name], before[name])
+        right = np.mean(after["prediction"] == cloud["label"])
+        assert right > 0.9
+        assert 0 < after["confidence"].min() <= after["confidence"].max() <= 1
+    assert set(np.unique(formats.read(tmp_path / "out.las")["native_label"])) <= {2, 5, 6}  # ASPRS
+
+
+def test_scores_of_a_confusion_known_by_hand() -> None:
+    table = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]])
+    scores = Scores(["a", "b", "c"], table, np.stack([table, table]))
+    assert scores.iou == {"a": pytest.approx(8 / 11), "b": pytest.approx(9 / 12)}
+    assert scores.miou == pytest.approx((8 / 11 + 9 / 12) / 2)
+    assert scores.accuracy == pytest.approx(0.85)
+    assert scores.interval() == (pytest.approx(scores.miou), pytest.approx(scores.miou))
+
+
+def test_the_schedule_rises_and_falls() -> None:
+    recipe = TrainRecipe(steps=100, learning_rate=1.0)
+    rates = [one_cycle(step, recipe) for step in range(100)]
+    assert np.argmax(rates) == 20
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[-1] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": ["colour"]}, "unknown features"),
+        ({"augment": [{"name": "rotat_z"}]}, "did you mean rotate_z"),
+        ({"stepz": 5}, "did you mean 'steps'"),
+        ({"real_share": 1.5}, "real_share"),
+    ],
+)
+def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    import json
+
+    key, value = next(iter(change.items()))
+    text = f"{key} = {json.dumps(value).replace(': ', ' = ')}\n"
+    (tmp_path / "r.toml").write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        catalogue.load(tmp_path / "r.toml", TrainRecipe)
+
+
+def test_what_cannot_be_trained_says_so(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no network named 'pointnot'"):
+        train(TrainRecipe(network="pointnot"), corpus, (), tmp_path / "r")
+    with pytest.raises(RecipeError, match="network 'pointnet'"):
+        train(TrainRecipe(**SMALL | {"arguments": {"depth": 3}}), corpus, (), tmp_path / "r2")
+    train(TrainRecipe(**SMALL | {"steps": 1}), corpus, (), tmp_path / "r3")
+    (tmp_path / "r3" / "weights.safetensors").write_bytes(b"not weights")
+    with pytest.raises(FileError, match="does not fit its card"):
+        evaluate(Run.open(tmp_path / "r3"), corpus)
+    (tmp_path / "r3" / "card.json").write_text("{}")
+    with pytest.raises(FileError, match="is damaged"):
+        Run.open(tmp_path / "r3")

@@ -1,0 +1,109 @@
+"""A whole study on small corpora: resumable, repeatable, and honest about a null effect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import PcaugError, RecipeError
+from pcaug.study.recipe import StudyRecipe
+from pcaug.study.report import write_report
+from pcaug.study.run import plan, run_study, start_over
+
+TREE = catalogue.taxonomy()
+
+
+def make_corpus(folder: Path, units: int, kind: str, seed: int) -> Path:
+    with CorpusWriter(folder, kind="synthetic" if kind == "synthetic" else "real") as writer:
+        for unit in range(units):
+            rng = np.random.default_rng((seed, unit))
+            flat = np.column_stack([rng.uniform(0, 15, (1500, 2)), rng.normal(0, 0.02, 1500)])
+            ball = rng.normal((7, 7, 3), 0.8, (500, 3))
+            label = np.repeat([TREE.id("ground"), TREE.id("tree")], [1500, 500]).astype(np.uint16)
+            writer.add(PointCloud(np.concatenate([flat, ball]), {"label": label}, TREE), f"u{unit}", f"u{unit}")
+    return folder
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StudyRecipe:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+    return StudyRecipe(
+        title="a study with <script>alert(1)</script> in its title",
+        real={"source": str(make_corpus(tmp_path / "real", 3, "real", 0)), "test_units": ("u2",)},
+        synthetic=({"name": "more", "corpus": str(make_corpus(tmp_path / "made", 2, "synthetic", 1))},),
+        arms=(
+            {"name": "real"},
+            {"name": "real + more", "synthetic": ("more",)},
+            {"name": "more only", "real": False, "synthetic": ("more",)},
+        ),
+        baseline="real",
+        set=("steps=12", "points=64", "batch=4", "block=6.0", "voxel=0.3", "precision=float32"),
+        budgets=(1, 2),
+        draws=2,
+        seeds=2,
+    )  # fmt: skip
+
+
+def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -> None:
+    jobs = plan(recipe, ["u0", "u1"])
+    assert len(jobs) == 2 * 2 * 2 + 2 * 2 + 2  # two arms: budget 1 with two draws, budget 2 with one; one arm without budget
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "a", _interrupt_at(3))
+    assert len(list((tmp_path / "a" / "results").iterdir())) == 3
+    before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "results").iterdir()}
+    study = run_study(recipe, tmp_path / "a")
+    assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "results").iterdir() if p.name in before} == before
+    again = run_study(recipe, tmp_path / "b")
+    assert [r.miou for r in study.results] == [r.miou for r in again.results]
+    assert all("u2" not in r.units for r in study.results)
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["trainings"] == len(jobs)
+    page = write_report(study, tmp_path / "a" / "report.html").read_text()
+    assert "<script>alert" not in page
+    assert "real + more" in page
+    assert 'src="http' not in page
+    assert 'href="http' not in page
+
+
+def test_draws_are_nested_and_test_units_are_never_drawn(recipe: StudyRecipe) -> None:
+    jobs = plan(recipe.model_copy(update={"budgets": (1, 2), "draws": 3}), ["u0", "u1", "u3"])
+    for draw in range(3):
+        small, large = ({j.units for j in jobs if j.draw == draw and j.budget == b}.pop() for b in (1, 2))
+        assert set(small) < set(large)
+
+
+def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with pytest.raises(RecipeError, match="budget 5 exceeds the 2 training units"):
+        plan(recipe.model_copy(update={"budgets": (5,)}), ["u0", "u1"])
+    wrong = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ("u9",)})})
+    with pytest.raises(RecipeError, match=r"test units \['u9'\] are not in the corpus"):
+        run_study(wrong, tmp_path / "c")
+
+
+def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "recipe.json").write_text("{}")
+    with pytest.raises(PcaugError, match="holds a study of another recipe"):
+        run_study(recipe, tmp_path / "a")
+    start_over(tmp_path / "a")
+    assert not list((tmp_path / "a").iterdir())
+    (tmp_path / "a" / "thesis.tex").write_text("mine")
+    with pytest.raises(PcaugError, match="holds no study"):
+        start_over(tmp_path / "a")
+    assert (tmp_path / "a" / "thesis.tex").exists()
+    assert Corpus.open(tmp_path / "real").points == 6000
+
+
+def _interrupt_at(number: int):  # type: ignore[no-untyped-def]
+    def progress(text: str, done: int, total: int) -> None:
+        if text == "trainings" and done == number:
+            raise KeyboardInterrupt
+
+    return progress
