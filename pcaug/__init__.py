@@ -1,10 +1,42 @@
-"""pcaug: more, and more varied, labelled point clouds. Importing it loads neither torch nor Open3D."""
+"""pcaug: more, and more varied, labelled point clouds. What it offers is imported when it is first used."""
 
 from __future__ import annotations
 
-from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import PcaugError
-from pcaug.labels import ClassSet, LabelMap, Taxonomy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pcaug.cloud import PointCloud, concatenate
+    from pcaug.corpus.read import Corpus
+    from pcaug.errors import PcaugError
+    from pcaug.formats import iter_chunks, read, write
+    from pcaug.labels import ClassSet, LabelMap, Taxonomy
 
 __version__ = "0.1.0"
-__all__ = ["ClassSet", "LabelMap", "PcaugError", "PointCloud", "Taxonomy", "concatenate"]
+__all__ = [
+    "ClassSet",
+    "Corpus",
+    "LabelMap",
+    "PcaugError",
+    "PointCloud",
+    "Taxonomy",
+    "concatenate",
+    "iter_chunks",
+    "read",
+    "write",
+]
+
+_HOMES = {
+    "pcaug.cloud": ("PointCloud", "concatenate"),
+    "pcaug.corpus.read": ("Corpus",),
+    "pcaug.errors": ("PcaugError",),
+    "pcaug.formats": ("iter_chunks", "read", "write"),
+    "pcaug.labels": ("ClassSet", "LabelMap", "Taxonomy"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    raise AttributeError(f"module 'pcaug' has no attribute {name!r}")

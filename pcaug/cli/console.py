@@ -38,19 +38,27 @@ def emit_json(value: Any) -> None:
 
 @contextmanager
 def reporter() -> Iterator[Reporter]:
-    """A progress bar a task on stderr; the yielded function is called as ``progress(text, done, total)``."""
+    """A progress bar a task on a terminal's stderr; the yielded function is called as ``progress(text, done, total)``."""
+    if not sys.stderr.isatty():
+        yield lambda text, done, total: None
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), transient=not sys.stderr.isatty()) as bars:
-        tasks: dict[str, Any] = {}
+    bars = Progress(*columns, console=err())
+    tasks: dict[str, Any] = {}
 
-        def report(text: str, done: int, total: int) -> None:
-            if text not in tasks:
-                tasks[text] = bars.add_task(text, total=total)
-            bars.update(tasks[text], completed=done, total=total)
+    def report(text: str, done: int, total: int) -> None:
+        if text not in tasks:
+            bars.start()
+            tasks[text] = bars.add_task(text, total=total)
+        bars.update(tasks[text], completed=done, total=total)
 
+    try:
         yield report
+    finally:
+        if tasks:
+            bars.stop()
 
 
 def fresh(path: Path, *, force: bool) -> Path:

@@ -40,11 +40,6 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def is_file_target(dst: Path) -> bool:
-    """Whether a destination names a file of a known format; else it is a corpus."""
-    return any(dst.suffix.lower() in form.suffixes for form in formats.FORMATS.values())
-
-
 def convert(
     src: str | Path,
     dst: str | Path,
@@ -65,7 +60,7 @@ def convert(
         **corpus_options: As of ``merge``.
     """
     src, dst = Path(src), Path(dst)
-    if not is_file_target(dst):
+    if not formats.is_known(dst):
         return merge([src], dst, [card] if card else (), force=force, progress=progress, **corpus_options)
     if dst.exists() and not force:
         raise PcaugError("already exists", dst, "choose another name or pass --force")

@@ -71,9 +71,14 @@ class Scan:
             raise UnmappedLabels(dict(strange), self.path) from None
 
     def raw(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
-        """Stream the file as it is: its own ids and units."""
-        options = dict(self.card.options) if self.card else {}
-        return formats.iter_chunks(self.path, size, self.card.encoding if self.card else None, **options)
+        """Stream the file as it is: its own ids and units.
+
+        The card's encoding is for files of the card's kind; a copy of them in another format is read as what it is.
+        """
+        card = self.card
+        if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
+            return formats.iter_chunks(self.path, size)
+        return formats.iter_chunks(self.path, size, card.encoding, **card.options)
 
     def sha256(self) -> str:
         """Hash of the file's bytes."""

@@ -45,6 +45,11 @@ FORMATS: dict[str, Format] = {
 }
 
 
+def is_known(path: Path) -> bool:
+    """Whether a file's suffix names one of the formats."""
+    return any(path.suffix.lower() in form.suffixes for form in FORMATS.values())
+
+
 def sniff(path: Path) -> str:
     """Name of the format that a file's suffix stands for; raises NotFound with the known suffixes."""
     for name, form in FORMATS.items():

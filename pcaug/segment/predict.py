@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.corpus.convert import is_file_target
 from pcaug.corpus.sources import scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.segment import trees
@@ -110,7 +109,7 @@ def predict(
     """
     source, target = Path(source), Path(target)
     found = scans(source, card)
-    if is_file_target(target) != source.is_file():
+    if formats.is_known(target) != source.is_file():
         raise PcaugError("source and target must both be files or both be folders", target)
     if target.exists() and not force:
         raise PcaugError("already exists", target, "choose another name or pass --force")
