@@ -27,9 +27,12 @@ def main() -> None:
             rays = SENSORS[recipe.sensor.kind](scene, recipe.sensor, np.random.default_rng(0))
             merged = o3d.t.geometry.RaycastingScene()
             for p in scene.placements:
-                world = (p.asset.triangles.reshape(-1, 3) @ p.world_from_asset[:3, :3].T + p.world_from_asset[:3, 3]).astype(np.float32)
+                world = (p.asset.triangles.reshape(-1, 3) @ p.world_from_asset[:3, :3].T + p.world_from_asset[:3, 3]).astype(
+                    np.float32
+                )
                 merged.add_triangles(
-                    o3d.core.Tensor.from_numpy(world), o3d.core.Tensor.from_numpy(np.arange(len(world), dtype=np.uint32).reshape(-1, 3))
+                    o3d.core.Tensor.from_numpy(world),
+                    o3d.core.Tensor.from_numpy(np.arange(len(world), dtype=np.uint32).reshape(-1, 3)),
                 )
             both = np.concatenate([rays.origin, rays.direction], axis=1).astype(np.float32)
             merged.cast_rays(o3d.core.Tensor.from_numpy(both[:10]))  # builds the acceleration structure
@@ -37,8 +40,12 @@ def main() -> None:
             merged.cast_rays(o3d.core.Tensor.from_numpy(both))
             rows.append((built - start, seen - built, time.perf_counter() - bare, len(cloud), len(both)))
         build, see, bare, points, rays_count = np.median(rows, axis=0)
-        print(f"{name}: {points:,.0f} points, {rays_count:,.0f} rays: world {build:.3f} s, scan {see:.3f} s, bare cast {bare:.3f} s")
-        print(f"  {points / (build + see):,.0f} points/s; {bare / see:.2f} of the speed of bare casting once its structure is built")
+        print(
+            f"{name}: {points:,.0f} points, {rays_count:,.0f} rays: world {build:.3f} s, scan {see:.3f} s, bare cast {bare:.3f} s"
+        )
+        print(
+            f"  {points / (build + see):,.0f} points/s; {bare / see:.2f} of the speed of bare casting once its structure is built"
+        )
 
 
 if __name__ == "__main__":

@@ -109,7 +109,9 @@ def main() -> None:
             rows.append([iou(fit([own], rng), tests), iou(fit([own, synthetic], rng), tests)])
         mean = np.nanmean(np.array(rows), axis=0)
         a, b = np.nanmean(mean[0]), np.nanmean(mean[1])
-        print(f"{count:6} {len(rows):5}  {a:.3f}   {b:.3f}            {np.round(100 * mean[0]).tolist()} -> {np.round(100 * mean[1]).tolist()}")
+        print(
+            f"{count:6} {len(rows):5}  {a:.3f}   {b:.3f}            {np.round(100 * mean[0]).tolist()} -> {np.round(100 * mean[1]).tolist()}"
+        )
 
 
 if __name__ == "__main__":

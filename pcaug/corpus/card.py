@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
+from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import NotFound, RecipeError
 from pcaug.labels import IGNORE, LabelMap
 
@@ -40,6 +41,7 @@ class DatasetCard(Strict):
         files: Patterns of the scans' paths, relative, matched from the right.
         encoding: Name of the format.
         options: What the format needs to know (text columns, PLY label property).
+        labels: Where class ids lie, if in a file of their own.
         guess: Whether a path that matches ``files`` is enough to choose this card.
         unit: Regular expression on a scan's path; its first group is the independent unit (drive, site). Empty: the stem.
         splits: Official split -> units, or scan names.
@@ -57,6 +59,7 @@ class DatasetCard(Strict):
     files: tuple[str, ...]
     encoding: str
     options: dict[str, Any] = {}
+    labels: LabelFile | None = None
     guess: bool = False
     unit: str = Field(default="", max_length=200)
     splits: dict[Literal["train", "val", "test"], tuple[str, ...]] = {}
@@ -109,7 +112,8 @@ class DatasetCard(Strict):
 
     def matches(self, path: Path) -> bool:
         """Whether a path is one of the dataset's scans."""
-        return any(full(path).match(pattern) for pattern in self.files)
+        lower = PurePosixPath(full(path).as_posix().lower())  # TILE.LAZ is a *.laz
+        return any(lower.match(pattern.lower()) for pattern in self.files)
 
     def unit_of(self, path: Path) -> str:
         """The independent unit that a scan belongs to."""

@@ -239,7 +239,9 @@ def _of_tile(corpus: Corpus, tile: Tile) -> _Part:
     source = corpus.manifest.sources[tile.source]
     frame = corpus.manifest.frame
     dataset = source.card or source.path
-    return _Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, lambda: iter([corpus.read(tile)]), lambda: source)
+    return _Part(
+        tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, lambda: iter([corpus.read(tile)]), lambda: source
+    )
 
 
 def _of_scan(scan: Scan) -> _Part:

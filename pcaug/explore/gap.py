@@ -11,24 +11,34 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
-from pcaug.explore.statistics import QUANTITIES, Sample, sample
-from pcaug.labels import ClassSet, common_cut, cut_shares
+from pcaug.explore.faults import density, faults, probe
+from pcaug.explore.knobs import advice
+from pcaug.explore.statistics import QUANTITIES, Mask, Sample, sample, to_shares
+from pcaug.labels import ClassSet, Taxonomy, common_cut, cut_shares
 
 LEAST = 50
 """Points of a class below which nothing is said about it."""
 TEST = 8_000
 """Points of each set in the two-sample test."""
-KNOBS = {
-    "height above ground": "sizes of the objects (house, tree_height, eaves) or the ground's roughness",
-    "range": "placement (setback, verge, sidewalk) and the sensor's range_max",
-    "point spacing": "the sensor's density or azimuth_steps",
-    "roughness": "the ground's roughness and the sensor's noise",
-    "flatness": "the sensor's noise and the shape of the objects",
-    "verticality": "the shape of the objects",
-    "intensity": "the materials' reflectances, or leave intensity out of the features",
-    "returns": "the transmission of leaves and the beam's divergence",
+CUTS = 5
+"""How often the real set is cut in two for a floor; the mean is taken."""
+MOST = 5_000
+"""Points of a class that a distance is taken of."""
+DENSITY = 1.5
+"""Ratio of densities from which it is said."""
+DIFFERS = 0.5
+"""Distance, in real interquartile ranges, below which two sets count as alike."""
+WORDS = {
+    "height above ground": ("higher above the ground", "lower above the ground"),
+    "range": ("farther away", "nearer"),
+    "point spacing": ("sparser", "denser"),
+    "roughness": ("rougher", "smoother"),
+    "flatness": ("flatter", "less flat"),
+    "verticality": ("steeper", "more level"),
+    "intensity": ("brighter", "darker"),
+    "returns": ("of more returns", "of fewer returns"),
 }
-"""What in a recipe closes a gap."""
+"""Quantity -> what a set with more of it is, and one with less."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class ClassGap:
         name: Of the class.
         real_share, synthetic_share: Of the points.
         distance: Quantity -> Wasserstein distance over the real interquartile range.
-        floor: The same between two halves of the real tiles.
+        floor: The same between two halves of the real set.
         verdict: In words.
     """
 
@@ -59,10 +69,14 @@ class Gap:
         real, synthetic: Folders of the corpora.
         real_points, synthetic_points: Their sizes.
         share_divergence: Jensen-Shannon divergence of the class shares, bits.
-        share_floor: Of two halves of the real tiles.
+        share_floor: Of two halves of the real set, cut by units (drives, sites), tiles, or the sides of its only tile.
         auc: Area under the curve of a classifier that tells a point's set from its local features: 0.5 cannot, 1 always.
-        auc_floor: Of the same classifier between two halves of the real tiles.
+        auc_floor: Of the same classifier between two halves of the real set.
         giveaways: Quantities by how much they help that classifier, strongest first.
+        density: How many times as dense the synthetic set is.
+        probe_real: mIoU of a cheap model fitted to half of the real set, on the other half.
+        probe_synthetic: mIoU of the same model fitted to the synthetic set, on the same half.
+        faults: What is plainly wrong with the synthetic set; mostly empty.
         classes: One a class.
         verdict: In words.
     """
@@ -76,12 +90,16 @@ class Gap:
     auc: float
     auc_floor: float
     giveaways: list[tuple[str, float]]
+    density: float
+    probe_real: float
+    probe_synthetic: float
+    faults: list[str]
     classes: list[ClassGap]
     verdict: str
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
-        return asdict(self)
+        """As plain values; what could not be measured is None."""
+        return {key: None if value != value else value for key, value in asdict(self).items()}
 
 
 def explore(real: Corpus, synthetic: Corpus, seed: int = 0) -> Gap:
@@ -98,33 +116,23 @@ def explore(real: Corpus, synthetic: Corpus, seed: int = 0) -> Gap:
     classes = ClassSet.of_cut(taxonomy, sorted(shared | single))
     rng = np.random.default_rng((seed, 0, 0))
     a, b = sample(real, classes, rng), sample(synthetic, classes, rng)
-    halves = _halves(a, rng)
+    cuts = list(a.halves(CUTS, rng))
     auc, giveaways = _two_sample(a.values, b.values, rng)
-    auc_floor = _two_sample(a.values[halves[0]], a.values[halves[1]], rng)[0]
-    rows = [_class_gap(index, group.name, a, b, halves) for index, group in enumerate(classes.groups)]
-    rows = [row for row in rows if row.real_share or row.synthetic_share]
-    floor = _divergence(*(_shares(a.label[h], len(classes.groups)) for h in halves))
+    auc_floor = float(np.mean([_two_sample(a.values[one], a.values[two], rng)[0] for one, two, _ in cuts[:3]]))
+    floor = float(np.mean([_divergence(*(to_shares(a.groups[m].sum(axis=0)) for m in (g, ~g))) for _, _, g in cuts]))
     divergence = _divergence(a.shares, b.shares)
+    recipe = synthetic.manifest.made_by.get("recipe")
+    maker = recipe if isinstance(recipe, dict) else None
+    rows = [_class_gap(index, classes, a, b, cuts, maker, rng) for index in range(len(classes.groups))]
+    rows = [row for row in rows if row.real_share or row.synthetic_share]
+    found = probe(a, b, len(classes.groups), rng)
+    wrong = faults(a, b, found, classes)
     return Gap(
-        str(real.folder), str(synthetic.folder), a.points, b.points, divergence, floor, auc, auc_floor, giveaways, rows,
-        _overall(auc, auc_floor, divergence, floor, giveaways, rows),
+        real=str(real.folder), synthetic=str(synthetic.folder), real_points=a.points, synthetic_points=b.points,
+        share_divergence=divergence, share_floor=floor, auc=auc, auc_floor=auc_floor, giveaways=giveaways,
+        density=density(a, b), probe_real=found.real, probe_synthetic=found.synthetic, faults=wrong, classes=rows,
+        verdict=_overall(auc, auc_floor, divergence, floor, giveaways, rows, wrong, density(a, b)),
     )  # fmt: skip
-
-
-def _halves(a: Sample, rng: np.random.Generator) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Two halves of a sample by whole tiles; by points where there is one tile."""
-    tiles = np.unique(a.tile)
-    if len(tiles) < 2:
-        first = rng.random(len(a.tile)) < 0.5
-        return first, ~first
-    first = np.isin(a.tile, rng.permutation(tiles)[: len(tiles) // 2])
-    return first, ~first
-
-
-def _shares(label: NDArray[np.uint8], count: int) -> NDArray[np.float64]:
-    numbers = np.bincount(label[label != 255], minlength=count).astype(float)
-    shares: NDArray[np.float64] = numbers / max(numbers.sum(), 1)
-    return shares
 
 
 def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
@@ -134,31 +142,69 @@ def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
     return float(sum(terms) / 2)
 
 
-def _class_gap(index: int, name: str, a: Sample, b: Sample, halves: Sequence[NDArray[np.bool_]]) -> ClassGap:
+def _class_gap(
+    index: int,
+    classes: ClassSet,
+    a: Sample,
+    b: Sample,
+    cuts: Sequence[tuple[Mask, Mask, Mask]],
+    recipe: dict[str, Any] | None,
+    rng: np.random.Generator,
+) -> ClassGap:
     mine, theirs = a.label == index, b.label == index
     distance: dict[str, float] = {}
     floor: dict[str, float] = {}
+    words: list[tuple[float, str]] = []
+    name = classes.groups[index].name
     if mine.sum() >= LEAST and theirs.sum() >= LEAST:
         for column, quantity in enumerate(QUANTITIES):
             x, y = a.values[mine, column], b.values[theirs, column]
             if np.isnan(x).any() or np.isnan(y).any():
                 continue
             scale = max(float(np.subtract(*np.percentile(x, [75, 25]))), 1e-3)
-            distance[quantity] = _wasserstein(x, y) / scale
-            parts = [a.values[mine & h, column] for h in halves]
-            if all(len(part) >= LEAST // 2 for part in parts):
-                floor[quantity] = _wasserstein(*parts) / scale
-    return ClassGap(name, float(a.shares[index]), float(b.shares[index]), distance, floor, _verdict(a, b, index, distance, floor))
+            distance[quantity] = _wasserstein(x, y, rng) / scale
+            parts = [[a.values[mine & half, column] for half in cut[:2]] for cut in cuts]
+            floors = [_wasserstein(*pair, rng) / scale for pair in parts if min(map(len, pair)) >= LEAST // 2]
+            if floors:
+                floor[quantity] = float(np.mean(floors))
+            if distance[quantity] > max(DIFFERS, 2 * floor.get(quantity, 0)):
+                more, text = _difference(quantity, x, y)
+                do = advice(quantity, name, more, recipe, classes.taxonomy)
+                words.append((distance[quantity], f"{text}: {do}"))
+    shares = float(a.shares[index]), float(b.shares[index])
+    shapes = [text for _, text in sorted(words, key=lambda pair: -pair[0])[:2]]
+    verdict = _verdict(name, *shares, shapes, bool(distance), recipe, classes.taxonomy)
+    return ClassGap(name, *shares, distance, floor, verdict)
 
 
-def _wasserstein(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+def _difference(quantity: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[bool, str]:
+    """Whether the synthetic values ``y`` are more than the real ones ``x``, or spread more, and that in words."""
+    unit = QUANTITIES[quantity] if len(QUANTITIES[quantity]) == 1 else ""
+    low, middle, high = np.percentile(x, [25, 50, 75])
+    found = np.percentile(y, [25, 50, 75])
+    if abs(found[1] - middle) > 0.25 * max(high - low, 1e-3):
+        more = bool(found[1] > middle)
+        numbers = f"{_round(found[1])} against {_round(middle)} {unit}".rstrip()
+        return more, f"{WORDS[quantity][0 if more else 1]} ({numbers})"
+    more = bool(found[2] - found[0] > high - low)
+    numbers = f"half within {_round(found[0])} to {_round(found[2])} against {_round(low)} to {_round(high)} {unit}".rstrip()
+    return more, f"{'more' if more else 'less'} varied in {quantity} ({numbers})"
+
+
+def _round(value: float) -> str:
+    return f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+
+
+def _wasserstein(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> float:
     from scipy.stats import wasserstein_distance
 
-    return float(wasserstein_distance(x, y))
+    few = [v if len(v) <= MOST else rng.choice(v, MOST, replace=False) for v in (x, y)]
+    return float(wasserstein_distance(*few))
 
 
-def _verdict(a: Sample, b: Sample, index: int, distance: dict[str, float], floor: dict[str, float]) -> str:
-    real, made = a.shares[index], b.shares[index]
+def _verdict(
+    name: str, real: float, made: float, shapes: list[str], known: bool, recipe: dict[str, Any] | None, taxonomy: Taxonomy
+) -> str:
     if not made:
         return "missing in the synthetic set: training on it teaches nothing about this class"
     if not real:
@@ -166,15 +212,16 @@ def _verdict(a: Sample, b: Sample, index: int, distance: dict[str, float], floor
     words = []
     ratio = made / real
     if not 0.5 < ratio < 2:
-        words.append(f"{'too common' if ratio > 1 else 'too rare'} ({100 * made:.1f} % against {100 * real:.1f} %)")
-    off = sorted((q for q in distance if distance[q] > max(0.5, 2 * floor.get(q, 0))), key=lambda q: -distance[q])
-    for quantity in off[:2]:
-        words.append(
-            f"{quantity} differs ({distance[quantity]:.1f}, floor {floor.get(quantity, float('nan')):.1f}): see {KNOBS[quantity]}"
-        )
+        do = advice("share", name, ratio > 1, recipe, taxonomy)
+        words.append(f"{'too common' if ratio > 1 else 'too rare'} ({_share(made)} against {_share(real)}): {do}")
+    words += shapes
     if not words:
-        return "fits" if distance else "too few points to tell"
+        return "fits" if known else "too few points to tell"
     return "; ".join(words)
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %" if value >= 0.0005 else f"{1e6 * value:.0f} in a million"
 
 
 def _two_sample(
@@ -186,6 +233,8 @@ def _two_sample(
 
     both = ~(np.isnan(x).all(axis=0) | np.isnan(y).all(axis=0))
     count = min(TEST, len(x), len(y))
+    if count < 2 * LEAST or not both.any():
+        return float("nan"), []
     rows = [rng.choice(len(v), count, replace=False) for v in (x, y)]
     table = np.concatenate([x[rows[0]][:, both], y[rows[1]][:, both]])
     target = np.repeat([0, 1], count)
@@ -204,8 +253,17 @@ def _two_sample(
 
 
 def _overall(
-    auc: float, auc_floor: float, divergence: float, floor: float, giveaways: list[tuple[str, float]], rows: list[ClassGap]
+    auc: float,
+    auc_floor: float,
+    divergence: float,
+    floor: float,
+    giveaways: list[tuple[str, float]],
+    rows: list[ClassGap],
+    wrong: list[str],
+    dense: float,
 ) -> str:
+    if wrong:
+        return f"Something is wrong: {'; '.join(wrong)}."
     if auc < max(auc_floor + 0.05, 0.6) and divergence < max(3 * floor, 0.02):
         both = f"AUC {auc:.2f}, floor {auc_floor:.2f}"
         return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both})."
@@ -214,4 +272,6 @@ def _overall(
     if giveaways and giveaways[0][1] > 0.005:
         parts.append("by " + ", ".join(name for name, gain in giveaways[:3] if gain > 0.005))
     text = ", ".join(parts) + f". Class shares differ by {divergence:.3f} bits (floor {floor:.3f})."
+    if not 1 / DENSITY < dense < DENSITY:
+        text += f" It is {dense:.1f} times as dense." if dense > 1 else f" It is {1 / dense:.1f} times as sparse."
     return text + (f" Missing: {', '.join(missing)}." if missing else "")

@@ -131,18 +131,25 @@ class Caster:
             return Hits(distance, placement, face, cosine)
         order = np.argsort(bundle, kind="stable")
         starts = np.flatnonzero(np.diff(bundle[order], prepend=bundle[order[0]] - 1))
-        near = self._candidates(origin[order], direction[order], starts)
+        near, gap = self._candidates(origin[order], direction[order], starts)
         ends = np.append(starts[1:], count)
-        for index in np.flatnonzero(near.any(axis=1)):
+        groups = [order[a:b] for a, b in zip(starts, ends, strict=True)]
+        for step, index in enumerate(np.flatnonzero(near.any(axis=1))):
             blocks = np.flatnonzero(near[index])
-            rows = order if len(blocks) == len(starts) else np.concatenate([order[starts[b] : ends[b]] for b in blocks])
-            self._cast_one(int(index), rows, origin, direction, distance, placement, face, cosine)
+            if not len(blocks):
+                continue
+            rows = order if len(blocks) == len(starts) else np.concatenate([groups[b] for b in blocks])
+            rows = rows[distance[rows] > gap[index, blocks].min()]  # what has already met something nearer cannot meet this
+            if len(rows):
+                self._cast_one(int(index), rows, origin, direction, distance, placement, face, cosine)
+            if step == 0:  # the first placement is the ground and the houses, which hide most of the rest
+                near &= gap < np.maximum.reduceat(distance[order], starts)[None]
         return Hits(distance, placement, face, cosine)
 
     def _candidates(
         self, origin: NDArray[np.float64], direction: NDArray[np.float64], starts: NDArray[np.intp]
-    ) -> NDArray[np.bool_]:
-        """(placements, bundles): whether a bundle's cone may meet a placement's sphere."""
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+        """(placements, bundles): whether a bundle's cone may meet a placement's sphere, and at what distance at least."""
         sizes = np.diff(np.append(starts, len(direction)))
         axis = np.add.reduceat(direction, starts) / sizes[:, None]
         axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9)
@@ -156,8 +163,8 @@ class Caster:
         reach = self.radii[:, None] + spread[None]
         angle = np.arccos(np.clip(np.einsum("pbk,bk->pb", towards, axis) / np.maximum(distance, 1e-9), -1, 1))
         inside = distance <= reach
-        seen: NDArray[np.bool_] = inside | (angle <= half[None] + np.arcsin(np.clip(reach / np.maximum(distance, 1e-9), 0, 1)))
-        return seen
+        seen = inside | (angle <= half[None] + np.arcsin(np.clip(reach / np.maximum(distance, 1e-9), 0, 1)))
+        return seen, distance - reach
 
     def _cast_one(
         self,

@@ -118,7 +118,11 @@ class Report:
         for index, (series, values) in enumerate(groups.items()):
             heights = [values.get(name, 0.0) for name in names]
             axis.bar(
-                np.arange(len(names)) + index * width, heights, 0.92 * width, label=_plain(series), color=PALETTE[index % len(PALETTE)]
+                np.arange(len(names)) + index * width,
+                heights,
+                0.92 * width,
+                label=_plain(series),
+                color=PALETTE[index % len(PALETTE)],
             )
         middle = np.arange(len(names)) + width * (len(groups) - 1) / 2
         axis.set_xticks(middle, [_plain(n) for n in names], rotation=30, ha="right", rotation_mode="anchor")
@@ -176,7 +180,7 @@ class Report:
 
         axis.set_ylabel(y)
         if legend:
-            axis.legend(frameon=False, fontsize=9, labelcolor=INK)
+            axis.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncol=4)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser draws the text, with its own fonts
             figure.tight_layout()
@@ -185,7 +189,9 @@ class Report:
                 figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
         text = buffer.getvalue()
         text = text[text.index("<svg") :].replace(INK, "currentColor").replace(GRID, "var(--line)")
-        return self._figure(Markup(re.sub(r"font: [^;\"]*?(\d+(?:\.\d+)?px)[^;\"]*", r"font: \1 inherit", text)), caption)
+        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r"font-family: [^;\"]*;?|(?<=font: )([\d.]+px)[^;\"]*", r"\1", text)  # the page's own font
+        return self._figure(Markup(text), caption)
 
 
 def _axis(width: float, height: float) -> tuple[Any, Any]:

@@ -1,0 +1,114 @@
+"""Class ids that lie in a file beside the scan: one a line, or packed binary numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import field_validator
+
+from pcaug.catalogue import Strict
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError, LabelError
+
+
+class LabelFile(Strict):
+    """Where the class ids of a scan are, if they are not in the scan itself.
+
+    Attributes:
+        kind: "text": one id a line. "binary": numbers of ``dtype``, nothing else.
+        scan: Regular expression that matches the end of a scan's path.
+        file: What takes the matched part's place in the label file's path (``\\1`` is the first group).
+        dtype: Of binary ids, little endian.
+        mask: Bits of a binary number that hold the id; 0 takes all.
+    """
+
+    kind: Literal["text", "binary"]
+    scan: str
+    file: str
+    dtype: Literal["u1", "u2", "u4", "i1", "i2", "i4", "i8"] = "u4"
+    mask: int = 0
+
+    @field_validator("scan")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"no regular expression: {error}") from None
+        return pattern
+
+    @field_validator("file")
+    @classmethod
+    def _inside(cls, file: str) -> str:
+        if file.startswith(("/", "~")) or ".." in PurePosixPath(file).parts:
+            raise ValueError(f"{file!r} points outside the dataset's folder")
+        return file
+
+    def path_of(self, scan: Path) -> Path:
+        """Path of a scan's label file; raises LabelError for a scan whose path does not match."""
+        path, hits = re.subn(self.scan, self.file, scan.as_posix(), count=1)
+        if not hits or path == scan.as_posix():
+            raise LabelError(f"has a name that does not tell its label file ({self.scan})", scan, "correct the card's [labels]")
+        return Path(path)
+
+    def attach(self, chunks: Iterator[PointCloud], scan: Path) -> Iterator[PointCloud]:
+        """Give the chunks of a scan their ``native_label``; a scan without a label file passes as it is.
+
+        Raises:
+            FileError: If there are more or fewer ids than points, or what is there is no number.
+        """
+        path = self.path_of(scan)
+        if not path.is_file():
+            yield from chunks
+            return
+        with path.open("rb") as file:
+            take = self._text(file, path) if self.kind == "text" else self._binary(file, path)
+            points = 0
+            for chunk in chunks:
+                ids = take(len(chunk))
+                points += len(chunk)
+                if len(ids) != len(chunk):
+                    missing = len(chunk) - len(ids)
+                    raise FileError(f"has {points - missing} ids for more points", path, "get the scan and its labels again")
+                yield chunk.with_fields(native_label=ids)
+            if len(take(1)):
+                raise FileError(f"has more ids than the scan's {points} points", path, "get the scan and its labels again")
+
+    def _text(self, file: IO[bytes], path: Path) -> Callable[[int], NDArray[np.int32]]:
+        def take(count: int) -> NDArray[np.int32]:
+            lines: list[bytes] = []
+            while len(lines) < count:
+                more = file.readlines((count - len(lines)) * 2)  # an id and its end take two bytes at least
+                if not more:
+                    break
+                lines += [line for line in more if line.strip()]
+            try:
+                ids = np.array(lines).astype(np.int64) if lines else np.zeros(0, np.int64)
+            except (ValueError, OverflowError):
+                raise FileError("holds lines that are no class ids", path, "correct the card's [labels]") from None
+            return _ids(ids, path)
+
+        return take
+
+    def _binary(self, file: IO[bytes], path: Path) -> Callable[[int], NDArray[np.int32]]:
+        size = np.dtype(self.dtype).itemsize
+
+        def take(count: int) -> NDArray[np.int32]:
+            data = file.read(count * size)
+            if len(data) % size:
+                raise FileError(f"is truncated: its end is no whole number of {size} bytes", path, "get it again")
+            values: NDArray[Any] = np.frombuffer(data, "<" + self.dtype).astype(np.int64)
+            return _ids(values & self.mask if self.mask else values, path)
+
+        return take
+
+
+def _ids(values: NDArray[np.int64], path: Path) -> NDArray[np.int32]:
+    if len(values) and (values.min() < -(2**31) or values.max() >= 2**31):
+        raise FileError("holds class ids beyond 32 bits", path, "correct the card's [labels]")
+    return values.astype(np.int32)
