@@ -40,14 +40,14 @@ class UnmappedLabels(LabelError):
         counts: Points per unknown native id.
     """
 
-    def __init__(self, counts: dict[int, int], where: str | Path | None = None) -> None:
+    def __init__(self, counts: dict[int, int], where: str | Path | None = None, do: str | None = None) -> None:
         self.counts = counts
         listed = ", ".join(f"{key} ({count} points)" for key, count in sorted(counts.items())[:8])
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
         super().__init__(
             f"unknown class ids {listed}{more}",
             where,
-            'add them to the card\'s [classes] (node = "ignore" drops them from training)',
+            do or 'add them to the card\'s [classes] (node = "ignore" drops them from training)',
         )
 
 

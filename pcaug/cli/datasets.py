@@ -17,16 +17,22 @@ def datasets(
 
     from pcaug.cli.console import emit_json, out
     from pcaug.corpus.card import all_cards, load_card
+    from pcaug.formats import FORMATS
 
     if name is None:
         cards = all_cards()
         if json:
             emit_json([card.model_dump(mode="json", exclude={"classes"}) for card in cards.values()])
             return
-        table = Table("name", "dataset", "sensor", "classes", "licence", box=None)
+        table = Table("name", "dataset", "sensor", "classes", "read", "licence", box=None)
         for card in cards.values():
-            table.add_row(card.name, escape(card.title), card.sensor, str(len(card.classes)), escape(card.licence))
-        out().print(table)
+            read = "yes" if card.encoding in FORMATS else "no"
+            row = (card.name, escape(card.title), card.sensor, str(len(card.classes)), read, escape(card.licence))
+            table.add_row(*row)
+        console = out()
+        if not console.is_terminal:
+            console.width = 240  # a pipe has no edge to wrap at
+        console.print(table)
         return
     card = load_card(name)
     if json:

@@ -26,26 +26,26 @@ def view(
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)
-    clouds = [cloud for source in sources for cloud in _clouds(source, card, number)]
-    titles = [cloud.source.file or cloud.source.dataset or str(sources[0]) for cloud in clouds]
-    titles = [Path(title).name for title in titles]
+    named = [pair for source in sources for pair in _clouds(source, card, number)]
+    clouds, titles = [cloud for cloud, _ in named], [title for _, title in named]
     if png is not None:
         from pcaug.view.picture import save_png
 
         save_png(clouds, png, titles, colour, elevation=90.0 if plan else 38.0)
-        out().print(str(png), soft_wrap=True)
+        out().print(str(png), soft_wrap=True, markup=False)
     if html is not None:
         from pcaug.view.page import save_html
 
-        points = save_html(clouds, html, titles, title=", ".join(source.name for source in sources))
-        out().print(f"{html}: {points:,} points, {html.stat().st_size / 1e6:.1f} MB", soft_wrap=True)
+        points = save_html(clouds, html, titles, title=", ".join(source.name for source in sources), colour=colour)
+        out().print(f"{html}: {points:,} points, {html.stat().st_size / 1e6:.1f} MB", soft_wrap=True, markup=False)
     if png is None and html is None:
         from pcaug.view.window import show
 
         show(clouds, titles, colour)
 
 
-def _clouds(source: Path, card: str | None, number: int) -> list[Any]:
+def _clouds(source: Path, card: str | None, number: int) -> list[tuple[Any, str]]:
+    """The first scans (of a map: the largest sites) of a source, with their names."""
     from pcaug.cloud import common_fields, concatenate
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.sources import is_corpus, scans
@@ -53,6 +53,15 @@ def _clouds(source: Path, card: str | None, number: int) -> list[Any]:
     if is_corpus(source):
         corpus = Corpus.open(source)
         if corpus.manifest.frame == "map":
-            return [concatenate(common_fields([corpus.read(tile) for tile in site])) for site in corpus.sites()[:number]]
-        return [corpus.read(tile) for tile in corpus.tiles[:number]]
-    return [concatenate([c for c in scan.chunks() if len(c)] or list(scan.chunks())) for scan in scans(source, card)[:number]]
+            sites = corpus.sites()[:number]
+            return [(concatenate(common_fields([corpus.read(t) for t in site])), _site(source, site)) for site in sites]
+        return [(corpus.read(tile), tile.name) for tile in corpus.tiles[:number]]
+    found = []
+    for scan in scans(source, card)[:number]:
+        chunks = list(scan.chunks())
+        found.append((concatenate([c for c in chunks if len(c)] or chunks), scan.path.name))
+    return found
+
+
+def _site(source: Path, site: list[Any]) -> str:
+    return site[0].name if len(site) == 1 else f"{source.name}: {len(site)} tiles"

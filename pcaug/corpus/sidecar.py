@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Literal
 
@@ -80,13 +81,10 @@ class LabelFile(Strict):
                 raise FileError(f"has more ids than the scan's {points} points", path, "get the scan and its labels again")
 
     def _text(self, file: IO[bytes], path: Path) -> Callable[[int], NDArray[np.int32]]:
+        filled = (line for line in file if line.strip())
+
         def take(count: int) -> NDArray[np.int32]:
-            lines: list[bytes] = []
-            while len(lines) < count:
-                more = file.readlines((count - len(lines)) * 2)  # an id and its end take two bytes at least
-                if not more:
-                    break
-                lines += [line for line in more if line.strip()]
+            lines = list(islice(filled, count))
             try:
                 ids = np.array(lines).astype(np.int64) if lines else np.zeros(0, np.int64)
             except (ValueError, OverflowError):

@@ -63,12 +63,13 @@ class Scan:
                 yield chunk
         except UnmappedLabels:
             assert self.card is not None
-            known = list(self.card.label_map().nodes)
-            strange: Counter[int] = Counter()
+            found: Counter[int] = Counter()
             for chunk in self.raw():
                 values, counts = np.unique(chunk["native_label"], return_counts=True)
-                strange.update({int(v): int(n) for v, n in zip(values, counts, strict=True) if v not in known})
-            raise UnmappedLabels(dict(strange), self.path) from None
+                found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            known = self.card.label_map().nodes
+            strange = {native: count for native, count in found.items() if native not in known}
+            raise UnmappedLabels(strange, self.path, _better(self.card, set(found))) from None
 
     def raw(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
         """Stream the file as it is: its own ids and units.
@@ -78,12 +79,19 @@ class Scan:
         card = self.card
         if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
             return formats.iter_chunks(self.path, size)
-        return formats.iter_chunks(self.path, size, card.encoding, **card.options)
+        chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
+        return card.labels.attach(chunks, self.path) if card.labels else chunks
 
     def sha256(self) -> str:
         """Hash of the file's bytes."""
         with self.path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _better(card: DatasetCard, ids: set[int]) -> str | None:
+    """A hint at the cards of the same encoding that know all ids of a file."""
+    cards = [c.name for c in all_cards().values() if c.encoding == card.encoding and ids <= c.label_map().nodes.keys()]
+    return f"--card {' or '.join(cards)} knows them, or add them to a card of your own" if cards else None
 
 
 def is_corpus(path: Path) -> bool:
@@ -111,6 +119,9 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
         patterns = ", ".join(chosen.files) if chosen else "files of a known format"
         raise NotFound(f"nothing to read: no {patterns}", path, "check the folder, or give --card")
     guessed = chosen or _guess(files, path)
+    if guessed and guessed.encoding not in formats.FORMATS and guessed.matches(files[0]):
+        known = f"convert it to one of {', '.join(formats.FORMATS)} first"
+        raise FileError(f"{guessed.name} is stored as {guessed.encoding!r}, which has no reader here", path, known)
     base = path if path.is_dir() else path.parent
     stems = Counter(file.stem for file in files)
     return [_scan(file, guessed, base, unique=stems[file.stem] == 1) for file in files]

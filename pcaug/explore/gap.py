@@ -164,7 +164,7 @@ def _class_gap(
             scale = max(float(np.subtract(*np.percentile(x, [75, 25]))), 1e-3)
             distance[quantity] = _wasserstein(x, y, rng) / scale
             parts = [[a.values[mine & half, column] for half in cut[:2]] for cut in cuts]
-            floors = [_wasserstein(*pair, rng) / scale for pair in parts if min(map(len, pair)) >= LEAST // 2]
+            floors = [_wasserstein(pair[0], pair[1], rng) / scale for pair in parts if min(map(len, pair)) >= LEAST // 2]
             if floors:
                 floor[quantity] = float(np.mean(floors))
             if distance[quantity] > max(DIFFERS, 2 * floor.get(quantity, 0)):
@@ -221,7 +221,7 @@ def _verdict(
 
 
 def _share(value: float) -> str:
-    return f"{100 * value:.1f} %" if value >= 0.0005 else f"{1e6 * value:.0f} in a million"
+    return f"{100 * value:.1f} %" if value >= 0.001 else f"{100 * value:.2g} %"
 
 
 def _two_sample(

@@ -56,8 +56,11 @@ def add_fit(report: Report, gap: Gap, real: Corpus, synthetic: Corpus) -> None:
 def _probe(gap: Gap) -> list[str]:
     if gap.probe_synthetic != gap.probe_synthetic:
         return []
-    scores = f"mIoU {100 * gap.probe_synthetic:.1f} % on real points; fitted to other real points it reaches {100 * gap.probe_real:.1f} %"
-    return [f"A cheap model (extra trees on heights and local shape) fitted to the synthetic set alone reaches {scores}."]
+    made, real = (f"{100 * value:.1f} %" for value in (gap.probe_synthetic, gap.probe_real))
+    return [
+        f"A cheap model (extra trees on heights and local shape) fitted to the synthetic set alone reaches mIoU {made} on real "
+        f"points; fitted to other real points it reaches {real}."
+    ]
 
 
 def _distances(report: Report, gap: Gap) -> None:
@@ -66,8 +69,8 @@ def _distances(report: Report, gap: Gap) -> None:
         return
     report.heading("Distances")
     report.text(
-        "Wasserstein distance of each quantity over the real interquartile range; in brackets the floor: the same between two halves "
-        "of the real set. A distance at its floor cannot be told from chance."
+        "Wasserstein distance of each quantity over the real interquartile range; in brackets the floor: the same between two "
+        "halves of the real set. A distance at its floor cannot be told from chance."
     )
     rows = []
     for row in gap.classes:

@@ -49,7 +49,7 @@ class Sample:
         normal: (M, 3) absolute components of the local surface's direction.
         twin: (M,) whether another point lies at the very same place.
         rise: Median over tiles of the height between the 2nd and the 98th percentile, metres.
-        groups: (G, K) points of each class in each group: whole tiles, from the manifest, where a group is more than a part of one.
+        groups: (G, K) points of each class in each group, from the manifest (of the sides of an only tile: estimated).
         points: Points of the corpus.
     """
 
@@ -68,7 +68,11 @@ class Sample:
         return to_shares(self.groups.sum(axis=0))
 
     def halves(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Mask, Mask, Mask]]:
-        """Cut the sample in two by whole groups, up to ``count`` times: masks of points (M,) twice, and of groups (G,) of the first."""
+        """Cut the sample in two by whole groups, up to ``count`` times.
+
+        Yields:
+            Masks of the points (M,) of the one and the other half, and of the groups (G,) of the first.
+        """
         number = len(self.groups)
         seen: set[bytes] = set()
         for _ in range(4 * count):

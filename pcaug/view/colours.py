@@ -58,9 +58,10 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
 def eight_bit(rgb: NDArray[Any]) -> Colours:
     """Colours (N, 3) as a file has them, as 8 bits: 16-bit colours are scaled, 8 bits stored in 16 are not."""
     if np.issubdtype(rgb.dtype, np.floating):
-        return (np.clip(np.nan_to_num(rgb), 0, 1) * 255).astype(np.uint8)
-    wide = rgb.dtype != np.uint8 and len(rgb) and int(rgb.max()) > 255
-    return (rgb >> (8 if wide else 0)).astype(np.uint8)
+        rgb = np.clip(np.nan_to_num(rgb), 0, 1) * 255
+    elif rgb.dtype != np.uint8 and len(rgb) and int(rgb.max()) > 255:
+        rgb = rgb >> 8
+    return np.asarray(rgb, dtype=np.uint8)
 
 
 def _by_node(nodes: NDArray[np.integer]) -> Colours:

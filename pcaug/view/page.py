@@ -1,7 +1,7 @@
 """One self-contained HTML page of clouds: WebGL2, no network, opens from disk.
 
-Positions are quantised to 16 bits (a millimetre or the largest extent / 65535), sorted along a Morton curve (Morton 1966), delta-coded, byte-shuffled and
-deflated; a million points take about 4 MB. The page itself, ``page.html``, is filled in by Jinja2.
+Positions are quantised to 16 bits an axis and stored as hops along a Morton curve (Morton 1966), which are small numbers:
+their bytes are shuffled into planes and deflated. A million points take about 4 MB. The page itself is ``page.html``.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ from pcaug.view.picture import spacing
 
 CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
 QUANTITIES = ("intensity", "height", "confidence")
+FINEST = 0.005
+"""Metres: laser scans are noisier than that."""
 KINDS = 255
 """Most ids of a category that are told apart; the rarer ones share a row of the legend."""
 
@@ -92,7 +94,7 @@ def save_html(
     if not named:
         raise PcaugError("no points to show", path)
     step = max(1, -(-sum(len(cloud) for cloud, _ in named) // most))
-    shown = [_sorted(cloud.take(slice(None, None, step))) for cloud, _ in named]
+    shown = [cloud.take(slice(None, None, step)) for cloud, _ in named]
     modes = _modes(shown)
     data = {
         "start": _start(modes, shown[0], colour),
@@ -111,22 +113,20 @@ def save_html(
     return sum(len(cloud) for cloud in shown)
 
 
-def _sorted(cloud: PointCloud) -> PointCloud:
-    """Points in Morton order: neighbours in the file are neighbours in space, which deflates well."""
-    low, high = cloud.bounds
-    cells = ((cloud.xyz - low) / _step(high - low)).astype(np.uint64)
-    key = np.zeros(len(cloud), np.uint64)
+def _morton(grid: NDArray[np.uint16]) -> NDArray[np.uint64]:
+    """Places (N,) on the Morton curve of cells (N, 3): the bits of x, y and z in turn, x lowest."""
+    key = np.zeros(len(grid), np.uint64)
     for axis in range(3):
-        v = cells[:, axis]
+        v = grid[:, axis].astype(np.uint64)
         for shift, mask in ((16, 0xFF0000FF), (8, 0xF00F00F00F), (4, 0xC30C30C30C3), (2, 0x249249249249)):
             v = (v | (v << np.uint64(shift))) & np.uint64(mask)
         key |= v << np.uint64(axis)
-    return cloud.take(np.argsort(key, kind="stable"))
+    return key
 
 
-def _step(extent: NDArray[np.float64]) -> float:
-    """Edge of the cells of the 16-bit grid, metres: one for all axes, a millimetre at least (what is finer only costs)."""
-    return max(float(extent.max()) / 65535, 1e-3)
+def _step(cloud: PointCloud, gap: float) -> float:
+    """Edge of the cells of the 16-bit grid, metres: no finer than a fiftieth of the points' gap or FINEST, which only costs."""
+    return max(float(np.ptp(cloud.bounds, axis=0).max()) / 65535, min(FINEST, gap / 50), 1e-6)
 
 
 def _origins(clouds: Sequence[PointCloud]) -> list[NDArray[np.float64]]:
@@ -195,11 +195,13 @@ def _start(modes: Sequence[_Mode], first: PointCloud, colour: str | None) -> int
 
 
 def _cloud(cloud: PointCloud, origin: NDArray[np.float64], modes: Sequence[_Mode]) -> dict[str, Any]:
+    gap = spacing(cloud)
+    step = _step(cloud, gap)
+    low = cloud.bounds[0] - origin
+    place = _morton(np.round((cloud.xyz - origin - low) / step).astype(np.uint16))
+    order = np.argsort(place, kind="stable")
+    cloud, hops = cloud.take(order), np.diff(place[order], prepend=np.uint64(0))
     local = cloud.xyz - origin
-    low = local.min(axis=0)
-    step = _step(local.max(axis=0) - low)
-    grid = np.round((local - low) / step).astype(np.uint16)
-    steps = np.diff(grid, axis=0, prepend=np.zeros((1, 3), np.uint16))
     frame = np.percentile(local, [1, 99], axis=0)
     return {
         "points": len(cloud),
@@ -207,18 +209,17 @@ def _cloud(cloud: PointCloud, origin: NDArray[np.float64], modes: Sequence[_Mode
         "low": low.tolist(),
         "step": step,
         "frame": frame.tolist(),
-        "spacing": spacing(cloud),
-        "position": _packed(_planes(steps.T)),
+        "spacing": gap,
+        "position": _packed(_planes(hops)[: 6 * len(cloud)]),
         "values": [_values(cloud, mode) for mode in modes],
         "instance": _packed(_planes(cloud["instance"].astype(np.int32))) if "instance" in cloud else None,
     }
 
 
 def _planes(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Bytes in planes, lowest first, along the last axis: the high bytes of small numbers are all alike."""
-    width = values.dtype.itemsize
-    rows = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(-1, values.shape[-1], width)
-    return np.ascontiguousarray(rows.transpose(0, 2, 1)).ravel()
+    """Bytes of integers (N,) in planes, lowest first: the high bytes of small numbers are all alike."""
+    rows = values.astype(values.dtype.newbyteorder("<")).view(np.uint8).reshape(len(values), -1)
+    return np.ascontiguousarray(rows.T).ravel()
 
 
 def _values(cloud: PointCloud, mode: _Mode) -> str | None:

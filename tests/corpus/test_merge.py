@@ -1,0 +1,245 @@
+"""Merging: units, splits, units of length and licences of several sources; and what the commands print of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import laspy
+import numpy as np
+import pytest
+from builders import make_cloud
+from pyproj import CRS
+from scipy.spatial import cKDTree
+
+from pcaug import formats
+from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
+from pcaug.corpus.convert import convert, merge, summary
+from pcaug.corpus.manifest import SourceRow
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.split import leak
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import PcaugError
+
+FOOT = 1200 / 3937
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+needs_real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real scans beside the checkout")
+
+
+def tile(path: Path, n: int = 900, *, seed: int = 0, at: float = 0.0, crs: str | None = None) -> Path:
+    rng = np.random.default_rng(seed)
+    file = laspy.create(point_format=6, file_version="1.4")
+    file.header.scales = np.full(3, 0.001)
+    if crs:
+        file.header.add_crs(CRS.from_user_input(crs))
+    file.x, file.y, file.z = rng.uniform(0, 90, (3, n)) + at
+    file.classification = rng.choice([2, 5, 6], n).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file.write(path)
+    return path
+
+
+def drive(root: Path, drives: tuple[str, ...] = ("00", "08", "11"), ids: tuple[int, ...] = (40, 50, 10)) -> Path:
+    rng = np.random.default_rng(5)
+    for name in drives:
+        scan, labels = (root / "sequences" / name / kind for kind in ("velodyne/000000.bin", "labels/000000.label"))
+        for path in (scan, labels):
+            path.parent.mkdir(parents=True)
+        rng.uniform(-20, 20, (100, 4)).astype("<f4").tofile(scan)
+        rng.choice(ids, 100).astype("<u4").tofile(labels)
+    return root
+
+
+def test_official_splits_are_taken_when_asked_for(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "set")], tmp_path / "plain")
+    assert Corpus.open(tmp_path / "plain").splits == []
+    merge([tmp_path / "set"], tmp_path / "official", split="official")
+    corpus = Corpus.open(tmp_path / "official")
+    assert {tile.unit: tile.split for tile in corpus.tiles} == {"00": "train", "08": "val", "11": "test"}
+    merge([tmp_path / "official"], tmp_path / "again")  # a corpus keeps its split
+    assert Corpus.open(tmp_path / "again").splits == ["test", "train", "val"]
+    with pytest.raises(PcaugError, match="las: no official split"):
+        merge([tile(tmp_path / "a.las")], tmp_path / "none", split="official")
+
+
+def test_units_of_two_datasets_are_told_apart(tmp_path: Path) -> None:
+    merge(
+        [drive(tmp_path / "one"), drive(tmp_path / "two", ("00", "07"), (22, 15))],
+        tmp_path / "both",
+        ["semantickitti", "semanticposs"],
+    )
+    corpus = Corpus.open(tmp_path / "both")
+    assert corpus.units == ["07", "08", "11", "semantickitti-00", "semanticposs-00"]
+    assert corpus.only(units=["semanticposs-00"]).points == 100
+
+
+def test_files_of_one_name_are_units_of_their_own(tmp_path: Path) -> None:
+    for year in ("2019", "2021"):
+        tile(tmp_path / "set" / year / "tile.las", seed=int(year))
+    merge([tmp_path / "set"], tmp_path / "c")
+    assert Corpus.open(tmp_path / "c").units == ["2019_tile", "2021_tile"]
+
+
+def test_the_same_source_is_not_taken_twice(tmp_path: Path) -> None:
+    path = tile(tmp_path / "a.las")
+    with pytest.raises(PcaugError, match="named twice"):
+        merge([path, tmp_path / "." / "a.las"], tmp_path / "c")
+    (tmp_path / "b.las").write_bytes(path.read_bytes())
+    report = merge([path, tmp_path / "b.las"], tmp_path / "c")
+    assert any("the same file is in 2 times" in note for note in report.notes)
+
+
+def test_scans_and_maps_together_keep_their_own_tiling(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "set"), tile(tmp_path / "a.las")], tmp_path / "c", tile=30.0)
+    corpus = Corpus.open(tmp_path / "c")
+    assert corpus.manifest.frame == "sensor"
+    assert [t.points for t in corpus.tiles[:3]] == [100] * 3
+    assert len(corpus.tiles) == 3 + 9
+    with pytest.raises(PcaugError, match="cannot be split by shares together"):
+        merge([tmp_path / "set", tmp_path / "a.las"], tmp_path / "d", split="0.5/0.5")
+
+
+def test_synthetic_and_real_count_alike_in_a_merged_corpus(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "synthetic", kind="synthetic", frame="sensor") as writer:
+        writer.source(SourceRow(path="street", licence="made by pcaug"))
+        writer.add(make_cloud(100), "s", "street-00000")
+    merge([drive(tmp_path / "real"), tmp_path / "synthetic"], tmp_path / "both")
+    corpus = Corpus.open(tmp_path / "both")
+    assert [t.kind for t in corpus.tiles] == ["real"] * 3 + ["synthetic"]
+    assert corpus.used_nodes == {0, 7, 21} | {0, 1, 2, 5, 7, 21}
+
+
+def test_feet_come_out_as_metres_and_say_so(tmp_path: Path) -> None:
+    path = tile(tmp_path / "a.las", crs="EPSG:2270", at=4_000_000.0)
+    before = laspy.read(path)
+    convert(path, tmp_path / "corpus")
+    for made in ("card.las", "corpus.las"):
+        convert(path if made == "card.las" else tmp_path / "corpus", tmp_path / made, "las" if made == "card.las" else None)
+        after = laspy.read(tmp_path / made)
+        order, other = np.argsort(before.x), np.argsort(after.x)
+        np.testing.assert_allclose(np.sort(after.x), np.sort(before.x) * FOOT, atol=1e-3)
+        np.testing.assert_array_equal(np.asarray(before.classification)[order], np.asarray(after.classification)[other])
+        crs = after.header.parse_crs()
+        assert {axis.unit_name for axis in crs.axis_info} == {"metre"}
+    convert(path, tmp_path / "same.las")  # without a card nothing is touched
+    assert laspy.read(tmp_path / "same.las").points.array.tobytes() == before.points.array.tobytes()
+
+
+def test_sources_without_a_crs_are_pointed_out(tmp_path: Path) -> None:
+    report = merge([tile(tmp_path / "a.las", crs="EPSG:2154"), tile(tmp_path / "b.las", seed=1)], tmp_path / "c")
+    assert any("have no CRS" in note and "b.las" in note for note in report.notes)
+    with pytest.raises(PcaugError, match="another CRS"):
+        merge([tmp_path / "a.las", tile(tmp_path / "d.las", crs="EPSG:32631")], tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+@pytest.mark.parametrize("buffer", [0.0, 2.0, 7.5])
+def test_leak_is_the_true_distance_and_never_below_the_buffer(tmp_path: Path, buffer: float) -> None:
+    convert(tile(tmp_path / "a.las", 4000), tmp_path / "c", split="0.5/0.2/0.3", block=15.0, buffer=buffer, tile=20.0)
+    corpus = Corpus.open(tmp_path / "c")
+    for a, b in (("train", "test"), ("train", "val"), ("val", "test")):
+        one, two = (np.concatenate([c.xyz[:, :2] for c in corpus.clouds(s)]) for s in (a, b))
+        assert leak(corpus, a, b) == pytest.approx(cKDTree(one).query(two)[0].min())
+        assert leak(corpus, a, b) >= buffer
+    assert leak(corpus, "train", "nothing") == np.inf
+
+
+def test_leak_of_scans_goes_by_units(tmp_path: Path) -> None:
+    def corpus(name: str, units: tuple[str, str]) -> Corpus:
+        with CorpusWriter(tmp_path / name, frame="sensor") as writer:
+            writer.add(make_cloud(5), "a", units[0], "train")
+            writer.add(make_cloud(5), "b", units[1], "test")
+        return Corpus.open(tmp_path / name)
+
+    assert leak(corpus("one", ("u", "u"))) == 0
+    assert leak(corpus("two", ("u", "v"))) == np.inf
+
+
+def test_a_query_for_classes_needs_no_label_field(tmp_path: Path) -> None:
+    convert(tile(tmp_path / "a.las"), tmp_path / "c")
+    box = ([0, 0], [90, 90])
+    (found,) = Corpus.open(tmp_path / "c").query(box, ["building"], fields=["intensity"])
+    assert set(found.fields) == {"intensity"}
+    assert len(found) == Corpus.open(tmp_path / "c").counts()["building"]
+
+
+def test_licences_are_carried_and_the_strict_ones_said(tmp_path: Path) -> None:
+    cloud = make_cloud(50, labelled=False)
+    native = {"class": np.full(50, 2, np.int32)}
+    path = tmp_path / "training_10_classes" / "Paris.ply"
+    formats.write(path, PointCloud(cloud.xyz, native))
+    report = merge([path, drive(tmp_path / "set")], tmp_path / "c")
+    assert any("parislille3d: no derivatives" in note for note in report.notes)
+    assert any("non-commercial" in note for note in report.notes)
+    assert summary(tmp_path / "c")["licences"] == ["CC BY-NC-ND 3.0", "CC BY-NC-SA 4.0"]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str | Path, code: int = 0) -> tuple[str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    assert ended.value.code == code
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_the_commands_speak_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tile(tmp_path / "a.las")
+    before = json.loads(run(capsys, "info", path, "--json")[0])
+    assert {"points", "bounds", "fields", "crs", "classes"} <= set(before)
+    assert set(before["classes"]) == {"ground", "high_vegetation", "building"}
+    made = json.loads(run(capsys, "convert", path, tmp_path / "c", "--split", "0.6/0.4", "--block", "20", "--json")[0])
+    assert made["points"] == before["points"] == 900
+    merged = json.loads(run(capsys, "merge", tmp_path / "c", tile(tmp_path / "b.las", seed=2), "-o", tmp_path / "m", "--json")[0])
+    assert merged["points"] == 1800
+    both = json.loads(run(capsys, "info", tmp_path / "c", tmp_path / "m", "--json")[0])
+    assert [item["points"] for item in both] == [900, 1800]
+    assert sum(both[0]["splits"].values()) == 900
+    cards = json.loads(run(capsys, "datasets", "--json")[0])
+    assert {"las", "semantickitti", "synthcity"} <= {card["name"] for card in cards}
+    assert json.loads(run(capsys, "datasets", "oakland", "--json")[0])["classes"]["1203"]["node"] == "road"
+
+
+def test_the_commands_print_tables_and_notes_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drive(tmp_path / "[bold]set")
+    out, err = run(capsys, "convert", tmp_path / "[bold]set", tmp_path / "c")
+    assert "300 points" in out
+    assert "non-commercial" in err
+    out, _ = run(capsys, "info", tmp_path / "c")
+    assert "building" in out
+    out, _ = run(capsys, "datasets")
+    assert len(out.splitlines()) == len(json.loads(run(capsys, "datasets", "--json")[0])) + 1
+    out, _ = run(capsys, "datasets", "semantic3d")
+    assert "natural-terrain" in out
+
+
+def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tile(tmp_path / "a.las")
+    there = sorted(p.name for p in tmp_path.iterdir())
+    for words in (
+        ("convert", path, tmp_path / "c", "--split", "0.9/0.9"),
+        ("convert", path, tmp_path / "c.las", "--split", "0.5/0.5"),
+        ("convert", path, tmp_path / "c", "--card", "semantickiti"),
+        ("convert", tmp_path / "b.las", tmp_path / "c"),
+        ("merge", path, path, "-o", tmp_path / "c"),
+        ("merge", path, "-o", tmp_path / "c", "--card", "las", "--card", "ahn"),
+        ("info", tmp_path / "nowhere"),
+        ("datasets", "oaklnd"),
+    ):
+        _, err = run(capsys, *words, code=1)
+        lines = [line for line in err.splitlines() if line.strip()]
+        assert len(lines) == 1, err
+        assert lines[0].startswith("pcaug: error: ")
+    assert sorted(p.name for p in tmp_path.iterdir()) == there
+
+
+@needs_real
+@pytest.mark.parametrize(
+    ("path", "card"), [("semantickitti", None), ("oakland", None), ("ign-lidarhd/dense", "lidarhd"), ("ahn3", "ahn")]
+)
+def test_real_datasets_keep_every_count(tmp_path: Path, path: str, card: str | None) -> None:
+    before = summary(SHARED / path, card)
+    convert(SHARED / path, tmp_path / "c", card, split="0.7/0.3", block=25.0)
+    after = summary(tmp_path / "c")
+    assert (after["points"], after["classes"]) == (before["points"], before["common"])
+    assert leak(Corpus.open(tmp_path / "c")) >= 2.0
