@@ -17,6 +17,9 @@ test: .venv/.ok  ## style, types, layers and tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
+test-browser: .venv/.ok  ## the HTML page in a real headless Chromium
+	PCAUG_BROWSER=1 $(BIN)/pytest tests/view
+
 bench: .venv/.ok  ## side-by-side measurements (minutes)
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
@@ -27,4 +30,4 @@ clean:  ## remove .venv and caches
 	sh .ci/setup.sh $(PY)
 	touch $@
 
-.PHONY: help setup demo test bench clean
+.PHONY: help setup demo test test-browser bench clean

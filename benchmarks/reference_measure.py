@@ -21,12 +21,12 @@ from pcaug.segment.features import prepare
 from pcaug.sensor.compose import compose_one
 
 CLASSES = {
-    "road": (40, 44, 60), "sidewalk": (48,), "terrain": (72,), "building": (50,), "vehicle": (10, 13, 16, 18, 20, 252, 256, 257, 258, 259),
-    "vegetation": (70,), "fence": (51,), "pole": (80, 81, 71), "person": (30, 31, 32, 253, 254, 255),
+    "road": (40, 44, 60), "sidewalk": (48,), "terrain": (72,), "building": (50,),
+    "vehicle": (10, 13, 16, 18, 20, 252, 256, 257, 258, 259), "vegetation": (70,), "fence": (51,), "pole": (80, 81, 71), "person": (30, 31, 32, 253, 254, 255),
 }  # fmt: skip
 NODES = {
-    "road": ("road",), "sidewalk": ("sidewalk",), "terrain": ("terrain",), "building": ("building",), "vehicle": ("car", "heavy_vehicle"),
-    "vegetation": ("tree", "low_vegetation"), "fence": ("wall_fence",), "pole": ("pole", "sign_light"), "person": ("person",),
+    "road": ("road",), "sidewalk": ("sidewalk",), "terrain": ("terrain",), "building": ("building",),
+    "vehicle": ("car", "heavy_vehicle"), "vegetation": ("tree", "low_vegetation"), "fence": ("wall_fence",), "pole": ("pole", "sign_light"), "person": ("person",),
 }  # fmt: skip
 TEST = ("05", "07")
 TRAIN = ("00", "01", "02", "04", "09", "10")

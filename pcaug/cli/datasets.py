@@ -27,8 +27,7 @@ def datasets(
         table = Table("name", "dataset", "sensor", "classes", "read", "licence", box=None)
         for card in cards.values():
             read = "yes" if card.encoding in FORMATS else "no"
-            row = (card.name, escape(card.title), card.sensor, str(len(card.classes)), read, escape(card.licence))
-            table.add_row(*row)
+            table.add_row(card.name, escape(card.title), card.sensor, str(len(card.classes)), read, escape(card.licence))
         console = out()
         if not console.is_terminal:
             console.width = 240  # a pipe has no edge to wrap at

@@ -149,7 +149,7 @@ class Report:
             axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2.4, solid_capstyle="round")
             axis.plot([mean], [-index], "o", color=PALETTE[index % len(PALETTE)], ms=7)
         axis.set_yticks(-np.arange(len(rows)), [_plain(name) for name, *_ in rows])
-        axis.set_ylim(0.6 - len(rows), 0.6)
+        axis.set_ylim(0.4 - max(len(rows), 1), 0.6)
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
         axis.set_xlabel(x)

@@ -41,12 +41,12 @@ def positions(cloud: dict[str, Any]) -> np.ndarray:
 
 
 def test_positions_come_back_within_half_a_step(tmp_path: Path) -> None:
-    cloud = make_cloud(3000, size=300.0)
+    cloud = make_cloud(3000, size=500.0)
     moved = PointCloud(cloud.xyz + [650_000, 6_860_000, 100])
     assert save_html([moved], tmp_path / "a.html") == 3000
     row = contents(tmp_path / "a.html")["clouds"][0]
     found = positions(row)
-    assert row["step"] == pytest.approx(300 / 65535, rel=0.01)
+    assert row["step"] == pytest.approx(500 / 65535, rel=0.01)
     near = np.abs(found[:, None, :] - moved.xyz[None, :300]).max(axis=2).min(axis=0)
     assert near.max() <= row["step"] * 0.5001 + 1e-9
 
@@ -154,7 +154,7 @@ def test_a_million_points_stay_small(tmp_path: Path) -> None:
     label = (xy // 30).sum(axis=1).astype(np.uint16) % 3
     cloud = PointCloud(np.column_stack([xy, z]), {"label": label, "intensity": rng.random(n)}, catalogue.taxonomy())
     save_html([cloud], tmp_path / "a.html")
-    assert (tmp_path / "a.html").stat().st_size < 5e6 * n / 1e6 + 40_000
+    assert (tmp_path / "a.html").stat().st_size < 5.2e6 * n / 1e6 + 40_000
 
 
 @needs_chromium
@@ -170,10 +170,11 @@ def test_in_a_browser_it_draws_hides_picks_and_turns(tmp_path: Path) -> None:
         $("all").querySelector('[data-show="none"]').click(); out.none = drawn();
         $("all").querySelector('[data-show="all"]').click(); out.all = drawn();
         const w = canvas.clientWidth, h = canvas.clientHeight;
-        click(w / 4, h / 2); out.read = $("read").hidden ? "" : $("read").textContent; out.marked = !$("mark").hidden;
+        click(w / 4, h / 2); paint(); out.read = $("read").hidden ? "" : $("read").textContent; out.marked = !$("mark").hidden;
         key("Escape"); out.closed = $("read").hidden;
         const yaw = camera.yaw, at = [...camera.at], far = camera.distance;
-        mouse("pointerdown", 100, 100); mouse("pointermove", 160, 100); mouse("pointerup", 160, 100); out.turned = camera.yaw !== yaw;
+        mouse("pointerdown", 100, 100); mouse("pointermove", 160, 100); mouse("pointerup", 160, 100);
+        out.turned = camera.yaw !== yaw;
         mouse("pointerdown", 100, 100); mouse("pointermove", 160, 120, { shiftKey: true }); mouse("pointerup", 160, 120);
         out.moved = camera.at.some((v, k) => v !== at[k]);
         canvas.dispatchEvent(new WheelEvent("wheel", { deltaY: -200, cancelable: true })); out.nearer = camera.distance < far;
@@ -193,7 +194,8 @@ def test_in_a_browser_it_draws_hides_picks_and_turns(tmp_path: Path) -> None:
     assert found["none"] == 0 < found["without"] < found["all"] == found["left"] + found["right"]
     assert re.match(r"x -?[\d.]+   y -?[\d.]+   z -?[\d.]+\nclass  \w+\nprediction  \w+\nnative  -?\d+", found["read"])
     assert re.search(r"instance  \d+\nintensity  [≤≥ ]*[\d.]+\nconfidence  [≤≥ ]*[\d.]+\nrgb  \d+, \d+, \d+$", found["read"])
-    assert all(found[name] for name in ("marked", "closed", "turned", "moved", "nearer", "pinched", "home", "dark"))
+    flags = ("marked", "closed", "turned", "moved", "nearer", "pinched", "home", "dark")
+    assert [name for name in flags if not found[name]] == []
     assert found["above"] > 1.5
     assert min(found["modes"].values()) > 3000
 

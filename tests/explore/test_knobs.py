@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pcaug import catalogue
+from pcaug.explore.gap import WORDS
+from pcaug.explore.knobs import OTHERWISE, SHAPES, SHARES, advice, keys
+from pcaug.explore.statistics import QUANTITIES
+from pcaug.scene.recipe import load_recipe
+
+TREE = catalogue.taxonomy()
+
+
+def recipe(name: str) -> dict[str, Any]:
+    return load_recipe(name).model_dump(mode="json")
+
+
+@pytest.mark.parametrize("name", ["street", "town"])
+def test_every_knob_is_a_key_of_the_recipe_and_every_class_is_in_the_tree(name: str) -> None:
+    made = recipe(name)
+    tables = [SHARES[name], *SHAPES[name].values(), *SHAPES[made["sensor"]["kind"]].values()]
+    for table in tables:
+        for label, row in table.items():
+            assert not label or TREE.id(label) is not None
+            for key in row:
+                part, last = key.lstrip("-").split(".")
+                assert made[part][last] is not None, key
+
+
+def test_every_quantity_has_words_and_something_to_do() -> None:
+    assert set(WORDS) == set(QUANTITIES)
+    assert set(OTHERWISE) == {*QUANTITIES, "share"}
+    assert {q for table in SHAPES.values() for q in table} <= set(QUANTITIES)
+
+
+def test_advice_knows_directions() -> None:
+    street, town = recipe("street"), recipe("town")
+    assert advice("share", "car", True, street, TREE) == "lower street.parked (now 2 to 9)"
+    assert advice("share", "car", False, street, TREE) == "raise street.parked (now 2 to 9)"
+    assert advice("point spacing", "road", True, street, TREE) == "raise sensor.azimuth_steps (now 2083)"
+    assert advice("point spacing", "building", False, town, TREE) == "lower sensor.density (now 8 to 20)"
+
+
+def test_advice_follows_the_tree() -> None:
+    assert keys("share", "vegetation", recipe("street"), TREE)[:1] == ("street.trees",)
+    assert keys("roughness", "terrain", recipe("street"), TREE)[:1] == ("street.roughness",)
+    assert keys("roughness", "car", recipe("street"), TREE)[:1] == ("sensor.noise",)
+
+
+def test_without_a_recipe_there_is_advice_still() -> None:
+    for what, words in OTHERWISE.items():
+        assert advice(what, "car", True, None, TREE) == words
+    assert advice("share", "car", True, {"street": None, "town": None}, TREE) == OTHERWISE["share"]

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from explore.builders_explore import corpus
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud
+from pcaug.explore.statistics import QUANTITIES, describe, sample, to_shares
+from pcaug.labels import ClassSet
+
+NAMES = list(QUANTITIES)
+
+
+def column(values: np.ndarray, name: str) -> np.ndarray:
+    return values[:, NAMES.index(name)]
+
+
+def grid(step: float, count: int = 60) -> np.ndarray:
+    side = np.arange(count) * step
+    return np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+
+
+def test_a_plane_is_flat_level_and_spaced_as_it_is() -> None:
+    xy = grid(0.1)
+    cloud = PointCloud(np.column_stack([xy, np.full(len(xy), 5.0)]))
+    values, normal, twin = describe(cloud, np.arange(0, len(xy), 7), "map")
+    assert column(values, "height above ground").max() == 0
+    assert np.median(column(values, "point spacing")) == pytest.approx(0.1, rel=0.5)
+    assert column(values, "roughness").max() < 1e-6
+    assert column(values, "verticality").max() < 1e-6
+    assert normal[:, 2].min() > 0.999
+    assert not twin.any()
+    assert np.isnan(column(values, "range")).all()
+    assert np.isnan(column(values, "intensity")).all()
+
+
+def test_a_wall_is_upright_and_stands_on_its_foot() -> None:
+    xy = grid(0.1)
+    cloud = PointCloud(np.column_stack([xy[:, 0], np.full(len(xy), 1.0), xy[:, 1] + 3]))
+    values, normal, _ = describe(cloud, np.arange(len(xy)), "sensor")
+    assert np.median(column(values, "verticality")) == pytest.approx(1)
+    assert column(values, "height above ground").max() == pytest.approx(5.9)
+    assert np.median(normal[:, 1]) == pytest.approx(1)
+    np.testing.assert_allclose(column(values, "range"), np.linalg.norm(cloud.xyz, axis=1))
+
+
+def test_clouds_of_one_point_and_of_twins() -> None:
+    values, _, twin = describe(PointCloud(np.zeros((1, 3))), np.array([0]), "map")
+    assert values.shape == (1, len(NAMES))
+    assert not twin.any()
+    assert describe(PointCloud(np.zeros((30, 3))), np.arange(30), "map")[2].all()
+
+
+def test_an_intensity_that_is_always_the_same_says_nothing() -> None:
+    cloud = PointCloud(np.random.default_rng(0).random((50, 3)), {"intensity": np.full(50, 7.0)})
+    assert np.isnan(column(describe(cloud, np.arange(50), "map")[0], "intensity")).all()
+
+
+def test_a_sample_counts_whole_tiles_and_halves_are_whole_units(tmp_path: Path) -> None:
+    made = corpus(tmp_path / "c", 0, scans=4)
+    classes = ClassSet.of_cut(made.taxonomy, [catalogue.taxonomy().id(name) for name in ("terrain", "building", "tree")])
+    found = sample(made, classes, np.random.default_rng(0))
+    counts = made.counts()
+    np.testing.assert_array_equal(found.groups.sum(axis=0), [counts[g.name] for g in classes.groups])
+    np.testing.assert_allclose(found.shares.sum(), 1)
+    cuts = list(found.halves(5, np.random.default_rng(1)))
+    assert len(cuts) == 3  # four units make three different pairs of pairs
+    for one, two, groups in cuts:
+        assert groups.sum() == 2
+        assert not (one & two).any()
+        assert (one | two).all()
+        assert set(found.group[one]).isdisjoint(found.group[two])
+
+
+def test_shares_of_nothing_are_nothing() -> None:
+    assert to_shares(np.zeros(3)).tolist() == [0, 0, 0]
