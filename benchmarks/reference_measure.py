@@ -21,13 +21,27 @@ from pcaug.segment.features import prepare
 from pcaug.sensor.compose import compose_one
 
 CLASSES = {
-    "road": (40, 44, 60), "sidewalk": (48,), "terrain": (72,), "building": (50,),
-    "vehicle": (10, 13, 16, 18, 20, 252, 256, 257, 258, 259), "vegetation": (70,), "fence": (51,), "pole": (80, 81, 71), "person": (30, 31, 32, 253, 254, 255),
-}  # fmt: skip
+    "road": (40, 44, 60),
+    "sidewalk": (48,),
+    "terrain": (72,),
+    "building": (50,),
+    "vehicle": (10, 13, 16, 18, 20, 252, 256, 257, 258, 259),
+    "vegetation": (70,),
+    "fence": (51,),
+    "pole": (80, 81, 71),
+    "person": (30, 31, 32, 253, 254, 255),
+}
 NODES = {
-    "road": ("road",), "sidewalk": ("sidewalk",), "terrain": ("terrain",), "building": ("building",),
-    "vehicle": ("car", "heavy_vehicle"), "vegetation": ("tree", "low_vegetation"), "fence": ("wall_fence",), "pole": ("pole", "sign_light"), "person": ("person",),
-}  # fmt: skip
+    "road": ("road",),
+    "sidewalk": ("sidewalk",),
+    "terrain": ("terrain",),
+    "building": ("building",),
+    "vehicle": ("car", "heavy_vehicle"),
+    "vegetation": ("tree", "low_vegetation"),
+    "fence": ("wall_fence",),
+    "pole": ("pole", "sign_light"),
+    "person": ("person",),
+}
 TEST = ("05", "07")
 TRAIN = ("00", "01", "02", "04", "09", "10")
 
@@ -109,9 +123,8 @@ def main() -> None:
             rows.append([iou(fit([own], rng), tests), iou(fit([own, synthetic], rng), tests)])
         mean = np.nanmean(np.array(rows), axis=0)
         a, b = np.nanmean(mean[0]), np.nanmean(mean[1])
-        print(
-            f"{count:6} {len(rows):5}  {a:.3f}   {b:.3f}            {np.round(100 * mean[0]).tolist()} -> {np.round(100 * mean[1]).tolist()}"
-        )
+        by_class = f"{np.round(100 * mean[0]).tolist()} -> {np.round(100 * mean[1]).tolist()}"
+        print(f"{count:6} {len(rows):5}  {a:.3f}   {b:.3f}            {by_class}")
 
 
 if __name__ == "__main__":

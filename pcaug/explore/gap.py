@@ -28,6 +28,8 @@ DENSITY = 1.5
 """Ratio of densities from which it is said."""
 DIFFERS = 0.5
 """Distance, in real interquartile ranges, below which two sets count as alike."""
+SAID = 3
+"""Most differences of a class that its verdict names, the largest first."""
 WORDS = {
     "height above ground": ("higher above the ground", "lower above the ground"),
     "range": ("farther away", "nearer"),
@@ -172,7 +174,7 @@ def _class_gap(
                 do = advice(quantity, name, more, recipe, classes.taxonomy)
                 words.append((distance[quantity], f"{text}: {do}"))
     shares = float(a.shares[index]), float(b.shares[index])
-    shapes = [text for _, text in sorted(words, key=lambda pair: -pair[0])[:2]]
+    shapes = [text for _, text in sorted(words, key=lambda pair: -pair[0])[:SAID]]
     verdict = _verdict(name, *shares, shapes, bool(distance), recipe, classes.taxonomy)
     return ClassGap(name, *shares, distance, floor, verdict)
 
@@ -230,6 +232,7 @@ def _two_sample(
     """Classifier two-sample test (Lopez-Paz and Oquab 2017): AUC on held-out points, and quantities by permutation importance."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.metrics import roc_auc_score
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     both = ~(np.isnan(x).all(axis=0) | np.isnan(y).all(axis=0))
     count = min(TEST, len(x), len(y))
@@ -241,14 +244,15 @@ def _two_sample(
     order = rng.permutation(len(table))
     cut = len(order) // 2
     model = HistGradientBoostingClassifier(max_iter=60, random_state=int(rng.integers(1 << 31)))
-    model.fit(table[order[:cut]], target[order[:cut]])
     held, truth = table[order[cut:]], target[order[cut:]]
-    auc = float(roc_auc_score(truth, model.predict_proba(held)[:, 1]))
     importance = []
-    for column, name in enumerate(np.array(list(QUANTITIES))[both]):
-        shuffled = held.copy()
-        shuffled[:, column] = rng.permutation(shuffled[:, column])
-        importance.append((str(name), auc - float(roc_auc_score(truth, model.predict_proba(shuffled)[:, 1]))))
+    with threadpool_limits(1, user_api="openmp"):  # threads that wait for each other on a busy machine cost ten times more
+        model.fit(table[order[:cut]], target[order[:cut]])
+        auc = float(roc_auc_score(truth, model.predict_proba(held)[:, 1]))
+        for column, name in enumerate(np.array(list(QUANTITIES))[both]):
+            shuffled = held.copy()
+            shuffled[:, column] = rng.permutation(shuffled[:, column])
+            importance.append((str(name), auc - float(roc_auc_score(truth, model.predict_proba(shuffled)[:, 1]))))
     return max(auc, 1 - auc), sorted(importance, key=lambda pair: -pair[1])
 
 

@@ -1,0 +1,62 @@
+"""``pcaug view`` and ``pcaug explore`` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from builders import make_cloud
+from explore.builders_explore import corpus
+
+from pcaug import formats
+from pcaug.cli.app import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    found = capsys.readouterr()
+    return int(end.value.code or 0), found.out, found.err
+
+
+def test_view_writes_pictures_and_pages_of_files_and_corpora(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    formats.write(tmp_path / "scan.ply", make_cloud(300))
+    corpus(tmp_path / "made", 0, scans=1)
+    sources = (tmp_path / "scan.ply", tmp_path / "made")
+    code, text, _ = run(capsys, "view", *sources, "--png", tmp_path / "a.png", "--html", tmp_path / "a.html")
+    assert code == 0
+    assert "points" in text
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "a.html").stat().st_size > 10_000
+
+
+def test_view_refuses_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setattr("sys.platform", "linux")
+    formats.write(tmp_path / "scan.ply", make_cloud(30))
+    (tmp_path / "a.png").touch()
+    for words, said in (
+        (("--png", tmp_path / "a.png"), "already exists"),
+        (("--png", tmp_path / "b.png", "--colour", "mood"), "choose from class"),
+        (("--html", tmp_path / "b.html", "--colour", "rgb"), "choose from class"),
+        ((), "--html FILE or --png FILE"),
+    ):
+        code, _, error = run(capsys, "view", tmp_path / "scan.ply", *words)
+        assert code == 1
+        assert said in error
+        assert error.count("\n") == 1
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "scan.ply"]
+
+
+def test_explore_writes_a_report_and_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus(tmp_path / "one", 1, scans=2)
+    corpus(tmp_path / "two", 2, scans=2)
+    words = ("explore", tmp_path / "one", tmp_path / "two", "-o", tmp_path / "fit.html")
+    code, text, _ = run(capsys, *words, "--json")
+    assert code == 0
+    assert json.loads(text) == json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    code, _, error = run(capsys, *words)
+    assert code == 1
+    assert "already exists" in error
