@@ -131,7 +131,11 @@ class PointCloud:
         return replace(self, fields=merged, taxonomy=taxonomy or self.taxonomy)
 
     def moved(self, new_from_old: NDArray[np.float64]) -> PointCloud:
-        """Apply an affine transform (4, 4); directions turn with it and stay unit vectors."""
+        """Apply an affine transform (4, 4); directions turn with it and stay unit vectors.
+
+        einsum, not a matrix product: BLAS rounds differently with the number of its threads, and the same seed must give
+        the same bytes.
+        """
         linear, shift = new_from_old[:3, :3], new_from_old[:3, 3]
         turned = dict(self.fields)
         for name, values in self.fields.items():
@@ -139,7 +143,7 @@ class PointCloud:
                 vectors = values @ np.linalg.inv(linear)  # inverse transpose, on row vectors
                 length = np.linalg.norm(vectors, axis=1, keepdims=True)
                 turned[name] = (vectors / np.where(length > 0, length, 1)).astype(values.dtype)
-        return replace(self, xyz=self.xyz @ linear.T + shift, fields=turned)
+        return replace(self, xyz=np.einsum("ij,kj->ik", self.xyz, linear) + shift, fields=turned)
 
     @property
     def bounds(self) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +61,7 @@ def convert(
         **corpus_options: As of ``merge``.
     """
     src, dst = Path(src), Path(dst)
+    uneven: tuple[str, ...] = ()
     if not formats.is_known(dst):
         return merge([src], dst, [card] if card else (), force=force, progress=progress, **corpus_options)
     if dst.exists() and not force:
@@ -69,7 +71,7 @@ def convert(
     if is_corpus(src):
         corpus = Corpus.open(src)
         encodings = [row.encoding for row in corpus.manifest.sources]
-        chunks = corpus.clouds()
+        chunks, uneven = _even(corpus)
         if any(e != encodings[0] for e in encodings):  # no one LAS header fits them all
             chunks = (replace(c, source=Source(c.source.dataset, c.source.file, c.source.unit)) for c in chunks)
         total = corpus.points
@@ -77,12 +79,28 @@ def convert(
         found = scans(src, card)
         if len(found) > 1:
             raise PcaugError(f"holds {len(found)} scans, one file can hold one", src, "give a folder as destination for a corpus")
-        chunks, total = found[0].chunks() if card else formats.iter_chunks(found[0].path), 0
+        chunks, total = found[0].chunks() if card else found[0].raw(), 0
+    if uneven:
+        uneven = (f"not every source has {', '.join(uneven)}: left out",)
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, total, progress))
     lost = tuple(formats.lost(sorted(names), dst))
     notes = (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
-    return Report(written, lost, notes)
+    return Report(written, lost, (*uneven, *notes))
+
+
+def _even(corpus: Corpus) -> tuple[Iterator[PointCloud], tuple[str, ...]]:
+    """The clouds of a corpus with the fields that all have, each in a type that holds it everywhere; and what was left out."""
+    schemas = [corpus.fields(tile) for tile in corpus.tiles]
+    shared = set(schemas[0]).intersection(*schemas) if schemas else set()
+    types = {name: reduce(np.promote_types, (schema[name] for schema in schemas)) for name in shared}
+    order = [name for name in schemas[0] if name in shared] if schemas else []
+
+    def clouds() -> Iterator[PointCloud]:
+        for cloud in corpus.clouds(fields=order):
+            yield replace(cloud, fields={name: cloud[name].astype(types[name], copy=False) for name in order})
+
+    return clouds(), tuple(sorted(set().union(*schemas) - shared))
 
 
 def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:

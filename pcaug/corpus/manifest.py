@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from pcaug import catalogue
 from pcaug.catalogue import Strict
-from pcaug.errors import FileError, NotFound
+from pcaug.errors import FileError, LabelError, NotFound
+from pcaug.labels import IGNORE
 
 SCHEMA = 1
 NAME = "manifest.json"
@@ -58,7 +60,7 @@ class Tile(Strict):
     unit: str
     split: str | None
     kind: Literal["real", "synthetic"]
-    points: int
+    points: int = Field(ge=0)
     bounds: tuple[tuple[float, float, float], tuple[float, float, float]] | None
     counts: dict[str, int]
     source: int
@@ -70,6 +72,15 @@ class Tile(Strict):
         if pure.is_absolute() or ".." in pure.parts or "\\" in path:
             raise ValueError(f"tile path {path!r} points outside the corpus")
         return path
+
+    @field_validator("counts")
+    @classmethod
+    def _classes(cls, counts: dict[str, int]) -> dict[str, int]:
+        known = catalogue.taxonomy().nodes
+        for node in counts:
+            if not node.isdecimal() or (int(node) not in known and int(node) != IGNORE):
+                raise ValueError(f"counts points of class {node!r}, which the taxonomy does not have")
+        return counts
 
 
 class Manifest(Strict):
@@ -93,19 +104,34 @@ class Manifest(Strict):
     sources: tuple[SourceRow, ...]
     made_by: dict[str, Any] = {}
 
+    @model_validator(mode="after")
+    def _whole(self) -> Manifest:
+        for tile in self.tiles:
+            if not 0 <= tile.source < len(self.sources):
+                raise ValueError(f"tile {tile.name!r} comes from source {tile.source}, there are {len(self.sources)}")
+            if sum(tile.counts.values()) != tile.points or (tile.points > 0) != (tile.bounds is not None):
+                raise ValueError(f"tile {tile.name!r} does not add up: its classes, points and bounds disagree")
+        return self
+
+
+class _Head(BaseModel):
+    schema_version: int
+    taxonomy: str
+
 
 def load_manifest(folder: Path) -> Manifest:
-    """Read and check a manifest; raises NotFound, FileError."""
+    """Read and check a manifest; raises NotFound, FileError, LabelError for another taxonomy."""
     path = folder / NAME
     if not path.is_file():
         raise NotFound("is no corpus: it has no manifest.json", folder, "make one with pcaug convert or pcaug merge")
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        head = _Head.model_validate_json(path.read_bytes())  # first: what a later layout holds is not ours to judge
+        if head.schema_version > SCHEMA:
+            raise FileError(f"has schema {head.schema_version}, this pcaug knows {SCHEMA}", path, "update pcaug")
+        if head.taxonomy != catalogue.taxonomy().name:
+            raise LabelError(f"is labelled in {head.taxonomy}", folder, f"this pcaug knows {catalogue.taxonomy().name}")
+        return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise FileError(
-            f"is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}", path, "make the corpus again"
-        ) from None
-    if manifest.schema_version > SCHEMA:
-        raise FileError(f"has schema {manifest.schema_version}, this pcaug knows {SCHEMA}", path, "update pcaug")
-    return manifest
+        place = ".".join(map(str, first["loc"]))
+        raise FileError(f"is damaged: {place + ': ' if place else ''}{first['msg']}", path, "make the corpus again") from None

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import Manifest, Tile, load_manifest
-from pcaug.errors import FileError, LabelError, NotFound
+from pcaug.errors import FileError, NotFound
 from pcaug.labels import IGNORE, Taxonomy
 
 
@@ -35,8 +38,6 @@ class Corpus:
         """Open a corpus; raises NotFound, FileError, LabelError for another taxonomy."""
         folder = Path(folder)
         manifest = load_manifest(folder)
-        if manifest.taxonomy != catalogue.taxonomy().name:
-            raise LabelError(f"is labelled in {manifest.taxonomy}", folder, f"this pcaug knows {catalogue.taxonomy().name}")
         return cls(folder, manifest, manifest.tiles)
 
     @property
@@ -85,6 +86,14 @@ class Corpus:
         row = self.manifest.sources[tile.source]
         source = replace(cloud.source, encoding=row.encoding, unit=tile.unit, file=cloud.source.file or row.path)
         return replace(cloud, source=source)
+
+    def fields(self, tile: Tile) -> dict[str, np.dtype[Any]]:
+        """Names and types of a tile's fields, from its schema alone."""
+        schema = pq.read_schema(self.folder / tile.path)
+        vectors: dict[str, int] = json.loads((schema.metadata or {}).get(b"pcaug", b"{}")).get("vectors", {})
+        first = {f"{name}_0": name for name in vectors}
+        inner = {f"{name}_{i}" for name, width in vectors.items() for i in range(1, width)} | {"x", "y", "z"}
+        return {first.get(c.name, c.name): np.dtype(c.type.to_pandas_dtype()) for c in schema if c.name not in inner}
 
     def clouds(self, split: str | None = None, fields: Sequence[str] | None = None) -> Iterator[PointCloud]:
         """The tiles as clouds, in the manifest's order."""

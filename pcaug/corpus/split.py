@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import Cell, by_cell
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
 
@@ -17,8 +18,6 @@ SPLITS = ("train", "val", "test")
 BUFFER = "buffer"
 """Split of points too near to another split's block: kept, never trained on, never scored."""
 TRIES = 64
-
-Block = tuple[int, int]
 
 
 def parse_shares(text: str) -> dict[str, float]:
@@ -49,27 +48,23 @@ class BlockSplit:
 
     size: float
     buffer: float
-    blocks: Mapping[Block, str]
+    blocks: Mapping[Cell, str]
 
     def assign(self, xyz: NDArray[np.float64]) -> NDArray[np.str_]:
         """Split of each point (N,), from its (N, 3) position."""
-        cells = np.floor(xyz[:, :2] / self.size).astype(np.int64)
-        result = np.empty(0, dtype="<U6") if not len(xyz) else np.full(len(xyz), "", dtype="<U6")
-        unique, inverse = np.unique(cells, axis=0, return_inverse=True)
-        inverse = inverse.reshape(-1)
-        for index, (column, row) in enumerate(unique.tolist()):
-            which = np.flatnonzero(inverse == index)
-            own = self.blocks[column, row]
+        result = np.full(len(xyz), "", dtype="<U6")
+        for block, which in by_cell(xyz, self.size):
+            own = self.blocks[block]
             result[which] = own
             near = np.zeros(len(which), dtype=bool)
-            for other in self._rivals((column, row), own):
+            for other in self._rivals(block, own):
                 low = np.array(other) * self.size
                 gap = np.maximum(low - xyz[which, :2], xyz[which, :2] - low - self.size)
                 near |= np.hypot(*np.maximum(gap, 0).T) < self.buffer
             result[which[near]] = BUFFER
         return result
 
-    def _rivals(self, block: Block, own: str) -> Iterable[Block]:
+    def _rivals(self, block: Cell, own: str) -> Iterable[Cell]:
         """Neighbouring blocks of a split that keeps its points where this block's give way."""
         rank = {"train": 0, "val": 1, "test": 2}
         reach = int(np.ceil(self.buffer / self.size))
@@ -80,21 +75,17 @@ class BlockSplit:
                     yield other
 
 
-def count_blocks(chunks: Iterable[PointCloud], size: float) -> dict[Block, NDArray[np.int64]]:
+def count_blocks(chunks: Iterable[PointCloud], size: float) -> dict[Cell, NDArray[np.int64]]:
     """Points per node id (256,) of each block of the plan: the first pass of a spatial split."""
-    counts: dict[Block, NDArray[np.int64]] = {}
+    counts: dict[Cell, NDArray[np.int64]] = {}
     for chunk in chunks:
-        cells = np.floor(chunk.xyz[:, :2] / size).astype(np.int64)
-        unique, inverse = np.unique(cells, axis=0, return_inverse=True)
-        for index, (column, row) in enumerate(unique.tolist()):
-            labels = chunk["label"][inverse.reshape(-1) == index]
-            found = np.bincount(labels, minlength=256)
-            counts[column, row] = counts.get((column, row), 0) + found
+        for block, which in by_cell(chunk.xyz, size):
+            counts[block] = counts.get(block, 0) + np.bincount(chunk["label"][which], minlength=256)
     return counts
 
 
 def block_split(
-    counts: Mapping[Block, NDArray[np.int64]], shares: Mapping[str, float], size: float, buffer: float, rng: np.random.Generator
+    counts: Mapping[Cell, NDArray[np.int64]], shares: Mapping[str, float], size: float, buffer: float, rng: np.random.Generator
 ) -> BlockSplit:
     """Assign blocks so that every class meets the shares as well as blocks allow: the best of many random orders.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pcaug import __version__, catalogue
 from pcaug.cloud import PointCloud, concatenate
+from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
 from pcaug.errors import LabelError, PcaugError
@@ -151,15 +152,19 @@ class CorpusWriter:
         if self.split_of is None and self.tile is None:
             self._put((self._source, name, split, 0, 0), cloud, name, unit, what)
             return
-        splits = self.split_of(cloud.xyz) if self.split_of else np.full(len(cloud), split or "")
-        cells = np.floor(cloud.xyz[:, :2] / self.tile).astype(np.int64) if self.tile else np.zeros((len(cloud), 2), np.int64)
-        for part in np.unique(splits):
-            inside = np.flatnonzero(splits == part)
-            places, inverse = np.unique(cells[inside], axis=0, return_inverse=True)
-            for index, (column, row) in enumerate(places.tolist()):
-                chosen = cloud.take(inside[inverse.reshape(-1) == index])
-                label = name if not self.tile else f"{name}_{column}_{row}"
-                self._put((self._source, name, str(part) or None, column, row), chosen, label, unit, what)
+        for own, part in self._by_split(cloud, split):
+            places = by_cell(part.xyz, self.tile) if self.tile else [((0, 0), slice(None))]
+            for (column, row), which in places:
+                label = f"{name}_{column}_{row}" if self.tile else name
+                self._put((self._source, name, own, column, row), part.take(which), label, unit, what)
+
+    def _by_split(self, cloud: PointCloud, split: str | None) -> Iterator[tuple[str | None, PointCloud]]:
+        if self.split_of is None:
+            yield split, cloud
+            return
+        splits = self.split_of(cloud.xyz)
+        for name in sorted(set(splits.tolist())):
+            yield name or None, cloud.take(splits == name)
 
     def _put(self, key: Key, cloud: PointCloud, name: str, unit: str, kind: str) -> None:
         tile = self._open.pop(key, None)

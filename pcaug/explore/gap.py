@@ -156,7 +156,7 @@ def _class_gap(
     mine, theirs = a.label == index, b.label == index
     distance: dict[str, float] = {}
     floor: dict[str, float] = {}
-    words: list[tuple[float, str]] = []
+    words: list[tuple[float, str, str]] = []
     name = classes.groups[index].name
     if mine.sum() >= LEAST and theirs.sum() >= LEAST:
         for column, quantity in enumerate(QUANTITIES):
@@ -172,11 +172,22 @@ def _class_gap(
             if distance[quantity] > max(DIFFERS, 2 * floor.get(quantity, 0)):
                 more, text = _difference(quantity, x, y)
                 do = advice(quantity, name, more, recipe, classes.taxonomy)
-                words.append((distance[quantity], f"{text}: {do}"))
+                words.append((distance[quantity], text, do))
     shares = float(a.shares[index]), float(b.shares[index])
-    shapes = [text for _, text in sorted(words, key=lambda pair: -pair[0])[:SAID]]
+    shapes = _phrases(sorted(words, key=lambda word: -word[0])[:SAID])
     verdict = _verdict(name, *shares, shapes, bool(distance), recipe, classes.taxonomy)
     return ClassGap(name, *shares, distance, floor, verdict)
+
+
+def _phrases(words: Sequence[tuple[float, str, str]]) -> list[str]:
+    """Differences with what to do about each; a value of the recipe is named once, for the largest, never up and down."""
+    said: set[str] = set()
+    phrases = []
+    for _, text, do in words:
+        knob = do.partition(" (now")[0].split(" ")[-1]
+        phrases.append(text if knob in said else f"{text}: {do}")
+        said.add(knob)
+    return phrases
 
 
 def _difference(quantity: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[bool, str]:

@@ -181,8 +181,8 @@ class Caster:
         o3d = open3d()
         matrix = self.asset_from_world[index]
         rays = np.zeros((len(rows), 6), np.float32)
-        rays[:, :3] = origin[rows] @ matrix[:3, :3].T + matrix[:3, 3]
-        rays[:, 3:] = direction[rows] @ matrix[:3, :3].T
+        rays[:, :3] = np.einsum("ij,kj->ik", origin[rows], matrix[:3, :3]) + matrix[:3, 3]  # not BLAS: see PointCloud.moved
+        rays[:, 3:] = np.einsum("ij,kj->ik", direction[rows], matrix[:3, :3])
         found = self.structures[index].cast_rays(o3d.core.Tensor.from_numpy(rays))
         hit = found["t_hit"].numpy()
         nearer = np.flatnonzero(hit < distance[rows])

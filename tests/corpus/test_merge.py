@@ -12,7 +12,7 @@ from builders import make_cloud
 from pyproj import CRS
 from scipy.spatial import cKDTree
 
-from pcaug import formats
+from pcaug import catalogue, formats
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert, merge, summary
@@ -144,6 +144,32 @@ def test_leak_is_the_true_distance_and_never_below_the_buffer(tmp_path: Path, bu
         assert leak(corpus, a, b) == pytest.approx(cKDTree(one).query(two)[0].min())
         assert leak(corpus, a, b) >= buffer
     assert leak(corpus, "train", "nothing") == np.inf
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".laz", ".parquet", ".txt"])
+def test_sources_of_several_kinds_become_one_file(tmp_path: Path, suffix: str) -> None:
+    """Intensity is a float in one and 16 bits in the other; only one has return numbers and colours."""
+    rgb = np.arange(60, dtype=np.uint16).reshape(20, 3)
+    cloud = make_cloud(20, labelled=False, rgb=rgb, native_label=np.full(20, 6, np.int32))
+    formats.write(tmp_path / "b.las", cloud)
+    merge([drive(tmp_path / "set"), tile(tmp_path / "a.las"), tmp_path / "b.las"], tmp_path / "c")
+    corpus = Corpus.open(tmp_path / "c")
+    assert corpus.fields(corpus.tiles[-1])["rgb"] == np.uint16
+    report = convert(tmp_path / "c", tmp_path / f"one{suffix}")
+    assert any("not every source has" in note and "return_number" in note and "rgb" in note for note in report.notes)
+    back = formats.read(tmp_path / f"one{suffix}")
+    assert len(back) == report.points == corpus.points == 300 + 900 + 20
+    assert catalogue.taxonomy().counts(back["label"]) == corpus.counts()
+    np.testing.assert_allclose(back.xyz, np.concatenate([c.xyz for c in corpus.clouds()]), rtol=0, atol=6e-4)
+
+
+def test_a_guessed_card_says_how_to_read_and_leaves_the_rest_alone(tmp_path: Path) -> None:
+    path = tmp_path / "part.xyz_label_conf"
+    path.write_text("# a comment\n1 2 3 1203 1\n4 5 6 1400 1\n")
+    convert(path, tmp_path / "a.ply")
+    back = formats.read(tmp_path / "a.ply")
+    assert back["native_label"].tolist() == [1203, 1400]
+    assert "label" not in back
 
 
 def test_leak_of_scans_goes_by_units(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +12,13 @@ from builders import make_cloud
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pcaug import catalogue
+from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus import write
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import LabelError, PcaugError
+from pcaug.errors import FileError, LabelError, PcaugError
 
 TREE = catalogue.taxonomy()
 
@@ -161,6 +163,60 @@ def test_a_source_without_nodes_counts_with_what_occurs(tmp_path: Path) -> None:
         writer.source(SourceRow(path="street"))
         writer.add(make_cloud(200), "b", "b")
     assert Corpus.open(tmp_path / "d").used_nodes == {0, 1, 2, 5, 7, 21}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"source": 7}, "comes from source 7, there are 1"),
+        ({"points": 11}, "does not add up"),
+        ({"points": -1}, "greater than or equal to 0"),
+        ({"counts": {"77": 10}}, "class '77'"),
+        ({"counts": {"x": 10}}, "class 'x'"),
+        ({"path": "/etc/passwd"}, "points outside the corpus"),
+        ({"bounds": None}, "does not add up"),
+        ({"strange": 1}, "strange"),
+    ],
+)
+def test_a_manifest_that_does_not_hold_together_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    path = tmp_path / "c" / "manifest.json"
+    whole = json.loads(path.read_text())
+    whole["tiles"][0] |= change
+    path.write_text(json.dumps(whole))
+    with pytest.raises(FileError, match=message) as caught:
+        Corpus.open(tmp_path / "c")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_of_another_tree_or_a_later_layout_says_so(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    path = tmp_path / "c" / "manifest.json"
+    whole = json.loads(path.read_text())
+    path.write_text(json.dumps(whole | {"taxonomy": "other", "tiles": []}))
+    with pytest.raises(LabelError, match="is labelled in other"):
+        Corpus.open(tmp_path / "c")
+    path.write_text(json.dumps(whole | {"schema_version": 99, "novelty": True}))
+    with pytest.raises(FileError, match="update pcaug"):
+        Corpus.open(tmp_path / "c")
+
+
+def test_a_tile_that_is_gone_or_cut_is_refused(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(1000), "a", "a")
+    corpus = Corpus.open(tmp_path / "c")
+    path = tmp_path / "c" / corpus.tiles[0].path
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(FileError):
+        list(corpus.clouds())
+    formats.write(path, make_cloud(5))
+    with pytest.raises(FileError, match="holds 5 points, the manifest says 1000"):
+        list(corpus.clouds())
+    path.unlink()
+    with pytest.raises(FileError, match="is missing"):
+        list(corpus.clouds())
 
 
 def test_here_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

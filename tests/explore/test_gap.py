@@ -13,7 +13,7 @@ from pcaug import catalogue
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError, PcaugError
-from pcaug.explore.gap import Gap, _divergence, explore
+from pcaug.explore.gap import Gap, _divergence, _phrases, explore
 from pcaug.explore.report import write_report
 
 ID = catalogue.taxonomy().id
@@ -154,6 +154,15 @@ def test_divergence_is_that_of_the_paper() -> None:
     a, b = np.array([0.7, 0.3]), np.array([0.4, 0.6])
     m = (a + b) / 2
     assert _divergence(a, b) == pytest.approx(sum((x * np.log2(x / m)).sum() for x in (a, b)) / 2)
+
+
+def test_a_knob_is_not_turned_both_ways() -> None:
+    words = [
+        (2.0, "flatter", "raise sensor.noise (now 0.02)"),
+        (1.0, "rougher", "lower sensor.noise (now 0.02)"),
+        (0.9, "nearer", "x"),
+    ]
+    assert _phrases(words) == ["flatter: raise sensor.noise (now 0.02)", "rougher", "nearer: x"]
 
 
 def test_the_report_and_its_json_say_the_same(real: Corpus, tmp_path: Path) -> None:

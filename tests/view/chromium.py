@@ -1,13 +1,14 @@
-"""Drive a page in headless Chromium: inject a script, read what it found."""
+"""Drive a page in headless Chromium over its debugging pipe: open it from disk, run a script in it, read what it found."""
 
 from __future__ import annotations
 
-import html
+import fcntl
 import json
 import os
-import re
+import select
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +21,18 @@ needs_chromium = pytest.mark.skipif(
 )
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1000,700",
-    "--virtual-time-budget=20000", "--enable-logging=stderr", "--v=0",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1000,700", "--remote-debugging-pipe",
 )  # fmt: skip
-DRIVER = """
-<script>
-const called = [];
-for (const name of ["fetch", "XMLHttpRequest", "WebSocket", "EventSource"]) {
-  const real = window[name];
-  window[name] = function(...a) { called.push(name); return new.target ? new real(...a) : real(...a); };
-}
-const settled = () => new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)));
-addEventListener("load", async () => {
-  while (!document.body.dataset.ready && !document.body.dataset.failed) await settled();
-  let result;
-  try { result = await (async () => { SCRIPT })(); } catch (error) { result = { threw: String(error) }; }
-  document.body.dataset.result = JSON.stringify({ failed: document.body.dataset.failed || null, called, ...result });
-});
-</script>
-"""
+PATIENCE = 90.0
+"""Seconds for the whole of a page."""
+READY = "document.readyState === 'complete' && (document.body.dataset.ready || document.body.dataset.failed)"
 TOOLS = """
 canvas.setPointerCapture = () => {};
 const pixels = () => { paint(); const b = new Uint8Array(4 * canvas.width * canvas.height);
   gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, b); return b; };
-const drawn = (from = 0, to = 1) => { const b = pixels(), paper = b.slice(0, 3).join(); let n = 0;
+const drawn = (from = 0, to = 1) => { const b = pixels(); let n = 0;
   for (let i = 0; i < b.length; i += 4) { const x = i / 4 % canvas.width / canvas.width;
-    if (x >= from && x < to && b.slice(i, i + 3).join() !== paper) n++; } return n; };
+    if (x >= from && x < to && (b[i] !== b[0] || b[i + 1] !== b[1] || b[i + 2] !== b[2])) n++; } return n; };
 const mouse = (type, x, y, more) => canvas.dispatchEvent(new PointerEvent(type, {
   clientX: x + canvas.getBoundingClientRect().left, clientY: y + canvas.getBoundingClientRect().top,
   pointerId: 1, bubbles: true, button: 0, buttons: 1, ...more }));
@@ -54,29 +41,97 @@ const key = k => document.body.dispatchEvent(new KeyboardEvent("keydown", { key:
 """
 
 
+class Browser:
+    """Chromium with one page; commands and events are JSON between zero bytes on two pipes."""
+
+    def __init__(self, profile: Path) -> None:
+        assert PROGRAM is not None
+        theirs, mine = os.pipe(), os.pipe()
+        reads, writes = (fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in (theirs[0], mine[1]))
+
+        def place() -> None:
+            os.dup2(reads, 3)
+            os.dup2(writes, 4)
+
+        self.process = subprocess.Popen(
+            [PROGRAM, *FLAGS, f"--user-data-dir={profile}"],
+            preexec_fn=place,
+            pass_fds=(3, 4),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for fd in (reads, writes, theirs[0], mine[1]):
+            os.close(fd)
+        self.to, self.back = theirs[1], mine[0]
+        self.pending = b""
+        self.number = 0
+        self.events: list[dict[str, Any]] = []
+        self.until = time.monotonic() + PATIENCE
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Runtime", "Log", "Network", "Page"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result, keeping the events that come before it."""
+        self.number += 1
+        message = {"id": self.number, "method": method, "params": params}
+        if hasattr(self, "session"):
+            message["sessionId"] = self.session
+        os.write(self.to, json.dumps(message).encode() + b"\0")
+        while True:
+            found = self.next()
+            if found.get("id") == self.number:
+                assert "error" not in found, found
+                result: dict[str, Any] = found["result"]
+                return result
+            self.events.append(found)
+
+    def next(self) -> dict[str, Any]:
+        """The next message."""
+        while b"\0" not in self.pending:
+            assert select.select([self.back], [], [], max(0.0, self.until - time.monotonic()))[0], "Chromium does not answer"
+            more = os.read(self.back, 1 << 16)
+            assert more, "Chromium is gone"
+            self.pending += more
+        message, _, self.pending = self.pending.partition(b"\0")
+        found: dict[str, Any] = json.loads(message)
+        return found
+
+    def evaluate(self, script: str) -> Any:
+        """Value of an expression or a promise in the page."""
+        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
+        return found["result"].get("value")
+
+    def close(self) -> None:
+        """End it, and wait for that."""
+        self.process.terminate()
+        self.process.wait(20)
+        os.close(self.to)
+        os.close(self.back)
+
+
 def run(page: Path, script: str) -> dict[str, Any]:
     """Open a page from disk, run a script in it once it is ready, and return what that returned.
 
     Fails the test on console errors, uncaught exceptions, or anything that asks the network.
     """
-    copy = page.with_name("driven-" + page.name)
-    text = page.read_text(encoding="utf-8")
-    copy.write_text(text.replace("</head>", DRIVER.replace("SCRIPT", TOOLS + script) + "</head>"), encoding="utf-8")
-    profile = page.parent / "profile"
-    assert PROGRAM is not None
-    done = subprocess.run(
-        [PROGRAM, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", copy.as_uri()], capture_output=True, text=True, timeout=90
-    )
-    found = re.search(r'data-result="(.*?)"', done.stdout)
-    assert found, done.stderr[-2000:]
-    result: dict[str, Any] = json.loads(html.unescape(found[1]))
-    console = [
-        line
-        for line in done.stderr.splitlines()
-        if "CONSOLE" in line and not any(word in line for word in ("GPU stall", "software WebGL"))
-    ]
-    assert not console, console
-    assert result["failed"] is None
-    assert result["called"] == []
-    assert "threw" not in result, result
+    browser = Browser(page.parent / "profile")
+    try:
+        browser.call("Page.navigate", url=page.as_uri())
+        while not browser.evaluate(READY):
+            assert time.monotonic() < browser.until, "the page does not get ready"
+            time.sleep(0.05)
+        assert browser.evaluate("document.body.dataset.failed ?? null") is None
+        result: dict[str, Any] = browser.evaluate(f"(async () => {{ {TOOLS} {script} }})()")
+    finally:
+        browser.close()
+    named = [(event.get("method", ""), event.get("params", {})) for event in browser.events]
+    asked = [p["request"]["url"] for method, p in named if method == "Network.requestWillBeSent"]
+    assert [url for url in asked if url != page.as_uri() and not url.startswith(("data:", "blob:", "about:"))] == []
+    assert [p for method, p in named if method == "Runtime.exceptionThrown"] == []
+    assert [p for method, p in named if method == "Runtime.consoleAPICalled" and p["type"] in ("error", "assert")] == []
+    errors = [p["entry"]["text"] for method, p in named if method == "Log.entryAdded" and p["entry"]["level"] == "error"]
+    assert errors == []
     return result
