@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -84,7 +85,7 @@ class Asset:
         if not np.isfinite(self.triangles).all():
             raise PcaugError("mesh with vertices that are not finite", self.name)
 
-    @property
+    @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(2, 3) lowest and highest corner, metres."""
         points = self.triangles.reshape(-1, 3)

@@ -10,7 +10,7 @@ from pcaug.sensor.engine import Rays
 
 SPEED = 60.0
 """Flight speed, m/s."""
-BUNDLE = 12.0
+BUNDLE = 4.0
 """Edge in metres of the plan cells that bundle rays."""
 
 

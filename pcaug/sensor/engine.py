@@ -17,10 +17,8 @@ from pcaug.errors import MissingExtra
 from pcaug.scene.asset import MATERIALS, Asset, Scene
 
 Vectors = NDArray[np.float32]
-PASSES = 6
-"""How often a beam may go on behind a porous surface."""
-SKIN = 0.02
-"""Metres behind a porous surface at which a beam goes on."""
+TWICE = 1e-4
+"""Metres within which two crossings of one placement are one: a ray through the edge that two faces share meets both."""
 
 REFLECTANCE = np.array([m.reflectance for m in MATERIALS.values()], np.float32)
 TRANSMISSION = np.array([m.transmission for m in MATERIALS.values()], np.float32)
@@ -70,81 +68,104 @@ class Rays:
 
 
 @dataclass(frozen=True)
-class Hits:
-    """What each ray met first; one row a ray.
+class Surfaces:
+    """What rays cross up to the first opaque surface; rows sorted by ray, then by distance.
 
     Attributes:
-        distance: (N,) float32, metres; infinite for a miss.
-        placement: (N,) int32 index into the scene's placements; -1 for a miss.
-        face: (N,) int32 index of the asset's face; -1 for a miss.
-        cosine: (N,) float32, |cos| of the angle of incidence.
+        ray: (M,) int64 index of the ray.
+        distance: (M,) float32, metres.
+        face: (M,) int64 index into the faces of the whole scene, see ``Caster``.
+        cosine: (M,) float32, |cos| of the angle of incidence.
     """
 
+    ray: NDArray[np.int64]
     distance: NDArray[np.float32]
-    placement: NDArray[np.int32]
-    face: NDArray[np.int32]
+    face: NDArray[np.int64]
     cosine: NDArray[np.float32]
 
 
-_structures: dict[int, tuple[Asset, Any]] = {}
+NOTHING = Surfaces(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 
 
-def _structure(asset: Asset, *, keep: bool) -> Any:
+@dataclass(frozen=True)
+class _Structure:
+    """An asset ready for casting: Embree's structure, unit normals (M, 3) and porosity (M,) of its faces."""
+
+    asset: Asset
+    embree: Any
+    normal: Vectors
+    porous: NDArray[np.bool_]
+
+
+_structures: dict[int, _Structure] = {}
+
+
+def _structure(asset: Asset, *, keep: bool) -> _Structure:
     """Acceleration structure of an asset; kept for assets that occur again (the library's variants)."""
     if id(asset) in _structures:
-        return _structures[id(asset)][1]
+        return _structures[id(asset)]
     o3d = open3d()
     scene = o3d.t.geometry.RaycastingScene()
-    vertices = asset.triangles.reshape(-1, 3).astype(np.float32)
-    faces = np.arange(len(vertices), dtype=np.uint32).reshape(-1, 3)
-    scene.add_triangles(o3d.core.Tensor.from_numpy(vertices), o3d.core.Tensor.from_numpy(faces))
+    corners = asset.triangles.astype(np.float32)
+    faces = np.arange(3 * len(corners), dtype=np.uint32).reshape(-1, 3)
+    scene.add_triangles(o3d.core.Tensor.from_numpy(corners.reshape(-1, 3)), o3d.core.Tensor.from_numpy(faces))
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    made = _Structure(asset, scene, normal, TRANSMISSION[asset.face_material] > 0)
     if keep:
         if len(_structures) > 2000:
             _structures.clear()
-        _structures[id(asset)] = (asset, scene)
-    return scene
+        _structures[id(asset)] = made
+    return made
 
 
 class Caster:
-    """Casts rays into a scene. Positions are taken off ``centre`` before they become float32."""
+    """Casts rays into a scene.
+
+    Attributes:
+        scene: The scene.
+        first_face: (P,) int64: faces of the whole scene are those of its placements, one after the other; where each begins.
+        material: (F,) uint8 material of each of them.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         placements = scene.placements
-        self.structures = [_structure(p.asset, keep=p.instance != 0 or i > 0) for i, p in enumerate(placements)]
-        centres, radii = [], []
-        for p in placements:
-            low, high = p.asset.bounds
-            scale = float(np.linalg.norm(p.world_from_asset[:3, 0]))
-            centres.append(p.world_from_asset[:3, :3] @ ((low + high) / 2) + p.world_from_asset[:3, 3])
-            radii.append(float(np.linalg.norm(high - low)) / 2 * scale)
-        self.centres, self.radii = np.array(centres), np.array(radii)
-        self.asset_from_world = [np.linalg.inv(p.world_from_asset) for p in placements]
+        self._structures = [_structure(p.asset, keep=p.instance != 0 or i > 0) for i, p in enumerate(placements)]
+        world = np.array([p.world_from_asset for p in placements])
+        bounds = np.array([p.asset.bounds for p in placements])
+        scale = np.linalg.norm(world[:, :3, 0], axis=1)
+        self._centres = np.einsum("pij,pj->pi", world[:, :3, :3], bounds.mean(axis=1)) + world[:, :3, 3]
+        self._radii = np.linalg.norm(bounds[:, 1] - bounds[:, 0], axis=1) / 2 * scale
+        self._asset_from_world = np.linalg.inv(world)
+        sizes = [len(p.asset.triangles) for p in placements]
+        self.first_face = np.cumsum([0, *sizes[:-1]])
+        self.material = np.concatenate([p.asset.face_material for p in placements])
 
-    def cast(self, origin: NDArray[np.float64], direction: NDArray[np.float64], bundle: NDArray[np.int64]) -> Hits:
-        """First hits of rays (N, 3) each; rays of one bundle must be neighbours in space and direction."""
-        count = len(direction)
-        distance = np.full(count, np.inf, np.float32)
-        placement, face = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
-        cosine = np.zeros(count, np.float32)
-        if not count:
-            return Hits(distance, placement, face, cosine)
+    def surfaces(self, origin: NDArray[np.float64], direction: NDArray[np.float64], bundle: NDArray[np.int64]) -> Surfaces:
+        """What rays (N, 3) each cross; rays of one bundle must be neighbours in space and direction."""
+        if not len(direction):
+            return NOTHING
         order = np.argsort(bundle, kind="stable")
         starts = np.flatnonzero(np.diff(bundle[order], prepend=bundle[order[0]] - 1))
+        ends = np.append(starts[1:], len(order))
         near, gap = self._candidates(origin[order], direction[order], starts)
-        ends = np.append(starts[1:], count)
-        groups = [order[a:b] for a, b in zip(starts, ends, strict=True)]
+        centre = origin.mean(axis=0)
+        rays = np.stack([origin - centre, direction], axis=1).astype(np.float32)[order]
+        opaque = np.full(len(rays), np.inf, np.float32)
+        every = np.arange(len(rays))
+        found = []
         for step, index in enumerate(np.flatnonzero(near.any(axis=1))):
             blocks = np.flatnonzero(near[index])
             if not len(blocks):
                 continue
-            rows = order if len(blocks) == len(starts) else np.concatenate([groups[b] for b in blocks])
-            rows = rows[distance[rows] > gap[index, blocks].min()]  # what has already met something nearer cannot meet this
+            rows = every if len(blocks) == len(starts) else np.concatenate([every[starts[b] : ends[b]] for b in blocks])
+            rows = rows[opaque[rows] > gap[index, blocks].min()]  # what has already met something nearer cannot meet this
             if len(rows):
-                self._cast_one(int(index), rows, origin, direction, distance, placement, face, cosine)
+                found += self._meet(int(index), rows, rays[rows], centre, opaque)
             if step == 0:  # the first placement is the ground and the houses, which hide most of the rest
-                near &= gap < np.maximum.reduceat(distance[order], starts)[None]
-        return Hits(distance, placement, face, cosine)
+                near &= gap < np.maximum.reduceat(opaque, starts)[None]
+        return _in_order(found, opaque, order)
 
     def _candidates(
         self, origin: NDArray[np.float64], direction: NDArray[np.float64], starts: NDArray[np.intp]
@@ -158,41 +179,71 @@ class Caster:
         narrow = np.minimum.reduceat(np.einsum("ij,ij->i", direction, axis[owner]), starts)
         half = np.arccos(np.clip(narrow, -1, 1))
         spread = np.maximum.reduceat(np.linalg.norm(origin - apex[owner], axis=1), starts)
-        towards = self.centres[:, None] - apex[None]
+        towards = self._centres[:, None] - apex[None]
         distance = np.linalg.norm(towards, axis=2)
-        reach = self.radii[:, None] + spread[None]
+        reach = self._radii[:, None] + spread[None]
         angle = np.arccos(np.clip(np.einsum("pbk,bk->pb", towards, axis) / np.maximum(distance, 1e-9), -1, 1))
         inside = distance <= reach
         seen = inside | (angle <= half[None] + np.arcsin(np.clip(reach / np.maximum(distance, 1e-9), 0, 1)))
         return seen, distance - reach
 
-    def _cast_one(
+    def _meet(
+        self, index: int, rows: NDArray[np.intp], rays: Vectors, centre: NDArray[np.float64], opaque: NDArray[np.float32]
+    ) -> list[Surfaces]:
+        """Cross one placement with rays (n, 2, 3): origin off ``centre``, direction.
+
+        Lowers ``opaque``, the distance of each ray's nearest opaque surface. Directions are scaled with the asset, so
+        distances stay in world metres.
+        """
+        structure, matrix = self._structures[index], self._asset_from_world[index]
+        rays = np.einsum("nki,ji->nkj", rays, matrix[:3, :3].astype(np.float32))  # not BLAS: see PointCloud.moved
+        rays[:, 0] += matrix[:3, :3] @ centre + matrix[:3, 3]
+        rays = rays.reshape(-1, 6)
+        tensor = open3d().core.Tensor.from_numpy
+        met = structure.embree.cast_rays(tensor(rays))
+        distance, face = met["t_hit"].numpy(), met["primitive_ids"].numpy()
+        nearer = np.flatnonzero(distance < opaque[rows])
+        porous = structure.porous[face[nearer]]
+        several, nearer = nearer[porous], nearer[~porous]
+        out = []
+        if len(nearer):
+            opaque[rows[nearer]] = distance[nearer]
+            out.append(self._surfaces(index, rays, rows, nearer, distance[nearer], face[nearer]))
+        if len(several):
+            all_met = structure.embree.list_intersections(tensor(rays[several]))
+            which, distance, face = (all_met[k].numpy() for k in ("ray_ids", "t_hit", "primitive_ids"))
+            which = several[which]
+            solid = ~structure.porous[face]
+            np.minimum.at(opaque, rows[which[solid]], distance[solid])
+            kept = distance <= opaque[rows[which]]
+            out.append(self._surfaces(index, rays, rows, which[kept], distance[kept], face[kept]))
+        return out
+
+    def _surfaces(
         self,
         index: int,
+        rays: Vectors,
         rows: NDArray[np.intp],
-        origin: NDArray[np.float64],
-        direction: NDArray[np.float64],
+        which: NDArray[np.intp],
         distance: NDArray[np.float32],
-        placement: NDArray[np.int32],
-        face: NDArray[np.int32],
-        cosine: NDArray[np.float32],
-    ) -> None:
-        """Cast some rays at one placement; directions are scaled with it, so distances stay in world metres."""
-        o3d = open3d()
-        matrix = self.asset_from_world[index]
-        rays = np.zeros((len(rows), 6), np.float32)
-        rays[:, :3] = np.einsum("ij,kj->ik", origin[rows], matrix[:3, :3]) + matrix[:3, 3]  # not BLAS: see PointCloud.moved
-        rays[:, 3:] = np.einsum("ij,kj->ik", direction[rows], matrix[:3, :3])
-        found = self.structures[index].cast_rays(o3d.core.Tensor.from_numpy(rays))
-        hit = found["t_hit"].numpy()
-        nearer = np.flatnonzero(hit < distance[rows])
-        if not len(nearer):
-            return
-        target = rows[nearer]
-        distance[target] = hit[nearer]
-        placement[target] = index
-        face[target] = found["primitive_ids"].numpy()[nearer].astype(np.int32)
-        normal = found["primitive_normals"].numpy()[nearer]
-        along = np.einsum("ij,ij->i", normal, rays[nearer, 3:])
-        scale = np.linalg.norm(rays[nearer, 3:], axis=1) * np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
-        cosine[target] = np.abs(along) / scale
+        face: NDArray[np.uint32],
+    ) -> Surfaces:
+        along = rays[which, 3:]
+        scale = np.linalg.norm(self._asset_from_world[index, :3, 0])
+        cosine = np.abs(np.einsum("ij,ij->i", self._structures[index].normal[face], along)) / np.float32(scale)
+        return Surfaces(rows[which], distance, self.first_face[index] + face.astype(np.int64), cosine)
+
+
+def _in_order(found: list[Surfaces], opaque: NDArray[np.float32], order: NDArray[np.intp]) -> Surfaces:
+    """All surfaces up to the opaque ones, by ray and distance, each once; ``order`` maps rows to rays."""
+    if not found:
+        return NOTHING
+    row, distance, face, cosine = (np.concatenate([getattr(f, k) for f in found]) for k in ("ray", "distance", "face", "cosine"))
+    seen = np.flatnonzero(distance <= opaque[row])
+    distance = np.maximum(distance[seen], 0)  # so that its bits sort as it does
+    key = (order[row[seen]].astype(np.int64) << 32) | distance.view(np.int32)
+    sort = np.argsort(key, kind="stable")
+    seen, distance, ray = seen[sort], distance[sort], key[sort] >> 32
+    once = np.ones(len(ray), np.bool_)
+    once[1:] = (np.diff(ray) > 0) | (np.diff(distance) > TWICE)
+    return Surfaces(ray[once], distance[once], face[seen[once]], cosine[seen[once]])

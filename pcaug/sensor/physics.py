@@ -6,54 +6,40 @@ Echo strength of a Lambertian surface that fills the beam: P = rho cos(theta) (R
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.scene.recipe import SensorRow
-from pcaug.sensor.engine import PASSES, REFLECTANCE, RETRO, SKIN, TRANSMISSION, Caster, Rays
+from pcaug.sensor.engine import REFLECTANCE, RETRO, TRANSMISSION, Caster, Rays
 
 R0 = 10.0
 FEW = 0.06
 """Share of a beam's energy below which what is left makes no echo."""
+LITTLE = 0.02
+"""Share of what arrives below which a surface makes no echo of its own."""
 
 
+@dataclass
 class Echoes:
-    """Echoes of all beams, in no order.
+    """Echoes of all beams, by beam and distance.
 
     Attributes:
         ray: (M,) int64 index of the beam.
         distance: (M,) float64 metres.
-        placement, face: (M,) int32 what was hit.
+        face: (M,) int64 what was hit: index into the faces of the scene, see ``Caster``.
         strength: (M,) float32 share of the beam's energy that the surface met, times reflectance times cosine.
     """
 
-    def __init__(self) -> None:
-        self.ray: NDArray[np.int64] = np.zeros(0, np.int64)
-        self.distance: NDArray[np.float64] = np.zeros(0)
-        self.placement: NDArray[np.int32] = np.zeros(0, np.int32)
-        self.face: NDArray[np.int32] = np.zeros(0, np.int32)
-        self.strength: NDArray[np.float32] = np.zeros(0, np.float32)
-
-    def add(
-        self,
-        ray: NDArray[np.int64],
-        distance: NDArray[np.float64],
-        hits: tuple[NDArray[np.int32], NDArray[np.int32]],
-        strength: NDArray[np.float32],
-    ) -> None:
-        """Append echoes."""
-        self.ray = np.concatenate([self.ray, ray])
-        self.distance = np.concatenate([self.distance, distance])
-        self.placement = np.concatenate([self.placement, hits[0]])
-        self.face = np.concatenate([self.face, hits[1]])
-        self.strength = np.concatenate([self.strength, strength])
+    ray: NDArray[np.int64]
+    distance: NDArray[np.float64]
+    face: NDArray[np.int64]
+    strength: NDArray[np.float32]
 
     def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Echoes:
         """Some of the echoes."""
-        out = Echoes()
-        for name in ("ray", "distance", "placement", "face", "strength"):
-            setattr(out, name, getattr(self, name)[which])
-        return out
+        return Echoes(self.ray[which], self.distance[which], self.face[which], self.strength[which])
 
 
 def trace(caster: Caster, rays: Rays, rng: np.random.Generator, *, several: bool) -> Echoes:
@@ -63,39 +49,37 @@ def trace(caster: Caster, rays: Rays, rng: np.random.Generator, *, several: bool
     footprint is wide: that share makes an echo and the rest goes on, the share drawn from a Beta law of mean 1 - t.
     Otherwise the beam is a line: it goes on whole with probability t.
     """
-    echoes = Echoes()
-    materials = [p.asset.face_material for p in caster.scene.placements]
-    alive = np.arange(len(rays.direction))
-    energy = np.ones(len(rays.direction), np.float32)
-    travelled = np.zeros(len(rays.direction))
-    for step in range(PASSES):
-        start = rays.origin[alive] + rays.direction[alive] * travelled[alive, None]
-        hits = caster.cast(start, rays.direction[alive], rays.bundle[alive])
-        met = hits.placement >= 0
-        alive, placement, face = alive[met], hits.placement[met], hits.face[met]
-        material = np.zeros(len(alive), np.uint8)
-        for index in np.unique(placement):
-            mine = placement == index
-            material[mine] = materials[index][face[mine]]
-        through = TRANSMISSION[material] if step < PASSES - 1 else np.zeros(len(alive), np.float32)
-        distance = travelled[alive] + hits.distance[met]
-        if several:
-            porous = through > 0
-            share = np.ones(len(alive), np.float32)
-            share[porous] = rng.beta(2 * (1 - through[porous]), 2 * through[porous]).astype(np.float32)
-            stops = share > 0.02
-            goes_on = porous & (energy[alive] * (1 - share) > FEW)
-        else:
-            goes_on = rng.random(len(alive)) < through
-            share, stops = np.ones(len(alive), np.float32), ~goes_on
-        answer = REFLECTANCE[material] * np.where(RETRO[material], 1.0, np.maximum(hits.cosine[met], 0.02)).astype(np.float32)
-        echoes.add(alive[stops], distance[stops], (placement[stops], face[stops]), (energy[alive] * share * answer)[stops])
-        energy[alive] *= 1 - share if several else 1
-        travelled[alive] = distance + SKIN
-        alive = alive[goes_on]
-        if not len(alive):
-            break
-    return echoes
+    met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
+    material = caster.material[met.face]
+    through = TRANSMISSION[material]
+    if several:
+        share = _shares(through, rng)
+        left = _left(met.ray, share)
+        makes = np.flatnonzero((share > LITTLE) & (left > FEW))
+        energy = (share * left)[makes]
+    else:
+        stops = np.flatnonzero(rng.random(len(through)) >= through)
+        makes = stops[np.diff(met.ray[stops], prepend=-1) > 0]  # the first of each ray
+        energy = np.ones(len(makes), np.float32)
+    cosine = np.where(RETRO[material[makes]], 1.0, np.maximum(met.cosine[makes], 0.02))
+    strength = (energy * REFLECTANCE[material[makes]] * cosine).astype(np.float32)
+    return Echoes(met.ray[makes], met.distance[makes].astype(np.float64), met.face[makes], strength)
+
+
+def _shares(through: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+    """(M,) shares of a wide footprint that surfaces of these transmissions meet."""
+    share = np.ones(len(through))
+    porous = through > 0
+    share[porous] = rng.beta(2 * (1 - through[porous]), 2 * through[porous])
+    return share
+
+
+def _left(ray: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(M,) share of its beam that arrives at each surface: the product of 1 - share over the beam's surfaces before it."""
+    fall = np.cumsum(np.log1p(-np.minimum(share, 1 - 1e-9)))
+    before = np.concatenate([[0.0], fall[:-1]]) if len(fall) else fall
+    first = np.flatnonzero(np.diff(ray, prepend=-1))
+    return np.asarray(np.exp(before - np.repeat(before[first], np.diff(np.append(first, len(ray))))))
 
 
 def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoes:

@@ -22,20 +22,19 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
     """
     rays = SENSORS[sensor.kind](scene, sensor, rng)
     several = sensor.kind == "airborne"
-    echoes = detect(trace(Caster(scene), rays, rng, several=several), sensor, rng)
-    order = np.lexsort((echoes.distance, echoes.ray))
-    cloud = _cloud(scene, rays, echoes.take(order), several=several)
+    caster = Caster(scene)
+    echoes = detect(trace(caster, rays, rng, several=several), sensor, rng)
+    cloud = _cloud(caster, rays, echoes, several=several)
     return cloud if several else cloud.moved(spinning.sensor_from_world(scene, rays))
 
 
-def _cloud(scene: Scene, rays: Rays, echoes: Echoes, *, several: bool) -> PointCloud:
+def _cloud(caster: Caster, rays: Rays, echoes: Echoes, *, several: bool) -> PointCloud:
     xyz = rays.origin[echoes.ray] + rays.direction[echoes.ray] * echoes.distance[:, None]
     count = len(xyz)
-    label, instance = np.zeros(count, np.uint16), np.zeros(count, np.int32)
-    for index in np.unique(echoes.placement):
-        mine = echoes.placement == index
-        label[mine] = scene.placements[index].asset.face_label[echoes.face[mine]]
-        instance[mine] = scene.placements[index].instance
+    placements = caster.scene.placements
+    label = np.concatenate([p.asset.face_label for p in placements])[echoes.face]
+    owner = np.searchsorted(caster.first_face, echoes.face, side="right") - 1
+    instance = np.array([p.instance for p in placements], np.int32)[owner]
     intensity = np.clip(echoes.strength / REFLECTANCE.max(), 0, 1).astype(np.float32)
     fields = {"label": label, "instance": instance, "intensity": intensity, "time": rays.time[echoes.ray]}
     if several:
@@ -46,4 +45,4 @@ def _cloud(scene: Scene, rays: Rays, echoes: Echoes, *, several: bool) -> PointC
         fields["scan_angle"] = rays.scan_angle[echoes.ray]
     else:
         fields["ring"] = rays.ring[echoes.ray]
-    return PointCloud(xyz, fields, catalogue.taxonomy(), source=Source(dataset=scene.name))
+    return PointCloud(xyz, fields, catalogue.taxonomy(), source=Source(dataset=caster.scene.name))

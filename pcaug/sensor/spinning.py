@@ -30,7 +30,7 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     )
     origin = scene.viewpoint + np.array([0, 0, draw(sensor.height, rng)])
     count = steps * 64
-    width = max(1, steps // 64)
+    width = max(1, steps // 128)
     bundle = (column // width) * 4 + ring // 16
     return Rays(
         np.broadcast_to(origin, (count, 3)),

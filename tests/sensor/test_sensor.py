@@ -66,7 +66,8 @@ def test_what_stands_in_front_hides_what_stands_behind_and_gives_its_label() -> 
 def test_instancing_gives_what_one_merged_mesh_gives() -> None:
     scene = compose(load_recipe("street"), np.random.default_rng((2, 0, 0)))
     rays = SENSORS["spinning"](scene, SensorRow(azimuth_steps=200), np.random.default_rng(0))
-    hits = Caster(scene).cast(rays.origin, rays.direction, rays.bundle)
+    caster = Caster(scene)
+    met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
     o3d = open3d()
     merged = o3d.t.geometry.RaycastingScene()
     for p in scene.placements:
@@ -76,11 +77,29 @@ def test_instancing_gives_what_one_merged_mesh_gives() -> None:
     both = np.concatenate([rays.origin, rays.direction], axis=1).astype(np.float32)
     found = merged.cast_rays(o3d.core.Tensor.from_numpy(both))
     distance = found["t_hit"].numpy()
-    same = np.isclose(hits.distance, distance, atol=2e-3) | (np.isinf(hits.distance) & np.isinf(distance))
-    assert same.mean() > 0.9995
-    owner = found["geometry_ids"].numpy().astype(np.int64)
-    hit = np.isfinite(distance)
-    assert (hits.placement[hit] == owner[hit]).mean() > 0.999
+    hit = np.flatnonzero(np.isfinite(distance))
+    first = np.flatnonzero(np.diff(met.ray, prepend=-1) > 0)
+    both_hit, ours, theirs = np.intersect1d(met.ray[first], hit, return_indices=True)
+    assert len(both_hit) > 0.9995 * max(len(first), len(hit))
+    assert np.isclose(met.distance[first][ours], distance[hit][theirs], atol=2e-3).mean() > 0.9995
+    owner = np.searchsorted(caster.first_face, met.face[first][ours], side="right") - 1
+    assert (owner == found["geometry_ids"].numpy().astype(np.int64)[hit][theirs]).mean() > 0.999
+
+
+def test_all_surfaces_up_to_the_first_opaque_one_are_met_in_order() -> None:
+    """Against counting by hand: panes at 5, 6 and 7 m, a wall at 9, a pane behind it; two crossings at a shared edge are one."""
+    panes, wall = Builder(), Builder()
+    for x in (6.0, 5.0, 7.0, 10.0):
+        panes.add(quad((x, -3, -3), (x, 3, -3), (x, 3, 3), (x, -3, 3)), "building", "glass")
+    wall.add(quad((9, -1, -3), (9, 3, -3), (9, 3, 3), (9, -1, 3)), "wall_fence", "plaster")
+    caster = Caster(scene_of((wall.asset("wall"), (0, 0, 0)), (panes.asset("panes"), (0, 0, 0))))
+    direction = np.array([[9.0, 0, 0], [9, -2, 0], [0, 0, 1]])
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    met = caster.surfaces(np.zeros((3, 3)), direction, np.arange(3))
+    x = met.distance * direction[met.ray, 0]
+    assert met.ray.tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    np.testing.assert_allclose(x, [5, 6, 7, 9, 5, 6, 7, 10], rtol=1e-5)
+    np.testing.assert_allclose(met.cosine[:4], 1, rtol=1e-5)
 
 
 def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
@@ -162,6 +181,6 @@ def test_a_placement_keeps_its_scale() -> None:
     matrix = np.diag([2.0, 2, 2, 1])
     matrix[:3, 3] = (10, 0, -2)
     scene = Scene((Placement(cube("car"), matrix, 1),), "x", np.zeros(3), 0.0, np.zeros((2, 2)))
-    hits = Caster(scene).cast(np.zeros((1, 3)), np.array([[1.0, 0, 0]]), np.zeros(1, np.int64))
-    assert hits.distance[0] == pytest.approx(8.0, abs=1e-4)
-    assert hits.cosine[0] == pytest.approx(1.0)
+    met = Caster(scene).surfaces(np.zeros((1, 3)), np.array([[1.0, 0, 0]]), np.zeros(1, np.int64))
+    assert met.distance[0] == pytest.approx(8.0, abs=1e-4)
+    assert met.cosine[0] == pytest.approx(1.0)
