@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 
 class PcaugError(Exception):
@@ -19,6 +20,16 @@ class PcaugError(Exception):
         self.where = None if where is None else str(where)
         self.do = do
         super().__init__(", ".join(part for part in (what, self.where, do) if part))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes whatever the arguments of a subclass are."""
+        return _remade, (type(self), str(self), self.__dict__)
+
+
+def _remade(kind: type[PcaugError], text: str, state: dict[str, Any]) -> PcaugError:
+    error = kind.__new__(kind, text)
+    error.__dict__.update(state)
+    return error
 
 
 class FileError(PcaugError):

@@ -15,7 +15,7 @@ def info(
 ) -> None:
     """Show points, bounds, fields, CRS, and classes with names and counts."""
     from pcaug.cli.console import emit_json, out
-    from pcaug.corpus.convert import summary
+    from pcaug.corpus.summary import summary
 
     found = [summary(path, card) | {"path": str(path)} for path in paths]
     if json:

@@ -1,4 +1,4 @@
-"""``pcaug merge``: several sources to one corpus."""
+"""``pcaug merge``: several sources to one corpus, or to one file."""
 
 from __future__ import annotations
 
@@ -7,34 +7,52 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+from pcaug.errors import PcaugError
+
 
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A folder for a corpus, or a file (.laz .ply ...).")],
     card: Annotated[list[str] | None, typer.Option(help="How to read the sources: one card for all, or one for each.")] = None,
-    split: Annotated[str | None, typer.Option(help="Shares train/val/test such as 0.7/0.1/0.2, or official.")] = None,
-    block: Annotated[float, typer.Option(min=0.1, help="Edge of a block of the spatial split, metres.")] = 50.0,
-    buffer: Annotated[float, typer.Option(min=0, help="Strip between splits that belongs to neither, metres.")] = 2.0,
-    tile: Annotated[float | None, typer.Option(min=1, help="Edge of a tile of a map, metres (100).")] = None,
+    append: Annotated[bool, typer.Option("--append", help="Add to a corpus that exists; its tiles stay as they are.")] = False,
+    bounds: o.Bounds = None,
+    classes: o.Classes = None,
+    every: o.Every = None,
+    voxel: o.Voxel = None,
+    crs: o.Crs = None,
+    from_crs: o.FromCrs = None,
+    ids: o.IdsMap = None,
+    split: o.Split = None,
+    block: o.Block = 50.0,
+    buffer: o.Buffer = 2.0,
+    tile: o.Tile = None,
+    coarse: o.Coarse = None,
+    unique: o.Unique = False,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    workers: o.Workers = 1,
+    scheduler: o.Scheduler = None,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
-    """Merge sources into one labelled corpus: class counts in are class counts out, or nothing is written."""
-    from pcaug.cli.console import reporter, tell
-    from pcaug.corpus import convert as room
+    """Merge sources into one labelled corpus: class counts in are class counts out, or nothing is written.
 
+    A run that was killed goes on where it stood when the same command is given again.
+    """
+    from pcaug import formats
+    from pcaug.cli.console import reporter, tell
+    from pcaug.corpus.convert import convert
+    from pcaug.corpus.merge import merge
+
+    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
+    settings = {"split": split, "tile": tile, "classes": coarse, "unique": unique, "append": append}
+    shared = {"block": block, "buffer": buffer, "seed": seed, "workers": workers, "scheduler": scheduler, "force": force}
+    if formats.is_known(output) and len(card or ()) > 1:
+        raise PcaugError("one file takes one card for all its sources", output, "convert the sources first, or merge to a folder")
     with reporter() as progress:
-        report = room.merge(
-            sources,
-            output,
-            card or (),
-            split=split,
-            block=block,
-            buffer=buffer,
-            tile=tile,
-            seed=seed,
-            force=force,
-            progress=progress,
-        )
+        if formats.is_known(output):
+            one = card[0] if card else None
+            report = convert(sources, output, one, steps=steps, progress=progress, **settings, **shared)  # type: ignore[arg-type]
+        else:
+            report = merge(sources, output, card or (), steps=steps, progress=progress, **settings, **shared)  # type: ignore[arg-type]
     tell(report, output, json=json)

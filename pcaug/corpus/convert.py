@@ -1,4 +1,4 @@
-"""Convert and merge: sources become one file, or one corpus; and what there is to know of a source."""
+"""Convert: a source to one file, or to a corpus."""
 
 from __future__ import annotations
 
@@ -6,46 +6,32 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from pcaug import formats
-from pcaug.cloud import PointCloud, Source
-from pcaug.corpus.manifest import SourceRow, Tile
-from pcaug.corpus.metres import to_metres
+from pcaug.cloud import PointCloud
+from pcaug.corpus.card import load_card
+from pcaug.corpus.merge import merge
+from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.report import Report
 from pcaug.corpus.sources import Scan, is_corpus, scans
-from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
-from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import NotFound, PcaugError
+from pcaug.corpus.steps import Steps
+from pcaug.errors import PcaugError
+from pcaug.labels import IGNORE
 
 Progress = Callable[[str, int, int], None]
-Frame = Literal["sensor", "map"]
-TILE = 100.0
-"""Edge of a tile of a map, metres."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a conversion did.
-
-    Attributes:
-        points: Points written.
-        lost: Fields that the target cannot hold.
-        notes: What else the user should know.
-    """
-
-    points: int
-    lost: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def convert(
-    src: str | Path,
+    src: str | Path | Sequence[str | Path],
     dst: str | Path,
     card: str | Path | None = None,
     *,
+    steps: Steps = Steps(),
+    ids_of: str | Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
     **corpus_options: Any,
@@ -53,54 +39,128 @@ def convert(
     """Convert a file, a dataset's folder or a corpus to one file, or to a corpus where ``dst`` has no known suffix.
 
     Args:
-        src: Source.
+        src: Source; several become one.
         dst: Destination file or corpus folder.
         card: How to read the source.
+        steps: Filters, reprojection, new ids.
+        ids_of: Card whose class ids the labels become; only for files.
         force: Replace what exists.
         progress: Called as ``progress(text, done, total)``.
         **corpus_options: As of ``merge``.
     """
-    src, dst = Path(src), Path(dst)
-    uneven: tuple[str, ...] = ()
+    sources = [Path(src)] if isinstance(src, str | Path) else [Path(path) for path in src]
+    dst = Path(dst)
     if not formats.is_known(dst):
-        return merge([src], dst, [card] if card else (), force=force, progress=progress, **corpus_options)
+        if ids_of:
+            raise PcaugError("a corpus holds labels of the taxonomy", dst, "--ids-of needs a file as destination")
+        cards = [card] if card else ()
+        return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
     if dst.exists() and not force:
         raise PcaugError("already exists", dst, "choose another name or pass --force")
-    if any(value is not None for key, value in corpus_options.items() if key in ("split", "tile")):
-        raise PcaugError("a split needs a corpus", dst, "give a folder as destination")
-    if is_corpus(src):
-        corpus = Corpus.open(src)
-        encodings = [row.encoding for row in corpus.manifest.sources]
-        chunks, uneven = _even(corpus)
-        if any(e != encodings[0] for e in encodings):  # no one LAS header fits them all
-            chunks = (replace(c, source=Source(c.source.dataset, c.source.file, c.source.unit)) for c in chunks)
-        total = corpus.points
-    else:
-        found = scans(src, card)
-        if len(found) > 1:
-            raise PcaugError(f"holds {len(found)} scans, one file can hold one", src, "give a folder as destination for a corpus")
-        chunks, total = found[0].chunks() if card else found[0].raw(), 0
-    if uneven:
-        uneven = (f"not every source has {', '.join(uneven)}: left out",)
+    if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "classes")):
+        raise PcaugError("a split, tiles, appending and --unique need a corpus", dst, "give a folder as destination")
+    streams = [stream for path in sources for stream in _streams(path, card, steps)]
+    chunks, uneven = _even(streams, dst)
+    if ids_of:
+        chunks = _with_ids(chunks, ids_of)
     names: set[str] = set()
-    written = formats.write(dst, _watched(chunks, names, total, progress))
+    written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes = (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
-    return Report(written, lost, (*uneven, *notes))
+    notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    notes += (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
+    return Report(written, lost, notes)
 
 
-def _even(corpus: Corpus) -> tuple[Iterator[PointCloud], tuple[str, ...]]:
-    """The clouds of a corpus with the fields that all have, each in a type that holds it everywhere; and what was left out."""
-    schemas = [corpus.fields(tile) for tile in corpus.tiles]
-    shared = set(schemas[0]).intersection(*schemas) if schemas else set()
-    types = {name: reduce(np.promote_types, (schema[name] for schema in schemas)) for name in shared}
-    order = [name for name in schemas[0] if name in shared] if schemas else []
+@dataclass(frozen=True)
+class _Stream:
+    """Clouds alike in fields and encoding: a file, or a tile of a corpus.
+
+    Attributes:
+        first: A cloud of at least one point, where there is one: its fields and encoding are those of all.
+        points: How many, 0 where nobody knows.
+    """
+
+    clouds: Callable[[], Iterator[PointCloud]]
+    first: PointCloud
+    points: int
+
+
+def _streams(path: Path, card: str | Path | None, steps: Steps) -> list[_Stream]:
+    if is_corpus(path):
+        corpus = Corpus.open(path)
+        return [_of_tile(corpus, index, steps) for index in range(len(corpus.tiles))]
+    return [_of_scan(scan, steps, labelled=card is not None) for scan in scans(path, card)]
+
+
+def _of_tile(corpus: Corpus, index: int, steps: Steps) -> _Stream:
+    tile = corpus.tiles[index]
 
     def clouds() -> Iterator[PointCloud]:
-        for cloud in corpus.clouds(fields=order):
-            yield replace(cloud, fields={name: cloud[name].astype(types[name], copy=False) for name in order})
+        return steps.apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
 
-    return clouds(), tuple(sorted(set().union(*schemas) - shared))
+    first = steps.prepare(corpus.head(tile))
+    return _Stream(clouds, first, tile.points)
+
+
+def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
+    scan = replace(scan, prepare=steps.prepare) if steps else scan
+
+    def clouds() -> Iterator[PointCloud]:
+        return steps.apply(scan.chunks() if labelled else scan.raw())
+
+    return _Stream(clouds, next(scan.chunks(1) if labelled else scan.raw(1)), 0)
+
+
+def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], tuple[str, ...]]:
+    """The clouds of all with the fields that all have, each in a type that holds it everywhere; and what was left out."""
+    if not streams:
+        raise PcaugError("nothing to write", dst)
+    firsts = [stream.first for stream in streams]
+    crs = next((cloud.crs for cloud in firsts if cloud.crs), None)
+    for cloud in firsts:
+        if crs and cloud.crs and not same_crs(cloud.crs, crs):
+            raise PcaugError("is in another CRS than the points before it", cloud.source.file, "choose one with --crs EPSG:...")
+    shared = set(firsts[0].fields).intersection(*(cloud.fields for cloud in firsts))
+    types = {name: reduce(np.promote_types, (cloud[name].dtype for cloud in firsts)) for name in shared}
+    order = [name for name in firsts[0].fields if name in shared]
+    encoding = _one_encoding(firsts)
+
+    def clouds() -> Iterator[PointCloud]:
+        for stream in streams:
+            for cloud in stream.clouds():
+                fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
+                yield replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
+
+    return clouds(), tuple(sorted(set().union(*(cloud.fields for cloud in firsts)) - shared))
+
+
+def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
+    """The encoding of all, or that of the richest LAS point format on one grid; none where they do not go together."""
+    encodings = [cloud.source.encoding for cloud in firsts]
+    if all(e == encodings[0] for e in encodings):
+        return encodings[0]
+    kinds = {(e.get("format"), str(e.get("scales"))) for e in encodings}
+    if len(kinds) == 1 and "point_format" in encodings[0]:
+        return max(encodings, key=lambda e: int(e["point_format"]))
+    return {}
+
+
+def _with_ids(chunks: Iterator[PointCloud], card: str | Path) -> Iterator[PointCloud]:
+    """Labels as the class ids of a dataset: of the class with that node, else of the deepest class above it."""
+    table = np.full(IGNORE + 1, -1, np.int64)
+    labels = load_card(card).label_map()
+    own: dict[int, int] = {}
+    for native, node in sorted(labels.nodes.items(), key=lambda item: (item[0] in labels.minor, item[0])):
+        own.setdefault(node, native)
+    for node in labels.taxonomy.nodes:
+        table[node] = next((own[upper] for upper in labels.taxonomy.ancestors(node) if upper in own), own.get(IGNORE, -1))
+    table[IGNORE] = own.get(IGNORE, -1)
+    for cloud in chunks:
+        native = table[cloud["label"]]
+        if (native < 0).any():
+            names = ", ".join(labels.taxonomy.counts(cloud["label"][native < 0]))
+            raise PcaugError(f"{load_card(card).name} has no class for {names}", cloud.source.file or None, "drop it: --classes")
+        yield replace(cloud.with_fields(native_label=native.astype(np.int32), label=None), taxonomy=None)
 
 
 def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:
@@ -111,261 +171,3 @@ def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress
         if progress:
             progress("points", done, max(total, done))
         yield chunk
-
-
-def merge(
-    sources: Sequence[str | Path],
-    dst: str | Path,
-    cards: Sequence[str | Path | None] = (),
-    *,
-    split: str | None = None,
-    block: float = 50.0,
-    buffer: float = 2.0,
-    tile: float | None = None,
-    seed: int = 0,
-    force: bool = False,
-    progress: Progress | None = None,
-) -> Report:
-    """Merge sources into one corpus. Every point goes in with its label in the taxonomy, or nothing is written.
-
-    Args:
-        sources: Files, dataset folders, corpora.
-        dst: The corpus.
-        cards: How to read each source; one card serves all.
-        split: "0.7/0.1/0.2": shares of train, val, test, by blocks of a map or by units of scans. "official": the cards'
-            own. None: none, or the one that a source corpus has.
-        block: Edge of a block, metres.
-        buffer: Width of the strip between blocks of different splits that belongs to neither, metres.
-        tile: Edge of a tile of a map, metres.
-        seed: Of the split.
-        force: Replace what exists.
-        progress: Called as ``progress(text, done, total)``.
-
-    Raises:
-        UnmappedLabels: For class ids that a card does not know, with counts.
-    """
-    dst = Path(dst)
-    if len(cards) > 1 and len(cards) != len(sources):
-        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
-    per_source = list(cards) * len(sources) if len(cards) == 1 else list(cards) or [None] * len(sources)
-    _once(sources)
-    parts = _apart([part for path, card in zip(sources, per_source, strict=True) for part in _parts(Path(path), card)])
-    frames = {part.frame for part in parts}
-    if len(frames) > 1 and split not in (None, "official"):
-        raise PcaugError(
-            "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
-        )
-    frame: Frame = "map" if frames == {"map"} else "sensor"
-    if split == "official" and not any(part.split for part in parts):
-        names = ", ".join(sorted({part.dataset for part in parts}))
-        raise PcaugError(f"{names}: no official split of these files is known", dst, "give shares: --split 0.7/0.1/0.2")
-    rng = np.random.default_rng((seed, 0, 0))
-    split_of, by_unit = None, None
-    if split not in (None, "official"):
-        shares = parse_shares(split)
-        if frame == "map":
-            counts = count_blocks((chunk for part in parts for chunk in part.chunks()), block)
-            split_of = block_split(counts, shares, block, buffer, rng).assign
-        else:
-            by_unit = unit_split([part.unit for part in parts], shares, rng)
-    made_by = {"sources": [str(path) for path in sources], "split": split, "block": block, "buffer": buffer, "seed": seed}
-    placeless: set[str] = set()
-    with CorpusWriter(dst, frame=frame, split_of=split_of, made_by=made_by, force=force) as writer:
-        for index, part in enumerate(parts):
-            if progress:
-                progress("sources", index, len(parts))
-            row = part.row()
-            writer.source(row)
-            writer.tile = (tile or TILE) if part.frame == "map" else None
-            own = by_unit[part.unit] if by_unit else part.split if split == "official" or part.settled else None
-            for chunk in part.chunks():
-                if chunk.crs is None and part.frame == "map":
-                    placeless.add(row.path)
-                writer.add(chunk, part.name, part.unit, own, part.kind)
-    if progress:
-        progress("sources", len(parts), len(parts))
-    corpus = Corpus.open(dst)
-    return Report(corpus.points, notes=(*_place_notes(corpus, placeless), *_twice_notes(corpus), *_licence_notes(corpus)))
-
-
-def _once(sources: Sequence[str | Path]) -> None:
-    """Refuse a source that is named twice: its points would be in twice."""
-    seen: set[Path] = set()
-    for path in sources:
-        real = Path(path).resolve()
-        if real in seen:
-            raise PcaugError("is named twice", path, "name each source once")
-        seen.add(real)
-
-
-def _apart(parts: list[_Part]) -> list[_Part]:
-    """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's."""
-    owners: dict[str, set[str]] = {}
-    for part in parts:
-        owners.setdefault(part.unit, set()).add(part.dataset)
-    return [replace(p, unit=f"{p.dataset}-{p.unit}") if len(owners[p.unit]) > 1 else p for p in parts]
-
-
-def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
-    if corpus.manifest.crs is None or not placeless:
-        return ()
-    return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
-
-
-def _twice_notes(corpus: Corpus) -> tuple[str, ...]:
-    paths: dict[str, list[str]] = {}
-    for row in corpus.manifest.sources:
-        if row.sha256 and row.points:
-            paths.setdefault(row.sha256, []).append(row.path)
-    return tuple(f"the same file is in {len(same)} times: {', '.join(same[:3])}" for same in paths.values() if len(same) > 1)
-
-
-def _licence_notes(corpus: Corpus) -> tuple[str, ...]:
-    flags = {flag for row in corpus.manifest.sources for flag in row.flags}
-    notes = []
-    if "nd" in flags:
-        names = sorted({row.card for row in corpus.manifest.sources if "nd" in row.flags})
-        notes.append(f"{', '.join(names)}: no derivatives, this corpus may not be passed on")
-    if "nc" in flags:
-        notes.append("holds sources for non-commercial use only")
-    return tuple(notes)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One scan, or one tile of a corpus, as merge sees it. A corpus's split is settled: it stays unless another is asked for."""
-
-    name: str
-    unit: str
-    split: str | None
-    kind: str
-    frame: Frame
-    dataset: str
-    settled: bool
-    chunks: Callable[[], Iterator[PointCloud]]
-    row: Callable[[], SourceRow]
-
-
-def _parts(path: Path, card: str | Path | None) -> list[_Part]:
-    if is_corpus(path):
-        corpus = Corpus.open(path)
-        return [_of_tile(corpus, tile) for tile in corpus.tiles]
-    return [_of_scan(scan) for scan in scans(path, card)]
-
-
-def _of_tile(corpus: Corpus, tile: Tile) -> _Part:
-    source = corpus.manifest.sources[tile.source]
-    frame = corpus.manifest.frame
-    dataset = source.card or source.path
-    return _Part(
-        tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, lambda: iter([corpus.read(tile)]), lambda: source
-    )
-
-
-def _of_scan(scan: Scan) -> _Part:
-    if scan.card is None:
-        raise NotFound("nothing tells what its class ids mean", scan.path, "give --card (pcaug datasets lists them)")
-    card = scan.card
-
-    def row() -> SourceRow:
-        encoding = dict(to_metres(next(scan.raw(1))).source.encoding)
-        return SourceRow(
-            path=str(scan.path),
-            sha256=scan.sha256(),
-            card=card.name,
-            licence=card.licence,
-            flags=card.flags,
-            nodes=tuple(sorted(card.label_map().used())),
-            encoding=encoding,
-        )
-
-    kind = "synthetic" if card.synthetic else "real"
-    return _Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan.labelled, row)
-
-
-def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
-    """What ``pcaug info`` says of a file, a folder or a corpus.
-
-    Returns:
-        ``points``, ``bounds`` (2 x 3, None without points), ``fields`` {name: dtype}, ``crs``, ``classes`` {name: points};
-        and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``.
-    """
-    path = Path(path)
-    if is_corpus(path):
-        return _corpus_summary(Corpus.open(path))
-    found = scans(path, card)
-    names = {int(key): c.name for key, c in found[0].card.classes.items()} if found[0].card else {}
-    low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    points, crs = 0, None
-    unknown: dict[int, int] = {}
-    fields: dict[str, str] = {}
-    classes: dict[str, int] = {}
-    common: dict[str, int] = {}
-    for scan in found:
-        for chunk in _tolerant(scan, unknown):
-            points += len(chunk)
-            crs = crs or chunk.crs
-            fields |= {name: _type(values) for name, values in chunk.fields.items()}
-            if len(chunk):
-                low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
-            if "native_label" in chunk:
-                _count(classes, {names.get(v, str(v)): n for v, n in _unique(chunk["native_label"])})
-            if "label" in chunk and chunk.taxonomy:
-                _count(common, chunk.taxonomy.counts(chunk["label"]))
-    return {
-        "points": points,
-        "bounds": [low.tolist(), high.tolist()] if points else None,
-        "fields": fields,
-        "crs": crs,
-        "classes": classes or common,
-        "common": common,
-        "card": found[0].card.name if found[0].card else None,
-        "scans": len(found),
-    } | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
-
-
-def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:
-    """Chunks of a scan; class ids that its card does not know are counted, not refused: info must tell, not stop."""
-    known = scan.card.label_map() if scan.card else None
-    for chunk in scan.raw():
-        if known is not None and "native_label" in chunk and "label" not in chunk:
-            native = chunk["native_label"]
-            strange = ~np.isin(native, list(known.nodes))
-            _count(unknown, dict(_unique(native[strange])))
-            mapped = np.full(len(native), 255, np.uint16)
-            mapped[~strange] = known.apply(native[~strange])
-            chunk = chunk.with_fields(known.taxonomy, label=mapped)
-        yield chunk
-
-
-def _corpus_summary(corpus: Corpus) -> dict[str, Any]:
-    boxes = np.array([tile.bounds for tile in corpus.tiles if tile.bounds])
-    first = corpus.read(min(corpus.tiles, key=lambda t: t.points or 1 << 60)) if corpus.tiles else None
-    counts = corpus.counts()
-    return {
-        "points": corpus.points,
-        "bounds": [boxes[:, 0].min(axis=0).tolist(), boxes[:, 1].max(axis=0).tolist()] if len(boxes) else None,
-        "fields": {name: _type(values) for name, values in first.fields.items()} if first else {},
-        "crs": corpus.manifest.crs,
-        "classes": counts,
-        "common": counts,
-        "card": None,
-        "scans": len(corpus.tiles),
-        "splits": {split: sum(t.points for t in corpus.tiles if t.split == split) for split in corpus.splits},
-        "units": corpus.units,
-        "licences": sorted({row.licence for row in corpus.manifest.sources if row.licence}),
-    }
-
-
-def _type(values: Any) -> str:
-    return str(values.dtype) if values.ndim == 1 else f"{values.dtype} x {values.shape[1]}"
-
-
-def _unique(values: Any) -> list[tuple[int, int]]:
-    found, counts = np.unique(values, return_counts=True)
-    return list(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _count(total: dict[Any, int], more: dict[Any, int]) -> None:
-    for key, number in more.items():
-        total[key] = total.get(key, 0) + number

@@ -53,6 +53,7 @@ class Tile(Strict):
         bounds: Lowest and highest corner, metres.
         counts: Points per node id.
         source: Row of ``sources``.
+        area: Of a map: square metres of the plan that hold points; None where it was not counted.
     """
 
     path: str
@@ -64,6 +65,7 @@ class Tile(Strict):
     bounds: tuple[tuple[float, float, float], tuple[float, float, float]] | None
     counts: dict[str, int]
     source: int
+    area: float | None = None
 
     @field_validator("path")
     @classmethod

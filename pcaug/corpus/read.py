@@ -87,6 +87,12 @@ class Corpus:
         source = replace(cloud.source, encoding=row.encoding, unit=tile.unit, file=cloud.source.file or row.path)
         return replace(cloud, source=source)
 
+    def head(self, tile: Tile) -> PointCloud:
+        """The first point of a tile (none of an empty one), to know its fields, types and encoding."""
+        cloud = next(formats.iter_chunks(self.folder / tile.path, 1))
+        row = self.manifest.sources[tile.source]
+        return replace(cloud, source=replace(cloud.source, encoding=row.encoding, unit=tile.unit))
+
     def fields(self, tile: Tile) -> dict[str, np.dtype[Any]]:
         """Names and types of a tile's fields, from its schema alone."""
         schema = pq.read_schema(self.folder / tile.path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Scan:
         unit: Independent unit that it belongs to.
         split: Official split, if its card names one.
         name: Name within its source, unique there.
+        prepare: What is done to its clouds before a card is asked what they mean.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Scan:
     unit: str
     split: str | None
     name: str
+    prepare: Callable[[PointCloud], PointCloud] | None = None
 
     def chunks(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
         """Stream clouds in metres; with a card and native labels, ``label`` holds taxonomy nodes.
@@ -76,6 +78,10 @@ class Scan:
 
         The card's encoding is for files of the card's kind; a copy of them in another format is read as what it is.
         """
+        chunks = self._raw(size)
+        return (self.prepare(chunk) for chunk in chunks) if self.prepare else chunks
+
+    def _raw(self, size: int) -> Iterator[PointCloud]:
         card = self.card
         if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
             return formats.iter_chunks(self.path, size)

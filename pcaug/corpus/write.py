@@ -61,6 +61,7 @@ class CorpusWriter:
         frame: "sensor": a tile is a scan with its own origin. "map": tiles share coordinates.
         tile: Edge of a tile of a map, metres; None makes one tile a scan.
         split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
+        crs: Of its points; None takes that of the first that have one.
         made_by: What made it: recipe, seed, command line.
         force: Replace a corpus that exists. A folder that is no corpus is never replaced.
     """
@@ -73,15 +74,16 @@ class CorpusWriter:
         frame: Literal["sensor", "map"] = "map",
         tile: float | None = None,
         split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None,
+        crs: str | None = None,
         made_by: dict[str, Any] | None = None,
         force: bool = False,
     ) -> None:
         folder = folder if folder.name not in ("", "..") else folder.resolve()
-        _check_target(folder, force=force)
+        check_target(folder, force=force)
         self.folder, self.kind, self.frame, self.tile, self.split_of = folder, kind, frame, tile, split_of
         self.made_by = {"pcaug": __version__, **(made_by or {})}
         self.sources: list[SourceRow] = []
-        self.crs: str | None = None
+        self.crs = crs
         self._partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
         self._open: dict[Key, _Open] = {}
         self._rows: list[Tile] = []
@@ -171,8 +173,7 @@ class CorpusWriter:
         if tile is None:
             if len(self._open) >= OPEN:
                 self._finish(next(iter(self._open)))  # the one that waited longest
-            safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:80]
-            path = self._partial / "tiles" / f"{self._made:05d}_{safe}.parquet"
+            path = self._partial / "tiles" / tile_name(self._made, name)
             self._made += 1
             tile = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real")
         self._open[key] = tile
@@ -203,9 +204,10 @@ class CorpusWriter:
         self._flush(tile)
         tile.writer.close()
         del self._open[key]
-        labels = pq.read_table(tile.path, columns=["label"]).column("label").to_numpy()
-        self._out[key[0]] += np.bincount(labels, minlength=256)
-        self._rows.append(self._row(key, tile))
+        written = pq.read_table(tile.path, columns=["label", "x", "y"])
+        self._out[key[0]] += np.bincount(written.column("label").to_numpy(), minlength=256)
+        area = _area(written.column("x").to_numpy(), written.column("y").to_numpy()) if self.frame == "map" else None
+        self._rows.append(self._row(key, tile, area))
 
     def _finish_all(self) -> None:
         for key in list(self._open):
@@ -228,24 +230,9 @@ class CorpusWriter:
             made_by=self.made_by,
         )
         (self._partial / NAME).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        self._rename()
+        put_in_place(self._partial, self.folder)
 
-    def _rename(self) -> None:
-        """Put the new corpus into place; one that was there goes only when the new one stands."""
-        old = self.folder.with_name(f".{self.folder.name}.old-{os.getpid()}")
-        replaced = self.folder.exists()
-        if replaced:
-            self.folder.rename(old)
-        try:
-            self._partial.rename(self.folder)
-        except OSError:
-            if replaced:
-                old.rename(self.folder)
-            raise
-        if replaced:
-            shutil.rmtree(old, ignore_errors=True)
-
-    def _row(self, key: Key, tile: _Open) -> Tile:
+    def _row(self, key: Key, tile: _Open, area: float | None) -> Tile:
         return Tile(
             path=tile.path.relative_to(self._partial).as_posix(),
             name=tile.name,
@@ -256,10 +243,33 @@ class CorpusWriter:
             bounds=(tuple(tile.low.tolist()), tuple(tile.high.tolist())) if tile.points else None,
             counts={str(i): int(n) for i, n in enumerate(tile.counts) if n},
             source=key[0],
+            area=area,
         )
 
 
-def _check_target(folder: Path, *, force: bool) -> None:
+def tile_name(index: int, name: str) -> str:
+    """File name of a tile: its number in the corpus, and what is safe in a file's name of its own."""
+    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:80]
+    return f"{index:05d}_{safe}.parquet"
+
+
+def put_in_place(new: Path, folder: Path) -> None:
+    """Rename a new corpus to its name; one that was there goes only when the new one stands."""
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    replaced = folder.exists()
+    if replaced:
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if replaced:
+            old.rename(folder)
+        raise
+    if replaced:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_target(folder: Path, *, force: bool) -> None:
     """Refuse to write over what exists unless forced, and even then over anything but a corpus or an empty folder."""
     if not folder.exists():
         return
@@ -267,6 +277,17 @@ def _check_target(folder: Path, *, force: bool) -> None:
         raise PcaugError("already exists", folder, "choose another name or pass --force")
     if not folder.is_dir() or (not (folder / NAME).is_file() and any(folder.iterdir())):
         raise PcaugError("exists and is no corpus: not replaced, even by force", folder, "choose another name")
+
+
+def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Square metres of the plan that hold points, counted in cells of one metre."""
+    if not len(x):
+        return 0.0
+    column, row = (np.floor(values - values.min()).astype(np.int64) for values in (x, y))
+    code = column * (int(row.max()) + 1) + row
+    if int(code.max()) > 100 * len(code) + 1_000_000:
+        return float(len(np.unique(code)))
+    return float(np.count_nonzero(np.bincount(code)))
 
 
 def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:

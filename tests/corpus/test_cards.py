@@ -10,10 +10,11 @@ import plyfile
 import pytest
 
 from pcaug.corpus.card import all_cards, load_card
-from pcaug.corpus.convert import convert, summary
+from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.corpus.sources import scans
+from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, RecipeError, UnmappedLabels
 from pcaug.formats import FORMATS
 from pcaug.labels import IGNORE

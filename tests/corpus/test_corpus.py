@@ -13,9 +13,11 @@ from scipy.spatial import cKDTree
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import all_cards, load_card
-from pcaug.corpus.convert import convert, merge, summary
+from pcaug.corpus.convert import convert
+from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError, RecipeError, UnmappedLabels
 

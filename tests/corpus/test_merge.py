@@ -15,10 +15,12 @@ from scipy.spatial import cKDTree
 from pcaug import catalogue, formats
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
-from pcaug.corpus.convert import convert, merge, summary
+from pcaug.corpus.convert import convert
 from pcaug.corpus.manifest import SourceRow
+from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import leak
+from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
 

@@ -1,0 +1,195 @@
+"""Build a corpus from many jobs: each makes a small corpus of its own, side by side, and those are joined.
+
+What is done is kept beside the corpus until all is: a run that was killed goes on where it stood. The result depends on
+the jobs alone, not on how many workers shared them or in what order they finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pcaug import __version__
+from pcaug.corpus.duplicates import drop_repeats
+from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
+from pcaug.corpus.write import check_target, put_in_place, tile_name
+from pcaug.errors import PcaugError
+from pcaug.parallel import completed
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A piece of work.
+
+    Attributes:
+        work: ``work(payload, folder)`` writes a corpus there; a module's function, so that it travels to other processes.
+        payload: What it works on.
+        about: JSON of everything that its result depends on: names what is done already.
+    """
+
+    work: Callable[[Any, Path], None]
+    payload: Any
+    about: Any
+
+    @property
+    def key(self) -> str:
+        """Name of the job's result."""
+        text = json.dumps([__version__, self.work.__qualname__, self.about], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def build(
+    folder: Path,
+    jobs: Sequence[Job],
+    made_by: dict[str, Any],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    force: bool = False,
+    append: bool = False,
+    unique: bool = False,
+    text: str = "parts",
+    progress: Progress | None = None,
+) -> None:
+    """Run jobs and join what they made.
+
+    Args:
+        folder: The corpus.
+        jobs: In the order that their tiles will have.
+        made_by: What made it; kept in the manifest.
+        workers: Processes.
+        scheduler: Address of a Dask scheduler instead.
+        force: Replace a corpus that exists.
+        append: Add to a corpus that exists, without touching its tiles.
+        unique: Drop points at exactly the place of an earlier one.
+        text: What progress calls a job.
+        progress: Called as ``progress(text, done, total)``.
+
+    Raises:
+        PcaugError: Of a job; what the others did is kept for the next run.
+    """
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    if not append:
+        check_target(folder, force=force)
+    staging = folder.with_name(f".{folder.name}.parts")
+    homes = [staging / job.key for job in jobs]
+    with _locked(staging, folder):
+        todo = [(job, home) for job, home in zip(jobs, homes, strict=True) if not (home / NAME).is_file()]
+        done = len(jobs) - len(todo)
+        if progress:
+            progress(text, done, len(jobs))
+        try:
+            for _ in completed(_run, todo, workers=workers, scheduler=scheduler):
+                done += 1
+                if progress:
+                    progress(text, done, len(jobs))
+        except PcaugError:
+            if done == 0:
+                shutil.rmtree(staging, ignore_errors=True)
+            raise
+        _join(folder, homes, made_by, append=append, unique=unique)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _run(job_and_home: tuple[Job, Path]) -> None:
+    job, home = job_and_home
+    if not (home / NAME).is_file():
+        job.work(job.payload, home)
+
+
+@contextmanager
+def _locked(staging: Path, folder: Path) -> Iterator[None]:
+    """Hold the place where the parts are made; raises PcaugError if another process does."""
+    staging.mkdir(parents=True, exist_ok=True)
+    with (staging / "lock").open("w") as file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows has no such lock
+            pass
+        except OSError:
+            raise PcaugError("is being made by another process", folder, "wait for it, or choose another name") from None
+        yield
+
+
+def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:
+    """One corpus of many; their tiles are linked, not moved, so that a kill in the middle loses nothing."""
+    before = load_manifest(folder) if append else None
+    target = folder if append else folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+    shutil.rmtree(target, ignore_errors=True) if not append else None
+    (target / "tiles").mkdir(parents=True, exist_ok=True)
+    try:
+        sources: dict[str, tuple[int, SourceRow]] = {}
+        for row in before.sources if before else ():
+            _numbered(sources, row)
+        tiles = list(before.tiles) if before else []
+        first = len(tiles)
+        crs = before.crs if before else None
+        frame = before.frame if before else None
+        for part in parts:
+            manifest = load_manifest(part)
+            crs, frame = crs or manifest.crs, frame or manifest.frame
+            rows = [_numbered(sources, row) for row in manifest.sources]
+            for tile in manifest.tiles:
+                path = f"tiles/{tile_name(len(tiles), tile.name)}"
+                _link(part / tile.path, target / path)
+                tiles.append(tile.model_copy(update={"path": path, "source": rows[tile.source]}))
+        if not tiles and "steps" in made_by:
+            raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
+        if unique:
+            tiles[first:] = drop_repeats(target, tiles, first)
+        made = {"pcaug": __version__, **made_by}
+        if before:
+            made = {**before.made_by, "appended": [*before.made_by.get("appended", []), made]}
+        whole = Manifest(
+            taxonomy=before.taxonomy if before else load_manifest(parts[0]).taxonomy,
+            frame=frame or "map",
+            crs=crs,
+            tiles=tuple(tiles),
+            sources=_counted([row for _, row in sources.values()], tiles),
+            made_by=made,
+        )
+        partial = target / f".{NAME}.tmp"
+        partial.write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        partial.replace(target / NAME)
+        if not append:
+            put_in_place(target, folder)
+    finally:
+        if not append:
+            shutil.rmtree(target, ignore_errors=True)
+
+
+def _identity(row: SourceRow) -> str:
+    """A source as text, but for the points that came from it: parts of one corpus share their sources."""
+    return row.model_copy(update={"points": 0}).model_dump_json()
+
+
+def _numbered(sources: dict[str, tuple[int, SourceRow]], row: SourceRow) -> int:
+    """Number of a source among those before it, added if it is new."""
+    return sources.setdefault(_identity(row), (len(sources), row))[0]
+
+
+def _counted(sources: Sequence[SourceRow], tiles: Sequence[Tile]) -> tuple[SourceRow, ...]:
+    points = [0] * len(sources)
+    for tile in tiles:
+        points[tile.source] += tile.points
+    return tuple(row.model_copy(update={"points": n}) for row, n in zip(sources, points, strict=True))
+
+
+def _link(old: Path, new: Path) -> None:
+    with suppress(FileNotFoundError):
+        new.unlink()  # left by an append that was killed
+    try:
+        os.link(old, new)
+    except OSError:  # a file system without links
+        shutil.copyfile(old, new)

@@ -1,0 +1,88 @@
+"""Points at exactly the same place: found across all tiles of a corpus, and dropped where that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pcaug import formats
+from pcaug.corpus.manifest import Tile
+from pcaug.labels import IGNORE
+
+GRID = 1e-3
+"""Metres within which positions are the same: the grid of most airborne data."""
+HELD = 8_000_000
+"""Positions held in memory at once; of more points, a sample of places is counted and the number scaled."""
+
+
+def repeats(folder: Path, tiles: Sequence[Tile]) -> int:
+    """Number of points at the place of another, over all tiles; an estimate above HELD points.
+
+    Places are sampled by their hash, so that both points of a pair are in the sample or neither.
+    """
+    total = sum(tile.points for tile in tiles)
+    modulus = max(1, -(-total // HELD))
+    kept: list[NDArray[np.uint64]] = []
+    for tile in tiles:
+        keys = _places(folder / tile.path)
+        kept.append(keys[keys % np.uint64(modulus) == 0])
+    places = np.concatenate(kept) if kept else np.zeros(0, np.uint64)
+    return (len(places) - len(np.unique(places))) * modulus
+
+
+def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0) -> list[Tile]:
+    """Rewrite tiles from ``first`` on without points at the place of an earlier point, in the tile or in an earlier one.
+
+    Returns:
+        The tiles from ``first`` on, those that are left empty left out.
+    """
+    places = lru_cache(maxsize=16)(_places)
+    kept: list[Tile] = []
+    for index in range(first, len(tiles)):
+        tile = tiles[index]
+        path = folder / tile.path
+        keys = _places(path)
+        new = np.zeros(len(keys), np.bool_)
+        new[np.unique(keys, return_index=True)[1]] = True
+        for other in [*tiles[:first], *kept]:
+            if _overlap(tile, other):
+                new &= ~np.isin(keys, places(folder / other.path))
+        if not new.any():
+            path.unlink()
+            continue
+        kept.append(tile if new.all() else _rewritten(path, tile, new))
+    return kept
+
+
+def _rewritten(path: Path, tile: Tile, which: NDArray[np.bool_]) -> Tile:
+    cloud = formats.read(path).take(which)
+    formats.write(path, cloud)  # beside it, then renamed: the part that it is linked to stays whole
+    counts = np.bincount(cloud["label"], minlength=IGNORE + 1)
+    low, high = cloud.bounds.tolist()
+    values = {"points": len(cloud), "bounds": (low, high), "counts": {str(i): int(n) for i, n in enumerate(counts) if n}}
+    return Tile.model_validate(tile.model_dump() | values)
+
+
+def _overlap(one: Tile, other: Tile) -> bool:
+    if one.bounds is None or other.bounds is None:
+        return False
+    a, b = np.asarray(one.bounds), np.asarray(other.bounds)
+    return bool((a[0] <= b[1] + GRID).all() and (b[0] <= a[1] + GRID).all())
+
+
+def _places(path: Path) -> NDArray[np.uint64]:
+    """A hash of each point's place on the grid (N,): multiply-xor mixing as in SplitMix64 (Steele et al., OOPSLA 2014)."""
+    table = pq.read_table(path, columns=["x", "y", "z"])
+    key = np.zeros(table.num_rows, np.uint64)
+    for axis in "xyz":
+        cell = np.rint(table.column(axis).to_numpy() / GRID).astype(np.int64).view(np.uint64)
+        key = (key ^ cell) * np.uint64(0xBF58476D1CE4E5B9)
+        key ^= key >> np.uint64(27)
+        key *= np.uint64(0x94D049BB133111EB)
+        key ^= key >> np.uint64(31)
+    return key

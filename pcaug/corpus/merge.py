@@ -1,0 +1,211 @@
+"""Merge: many sources become one labelled corpus; every point goes in with its label, or nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.corpus.build import Job, build
+from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, told_apart
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.report import Report, notes_on
+from pcaug.corpus.split import BlockSplit, block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.steps import Steps
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import PcaugError
+from pcaug.labels import ClassSet, common_cut
+from pcaug.parallel import completed
+
+Progress = Callable[[str, int, int], None]
+TILE = 100.0
+"""Edge of a tile of a map, metres."""
+
+
+def merge(
+    sources: Sequence[str | Path],
+    dst: str | Path,
+    cards: Sequence[str | Path | None] = (),
+    *,
+    split: str | None = None,
+    block: float = 50.0,
+    buffer: float = 2.0,
+    tile: float | None = None,
+    seed: int = 0,
+    classes: str | None = None,
+    steps: Steps = Steps(),
+    unique: bool = False,
+    append: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Merge sources into one corpus. Every point goes in with its label in the taxonomy, or nothing is written.
+
+    A run that is killed goes on where it stood when it is started again. The result is the same bytes for any number of
+    workers.
+
+    Args:
+        sources: Files, dataset folders, corpora.
+        dst: The corpus.
+        cards: How to read each source; one card serves all.
+        split: "0.7/0.1/0.2": shares of train, val, test, by blocks of a map or by units of scans. "official": the cards'
+            own. None: none, or the one that a source corpus has.
+        block: Edge of a block, metres.
+        buffer: Width of the strip between blocks of different splits that belongs to neither, metres.
+        tile: Edge of a tile of a map, metres.
+        seed: Of the split.
+        classes: Make labels as coarse as "cut" (the finest classes that all sources can tell) or as a preset.
+        steps: Filters, reprojection, new ids.
+        unique: Drop points at exactly the place of an earlier one.
+        append: Add to a corpus that exists; sources that it has already are left out.
+        workers: Processes.
+        scheduler: Address of a Dask scheduler instead.
+        force: Replace what exists.
+        progress: Called as ``progress(text, done, total)``.
+
+    Raises:
+        UnmappedLabels: For class ids that a card does not know, with counts.
+    """
+    dst = Path(dst)
+    if len(cards) > 1 and len(cards) != len(sources):
+        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
+    per_source = list(cards) * len(sources) if len(cards) == 1 else list(cards) or [None] * len(sources)
+    refuse_twice(sources)
+    parts = told_apart(
+        [part for path, card in zip(sources, per_source, strict=True) for part in parts_of(Path(path), card, steps)]
+    )
+    notes: tuple[str, ...] = ()
+    before = Corpus.open(dst) if append else None
+    if before:
+        parts, notes = _newparts_of(before, parts, split)
+    if classes is not None:
+        steps = replace(steps, coarse=_coarse(classes, parts))
+    frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
+    frame: Frame = "map" if frames == {"map"} else "sensor"
+    if before and frame != before.manifest.frame:
+        raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
+    crs, placeless = one_crs(parts, before.manifest.crs if before else None)
+    plan = _Plan(frame, crs, tile or TILE, steps)
+    plan = _with_split(plan, parts, frames, dst, split, block, buffer, seed, workers, scheduler)
+    jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
+    made_by: dict[str, Any] = {
+        "sources": [str(path) for path in sources],
+        "split": split,
+        "block": block,
+        "buffer": buffer,
+        "seed": seed,
+    }
+    made_by |= {"steps": steps.about()} if steps else {}
+    build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
+    corpus = Corpus.open(dst)
+    return Report(corpus.points, notes=notes + notes_on(corpus, placeless, unique=unique))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What all parts have in common."""
+
+    frame: Frame
+    crs: str | None
+    tile: float
+    steps: Steps
+    blocks: BlockSplit | None = None
+    units: dict[str, str] | None = None
+    official: bool = False
+
+
+def _coarse(classes: str, parts: Sequence[Part]) -> ClassSet:
+    """The classes of a preset, or of the common cut of all parts."""
+    tree = catalogue.taxonomy()
+    if classes != "cut":
+        return ClassSet(tree, tree.preset(classes))
+    seen: dict[str, set[int]] = {}
+    for part in parts:
+        seen.setdefault(part.dataset, set()).update(part.used())
+    return ClassSet.of_cut(tree, common_cut(tree, seen.values()))
+
+
+def _with_split(
+    plan: _Plan,
+    parts: Sequence[Part],
+    frames: set[Frame],
+    dst: Path,
+    split: str | None,
+    block: float,
+    buffer: float,
+    seed: int,
+    workers: int,
+    scheduler: str | None,
+) -> _Plan:
+    if split is None:
+        return plan
+    if split == "official":
+        if not any(part.split for part in parts):
+            names = ", ".join(sorted({part.dataset for part in parts}))
+            raise PcaugError(f"{names}: no official split of these files is known", dst, "give shares: --split 0.7/0.1/0.2")
+        return replace(plan, official=True)
+    if len(frames) > 1:
+        raise PcaugError(
+            "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
+        )
+    rng = np.random.default_rng((seed, 0, 0))
+    shares = parse_shares(split)
+    if plan.frame == "sensor":
+        return replace(plan, units=unit_split([part.unit for part in parts], shares, rng))
+    counts: dict[tuple[int, int], NDArray[np.int64]] = {}
+    jobs = [(plan, group, block) for group in groups(parts)]
+    for _, found in completed(_count, jobs, workers=workers, scheduler=scheduler):
+        for place, number in found.items():
+            counts[place] = counts.get(place, 0) + number
+    return replace(plan, blocks=block_split(counts, shares, block, buffer, rng))
+
+
+def _count(job: tuple[_Plan, tuple[Part, ...], float]) -> dict[tuple[int, int], NDArray[np.int64]]:
+    plan, group, block = job
+    return count_blocks((chunk for part in group for chunk in part.chunks(plan.steps)), block)
+
+
+def _about(plan: _Plan, group: Sequence[Part]) -> Any:
+    """Everything that the result of a job depends on."""
+    split = sorted((place, name) for place, name in plan.blocks.blocks.items()) if plan.blocks else None
+    common = [plan.frame, plan.crs, plan.tile, plan.steps.about(), split, plan.official]
+    common += [plan.blocks.size, plan.blocks.buffer] if plan.blocks else []
+    rows = []
+    for part in group:
+        stat = part.file.stat()
+        card = part.scan.card.model_dump_json() if part.scan and part.scan.card else None
+        own = plan.units[part.unit] if plan.units else part.split
+        rows.append([str(part.file.resolve()), stat.st_size, stat.st_mtime_ns, part.name, part.unit, own, card])
+    return [common, rows]
+
+
+def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
+    """Write the corpus of some parts."""
+    plan, group = job
+    with CorpusWriter(folder, frame=plan.frame, crs=plan.crs, split_of=plan.blocks.assign if plan.blocks else None) as writer:
+        for part in group:
+            writer.source(part.row())
+            writer.tile = plan.tile if part.frame == "map" else None
+            own = plan.units[part.unit] if plan.units else part.split if plan.official or part.settled else None
+            for chunk in part.chunks(plan.steps):
+                writer.add(chunk, part.name, part.unit, own, part.kind)
+
+
+def _newparts_of(before: Corpus, parts: list[Part], split: str | None) -> tuple[list[Part], tuple[str, ...]]:
+    """The parts that a corpus does not have yet."""
+    if split not in (None, "official") or "buffer" in before.splits:
+        do = "merge all sources anew, or append without --split to a corpus without"
+        raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
+    hashes = {row.sha256 for row in before.manifest.sources if row.sha256}
+    new = [part for part in parts if part.row().sha256 not in hashes]
+    if not new:
+        raise PcaugError("has all these sources already", before.folder, "nothing to append")
+    known = len(parts) - len(new)
+    return new, ((f"{known} source(s) were in it already and are left out",) if known else ())

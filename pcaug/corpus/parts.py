@@ -1,0 +1,170 @@
+"""What merge takes in: the scans and tiles of all sources, told apart, in one CRS, grouped into jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import SourceRow, Tile
+from pcaug.corpus.metres import same_crs, to_metres
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import Scan, is_corpus, scans
+from pcaug.corpus.steps import Steps
+from pcaug.errors import NotFound, PcaugError
+
+Frame = Literal["sensor", "map"]
+TOGETHER = 16
+"""Scans that one job takes at most ..."""
+BYTES = 32 << 20
+"""... and bytes of files, after which the next job begins."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One scan, or one tile of a corpus, as merge sees it.
+
+    Attributes:
+        settled: A corpus's split stays unless another is asked for.
+        scan: The scan, or
+        tile: the corpus's folder and the tile.
+    """
+
+    name: str
+    unit: str
+    split: str | None
+    kind: str
+    frame: Frame
+    dataset: str
+    settled: bool
+    scan: Scan | None = None
+    tile: tuple[Path, Tile] | None = None
+
+    def chunks(self, steps: Steps) -> Iterator[PointCloud]:
+        """Its labelled points, in metres, after all steps."""
+        if self.scan is not None:
+            return steps.apply(self.scan.labelled())
+        return steps.apply(to_metres(steps.prepare(cloud)) for cloud in self._cloud())
+
+    def _cloud(self) -> Iterator[PointCloud]:
+        assert self.tile is not None
+        folder, tile = self.tile
+        yield opened(folder).read(tile)
+
+    def crs(self) -> str | None:
+        """CRS of its points after the steps, from its first point."""
+        if self.tile is not None:
+            return opened(self.tile[0]).manifest.crs
+        assert self.scan is not None
+        return to_metres(next(self.scan.raw(1))).crs
+
+    def row(self) -> SourceRow:
+        """What the manifest says of its source."""
+        if self.tile is not None:
+            return opened(self.tile[0]).manifest.sources[self.tile[1].source]
+        assert self.scan is not None
+        assert self.scan.card is not None
+        card = self.scan.card
+        return SourceRow(
+            path=str(self.scan.path),
+            sha256=self.scan.sha256(),
+            card=card.name,
+            licence=card.licence,
+            flags=card.flags,
+            nodes=tuple(sorted(card.label_map().used())),
+            encoding=dict(to_metres(next(self.scan.raw(1))).source.encoding),
+        )
+
+    def used(self) -> set[int]:
+        """Nodes that it can tell."""
+        if self.tile is not None:
+            return opened(self.tile[0]).used_nodes
+        assert self.scan is not None
+        assert self.scan.card is not None
+        return self.scan.card.label_map().used()
+
+    @property
+    def file(self) -> Path:
+        """Where its points lie."""
+        if self.tile is not None:
+            return self.tile[0] / self.tile[1].path
+        assert self.scan is not None
+        return self.scan.path
+
+
+opened = lru_cache(maxsize=8)(Corpus.open)
+
+
+def parts_of(path: Path, card: str | Path | None, steps: Steps) -> list[Part]:
+    """The scans of a file or folder, or the tiles of a corpus; raises NotFound where no card tells what class ids mean."""
+    if is_corpus(path):
+        opened.cache_clear()
+        corpus = Corpus.open(path)
+        return [_of_tile(corpus, tile, path) for tile in corpus.tiles]
+    return [_of_scan(replace(scan, prepare=steps.prepare) if steps else scan) for scan in scans(path, card)]
+
+
+def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
+    source = corpus.manifest.sources[tile.source]
+    dataset = source.card or source.path
+    frame = corpus.manifest.frame
+    return Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, tile=(path.resolve(), tile))
+
+
+def _of_scan(scan: Scan) -> Part:
+    if scan.card is None:
+        raise NotFound("nothing tells what its class ids mean", scan.path, "give --card (pcaug datasets lists them)")
+    card = scan.card
+    kind = "synthetic" if card.synthetic else "real"
+    return Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan=scan)
+
+
+def refuse_twice(sources: Sequence[str | Path]) -> None:
+    """Refuse a source that is named twice: its points would be in twice."""
+    seen: set[Path] = set()
+    for path in sources:
+        real = Path(path).resolve()
+        if real in seen:
+            raise PcaugError("is named twice", path, "name each source once")
+        seen.add(real)
+
+
+def told_apart(parts: list[Part]) -> list[Part]:
+    """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's."""
+    owners: dict[str, set[str]] = {}
+    for part in parts:
+        owners.setdefault(part.unit, set()).add(part.dataset)
+    return [replace(p, unit=f"{p.dataset}-{p.unit}") if len(owners[p.unit]) > 1 else p for p in parts]
+
+
+def one_crs(parts: Sequence[Part], known: str | None) -> tuple[str | None, set[str]]:
+    """The CRS of all maps, and the sources that name none; raises PcaugError where two differ."""
+    placeless: set[str] = set()
+    crs = known
+    for part in parts:
+        if part.frame != "map":
+            continue
+        own = part.crs()
+        if own is None:
+            placeless.add(str(part.file))
+        elif crs is None:
+            crs = own
+        elif not same_crs(own, crs):
+            raise PcaugError("is in another CRS than the points before it", part.file, "choose one with --crs EPSG:...")
+    return crs, placeless
+
+
+def groups(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
+    """Parts as jobs: a few small ones together, so that a drive of thousands of frames is no thousand jobs."""
+    groups: list[list[Part]] = []
+    size = BYTES
+    for part in parts:
+        if size >= BYTES or len(groups[-1]) >= TOGETHER:
+            groups.append([])
+            size = 0
+        groups[-1].append(part)
+        size += part.file.stat().st_size if part.file.exists() else 0
+    return [tuple(group) for group in groups]

@@ -1,0 +1,81 @@
+"""What a conversion tells its user: points, what is lost, and what looks wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pcaug.corpus.duplicates import repeats
+from pcaug.corpus.read import Corpus
+
+UNEVEN = 10.0
+"""Ratio of the densities of two sources from which on the user is told."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a conversion did.
+
+    Attributes:
+        points: Points written.
+        lost: Fields that the target cannot hold.
+        notes: What else the user should know.
+    """
+
+    points: int
+    lost: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def notes_on(corpus: Corpus, placeless: set[str], *, unique: bool) -> tuple[str, ...]:
+    """What the user should know of a corpus that was merged from sources, of which some have no CRS."""
+    notes = _place_notes(corpus, placeless) + _twice_notes(corpus, unique=unique) + _density_notes(corpus)
+    return notes + _licence_notes(corpus)
+
+
+def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
+    if corpus.manifest.crs is None or not placeless:
+        return ()
+    return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
+
+
+def _twice_notes(corpus: Corpus, *, unique: bool) -> tuple[str, ...]:
+    notes = _same_files(corpus)
+    twice = 0 if unique or corpus.manifest.frame == "sensor" or notes else repeats(corpus.folder, corpus.tiles)
+    if twice:
+        share = 100 * twice / corpus.points
+        notes += (f"about {twice:,} points ({share:.1f} %) lie exactly on another: --unique drops them",)
+    return notes
+
+
+def _density_notes(corpus: Corpus) -> tuple[str, ...]:
+    """Sources of a map whose points lie much closer than others': one of them may be in another unit."""
+    points: dict[str, list[float]] = {}
+    for tile in corpus.tiles:
+        if tile.area:
+            row = points.setdefault(corpus.manifest.sources[tile.source].card, [0.0, 0.0])
+            row[0] += tile.points
+            row[1] += tile.area
+    density = {name: total / area for name, (total, area) in points.items()}
+    if len(density) < 2 or max(density.values()) < UNEVEN * min(density.values()):
+        return ()
+    listed = ", ".join(f"{name} {value:,.1f}" for name, value in sorted(density.items(), key=lambda item: item[1]))
+    return (f"points per square metre differ: {listed}; thin with --voxel, and check units",)
+
+
+def _same_files(corpus: Corpus) -> tuple[str, ...]:
+    paths: dict[str, list[str]] = {}
+    for row in corpus.manifest.sources:
+        if row.sha256 and row.points:
+            paths.setdefault(row.sha256, []).append(row.path)
+    return tuple(f"the same file is in {len(same)} times: {', '.join(same[:3])}" for same in paths.values() if len(same) > 1)
+
+
+def _licence_notes(corpus: Corpus) -> tuple[str, ...]:
+    flags = {flag for row in corpus.manifest.sources for flag in row.flags}
+    notes = []
+    if "nd" in flags:
+        names = sorted({row.card for row in corpus.manifest.sources if "nd" in row.flags})
+        notes.append(f"{', '.join(names)}: no derivatives, this corpus may not be passed on")
+    if "nc" in flags:
+        notes.append("holds sources for non-commercial use only")
+    return tuple(notes)

@@ -1,0 +1,226 @@
+"""What happens to points on their way from a source to its target: other ids, another CRS, fewer points, fewer classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.catalogue import Strict
+from pcaug.cloud import PointCloud, concatenate
+from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.labels import IGNORE, ClassSet
+
+PENDING = 1_000_000
+"""Points that wait before they are sorted into voxels."""
+
+
+class IdMap(Strict):
+    """A file that gives class ids new numbers, before any card is asked what they mean.
+
+    Attributes:
+        ids: Old id -> new id.
+        other: What happens to an id that ``ids`` does not name: "error" or "keep".
+    """
+
+    ids: dict[str, int]
+    other: Literal["error", "keep"] = "error"
+
+    def apply(self, native: NDArray[Any], where: str | None = None) -> NDArray[np.int32]:
+        """New ids (N,) int32; raises UnmappedLabels with the counts of ids that nobody named."""
+        values, inverse, counts = np.unique(native, return_inverse=True, return_counts=True)
+        unknown = {int(v): int(n) for v, n in zip(values, counts, strict=True) if str(int(v)) not in self.ids}
+        if unknown and self.other == "error":
+            raise UnmappedLabels(unknown, where, 'add them to the [ids] of the --map file, or set other = "keep"')
+        table = np.array([self.ids.get(str(int(v)), int(v)) for v in values], np.int32)
+        return table[inverse.reshape(native.shape)] if len(values) else np.zeros(native.shape, np.int32)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps, in this order; each is left out where it is None.
+
+    Attributes:
+        ids: New numbers for class ids.
+        from_crs: CRS of sources that name none.
+        crs: Target CRS: "EPSG:25832", WKT, ...
+        bounds: (x, y[, z]) low and high corner; points outside are dropped. Metres of the target.
+        classes: Names of classes (with all below them) or native ids that are kept.
+        every: Keep each n-th point of a scan.
+        voxel: Edge in metres of cells that keep one point each: of those of the cell's majority label, the nearest to its
+            centre, with all its fields.
+        coarse: Classes that labels are made to; finer ones become theirs, coarser ones are ignored.
+    """
+
+    ids: IdMap | None = None
+    from_crs: str | None = None
+    crs: str | None = None
+    bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    classes: tuple[str, ...] | None = None
+    every: int | None = None
+    voxel: float | None = None
+    coarse: ClassSet | None = None
+
+    def __bool__(self) -> bool:
+        return self != Steps()
+
+    def about(self) -> dict[str, Any]:
+        """As JSON: what a manifest says of them."""
+        found = {key: value for key, value in vars(self).items() if value is not None}
+        if self.ids:
+            found["ids"] = self.ids.model_dump()
+        if self.coarse:
+            found["coarse"] = {group.name: list(group.nodes) for group in self.coarse.groups}
+        return found
+
+    def prepare(self, cloud: PointCloud) -> PointCloud:
+        """The steps that come before a card's: new ids, new CRS. Takes and returns a cloud as its file has it."""
+        if self.ids and "native_label" in cloud:
+            cloud = cloud.with_fields(native_label=self.ids.apply(cloud["native_label"], cloud.source.file))
+        if self.from_crs and cloud.crs is None:
+            cloud = replace(cloud, crs=self.from_crs)
+        return reprojected(cloud, self.crs) if self.crs else cloud
+
+    def apply(self, chunks: Iterable[PointCloud]) -> Iterator[PointCloud]:
+        """The other steps, on the chunks of one scan in metres; constant memory, but for ``voxel`` that of its result."""
+        kept = self._kept(chunks)
+        if self.voxel is not None:
+            kept = thinned(kept, self.voxel)
+        for cloud in kept:
+            if self.coarse and "label" in cloud:
+                labels = self.coarse.index(cloud["label"])
+                nodes = np.where(labels == IGNORE, IGNORE, self.coarse.node(np.where(labels == IGNORE, 0, labels)))
+                cloud = cloud.with_fields(label=nodes.astype(np.uint16))
+            yield cloud
+
+    def _kept(self, chunks: Iterable[PointCloud]) -> Iterator[PointCloud]:
+        seen = 0
+        for cloud in chunks:
+            which = np.ones(len(cloud), np.bool_)
+            if self.bounds is not None:
+                low, high = (np.asarray(corner) for corner in self.bounds)
+                inside = cloud.xyz[:, : len(low)]
+                which &= ((inside >= low) & (inside <= high)).all(axis=1)
+            if self.classes is not None:
+                which &= _of_classes(cloud, self.classes)
+            if self.every is not None:
+                place = np.flatnonzero(which)
+                dropped = place[(np.arange(len(place)) + seen) % self.every != 0]
+                seen += len(place)
+                which[dropped] = False
+            if which.all():
+                yield cloud
+            elif which.any():
+                yield cloud.take(which)
+
+
+def _of_classes(cloud: PointCloud, classes: Sequence[str]) -> NDArray[np.bool_]:
+    """Points of classes by name (and what stands below them), or by native id where they are numbers."""
+    if all(name.lstrip("-").isdecimal() for name in classes):
+        if "native_label" not in cloud:
+            raise LabelError("has no class ids of its own", cloud.source.file or None, "name classes of the taxonomy")
+        return np.isin(cloud["native_label"], [int(name) for name in classes])
+    if "label" not in cloud:
+        do = "give --card so that its ids have names, or name ids"
+        raise LabelError("has no labels in the taxonomy", cloud.source.file or None, do)
+    tree = catalogue.taxonomy()
+    uppers = [tree.id(name) for name in classes]
+    return np.isin(cloud["label"], [n for n in (*tree.nodes, IGNORE) if n in uppers or any(tree.covers(u, n) for u in uppers)])
+
+
+def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
+    """A cloud in another CRS, by PROJ; its file's own encoding no longer holds.
+
+    Raises:
+        FileError: Without a CRS, or where a position has no place in the target.
+    """
+    from pcaug.corpus.metres import same_crs
+
+    where = cloud.source.file or None
+    if cloud.crs is None:
+        raise FileError("names no CRS to reproject from", where, "say it with --from-crs EPSG:...")
+    if same_crs(cloud.crs, crs):
+        return cloud
+    x, y, z = _transformer(cloud.crs, crs).transform(*cloud.xyz.T)
+    xyz = np.stack([x, y, z], axis=1)
+    if not np.isfinite(xyz).all():
+        raise FileError(f"has points that {crs} has no place for", where, "check --crs and --from-crs")
+    return replace(
+        cloud, xyz=xyz, crs=_transformer(cloud.crs, crs).target_crs.to_wkt(), source=replace(cloud.source, encoding={})
+    )
+
+
+@lru_cache(maxsize=16)
+def _transformer(old: str, new: str) -> Any:
+    from pyproj import Transformer
+    from pyproj.exceptions import CRSError, ProjError
+
+    try:
+        return Transformer.from_crs(old, new, always_xy=True)
+    except (CRSError, ProjError) as error:
+        raise PcaugError(f"no way from {old[:40]!r} to {new[:40]!r} ({error})", do="name CRSs as EPSG:25832") from None
+
+
+def thinned(chunks: Iterable[PointCloud], size: float) -> Iterator[PointCloud]:
+    """One real point for each cell of ``size`` metres: of those of its majority label, the nearest to its centre.
+
+    Ties go to the lower label, then to the earlier point. Memory is that of the result, not of the source.
+    """
+    state: _Cells | None = None
+    waiting: list[_Cells] = []
+    for cloud in chunks:
+        waiting.append(_Cells.of(cloud, size))
+        held = sum(len(cells.key) for cells in waiting)
+        if held > max(PENDING, len(state.key) if state else 0):
+            state, waiting = _Cells.joined([*([state] if state else []), *waiting]), []
+    if state or waiting:
+        yield _Cells.joined([*([state] if state else []), *waiting]).majority()
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Of each cell and label: how many points, and the one nearest to the cell's centre."""
+
+    cloud: PointCloud
+    key: NDArray[np.int64]
+    label: NDArray[np.int64]
+    count: NDArray[np.int64]
+    off: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, cloud: PointCloud, size: float) -> _Cells:
+        cell = np.floor(cloud.xyz / size)
+        if len(cell) and np.abs(cell).max() * 4 > 1 << 62:
+            raise PcaugError(f"coordinates are too large for cells of {size:g} m", cloud.source.file or None, "check their unit")
+        off = ((cloud.xyz / size - cell - 0.5) ** 2).sum(axis=1)
+        whole = cell.astype(np.int64)
+        # 21 bits along x and y, 20 along z: cells of 5 cm share a key from 100 km on
+        key = ((whole[:, 0] & 0x1FFFFF) << 41) | ((whole[:, 1] & 0x1FFFFF) << 20) | (whole[:, 2] & 0xFFFFF)
+        name = next((n for n in ("label", "native_label") if n in cloud), None)
+        label = cloud[name].astype(np.int64) if name else np.zeros(len(cloud), np.int64)
+        return cls(cloud, key, label, np.ones(len(cloud), np.int64), off)
+
+    @classmethod
+    def joined(cls, parts: Sequence[_Cells]) -> _Cells:
+        key, label, count, off = (np.concatenate([getattr(p, name) for p in parts]) for name in ("key", "label", "count", "off"))
+        cloud = concatenate([p.cloud for p in parts])
+        order = np.lexsort((off, label, key))
+        first = np.flatnonzero((np.diff(key[order], prepend=-1) != 0) | (np.diff(label[order], prepend=-1) != 0))
+        counts = np.add.reduceat(count[order], first) if len(first) else count
+        best = order[first]
+        return cls(cloud.take(best), key[best], label[best], counts, off[best])
+
+    def majority(self) -> PointCloud:
+        order = np.lexsort((self.label, -self.count, self.key))
+        return self.cloud.take(order[np.diff(self.key[order], prepend=-1) != 0])
+
+
+def load_id_map(path: str | Path) -> IdMap:
+    """A map of class ids from a TOML file; raises NotFound, RecipeError."""
+    return catalogue.load(Path(path), IdMap)

@@ -1,0 +1,101 @@
+"""What there is to know of a file, a folder or a corpus, without converting it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import Scan, is_corpus, scans
+
+
+def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
+    """What ``pcaug info`` says of a file, a folder or a corpus.
+
+    Returns:
+        ``points``, ``bounds`` (2 x 3, None without points), ``fields`` {name: dtype}, ``crs``, ``classes`` {name: points};
+        and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``.
+    """
+    path = Path(path)
+    if is_corpus(path):
+        return _corpus_summary(Corpus.open(path))
+    found = scans(path, card)
+    names = {int(key): c.name for key, c in found[0].card.classes.items()} if found[0].card else {}
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    points, crs = 0, None
+    unknown: dict[int, int] = {}
+    fields: dict[str, str] = {}
+    classes: dict[str, int] = {}
+    common: dict[str, int] = {}
+    for scan in found:
+        for chunk in _tolerant(scan, unknown):
+            points += len(chunk)
+            crs = crs or chunk.crs
+            fields |= {name: _type(values) for name, values in chunk.fields.items()}
+            if len(chunk):
+                low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
+            if "native_label" in chunk:
+                _count(classes, {names.get(v, str(v)): n for v, n in _unique(chunk["native_label"])})
+            if "label" in chunk and chunk.taxonomy:
+                _count(common, chunk.taxonomy.counts(chunk["label"]))
+    return {
+        "points": points,
+        "bounds": [low.tolist(), high.tolist()] if points else None,
+        "fields": fields,
+        "crs": crs,
+        "classes": classes or common,
+        "common": common,
+        "card": found[0].card.name if found[0].card else None,
+        "scans": len(found),
+    } | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
+
+
+def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:
+    """Chunks of a scan; class ids that its card does not know are counted, not refused: info must tell, not stop."""
+    known = scan.card.label_map() if scan.card else None
+    for chunk in scan.raw():
+        if known is not None and "native_label" in chunk and "label" not in chunk:
+            native = chunk["native_label"]
+            strange = ~np.isin(native, list(known.nodes))
+            _count(unknown, dict(_unique(native[strange])))
+            mapped = np.full(len(native), 255, np.uint16)
+            mapped[~strange] = known.apply(native[~strange])
+            chunk = chunk.with_fields(known.taxonomy, label=mapped)
+        yield chunk
+
+
+def _corpus_summary(corpus: Corpus) -> dict[str, Any]:
+    boxes = np.array([tile.bounds for tile in corpus.tiles if tile.bounds])
+    first = corpus.read(min(corpus.tiles, key=lambda t: t.points or 1 << 60)) if corpus.tiles else None
+    counts = corpus.counts()
+    return {
+        "points": corpus.points,
+        "bounds": [boxes[:, 0].min(axis=0).tolist(), boxes[:, 1].max(axis=0).tolist()] if len(boxes) else None,
+        "fields": {name: _type(values) for name, values in first.fields.items()} if first else {},
+        "crs": corpus.manifest.crs,
+        "classes": counts,
+        "common": counts,
+        "card": None,
+        "scans": len(corpus.tiles),
+        "splits": {split: sum(t.points for t in corpus.tiles if t.split == split) for split in corpus.splits},
+        "units": corpus.units,
+        "licences": sorted({row.licence for row in corpus.manifest.sources if row.licence}),
+    }
+
+
+def _type(values: Any) -> str:
+    return str(values.dtype) if values.ndim == 1 else f"{values.dtype} x {values.shape[1]}"
+
+
+def _unique(values: Any) -> list[tuple[int, int]]:
+    found, counts = np.unique(values, return_counts=True)
+    return list(zip(found.tolist(), counts.tolist(), strict=True))
+
+
+def _count(total: dict[Any, int], more: dict[Any, int]) -> None:
+    for key, number in more.items():
+        total[key] = total.get(key, 0) + number

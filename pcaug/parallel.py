@@ -1,0 +1,82 @@
+"""Run jobs side by side: on processes of this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TypeVar
+
+from pcaug.errors import MissingExtra, PcaugError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+ROUNDS = 3
+"""How often jobs are given out again after a worker process has died."""
+
+
+def completed(
+    function: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int = 1, scheduler: str | None = None
+) -> Iterator[tuple[int, Result]]:
+    """Run ``function`` on every job.
+
+    Args:
+        function: A module's function, so that it travels between processes; it may run twice for a job whose worker died.
+        jobs: Its arguments.
+        workers: Processes; 1 runs here.
+        scheduler: Address of a Dask scheduler whose workers see the same files; overrules ``workers``.
+
+    Yields:
+        (index of the job, result) as jobs finish.
+
+    Raises:
+        PcaugError: Of the first job that failed; jobs that have not begun are dropped. Or if workers keep dying.
+        MissingExtra: Without ``distributed`` for a scheduler.
+    """
+    if scheduler is not None:
+        yield from _on_dask(function, jobs, scheduler)
+    elif workers <= 1 or len(jobs) <= 1:
+        for index, job in enumerate(jobs):
+            yield index, function(job)
+    else:
+        yield from _on_processes(function, jobs, workers)
+
+
+def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Result]]:
+    left = dict(enumerate(jobs))
+    for _ in range(ROUNDS):
+        with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn")) as pool:
+            futures: dict[Future[Result], int] = {pool.submit(function, job): index for index, job in left.items()}
+            try:
+                for future in as_completed(futures):
+                    result = future.result()
+                    left.pop(futures[future])
+                    yield futures[future], result
+            except BrokenProcessPool:  # a killed worker takes the pool with it; what is left goes to a new one
+                continue
+            finally:
+                for future in futures:
+                    future.cancel()
+        return
+    do = "memory may be short: take fewer --workers; what is done is kept, run the command again to go on"
+    raise PcaugError(f"worker processes died {ROUNDS} times", do=do)
+
+
+def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, Result]]:
+    try:
+        from distributed import Client
+        from distributed import as_completed as dask_completed
+    except ImportError:
+        raise MissingExtra("a cluster needs Dask", do="pip install 'pcaug[cluster]'") from None
+    try:
+        client = Client(scheduler, timeout="20s")
+    except (OSError, ValueError, TimeoutError) as error:
+        raise PcaugError("no Dask scheduler answers", scheduler, f"start one with: dask scheduler ({error})") from None
+    with client:
+        futures = {client.submit(function, job, pure=False): index for index, job in enumerate(jobs)}
+        try:
+            for future in dask_completed(list(futures)):
+                yield futures[future], future.result()
+        finally:
+            client.cancel(list(futures))
