@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def compose(
     recipe: Annotated[str, typer.Argument(help="Name of a scene recipe (street, town), or a TOML file.")],
@@ -14,11 +16,15 @@ def compose(
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    workers: o.Workers = 1,
+    scheduler: o.Scheduler = None,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
-    """Build worlds from a recipe, see each with its sensor, and write a labelled corpus."""
+    """Build worlds from a recipe, see each with its sensor, and write a labelled corpus.
+
+    A run that was killed goes on where it stood when the same command is given again.
+    """
     from pcaug.cli.console import emit_json, fresh, out, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.scene.recipe import load_recipe
@@ -27,7 +33,7 @@ def compose(
     wanted = load_recipe(recipe, change or [])
     fresh(output, force=force)
     with reporter() as progress:
-        compose_corpus(wanted, number, output, seed, workers=workers, force=force, progress=progress)
+        compose_corpus(wanted, number, output, seed, workers=workers, scheduler=scheduler, force=force, progress=progress)
     corpus = Corpus.open(output)
     if json:
         emit_json({"points": corpus.points, "scans": number, "classes": corpus.counts(), "seed": seed, "output": output})

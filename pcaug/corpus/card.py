@@ -23,12 +23,14 @@ class NativeClass(Strict):
         name: The dataset's own name.
         node: Taxonomy node that fully contains it, or "ignore".
         minor: Small or fuzzy: it does not coarsen a common cut.
+        part: Only a part of what its node means (a trunk of a tree): labels are never written back as it.
         colour: The dataset's own display colour.
     """
 
     name: str
     node: str
     minor: bool = False
+    part: bool = False
     colour: tuple[int, int, int] | None = None
 
 
@@ -109,6 +111,17 @@ class DatasetCard(Strict):
         nodes = {int(key): IGNORE if c.node == "ignore" else taxonomy.id(c.node) for key, c in self.classes.items()}
         minor = frozenset(int(key) for key, c in self.classes.items() if c.minor)
         return LabelMap(taxonomy, nodes, minor, {int(key): c.name for key, c in self.classes.items()})
+
+    def native_of(self) -> dict[int, int]:
+        """Node id -> class id to write it as: the class with that node, else with the deepest node above it."""
+        labels = self.label_map()
+        own: dict[int, int] = {}
+        whole = [int(key) for key, c in self.classes.items() if not c.part]
+        for native in sorted(whole, key=lambda native: (native in labels.minor, native)):
+            own.setdefault(labels.nodes[native], native)
+        tree = labels.taxonomy
+        found = {node: next((own[up] for up in tree.ancestors(node) if up in own), own.get(IGNORE)) for node in tree.nodes}
+        return {node: native for node, native in (found | {IGNORE: own.get(IGNORE)}).items() if native is not None}
 
     def matches(self, path: Path) -> bool:
         """Whether a path is one of the dataset's scans."""

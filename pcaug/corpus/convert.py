@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pcaug import formats
+from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import load_card
 from pcaug.corpus.merge import merge
@@ -23,6 +23,8 @@ from pcaug.errors import PcaugError
 from pcaug.labels import IGNORE
 
 Progress = Callable[[str, int, int], None]
+NONE = -(1 << 31)
+"""Stands for no class id."""
 
 
 def convert(
@@ -146,20 +148,16 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
 
 
 def _with_ids(chunks: Iterator[PointCloud], card: str | Path) -> Iterator[PointCloud]:
-    """Labels as the class ids of a dataset: of the class with that node, else of the deepest class above it."""
-    table = np.full(IGNORE + 1, -1, np.int64)
-    labels = load_card(card).label_map()
-    own: dict[int, int] = {}
-    for native, node in sorted(labels.nodes.items(), key=lambda item: (item[0] in labels.minor, item[0])):
-        own.setdefault(node, native)
-    for node in labels.taxonomy.nodes:
-        table[node] = next((own[upper] for upper in labels.taxonomy.ancestors(node) if upper in own), own.get(IGNORE, -1))
-    table[IGNORE] = own.get(IGNORE, -1)
+    """Labels as the class ids of a dataset; raises PcaugError for what it has no class for."""
+    loaded = load_card(card)
+    table = np.full(IGNORE + 1, NONE, np.int64)
+    for node, native in loaded.native_of().items():
+        table[node] = native
     for cloud in chunks:
         native = table[cloud["label"]]
-        if (native < 0).any():
-            names = ", ".join(labels.taxonomy.counts(cloud["label"][native < 0]))
-            raise PcaugError(f"{load_card(card).name} has no class for {names}", cloud.source.file or None, "drop it: --classes")
+        if (native == NONE).any():
+            names = ", ".join(catalogue.taxonomy().counts(cloud["label"][native == NONE]))
+            raise PcaugError(f"{loaded.name} has no class for {names}", cloud.source.file or None, "choose others with --classes")
         yield replace(cloud.with_fields(native_label=native.astype(np.int32), label=None), taxonomy=None)
 
 

@@ -63,8 +63,8 @@ def _rewritten(path: Path, tile: Tile, which: NDArray[np.bool_]) -> Tile:
     cloud = formats.read(path).take(which)
     formats.write(path, cloud)  # beside it, then renamed: the part that it is linked to stays whole
     counts = np.bincount(cloud["label"], minlength=IGNORE + 1)
-    low, high = cloud.bounds.tolist()
-    values = {"points": len(cloud), "bounds": (low, high), "counts": {str(i): int(n) for i, n in enumerate(counts) if n}}
+    bounds = tuple(tuple(corner) for corner in cloud.bounds.tolist())
+    values = {"points": len(cloud), "bounds": bounds, "counts": {str(i): int(n) for i, n in enumerate(counts) if n}}
     return Tile.model_validate(tile.model_dump() | values)
 
 

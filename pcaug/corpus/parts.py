@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
@@ -66,8 +67,9 @@ class Part:
         if self.tile is not None:
             return opened(self.tile[0]).manifest.sources[self.tile[1].source]
         assert self.scan is not None
-        assert self.scan.card is not None
         card = self.scan.card
+        if card is None:
+            return SourceRow(path=str(self.scan.path), sha256=self.scan.sha256())
         return SourceRow(
             path=str(self.scan.path),
             sha256=self.scan.sha256(),
@@ -83,8 +85,7 @@ class Part:
         if self.tile is not None:
             return opened(self.tile[0]).used_nodes
         assert self.scan is not None
-        assert self.scan.card is not None
-        return self.scan.card.label_map().used()
+        return self.scan.card.label_map().used() if self.scan.card else set(catalogue.taxonomy().leaves())
 
     @property
     def file(self) -> Path:
@@ -115,9 +116,11 @@ def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
 
 
 def _of_scan(scan: Scan) -> Part:
-    if scan.card is None:
-        raise NotFound("nothing tells what its class ids mean", scan.path, "give --card (pcaug datasets lists them)")
     card = scan.card
+    if card is None:
+        if "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
+            raise NotFound("nothing tells what its class ids mean", scan.path, "give --card (pcaug datasets lists them)")
+        return Part(scan.name, scan.unit, None, "real", "map", scan.path.stem, False, scan=scan)
     kind = "synthetic" if card.synthetic else "real"
     return Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan=scan)
 

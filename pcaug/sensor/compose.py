@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
 from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor.scan import scan
 
 Progress = Callable[[str, int, int], None]
+TOGETHER = 8
+"""Scans that one job makes."""
 
 
 def compose_one(recipe: SceneRecipe, seed: int, index: int) -> PointCloud:
@@ -31,10 +32,13 @@ def compose_corpus(
     seed: int,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> None:
     """Write ``n`` scans of a recipe as a synthetic corpus, each an independent unit in one tile.
+
+    A run that is killed goes on where it stood when it is started again.
 
     Args:
         recipe: World and sensor.
@@ -42,24 +46,28 @@ def compose_corpus(
         folder: The corpus.
         seed: The same seed gives the same bytes for any number of workers.
         workers: Processes.
+        scheduler: Address of a Dask scheduler instead.
         force: Replace a corpus that exists.
         progress: Called as ``progress("scenes", done, n)``.
     """
-    made_by = {"recipe": recipe.model_dump(mode="json", exclude={"folder"}), "seed": seed, "n": n}
-    frame = "sensor" if recipe.sensor.kind == "spinning" else "map"
-    with CorpusWriter(folder, kind="synthetic", frame=frame, made_by=made_by, force=force) as writer:  # type: ignore[arg-type]
+    described = recipe.model_dump(mode="json", exclude={"folder"})
+    jobs = []
+    for first in range(0, n, TOGETHER):
+        indices = range(first, min(first + TOGETHER, n))
+        jobs.append(Job(_write, (recipe, seed, indices), [described, recipe.folder, seed, list(indices)]))
+
+    def told(text: str, done: int, total: int) -> None:
+        if progress:
+            progress(text, min(done * TOGETHER, n), n)
+
+    made_by = {"recipe": described, "seed": seed, "n": n}
+    build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scenes", progress=told)
+
+
+def _write(job: tuple[SceneRecipe, int, range], folder: Path) -> None:
+    recipe, seed, indices = job
+    with CorpusWriter(folder, kind="synthetic", frame="sensor" if recipe.sensor.kind == "spinning" else "map") as writer:
         writer.source(SourceRow(path=recipe.name, card="", licence="made by pcaug"))
-        for index, cloud in enumerate(_scans(recipe, n, seed, workers)):
+        for index in indices:
             name = f"{recipe.name}-{index:05d}"
-            writer.add(cloud, name, name)
-            if progress:
-                progress("scenes", index + 1, n)
-
-
-def _scans(recipe: SceneRecipe, n: int, seed: int, workers: int) -> Iterator[PointCloud]:
-    if workers <= 1:
-        for index in range(n):
-            yield compose_one(recipe, seed, index)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(compose_one, [recipe] * n, [seed] * n, range(n), chunksize=max(1, min(8, n // (4 * workers) or 1)))
+            writer.add(compose_one(recipe, seed, index), name, name)

@@ -1,0 +1,144 @@
+"""Steps on the way: ids, reprojection, filters, thinning."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.convert import convert
+from pcaug.corpus.merge import merge
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.steps import IdMap, Steps, load_id_map, reprojected, thinned
+from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+
+TREE = catalogue.taxonomy()
+
+
+def cloud(count: int = 1000, seed: int = 0, crs: str | None = None) -> PointCloud:
+    rng = np.random.default_rng(seed)
+    labels = rng.choice([TREE.id(name) for name in ("building", "tree", "terrain")], count).astype(np.uint16)
+    fields = {"label": labels, "native_label": rng.integers(1, 7, count).astype(np.int32), "row": np.arange(count)}
+    return PointCloud(rng.uniform(0, 10, (count, 3)), fields, TREE, crs=crs)
+
+
+def chunks(whole: PointCloud, size: int) -> list[PointCloud]:
+    return [whole.take(slice(a, a + size)) for a in range(0, len(whole), size)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 400), st.integers(1, 50), st.integers(1, 7))
+def test_every_counts_over_chunks(count: int, size: int, every: int) -> None:
+    kept = [c for c in Steps(every=every).apply(chunks(cloud(count), size)) if len(c)]
+    assert np.concatenate([c["row"] for c in kept]).tolist() == list(range(0, count, every))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.5, 8))
+def test_a_cell_keeps_one_real_point_of_its_majority_label(count: int, size: int, voxel: float) -> None:
+    whole = cloud(count)
+    thin = next(iter(thinned(chunks(whole, size), voxel)))
+    cells: dict[tuple[int, ...], list[int]] = {}
+    for index, cell in enumerate(np.floor(whole.xyz / voxel).astype(int).tolist()):
+        cells.setdefault(tuple(cell), []).append(index)
+    assert len(thin) == len(cells)
+    for point, row, label in zip(thin.xyz, thin["row"], thin["label"], strict=True):
+        members = cells[tuple(np.floor(point / voxel).astype(int).tolist())]
+        counts = Counter(whole["label"][members].tolist())
+        assert counts[int(label)] == max(counts.values())
+        np.testing.assert_array_equal(whole.xyz[row], point)
+        alike = [i for i in members if whole["label"][i] == label]
+        off = np.linalg.norm(whole.xyz[alike] / voxel - np.floor(point / voxel) - 0.5, axis=1)
+        assert alike[int(np.argmin(off))] == row
+
+
+def test_thinning_does_not_depend_on_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.corpus.steps.PENDING", 100)
+    whole = cloud(5000)
+    one, many = next(iter(thinned([whole], 0.7))), next(iter(thinned(chunks(whole, 37), 0.7)))
+    np.testing.assert_array_equal(one["row"], many["row"])
+
+
+def test_bounds_and_classes_keep_what_they_name(tmp_path: Path) -> None:
+    whole = cloud()
+    steps = Steps(bounds=((2, 3), (5, 9)), classes=("vegetation",))
+    kept = next(iter(steps.apply([whole])))
+    inside = ((whole.xyz[:, :2] >= (2, 3)) & (whole.xyz[:, :2] <= (5, 9))).all(axis=1)
+    np.testing.assert_array_equal(kept["row"], whole["row"][inside & (whole["label"] == TREE.id("tree"))])
+    ids = next(iter(Steps(classes=("2", "5")).apply([whole])))
+    assert set(ids["native_label"].tolist()) == {2, 5}
+    with pytest.raises(LabelError, match="--card"):
+        list(Steps(classes=("tree",)).apply([whole.with_fields(label=None)]))
+
+
+def test_reprojection_agrees_with_a_known_place() -> None:
+    """By its definition (EPSG:2154) Lambert-93 has 3 E, 46.5 N at 700 km, 6600 km."""
+    there = PointCloud(np.array([[3.0, 46.5, 35.0]]), crs="EPSG:4171")
+    moved = reprojected(there, "EPSG:2154")
+    np.testing.assert_allclose(moved.xyz[0], (700_000, 6_600_000, 35.0), atol=1e-6)
+    np.testing.assert_allclose(reprojected(moved, "EPSG:4171").xyz, there.xyz, atol=1e-7)
+    with pytest.raises(FileError, match="--from-crs"):
+        reprojected(cloud(), "EPSG:2154")
+    with pytest.raises(PcaugError, match="no way from"):
+        reprojected(there, "EPSG:nonsense")
+
+
+def test_degrees_become_metres_on_the_way_into_a_corpus(tmp_path: Path) -> None:
+    degrees = cloud(50)
+    degrees = PointCloud(degrees.xyz * 1e-4 + (2.29, 48.85, 30), dict(degrees.fields), TREE, crs="EPSG:4326")
+    formats.write(tmp_path / "a.las", degrees)
+    with pytest.raises(FileError, match="projected"):
+        merge([tmp_path / "a.las"], tmp_path / "c", ["las"])
+    merge([tmp_path / "a.las"], tmp_path / "c", ["las"], steps=Steps(crs="EPSG:2154"))
+    corpus = Corpus.open(tmp_path / "c")
+    assert corpus.points == 50
+    assert 647_000 < corpus.tiles[0].bounds[0][0] < 649_000  # type: ignore[index]
+    assert "Lambert" in str(corpus.manifest.crs)
+
+
+def test_an_id_map_renames_and_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text('other = "keep"\n[ids]\n1 = 6\n2 = 64\n')
+    ids = load_id_map(tmp_path / "m.toml")
+    assert ids.apply(np.array([1, 2, 3])).tolist() == [6, 64, 3]
+    with pytest.raises(UnmappedLabels, match=r"3 \(2 points\)"):
+        IdMap(ids={"1": 6}).apply(np.array([1, 3, 3]))
+    formats.write(tmp_path / "a.las", cloud())
+    convert(tmp_path / "a.las", tmp_path / "b.las", steps=Steps(ids=ids))
+    before, after = formats.read(tmp_path / "a.las")["native_label"], formats.read(tmp_path / "b.las")["native_label"]
+    np.testing.assert_array_equal(ids.apply(before), after)
+
+
+def test_labels_become_the_ids_of_a_dataset_and_come_back(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.parquet", cloud().with_fields(native_label=None))
+    convert(tmp_path / "a.parquet", tmp_path / "a.bin", ids_of="semantickitti")
+    native = formats.read(tmp_path / "a.bin")["native_label"]
+    assert set(native.tolist()) <= {50, 70, 72}  # building, vegetation, terrain of SemanticKITTI's label list
+    whole = cloud().with_fields(label=np.full(1000, TREE.id("water"), np.uint16))
+    formats.write(tmp_path / "w.parquet", whole)
+    with pytest.raises(PcaugError, match="no class for water"):
+        convert(tmp_path / "w.parquet", tmp_path / "w.bin", ids_of="paris-lille-3d")
+
+
+def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.parquet", cloud())
+    merge([tmp_path / "a.parquet"], tmp_path / "c", classes="als3")
+    counts = Corpus.open(tmp_path / "c").counts()
+    assert sum(counts.values()) == 1000
+    assert set(counts) == {group.name for group in TREE.preset("als3")} == {"ground", "vegetation", "building"}
+
+
+def test_several_files_become_one(tmp_path: Path) -> None:
+    for index in range(3):
+        formats.write(tmp_path / f"{index}.las", cloud(100 + index, seed=index))
+    report = convert([tmp_path / f"{i}.las" for i in range(3)], tmp_path / "all.laz")
+    assert report.points == 303
+    joined = formats.read(tmp_path / "all.laz")
+    parts = [formats.read(tmp_path / f"{i}.las") for i in range(3)]
+    np.testing.assert_array_equal(joined["native_label"], np.concatenate([p["native_label"] for p in parts]))
+    np.testing.assert_allclose(joined.xyz, np.concatenate([p.xyz for p in parts]), atol=1e-9)
