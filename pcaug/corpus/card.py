@@ -120,8 +120,9 @@ class DatasetCard(Strict):
         for native in sorted(whole, key=lambda native: (native in labels.minor, native)):
             own.setdefault(labels.nodes[native], native)
         tree = labels.taxonomy
-        found = {node: next((own[up] for up in tree.ancestors(node) if up in own), own.get(IGNORE)) for node in tree.nodes}
-        return {node: native for node, native in (found | {IGNORE: own.get(IGNORE)}).items() if native is not None}
+        nearest = {node: next((up for up in tree.ancestors(node) if up in own), None) for node in tree.nodes}
+        found = {node: own[up] for node, up in nearest.items() if up is not None}
+        return found | ({IGNORE: own[IGNORE]} if IGNORE in own else {})
 
     def matches(self, path: Path) -> bool:
         """Whether a path is one of the dataset's scans."""

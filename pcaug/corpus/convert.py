@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -23,8 +24,6 @@ from pcaug.errors import PcaugError
 from pcaug.labels import IGNORE
 
 Progress = Callable[[str, int, int], None]
-NONE = -(1 << 31)
-"""Stands for no class id."""
 
 
 def convert(
@@ -63,12 +62,16 @@ def convert(
         raise PcaugError("a split, tiles, appending and --unique need a corpus", dst, "give a folder as destination")
     streams = [stream for path in sources for stream in _streams(path, card, steps)]
     chunks, uneven = _even(streams, dst)
+    without: Counter[str] = Counter()
     if ids_of:
-        chunks = _with_ids(chunks, ids_of)
+        chunks = _with_ids(chunks, ids_of, without)
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
     notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    notes += tuple(
+        f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()
+    )
     notes += (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
     return Report(written, lost, notes)
 
@@ -147,18 +150,25 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
     return {}
 
 
-def _with_ids(chunks: Iterator[PointCloud], card: str | Path) -> Iterator[PointCloud]:
-    """Labels as the class ids of a dataset; raises PcaugError for what it has no class for."""
+def _with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[str]) -> Iterator[PointCloud]:
+    """Labels as the class ids of a dataset; what it has no class for is counted and becomes its class for nothing.
+
+    Raises:
+        PcaugError: Where it has no such class either.
+    """
     loaded = load_card(card)
-    table = np.full(IGNORE + 1, NONE, np.int64)
-    for node, native in loaded.native_of().items():
-        table[node] = native
+    ids = loaded.native_of()
+    table = np.full(IGNORE + 1, ids.get(IGNORE, 0), np.int32)
+    named = np.zeros(IGNORE + 1, np.bool_)
+    for node, native in ids.items():
+        table[node], named[node] = native, True
     for cloud in chunks:
-        native = table[cloud["label"]]
-        if (native == NONE).any():
-            names = ", ".join(catalogue.taxonomy().counts(cloud["label"][native == NONE]))
-            raise PcaugError(f"{loaded.name} has no class for {names}", cloud.source.file or None, "choose others with --classes")
-        yield replace(cloud.with_fields(native_label=native.astype(np.int32), label=None), taxonomy=None)
+        strange = catalogue.taxonomy().counts(cloud["label"][~named[cloud["label"]]])
+        if strange and IGNORE not in ids:
+            do = "choose others with --classes"
+            raise PcaugError(f"{loaded.name} has no class for {', '.join(strange)}", cloud.source.file or None, do)
+        without.update(strange)
+        yield replace(cloud.with_fields(native_label=table[cloud["label"]], label=None), taxonomy=None)
 
 
 def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:
