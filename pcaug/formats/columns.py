@@ -157,13 +157,14 @@ def assemble(
         taxonomy = catalogue.taxonomy()
         if said.get("taxonomy") != taxonomy.name:
             raise LabelError(f"is labelled in the taxonomy {said.get('taxonomy')!r}", path, f"this version knows {taxonomy.name}")
-    return PointCloud(xyz.astype(np.float64), fields, taxonomy, crs or said.get("crs"), Source(file=str(path)))
+    return PointCloud(xyz.astype(np.float64, copy=False), fields, taxonomy, crs or said.get("crs"), Source(file=str(path)))
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:
-    """A copy (the file may be memory-mapped) in the machine's byte order; half floats and one-column tables made plain."""
+    """Contiguous, in the machine's byte order, a table of one column made flat; a copy of what is mapped from a file."""
     flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
-    return np.array(flat, dtype=flat.dtype.newbyteorder("="))
+    kind = flat.dtype.newbyteorder("=")
+    return np.array(flat, kind) if isinstance(flat, np.memmap) else np.ascontiguousarray(flat, kind)
 
 
 def whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:

@@ -52,7 +52,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
         rows = lambda a, b: {name: values[a:b] for name, values in columns.items()}  # noqa: E731
     for first in range(0, max(meta.points, 1), size):
         part = rows(first, first + size)
-        yield _cloud({name: part[name] for name in kind.names or ()}, path, said)
+        yield _met(_cloud({name: part[name] for name in kind.names or ()}, path, said))
 
 
 def _header(path: Path) -> tuple[Any, dict[str, Any], int]:
@@ -120,28 +120,36 @@ def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str
         spans[name] = slice(len(kinds), len(kinds) + int(np.prod(kind[name].shape)))
         base = kind[name].base
         kinds += [base if base.kind in "iu" and base.itemsize == 8 else np.dtype("f8")] * int(np.prod(kind[name].shape))
-    seen = 0
-    for rows in text.number_chunks(path, size, kinds, start):
-        seen += len(rows[0])
+    bits = [name in PACKED and kind[name] == "<f4" for name in spans]
+
+    def make(rows: list[NDArray[Any]]) -> PointCloud:
         columns = {}
-        for name, span in spans.items():
+        for (name, span), packed in zip(spans.items(), bits, strict=True):
             values = np.stack(rows[span], axis=1) if kind[name].shape else rows[span.start]
-            bits = name in PACKED and kind[name] == "<f4" and (values >= 1).any()
-            columns[name] = values.astype("<u4" if bits else kind[name].base)  # some write the bits as a whole number
-        yield _cloud(columns, path, said)
+            whole = packed and (values >= 1).any()  # some write the bits as a whole number
+            columns[name] = values.astype("<u4" if whole else kind[name].base)
+        return _cloud(columns, path, said)
+
+    seen = 0
+    for cloud in text.parsed(path, size, kinds, make, start, 1):
+        seen += len(cloud)
+        yield _met(cloud)
     if seen != meta.points:
         raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "get it again")
-    if not seen:
-        yield _cloud({name: np.zeros((0, *kind[name].shape), kind[name].base) for name in spans}, path, said)
 
 
 def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any]) -> PointCloud:
+    """A cloud of columns, with colours unpacked and without padding."""
     columns = {name: values for name, values in columns.items() if not name.startswith(PADDING)}
     for name in PACKED:
         if name in columns and columns[name].ndim == 1 and columns[name].itemsize == 4 and "red" not in columns:
             bits = np.ascontiguousarray(columns.pop(name)).view("<u4")
             columns |= {c: (bits >> shift & 0xFF).astype(np.uint8) for c, shift in (("red", 16), ("green", 8), ("blue", 0))}
-    cloud = naming.assemble(columns.__getitem__, naming.plan(columns, path, said), path, said)
+    return naming.assemble(columns.__getitem__, naming.plan(columns, path, said), path, said)
+
+
+def _met(cloud: PointCloud) -> PointCloud:
+    """Without the points that have no position."""
     met = ~np.isnan(cloud.xyz[:, 0] + cloud.xyz[:, 1] + cloud.xyz[:, 2])
     return cloud if met.all() else cloud.take(met)
 

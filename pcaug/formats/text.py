@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
@@ -35,6 +36,7 @@ LONGEST = 1 << 20
 """Bytes that a line may have."""
 
 Kinds = Sequence[np.dtype[Any]]
+Columns = list[NDArray[Any]]
 
 
 def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> Iterator[PointCloud]:
@@ -53,13 +55,8 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
     at = {name: i for i, name in enumerate(names) if name}
     kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
     made = naming.plan(at, path, said)
-    empty = True
-    for rows in number_chunks(path, size, kinds, start, line):
-        yield _typed(naming.assemble(lambda name, r=rows: r[at[name]], made, path, said), path, said)  # type: ignore[misc]
-        empty = False
-    if empty:
-        none = [np.zeros(0, kind) for kind in kinds]
-        yield _typed(naming.assemble(lambda name: none[at[name]], made, path, said), path, said)
+    for cloud in parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line):
+        yield _typed(cloud, path, said)
 
 
 def _kind(name: Any, path: Path) -> np.dtype[Any]:
@@ -115,31 +112,36 @@ def _numeric(words: list[bytes]) -> bool:
     return True
 
 
-def number_chunks(path: Path, size: int, kinds: Kinds, start: int = 0, line: int = 1) -> Iterator[list[NDArray[Any]]]:
-    """Stream the numbers of a text file without its header.
+def parsed(
+    path: Path, size: int, kinds: Kinds, make: Callable[[Columns], PointCloud], start: int, line: int
+) -> Iterator[PointCloud]:
+    """Stream the numbers of a text file without its header; an empty one gives one empty cloud.
 
     Args:
         path: The file.
-        size: Rows a chunk, at most.
+        size: Points a chunk, at most.
         kinds: Type of each column.
+        make: Makes a cloud of one array (n,) a column.
         start: Where the numbers start, bytes.
         line: Number of that line, for errors.
-
-    Yields:
-        One array (n,) a column.
 
     Raises:
         FileError: Naming the first line that is not as many numbers.
     """
     threads = os.cpu_count() or 1
-    waiting: deque[Future[list[NDArray[Any]]]] = deque()
+    waiting: deque[Future[PointCloud]] = deque()
+
+    def work(at: int, block: memoryview) -> PointCloud:
+        return make(_parse(block, kinds, path, lambda: line + _lines(path, start, at)))
+
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for block in _blocks(path, start):
-                waiting.append(pool.submit(_parse, block, kinds, path, line))
-                line += block.count(b"\n")
+            for at, block in _blocks(path, start):
+                waiting.append(pool.submit(work, at, block))
                 if len(waiting) > threads:
                     yield from _cut(waiting.popleft().result(), size)
+            if not waiting:
+                yield make([np.zeros(0, kind) for kind in kinds])
             while waiting:
                 yield from _cut(waiting.popleft().result(), size)
         finally:
@@ -147,70 +149,71 @@ def number_chunks(path: Path, size: int, kinds: Kinds, start: int = 0, line: int
                 future.cancel()
 
 
-def _cut(rows: list[NDArray[Any]], size: int) -> Iterator[list[NDArray[Any]]]:
-    for first in range(0, len(rows[0]), size):
-        yield [column[first : first + size] for column in rows]
+def _cut(cloud: PointCloud, size: int) -> Iterator[PointCloud]:
+    yield from (cloud,) if len(cloud) <= size else (cloud.take(slice(i, i + size)) for i in range(0, len(cloud), size))
 
 
-def _blocks(path: Path, start: int) -> Iterator[bytes]:
-    """Whole lines, about BLOCK bytes at a time."""
-    rest = b""
-    with path.open("rb") as file:
+def _blocks(path: Path, start: int) -> Iterator[tuple[int, memoryview]]:
+    """Whole lines, about BLOCK bytes at a time, and where they begin."""
+    with path.open("rb", buffering=0) as file:
         file.seek(start)
         while data := file.read(BLOCK):
-            cut = data.rfind(b"\n") + 1
-            if len(rest) + cut > BLOCK + LONGEST or (not cut and len(rest) + len(data) > LONGEST):
-                raise FileError(f"has a line of more than {LONGEST} bytes", path, "it is no text: check the file")
-            if cut:
-                yield rest + data[:cut]
-                rest = b""
-            rest += data[cut:]
-    if rest:
-        yield rest
+            cut = data.rfind(b"\n") + 1 or len(data)
+            if cut == len(data) == BLOCK and data[-1:] != b"\n":
+                raise FileError(f"has a line of more than {BLOCK} bytes", path, "it is no text: check the file")
+            if data.find(b"\n", cut) < 0 and not file.read(1):
+                cut = len(data)  # the last line may end without a line break
+            yield start, memoryview(data)[:cut]
+            start += cut
+            file.seek(start)
 
 
-def _parse(block: bytes, kinds: Kinds, path: Path, line: int) -> list[NDArray[Any]]:
-    if not any(mark in block for mark in COMMENTS):
-        block, separator = _even(block)
-        if not block.strip():
-            return [np.zeros(0, kind) for kind in kinds]
-        names = [str(i) for i in range(len(kinds))]
-        types = {
-            name: pa.from_numpy_dtype(np.uint8 if kind.kind == "b" else kind) for name, kind in zip(names, kinds, strict=True)
-        }
-        try:
-            table = csv.read_csv(
-                pa.py_buffer(block),
-                csv.ReadOptions(use_threads=False, column_names=names, block_size=len(block) + 1),
-                csv.ParseOptions(delimiter=separator, quote_char=False),
-                csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False, check_utf8=False),
-            )
-            return [column.to_numpy().astype(kind, copy=False) for column, kind in zip(table.columns, kinds, strict=True)]
-        except pa.ArrowException:
-            pass
-    return _line_by_line(block, kinds, path, line)
+def _lines(path: Path, start: int, end: int) -> int:
+    """Line breaks between two places of a file."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(file.read(min(BLOCK, end - at)).count(b"\n") for at in range(start, end, BLOCK))
 
 
-def _even(block: bytes) -> tuple[bytes, str]:
-    """The same numbers with exactly one separator between two of them, and that separator."""
-    used = [mark for mark in b",;\t " if mark in block]
-    mark = bytes(used[:1]) or b" "
-    if len(used) > 1 or any(odd in block for odd in (mark * 2, b"\n" + mark, mark + b"\n", mark + b"\r")) or block[:1] == mark:
-        block = block.translate(SEPARATORS)
-        while b"  " in block:
-            block = block.replace(b"  ", b" ")
-        block, mark = block.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" "), b" "
-    return block, mark.decode()
+def _parse(block: memoryview, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
+    """Arrow parses what has one separator between two numbers; what has more is first evened out."""
+    first = bytes(block[:LONGEST]).partition(b"\n")[0]
+    separator = next((mark for mark in (b",", b";", b"\t") if mark in first), b" ").decode()
+    try:
+        return _by_arrow(block, separator, kinds)
+    except pa.ArrowException:
+        whole = bytes(block)
+    if not any(mark in whole for mark in COMMENTS):
+        even = whole.translate(SEPARATORS)
+        while b"  " in even:
+            even = even.replace(b"  ", b" ")
+        with suppress(pa.ArrowException):
+            return _by_arrow(even.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(), " ", kinds)
+    return _line_by_line(whole, kinds, path, line)
 
 
-def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: int) -> list[NDArray[Any]]:
+def _by_arrow(block: bytes | memoryview, separator: str, kinds: Kinds) -> Columns:
+    names = [str(i) for i in range(len(kinds))]
+    types = {name: pa.from_numpy_dtype(np.uint8 if kind.kind == "b" else kind) for name, kind in zip(names, kinds, strict=True)}
+    table = csv.read_csv(
+        pa.py_buffer(block),
+        csv.ReadOptions(use_threads=False, column_names=names, block_size=len(block) + 1),
+        csv.ParseOptions(delimiter=separator, quote_char=False),
+        csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False, check_utf8=False),
+    )
+    chunks = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+    return [chunk.to_numpy().astype(kind, copy=False) for chunk, kind in zip(chunks, kinds, strict=True)]
+
+
+def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
     rows = []
     for offset, raw in enumerate(block.split(b"\n")):
         words = raw.translate(SEPARATORS).split()
         if not words or words[0].startswith(COMMENTS):
             continue
         if len(words) != len(kinds) or not _numeric(words):
-            raise FileError(f"line {line + offset} is not {len(kinds)} numbers", path, "it may be truncated: get it again")
+            what = f"line {line() + offset} is not {len(kinds)} numbers"
+            raise FileError(what, path, "it may be truncated: get it again")
         rows.append(words)
     columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
     return [np.array([float(word) for word in column]).astype(kind) for column, kind in zip(columns, kinds, strict=True)]
