@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import FileError, NotFound, PcaugError
-from pcaug.formats import kitti, las, parquet, ply, text
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError
+from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
 CHUNK = 500_000
 """Points a chunk: above 100 k, more buys nothing and costs memory."""
@@ -27,33 +27,40 @@ class Format:
         suffixes: File name endings, lower case.
         read: ``(path, size, **options)`` -> chunks.
         write: ``(path, chunks, **options)`` -> points written; the path is a partial file's.
-        lost: Field names -> those that this encoding cannot hold.
+        holds: The fields that this encoding can hold; None: all.
     """
 
     suffixes: tuple[str, ...]
     read: Callable[..., Iterator[PointCloud]]
     write: Callable[..., int]
-    lost: Callable[[Iterable[str]], list[str]]
+    holds: frozenset[str] | None = None
 
 
 FORMATS: dict[str, Format] = {
-    "las": Format((".las", ".laz"), las.read_chunks, las.write, las.lost),
-    "ply": Format((".ply",), ply.read_chunks, ply.write, ply.lost),
-    "kitti": Format((".bin",), kitti.read_chunks, kitti.write, kitti.lost),
-    "parquet": Format((".parquet",), parquet.read_chunks, parquet.write, parquet.lost),
-    "text": Format((".txt", ".xyz", ".csv", ".pts", ".asc", ".xyz_label_conf"), text.read_chunks, text.write, text.lost),
+    "copc": Format((".copc.laz",), copc.read_chunks, copc.write),
+    "las": Format((".las", ".laz"), las.read_chunks, las.write),
+    "ply": Format((".ply",), ply.read_chunks, ply.write),
+    "pcd": Format((".pcd",), pcd.read_chunks, pcd.write),
+    "e57": Format((".e57",), e57.read_chunks, e57.write),
+    "npy": Format((".npy",), arrays.read_npy, arrays.write_npy),
+    "npz": Format((".npz",), arrays.read_npz, arrays.write_npz),
+    "hdf5": Format((".h5", ".hdf5"), hdf5.read_chunks, hdf5.write),
+    "kitti": Format((".bin",), kitti.read_chunks, kitti.write, kitti.HELD),
+    "parquet": Format((".parquet",), parquet.read_chunks, parquet.write),
+    "text": Format((".txt", ".xyz", ".csv", ".pts", ".asc", ".xyz_label_conf"), text.read_chunks, text.write),
 }
+"""Name -> format. A file is of the first whose suffix its name ends with; ``docs/formats.md`` says what each of them loses."""
 
 
 def is_known(path: Path) -> bool:
     """Whether a file's suffix names one of the formats."""
-    return any(path.suffix.lower() in form.suffixes for form in FORMATS.values())
+    return any(path.name.lower().endswith(form.suffixes) for form in FORMATS.values())
 
 
 def sniff(path: Path) -> str:
     """Name of the format that a file's suffix stands for; raises NotFound with the known suffixes."""
     for name, form in FORMATS.items():
-        if path.suffix.lower() in form.suffixes:
+        if path.name.lower().endswith(form.suffixes):
             return name
     known = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
     raise NotFound(f"no format for suffix {path.suffix!r}", path, f"known are {known}")
@@ -78,7 +85,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     form = FORMATS[encoding or sniff(path)]
     seen = False
     for chunk in form.read(path, size, **options):
-        bad = int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
+        bad = 0 if np.isfinite(chunk.xyz.sum()) else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())  # the sum alone is quick
         if bad:
             raise FileError(f"has {bad} points whose position is not finite", path, "remove them at the source")
         if len(chunk) or not seen:
@@ -118,18 +125,28 @@ def write(path: str | Path, clouds: PointCloud | Iterable[PointCloud], **options
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:
     """Fields that writing to this file name would lose."""
-    return FORMATS[sniff(Path(path))].lost(fields)
+    holds = FORMATS[sniff(Path(path))].holds
+    return [name for name in fields if holds is not None and name not in holds]
 
 
 def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
-    """Pass chunks on, refusing the first whose fields differ from those before."""
+    """Pass chunks on, refusing the first that differs from the first in its fields, their types, its taxonomy or its CRS."""
     first: PointCloud | None = None
     for chunk in chunks:
         if first is None:
             first = chunk
-        elif set(chunk.fields) != set(first.fields):
-            differing = sorted(set(chunk.fields) ^ set(first.fields))
+        differing = sorted(set(chunk.fields) ^ set(first.fields))
+        if differing:
             raise PcaugError(f"clouds differ in fields: {differing}", path, "take the same fields of each")
+        for name, values in first.fields.items():
+            one, other = (f"{v.dtype} {v.shape[1:] or ''}".strip() for v in (values, chunk[name]))
+            if one != other:
+                what = f"clouds differ in the type of field {name!r}: {one}, then {other}"
+                raise PcaugError(what, path, "give it one type in all of them")
+        if (first.taxonomy and first.taxonomy.name) != (chunk.taxonomy and chunk.taxonomy.name):
+            raise LabelError("clouds differ in taxonomy", path, "map their labels to one")
+        if first.crs != chunk.crs:
+            raise PcaugError("clouds differ in CRS", path, "reproject one of them")
         yield chunk
     if first is None:
         raise PcaugError("nothing to write", path)

@@ -5,7 +5,7 @@ Layout of Behley et al., SemanticKITTI, ICCV 2019: ``velodyne/NNNNNN.bin`` besid
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError
 
-HELD = {"intensity", "native_label", "instance"}
+HELD = frozenset({"intensity", "native_label", "instance"})
 
 
 def label_path(path: Path) -> Path:
@@ -44,11 +44,6 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
             fields["native_label"] = (ids & 0xFFFF).astype(np.int32)
             fields["instance"] = (ids >> 16).astype(np.int32)
         yield PointCloud(rows[:, :3].astype(np.float64), fields, source=Source(file=str(path)))
-
-
-def lost(fields: Iterable[str]) -> list[str]:
-    """All but intensity, class id and instance."""
-    return [name for name in fields if name not in HELD]
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:

@@ -114,11 +114,6 @@ def _noisy(clean: NDArray[np.float64], noise: NDArray[Any], path: Path) -> NDArr
     raise FileError("has noise columns that are neither noisy positions nor offsets", path, "read it with coords = clean")
 
 
-def lost(fields: Iterable[str]) -> list[str]:
-    """Parquet holds everything."""
-    return []
-
-
 def write(path: Path, chunks: Iterator[PointCloud], *, compression: str = "zstd") -> int:
     """Write one of our tables, a row group a chunk."""
     writer: Any = None

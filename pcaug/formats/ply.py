@@ -1,29 +1,26 @@
-"""PLY, ascii and binary, any scalar properties, through plyfile (Open3D drops what it does not know)."""
+"""PLY, ascii and binary, any properties of any type, through plyfile (Open3D drops what it does not know).
+
+List properties on points are left out with a warning: a cloud has as many columns for every point.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyParseError
+from plyfile import PlyData, PlyListProperty, PlyParseError
 
-from pcaug import catalogue
-from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError, LabelError, PcaugError
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError, PcaugError
+from pcaug.formats import columns as naming
 
-LABELS = ("native_label", "label", "class", "classification", "semantic", "scalar_label", "scalar_classification", "sem_class")
-"""Property names, lower case, that hold class ids, the surest first."""
-RENAMED = {
-    "scalar_intensity": "intensity", "reflectance": "intensity", "scalar_gpstime": "time", "gps_time": "time",
-    "timestamp": "time", "ins_class": "instance", "scalar_instance": "instance",
-}  # fmt: skip
-VECTORS = {"rgb": ("red", "green", "blue"), "normal": ("nx", "ny", "nz")}
 TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
-MARK = "pcaug taxonomy "
+MARK = "pcaug "
+"""Begins the comment of a file of ours; what ``columns.describe`` says follows."""
 
 
 def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
@@ -32,7 +29,7 @@ def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[Poi
     Args:
         path: The file.
         size: Points a chunk.
-        label: Property with the class ids, where its name is not one of LABELS.
+        label: Property with the class ids, where its name is not one of ``columns.LABELS``.
     """
     _check_counts(path)
     try:
@@ -40,21 +37,12 @@ def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[Poi
     except (PlyParseError, ValueError, KeyError, IndexError, UnicodeDecodeError, OverflowError, MemoryError) as error:
         raise FileError(f"is no PLY file or a truncated one ({error})", path, "get it again") from None
     table = _points(data, path)
-    names = list(table.dtype.names or ())
-    marked = next((c.removeprefix(MARK) for c in data.comments if c.startswith(MARK)), None)
-    taxonomy = catalogue.taxonomy() if marked == catalogue.taxonomy().name else None
-    crs = next((json.loads(c.removeprefix("pcaug crs ")) for c in data.comments if c.startswith("pcaug crs ")), None)
-    plan = _plan(names, label, path, ours=taxonomy is not None)
+    names = [name for name in table.dtype.names or () if table.dtype[name].kind != "O"]
+    said = naming.understand(next((c.removeprefix(MARK) for c in data.comments if c.startswith(MARK)), ""), path)
+    made = naming.plan(names, path, said, label)
     for start in range(0, max(len(table), 1), size):
         rows = table[start : start + size]
-        xyz = np.stack([rows[axis].astype(np.float64) for axis in plan["xyz"]], axis=1)
-        fields: dict[str, NDArray[Any]] = {}
-        for name, columns in plan.items():
-            if name == "xyz":
-                continue
-            values = np.stack([rows[c] for c in columns], axis=1) if len(columns) > 1 else np.array(rows[columns[0]])
-            fields[name] = _whole(values, path) if name == "native_label" else values.astype(values.dtype.newbyteorder("="))
-        yield PointCloud(xyz, fields, taxonomy, crs, Source(file=str(path)))
+        yield naming.assemble(rows.__getitem__, made, path, said)
 
 
 def _check_counts(path: Path) -> None:
@@ -75,43 +63,12 @@ def _points(data: Any, path: Path) -> NDArray[Any]:
     for element in data.elements:
         names = {p.name.lower() for p in element.properties}
         if {"x", "y", "z"} <= names:
-            if any(type(p).__name__ == "PlyListProperty" for p in element.properties):
-                raise FileError("has list properties on its points", path, "write it with scalar properties")
+            for p in element.properties:
+                if isinstance(p, PlyListProperty):
+                    naming.skipped(f"list property {p.name!r}", path)
             table: NDArray[Any] = element.data
             return table
     raise FileError("has no element with x, y and z", path, "check the file")
-
-
-def _plan(names: list[str], label: str | None, path: Path, *, ours: bool) -> dict[str, tuple[str, ...]]:
-    """Field -> the properties that make it."""
-    lower = {name.lower(): name for name in names}
-    plan: dict[str, tuple[str, ...]] = {"xyz": tuple(lower[axis] for axis in "xyz")}
-    for field, columns in VECTORS.items():
-        if all(c in lower for c in columns):
-            plan[field] = tuple(lower[c] for c in columns)
-    if label is not None and label not in names:
-        raise LabelError(f"has no property {label!r}", path, f"it has {', '.join(names)}")
-    native = label or next((lower[name] for name in LABELS if name in lower and not (ours and name == "label")), None)
-    if native is not None:
-        plan["native_label"] = (native,)
-    used = {column for columns in plan.values() for column in columns}
-    for name in names:
-        if name not in used:
-            field = RENAMED.get(name.lower(), name)
-            plan[field if field not in plan else name] = (name,)
-    return plan
-
-
-def _whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
-    whole = values.astype(np.int32)
-    if not np.array_equal(whole, values):
-        raise LabelError("has class ids that are no whole numbers", path, "name the right property with the card's label")
-    return whole
-
-
-def lost(fields: Iterable[str]) -> list[str]:
-    """PLY holds every scalar and vector field."""
-    return []
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, ascii: bool = False) -> int:
@@ -137,11 +94,7 @@ def write(path: Path, chunks: Iterator[PointCloud], *, ascii: bool = False) -> i
 
 
 def _table(cloud: PointCloud) -> NDArray[Any]:
-    columns: dict[str, NDArray[Any]] = {axis: cloud.xyz[:, i] for i, axis in enumerate("xyz")}
-    for name, values in cloud.fields.items():
-        parts = [values] if values.ndim == 1 else list(values.T)
-        inner = VECTORS.get(name) or ([name] if len(parts) == 1 else [f"{name}_{i}" for i in range(len(parts))])
-        columns |= dict(zip(inner, parts, strict=True))
+    columns = naming.spread(cloud)
     kinds = []
     for name, values in columns.items():
         code = values.dtype.str[1:].replace("b1", "u1").replace("f2", "f4")
@@ -164,10 +117,7 @@ def _table(cloud: PointCloud) -> NDArray[Any]:
 def _head(cloud: PointCloud, table: NDArray[Any], count: int, *, ascii: bool) -> bytes:
     """Header of constant length whatever the count: a comment takes up the slack."""
     lines = ["ply", f"format {'ascii' if ascii else 'binary_little_endian'} 1.0"]
-    if cloud.taxonomy is not None and "label" in cloud:
-        lines.append(MARK + cloud.taxonomy.name)
-    if cloud.crs:
-        lines.append("pcaug crs " + json.dumps(cloud.crs))  # in ASCII, on one line
+    lines.append(MARK + json.dumps(naming.describe(cloud)))  # in ASCII, on one line
     lines = [line if i < 2 else "comment " + line for i, line in enumerate(lines)]
     lines += ["comment " + "-" * (20 - len(str(count))), f"element vertex {count}"]
     lines += [f"property {TYPES[table.dtype[name].str[1:]]} {name}" for name in table.dtype.names or ()]

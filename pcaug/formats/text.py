@@ -1,41 +1,42 @@
 """Text: one point a line, separated by spaces, tabs, commas or semicolons; columns from a header or named by a card.
 
-What a column means is never guessed: without a header and without names, only three columns are read.
+What a column means is never guessed: without a header and without names, only three columns are read. Numbers are parsed by
+Arrow's CSV reader, several blocks at a time; what it does not take is parsed line by line, and the line that is wrong is named.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
+from pyarrow import csv
 
-from pcaug import catalogue
-from pcaug.cloud import PointCloud, Source
+from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
+from pcaug.formats import columns as naming
 
 COMMENTS = (b"#", b"//")
-MARK = "# pcaug taxonomy "
-"""First line of a file of ours whose column ``label`` holds nodes of that taxonomy."""
-RENAMED = {
-    "label": "native_label",
-    "class": "native_label",
-    "classification": "native_label",
-    "r": "red",
-    "g": "green",
-    "b": "blue",
-}
-INTEGERS = {
-    "label": np.uint16,
-    "native_label": np.int32,
-    "instance": np.int32,
-    "return_number": np.uint8,
-    "number_of_returns": np.uint8,
-}
-SEPARATORS = bytes.maketrans(b",;\t", b"   ")
+MARK = b"# pcaug "
+"""Begins the first line of a file of ours; what ``columns.describe`` says follows, and the types of the columns."""
+INTEGERS = {"rgb": np.uint16, "instance": np.int32, "return_number": np.uint8, "number_of_returns": np.uint8}
+SEPARATORS = bytes.maketrans(b",;\t\r", b"    ")
+BLOCK = 4 << 20
+"""Bytes parsed at a time by one thread."""
+LONGEST = 1 << 20
+"""Bytes that a line may have."""
+
+Kinds = Sequence[np.dtype[Any]]
+Columns = list[NDArray[Any]]
 
 
 def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> Iterator[PointCloud]:
@@ -47,25 +48,40 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
         columns: Names of the columns, where the file has no header: x, y, z and any field names; "" skips one.
     """
     with path.open("rb") as file:
-        ours = file.readline() == f"{MARK}{catalogue.taxonomy().name}\n".encode()
+        first = file.readline(LONGEST)
+        said = naming.understand(first.removeprefix(MARK), path) if first.startswith(MARK) else {}
         file.seek(0)
-        names, first, line = _head(file, path, columns)
-        source = Source(file=str(path))
-        seen = False
-        for block in _blocks(file, first, size):
-            rows = _numbers(block, len(names), path, line)
-            line += len(block)
-            seen = True
-            yield _cloud(rows, names, path, source, ours=ours)
-        if not seen:
-            yield _cloud(np.zeros((0, len(names))), names, path, source, ours=ours)
+        names, start, line = _head(file, path, columns)
+    at = {name: i for i, name in enumerate(names) if name}
+    kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
+    made = naming.plan(at, path, said)
+    for cloud in parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line):
+        yield _typed(cloud, path, said)
 
 
-def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[list[str], bytes, int]:
-    """Column names, the first line of numbers, and its line number."""
+def _kind(name: Any, path: Path) -> np.dtype[Any]:
+    if name not in {"b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"}:
+        raise FileError(f"names an unknown type {name!r}", path, "it was damaged: get it again")
+    kind: np.dtype[Any] = np.dtype(name)
+    return kind
+
+
+def _typed(cloud: PointCloud, path: Path, said: dict[str, Any]) -> PointCloud:
+    """Give the fields of a file of others, where all is float64, the types that they have everywhere else."""
+    fields: dict[str, NDArray[Any]] = {}
+    for name, kind in () if said else INTEGERS.items():
+        if name in cloud:
+            fields[name] = cloud[name].astype(kind)
+            if not np.array_equal(fields[name], cloud[name]):
+                raise LabelError(f"column {name!r} holds more than whole numbers", path, "correct the card's columns")
+    return replace(cloud, fields={**cloud.fields, **fields})
+
+
+def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[list[str], int, int]:
+    """Column names, where the numbers start (bytes), and the number of that line."""
     header: list[str] = []
     number = 0
-    for raw in file:
+    while raw := file.readline(LONGEST):
         number += 1
         text = raw.strip()
         words = text.translate(SEPARATORS).split()
@@ -74,7 +90,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         if not _numeric(words):
             if header or b"\0" in text:
                 raise FileError(f"line {number} is no line of numbers", path, "check the file")
-            header = [word.decode("latin-1").lstrip("/#").strip('"').lower() for word in words if word.strip(b"/#")]
+            header = [word.decode("latin-1").lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
             continue
         names = list(columns) if columns else header
         if not names and len(words) == 3:
@@ -84,10 +100,8 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             raise FileError(what, path, 'name them in a card: columns = ["x", "y", "z", ...]')
         if len(names) != len(words):
             raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
-        if not {"x", "y", "z"} <= {n.lower() for n in names}:
-            raise FileError("has no columns x, y and z", path, f"it has {', '.join(names)}")
-        return names, raw, number
-    return list(columns) if columns else header or ["x", "y", "z"], b"", number
+        return names, file.tell() - len(raw), number
+    return list(columns) if columns else header or ["x", "y", "z"], file.tell(), number
 
 
 def _numeric(words: list[bytes]) -> bool:
@@ -98,73 +112,128 @@ def _numeric(words: list[bytes]) -> bool:
     return True
 
 
-def _blocks(file: IO[bytes], first: bytes, size: int) -> Iterator[list[bytes]]:
-    block = [first] if first.strip() else []
-    while True:
-        block += file.readlines(size * 32)  # about size lines; blank and comment lines do not count as points
-        if not block:
-            return
-        block = [line for line in block if line.strip() and not line.startswith(COMMENTS)]
-        for start in range(0, len(block), size):
-            yield block[start : start + size]
-        block = []
+def parsed(
+    path: Path, size: int, kinds: Kinds, make: Callable[[Columns], PointCloud], start: int, line: int
+) -> Iterator[PointCloud]:
+    """Stream the numbers of a text file without its header; an empty one gives one empty cloud.
 
+    Args:
+        path: The file.
+        size: Points a chunk, at most.
+        kinds: Type of each column.
+        make: Makes a cloud of one array (n,) a column.
+        start: Where the numbers start, bytes.
+        line: Number of that line, for errors.
 
-def _numbers(block: list[bytes], columns: int, path: Path, line: int) -> NDArray[np.float64]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+    Raises:
+        FileError: Naming the first line that is not as many numbers.
+    """
+    threads = os.cpu_count() or 1
+    waiting: deque[Future[PointCloud]] = deque()
+
+    def work(at: int, block: memoryview) -> PointCloud:
+        return make(_parse(block, kinds, path, lambda: line + _lines(path, start, at)))
+
+    with ThreadPoolExecutor(threads) as pool:
         try:
-            values = np.fromstring(b" ".join(block).translate(SEPARATORS).decode("latin-1"), dtype=np.float64, sep=" ")
-            return values.reshape(len(block), columns)
-        except (DeprecationWarning, ValueError):
-            pass
-    for offset, raw in enumerate(block):  # name the line that is wrong
+            for at, block in _blocks(path, start):
+                waiting.append(pool.submit(work, at, block))
+                if len(waiting) > threads:
+                    yield from _cut(waiting.popleft().result(), size)
+            if not waiting:
+                yield make([np.zeros(0, kind) for kind in kinds])
+            while waiting:
+                yield from _cut(waiting.popleft().result(), size)
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _cut(cloud: PointCloud, size: int) -> Iterator[PointCloud]:
+    yield from (cloud,) if len(cloud) <= size else (cloud.take(slice(i, i + size)) for i in range(0, len(cloud), size))
+
+
+def _blocks(path: Path, start: int) -> Iterator[tuple[int, memoryview]]:
+    """Whole lines, about BLOCK bytes at a time, and where they begin."""
+    with path.open("rb", buffering=0) as file:
+        file.seek(start)
+        while data := file.read(BLOCK):
+            cut = data.rfind(b"\n") + 1 or len(data)
+            if cut == len(data) == BLOCK and data[-1:] != b"\n":
+                raise FileError(f"has a line of more than {BLOCK} bytes", path, "it is no text: check the file")
+            if data.find(b"\n", cut) < 0 and not file.read(1):
+                cut = len(data)  # the last line may end without a line break
+            yield start, memoryview(data)[:cut]
+            start += cut
+            file.seek(start)
+
+
+def _lines(path: Path, start: int, end: int) -> int:
+    """Line breaks between two places of a file."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return sum(file.read(min(BLOCK, end - at)).count(b"\n") for at in range(start, end, BLOCK))
+
+
+def _parse(block: memoryview, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
+    """Arrow parses what has one separator between two numbers; what has more is first evened out."""
+    first = bytes(block[:LONGEST]).partition(b"\n")[0]
+    separator = next((mark for mark in (b",", b";", b"\t") if mark in first), b" ").decode()
+    try:
+        return _by_arrow(block, separator, kinds)
+    except pa.ArrowException:
+        whole = bytes(block)
+    if not any(mark in whole for mark in COMMENTS):
+        even = whole.translate(SEPARATORS)
+        while b"  " in even:
+            even = even.replace(b"  ", b" ")
+        with suppress(pa.ArrowException):
+            return _by_arrow(even.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(), " ", kinds)
+    return _line_by_line(whole, kinds, path, line)
+
+
+def _by_arrow(block: bytes | memoryview, separator: str, kinds: Kinds) -> Columns:
+    names = [str(i) for i in range(len(kinds))]
+    types = {name: pa.from_numpy_dtype(np.uint8 if kind.kind == "b" else kind) for name, kind in zip(names, kinds, strict=True)}
+    table = csv.read_csv(
+        pa.py_buffer(block),
+        csv.ReadOptions(use_threads=False, column_names=names, block_size=len(block) + 1),
+        csv.ParseOptions(delimiter=separator, quote_char=False),
+        csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False, check_utf8=False),
+    )
+    chunks = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+    return [chunk.to_numpy().astype(kind, copy=False) for chunk, kind in zip(chunks, kinds, strict=True)]
+
+
+def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
+    rows = []
+    for offset, raw in enumerate(block.split(b"\n")):
         words = raw.translate(SEPARATORS).split()
-        if len(words) != columns or not _numeric(words):
-            raise FileError(f"line {line + offset} is not {columns} numbers", path, "it may be truncated: get it again")
-    raise FileError("cannot be read as numbers", path, "check the file")
-
-
-def _cloud(rows: NDArray[np.float64], names: Sequence[str], path: Path, source: Source, *, ours: bool) -> PointCloud:
-    rename = {} if ours else RENAMED
-    at = {rename.get(name.lower(), name.lower() if name.lower() in "xyz" else name): i for i, name in enumerate(names) if name}
-    fields: dict[str, NDArray[Any]] = {}
-    if {"red", "green", "blue"} <= set(at):
-        fields["rgb"] = np.stack([rows[:, at.pop(c)] for c in ("red", "green", "blue")], axis=1).astype(np.uint16)
-    for name, column in at.items():
-        if name in "xyz":
+        if not words or words[0].startswith(COMMENTS):
             continue
-        values = rows[:, column]
-        if name in INTEGERS:
-            whole = values.astype(INTEGERS[name])
-            if not np.array_equal(whole, values):
-                raise LabelError(f"column {name!r} holds more than whole numbers", path, "correct the card's columns")
-            fields[name] = whole
-        else:
-            fields[name] = values.copy()
-    taxonomy = catalogue.taxonomy() if ours and "label" in fields else None
-    return PointCloud(rows[:, [at["x"], at["y"], at["z"]]], fields, taxonomy, source=source)
-
-
-def lost(fields: Iterable[str]) -> list[str]:
-    """Text holds every number."""
-    return []
+        if len(words) != len(kinds) or not _numeric(words):
+            what = f"line {line() + offset} is not {len(kinds)} numbers"
+            raise FileError(what, path, "it may be truncated: get it again")
+        rows.append(words)
+    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    return [np.array([float(word) for word in column]).astype(kind) for column, kind in zip(columns, kinds, strict=True)]
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
     """Write comma-separated text with a header; numbers are written so that they read back exactly."""
     written = 0
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("wb") as file:
         for chunk in chunks:
-            columns: dict[str, NDArray[Any]] = {axis: chunk.xyz[:, i] for i, axis in enumerate("xyz")}
-            for name, values in chunk.fields.items():
-                inner = ("red", "green", "blue") if name == "rgb" else tuple(f"{name}_{i}" for i in range(values[0:1].size))
-                columns |= {name: values} if values.ndim == 1 else dict(zip(inner, values.T, strict=True))
+            columns = naming.spread(chunk)
             if file.tell() == 0:
-                if chunk.taxonomy is not None and "label" in chunk:
-                    file.write(f"{MARK}{chunk.taxonomy.name}\n")
-                file.write(",".join(columns) + "\n")
-            rows = zip(*(values.tolist() for values in columns.values()), strict=True)
-            file.writelines(",".join(map(repr, row)) + "\n" for row in rows)
+                types = {name: values.dtype.str[1:].replace("f2", "f4") for name, values in columns.items()}
+                file.write(MARK + json.dumps(naming.describe(chunk) | {"types": types}).encode() + b"\n")
+                file.write(",".join(columns).encode() + b"\n")
+            plain = {
+                n: v.astype({"b": "u1", "f": "f4"}[v.dtype.kind]) if v.dtype.str[1:] in ("b1", "f2") else v
+                for n, v in columns.items()
+            }
+            table = pa.table({name: np.ascontiguousarray(values) for name, values in plain.items()})
+            csv.write_csv(table, file, csv.WriteOptions(include_header=False))
             written += len(chunk)
     return written

@@ -1,0 +1,195 @@
+"""What the columns of a file are called, and which fields of ours they make: shared by all formats that name their columns.
+
+Our own files say in a line of JSON (``describe``) what column names cannot: the taxonomy, the CRS, which columns are a vector.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud, Source
+from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError
+
+Plan = dict[str, tuple[str, ...]]
+"""Field -> the columns that make it. A field made of one column has the shape of that column."""
+
+POSITIONS = ("xyz", "positions", "points", "position", "coords", "coord", "pos")
+"""Names, lower case, of one column (N, 3) with the positions."""
+LABELS = (
+    "native_label", "label", "labels", "class", "classification", "semantic", "scalar_label", "scalar_classification", "sem_class"
+)  # fmt: skip
+"""Names, lower case, of a column with class ids, the surest first."""
+RENAMED = {
+    "scalar_intensity": "intensity", "reflectance": "intensity", "scalar_gpstime": "time", "gps_time": "time",
+    "timestamp": "time", "ins_class": "instance", "scalar_instance": "instance", "colors": "rgb", "normals": "normal",
+}  # fmt: skip
+VECTORS = {
+    "rgb": (("red", "green", "blue"), ("r", "g", "b")),
+    "normal": (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z")),
+}
+"""Field -> the column names that make it together; the first are the ones that are written."""
+
+
+def describe(cloud: PointCloud, *, split: bool = True) -> dict[str, Any]:
+    """What a file of ours says of itself, as JSON values; ``split``: whether its vectors are columns a component."""
+    vectors = {
+        name: values.shape[1] for name, values in cloud.fields.items() if split and values.ndim > 1 and name not in VECTORS
+    }
+    taxonomy = cloud.taxonomy.name if cloud.taxonomy is not None and "label" in cloud else None
+    return {"taxonomy": taxonomy, "crs": cloud.crs, "vectors": vectors}
+
+
+def understand(text: str | bytes, path: Path) -> dict[str, Any]:
+    """Read back what ``describe`` gave; {} for an empty text.
+
+    Raises:
+        FileError: If it is not what ``describe`` gives.
+    """
+    try:
+        said = json.loads(text or "{}")
+        vectors = said.get("vectors", {})
+        if not all(isinstance(name, str) and 0 < int(width) < 1000 for name, width in vectors.items()):
+            raise ValueError("vectors")
+        if not isinstance(said.get("crs"), str | None):
+            raise ValueError("crs")
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise FileError("says of itself what cannot be understood", path, "it was damaged: get it again") from None
+    return dict(said)
+
+
+def spread(cloud: PointCloud) -> dict[str, NDArray[Any]]:
+    """Positions and fields as columns (N,): a vector becomes one column a component.
+
+    Raises:
+        PcaugError: If two fields make columns of the same name.
+    """
+    columns: dict[str, NDArray[Any]] = {axis: cloud.xyz[:, i] for i, axis in enumerate("xyz")}
+    for name, values in cloud.fields.items():
+        parts = [values] if values.ndim == 1 else list(values.T)
+        inner: tuple[str, ...] = VECTORS[name][0] if name in VECTORS else ()
+        if len(inner) != len(parts):
+            inner = (name,) if values.ndim == 1 else tuple(f"{name}_{i}" for i in range(len(parts)))
+        taken = columns.keys() & set(inner)
+        if taken:
+            raise PcaugError(f"field {name!r} needs columns that are taken: {sorted(taken)}", do="rename it")
+        columns |= dict(zip(inner, parts, strict=True))
+    return columns
+
+
+def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: str | None = None) -> Plan:
+    """Field -> the columns that make it; the first entry is "xyz".
+
+    Args:
+        names: Columns of the file.
+        path: The file, for errors.
+        said: What a file of ours says of itself; {} for files of others, whose names are translated.
+        label: Column with the class ids, where its name is not one of LABELS.
+
+    Raises:
+        FileError: If there are no positions.
+        LabelError: If there is no column ``label``.
+    """
+    names = list(names)
+    lower = {name.lower(): name for name in reversed(names)}
+    made: Plan = {}
+    if {"x", "y", "z"} <= lower.keys():
+        made["xyz"] = tuple(lower[axis] for axis in "xyz")
+    elif any(name in lower for name in POSITIONS):
+        made["xyz"] = (next(lower[name] for name in POSITIONS if name in lower),)
+    else:
+        raise FileError("has no columns x, y and z", path, f"it has {', '.join(names[:12]) or 'none'}")
+    for field, groups in VECTORS.items():
+        for group in groups:
+            if field not in made and all(c in lower for c in group):
+                made[field] = tuple(lower[c] for c in group)
+    made |= {f: tuple(f"{f}_{i}" for i in range(int(width))) for f, width in said.get("vectors", {}).items()}
+    absent = {column for columns in made.values() for column in columns} - set(names)
+    if absent:
+        raise FileError(f"has no columns {', '.join(sorted(absent))}", path, "it was damaged: get it again")
+    if label is not None and label not in names:
+        raise LabelError(f"has no property {label!r}", path, f"it has {', '.join(names)}")
+    native = label or (None if said else next((lower[name] for name in LABELS if name in lower), None))
+    if native is not None:
+        made["native_label"] = (native,)
+    used = {column for columns in made.values() for column in columns}
+    for name in names:
+        if name not in used:
+            field = name if said else RENAMED.get(name.lower(), name)
+            field = field if field not in made else name
+            made["label_" if field == "label" and not said else field] = (name,)
+    return made
+
+
+def assemble(
+    rows: Callable[[str], NDArray[Any]], made: Plan, path: Path, said: Mapping[str, Any] = {}, crs: str | None = None
+) -> PointCloud:
+    """A cloud of the columns that a plan names.
+
+    Args:
+        rows: Column name -> its values (N,) or (N, k), of any byte order.
+        made: The plan.
+        path: The file.
+        said: What a file of ours says of itself.
+        crs: Where it is known from elsewhere.
+
+    Raises:
+        LabelError: If class ids are no whole numbers.
+    """
+    fields: dict[str, NDArray[Any]] = {}
+    for name, columns in made.items():
+        parts = [_native(rows(column)) for column in columns]
+        values = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+        fields[name] = whole(values, path) if name == "native_label" else values
+    xyz = fields.pop("xyz")
+    if xyz.ndim != 2 or xyz.shape[1] != 3 or xyz.dtype.kind not in "fiu":
+        raise FileError(f"has positions of shape {xyz.shape} and type {xyz.dtype}", path, "(N, 3) numbers are needed")
+    taxonomy = None
+    if "label" in fields:
+        taxonomy = catalogue.taxonomy()
+        if said.get("taxonomy") != taxonomy.name:
+            raise LabelError(f"is labelled in the taxonomy {said.get('taxonomy')!r}", path, f"this version knows {taxonomy.name}")
+    return PointCloud(xyz.astype(np.float64, copy=False), fields, taxonomy, crs or said.get("crs"), Source(file=str(path)))
+
+
+def _native(values: NDArray[Any]) -> NDArray[Any]:
+    """Contiguous, in the machine's byte order, a table of one column made flat; a copy of what is mapped from a file."""
+    flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    kind = flat.dtype.newbyteorder("=")
+    return np.array(flat, kind) if isinstance(flat, np.memmap) else np.ascontiguousarray(flat, kind)
+
+
+def whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
+    """Class ids (N,) as int32; raises LabelError unless all are whole numbers that fit."""
+    if values.ndim == 1 and values.dtype.kind in "iufb":
+        with np.errstate(invalid="ignore"):
+            ids = values.astype(np.int32)
+        if np.array_equal(ids, values):
+            return ids
+    raise LabelError("has class ids that are no whole numbers", path, "name the right column with the card's label")
+
+
+def extra(module: str, package: str, path: Path) -> Any:
+    """Import a library that only some formats need.
+
+    Raises:
+        MissingExtra: With the line that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        what = f"{path.suffix} needs {package}, which cannot be imported ({error})"
+        raise MissingExtra(what, path, "pip install 'pcaug[formats]'") from None
+
+
+def skipped(what: str, path: Path) -> None:
+    """Say that something in a file is left out."""
+    warnings.warn(f"{path}: {what} is left out", stacklevel=3)

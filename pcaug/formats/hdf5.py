@@ -1,0 +1,101 @@
+"""HDF5 through h5py: the datasets of one group are columns (N,) or (N, k), or one dataset of a compound type holds all.
+
+Everything that a file would fetch from elsewhere (links to other files, external storage, virtual datasets) is refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError, PcaugError
+from pcaug.formats import columns as naming
+
+SHRINKS = 2000
+"""More than any of HDF5's own filters shrinks: a dataset that claims more stores less than it promises."""
+
+
+def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]:
+    """Stream a file.
+
+    Args:
+        path: The file.
+        size: Points a chunk.
+        group: Path of the group with the datasets.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if not isinstance(file.get(group), h5py.Group):
+                raise FileError(f"has no group {group!r}", path, f"it has {', '.join(file)}")
+            yield from _read(file[group], path, size)
+    except PcaugError:
+        raise
+    except Exception as error:  # h5py passes on whatever HDF5 met, as six types
+        raise FileError(f"is no HDF5 file, or a truncated one ({error})", path, "get it again") from None
+
+
+def _read(group: Any, path: Path, size: int) -> Iterator[PointCloud]:
+    tables = {name: group[name] for name in group if _plain(group, name, path)}
+    said = naming.understand(group.attrs.get("pcaug", ""), path)
+    compound = [table for table in tables.values() if table.dtype.names]
+    if len(compound) == 1:
+        names = [n for n in compound[0].dtype.names if compound[0].dtype[n].base.kind in "iufb"]
+        made, tables = naming.plan(names, path, said), {"": compound[0]}
+    else:
+        made = naming.plan(tables, path, said)
+        count = len(tables[made["xyz"][0]])
+        uneven = [name for name, table in tables.items() if len(table) != count]
+        for name in uneven:
+            naming.skipped(f"dataset {name!r} of shape {tables.pop(name).shape}", path)
+        made = naming.plan(tables, path, said)
+    length = max(len(table) for table in tables.values())
+    for start in range(0, max(length, 1), size):
+        rows = {name: table[start : start + size] for name, table in tables.items()}
+        if len(compound) == 1:
+            rows = {name: rows[""][name] for name in names}
+        yield naming.assemble(rows.__getitem__, made, path, said)
+
+
+def _plain(group: Any, name: str, path: Path) -> bool:
+    """Whether a member is a dataset of numbers in this file, all of it stored."""
+    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+        naming.skipped(f"link {name!r}", path)
+        return False
+    table = group[name]
+    if not isinstance(table, h5py.Dataset):
+        return False
+    if table.external or table.is_virtual:
+        raise FileError(f"dataset {name!r} is stored in other files", path, "write one file that holds it")
+    kinds = {table.dtype[n].base.kind for n in table.dtype.names} if table.dtype.names else {table.dtype.kind}
+    if table.ndim not in (1, 2) or not kinds & set("iufb"):
+        naming.skipped(f"dataset {name!r} of shape {table.shape}", path)
+        return False
+    if table.nbytes > SHRINKS * table.id.get_storage_size():
+        raise FileError(f"dataset {name!r} stores less than the {table.nbytes} bytes that it promises", path, "get it again")
+    return True
+
+
+def write(path: Path, chunks: Iterator[PointCloud], *, compression: str | None = "gzip") -> int:
+    """Write one dataset a field, ``xyz`` among them, growing chunk by chunk."""
+    written = 0
+    with h5py.File(path, "w") as file:
+        for chunk in chunks:
+            for name, values in {"xyz": chunk.xyz, **chunk.fields}.items():
+                if name not in file:
+                    shape = values.shape[1:]
+                    how: dict[str, Any] = {"compression": compression, "shuffle": True} if compression else {}
+                    if compression == "gzip":
+                        how["compression_opts"] = 1
+                    file.create_dataset(name, (0, *shape), values.dtype, maxshape=(None, *shape), chunks=(65536, *shape), **how)
+                file[name].resize(written + len(chunk), axis=0)
+                file[name][written:] = np.ascontiguousarray(values)
+            if not written:
+                file.attrs["pcaug"] = json.dumps(naming.describe(chunk, split=False))
+            written += len(chunk)
+    return written

@@ -1,0 +1,219 @@
+"""Headers of LAS (ASPRS LAS 1.4 R16): refused where they promise too much, kept as plain values, made again for writing.
+
+What survives a rewrite: version (1.0 becomes 1.1, which differs from it in the name of one field), point format, scales,
+offsets, extra bytes, VLRs, EVLRs, CRS, global encoding, identifiers, project id and the day of creation. Samples of waveforms
+that lie within the file do not; the packets that describe them, and files beside it, do.
+
+Point formats 0-5 have five bits for a class. Where a class above 31 comes, they become 6-10 with LAS 1.4: all fields of a point
+have the same meaning there (a class stays the number that it is, also 8 and 12), and a CRS in GeoTIFF keys becomes WKT, as 6-10
+demand.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import laspy
+import numpy as np
+
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError
+from pcaug.formats import columns as naming
+
+PROMOTED = {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}
+"""Point format with five bits for a class -> the one with eight that has all its fields."""
+WAVELESS = {4: 1, 5: 3, 9: 6, 10: 8}
+"""Point format with wave packets -> the same without."""
+WRITERS_OWN = {("laszip encoded", 22204), ("LASF_Spec", 4), ("copc", 1), ("copc", 1000)}
+"""User and record id of the records that a writer makes anew: LAZ, extra bytes, COPC."""
+GEOTIFF = {34735, 34736, 34737}
+SAMPLES = ("LASF_Spec", 65535)
+"""Waveform samples within the file: they may be larger than the points."""
+OWN = "pcaug"
+"""Description of the extra bytes that stand for fields of ours and not for a producer's."""
+
+
+def check(path: Path) -> int:
+    """Refuse headers that promise more than the file holds; returns the record length in bytes."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        head = file.read(375)
+        if len(head) < 227 or head[:4] != b"LASF":
+            raise FileError("is no LAS file" if head[:4] != b"LASF" else "is truncated within its header", path, "check the file")
+        minor, (offset, vlrs), length = head[25], struct.unpack_from("<II", head, 96), int.from_bytes(head[105:107], "little")
+        count = int.from_bytes(head[107:111], "little")
+        if minor >= 4 and len(head) >= 375:
+            count = int.from_bytes(head[247:255], "little")
+            at, evlrs = struct.unpack_from("<QI", head, 235)
+            for _ in range(min(evlrs, size // 60 + 1)):
+                file.seek(min(at, size))
+                record = file.read(60)
+                at += 60 + int.from_bytes(record[20:28], "little")
+                if len(record) < 60 or at > size:
+                    raise FileError("is truncated: its extended records lie beyond its end", path, "get it again")
+        if offset > size or vlrs * 54 > size:
+            raise FileError("is truncated: its header promises more than it holds", path, "get it again")
+        compressed = bool(head[104] & 0x80)
+        if length == 0 or (not compressed and offset + count * length > size):
+            raise FileError(f"is truncated: it should hold {count} points of {length} bytes", path, "get it again")
+        if compressed and count:
+            file.seek(offset)
+            table = int.from_bytes(file.read(8), "little", signed=True)
+            file.seek(min(table, size) if table >= 0 else size)
+            chunks = int.from_bytes(file.read(8)[4:], "little")
+            if table >= 0 and (table + 8 > size or chunks > size):
+                raise FileError("is truncated: its table of chunks lies beyond its end", path, "get it again")
+    return length
+
+
+def encoding(header: Any, path: Path) -> dict[str, Any]:
+    """What ``make`` needs to make the same header again, as JSON values."""
+    records = [(kind, v) for kind, vs in (("vlrs", header.vlrs), ("evlrs", header.evlrs or [])) for v in vs]
+    if any((v.user_id, v.record_id) == SAMPLES for _, v in records) or (
+        header.start_of_waveform_data_packet_record and header.global_encoding.waveform_data_packets_internal
+    ):
+        naming.skipped("the waveform within the file", path)
+    kept = [(k, vlr(v)) for k, v in records if (v.user_id, v.record_id) not in WRITERS_OWN | {SAMPLES}]
+    return {
+        "format": "las",
+        "version": str(header.version),
+        "point_format": header.point_format.id,
+        "scales": header.scales.tolist(),
+        "offsets": header.offsets.tolist(),
+        "extra": [extra(d) for d in header.point_format.extra_dimensions],
+        "vlrs": [v for kind, v in kept if kind == "vlrs"],
+        "evlrs": [v for kind, v in kept if kind == "evlrs"],
+        "global_encoding": int(header.global_encoding.value),
+        "system_identifier": text(header.system_identifier),
+        "file_source_id": int(header.file_source_id),
+        "project": str(header.uuid),
+        "created": header.creation_date.isoformat() if header.creation_date else None,
+    }
+
+
+def text(value: str | bytes) -> str:
+    """An identifier as text, whatever its bytes."""
+    return value.decode("latin-1") if isinstance(value, bytes) else value
+
+
+def extra(dimension: Any) -> dict[str, Any]:
+    """One dimension of extra bytes as JSON values."""
+    scales, offsets = dimension.scales, dimension.offsets
+    return {
+        "name": dimension.name,
+        "type": dimension.type_str(),
+        "description": dimension.description,
+        "scales": None if scales is None else np.asarray(scales).tolist(),
+        "offsets": None if offsets is None else np.asarray(offsets).tolist(),
+    }
+
+
+def vlr(record: Any) -> dict[str, Any]:
+    """One (extended) variable length record as JSON values."""
+    data = base64.b64encode(record.record_data_bytes()).decode()
+    return {
+        "user_id": record.user_id,
+        "record_id": record.record_id,
+        "description": text(record.description),
+        "data": data,
+    }
+
+
+def restore(record: Mapping[str, Any]) -> Any:
+    """The record that ``vlr`` was given."""
+    return laspy.VLR(record["user_id"], record["record_id"], record["description"], base64.b64decode(record["data"]))
+
+
+def crs(header: Any) -> str | None:
+    """The CRS as WKT; None where there is none, or none that PROJ understands."""
+    try:
+        found = header.parse_crs()
+    except Exception:  # a broken or exotic CRS record must not stop the points
+        return None
+    return None if found is None else str(found.to_wkt())
+
+
+def make(cloud: PointCloud, least: int = 0) -> Any:
+    """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre.
+
+    Args:
+        cloud: The first of the clouds that are written.
+        least: 6 asks for a point format with eight bits for a class.
+    """
+    kept = cloud.source.encoding if cloud.source.encoding.get("format") == "las" else {}
+    version, old = str(kept.get("version", "1.4")), kept.get("point_format")
+    point_format = old if old is not None else 8 if "nir" in cloud else 7 if "rgb" in cloud else 6
+    if point_format in WAVELESS and "wavepacket_index" not in cloud:
+        point_format = WAVELESS[point_format]
+    if point_format < least:
+        version, point_format = "1.4", PROMOTED[point_format]
+    header = laspy.LasHeader(version="1.1" if version == "1.0" else version, point_format=point_format)
+    header.scales = np.array(kept.get("scales", [0.001] * 3))
+    header.offsets = np.array(kept.get("offsets", np.floor(cloud.xyz.min(axis=0)) if len(cloud) else np.zeros(3)))
+    params = _extra_bytes(cloud, header, kept)
+    if params:
+        header.add_extra_dims(params)
+    header.global_encoding.value = kept.get("global_encoding", header.global_encoding.value)
+    if kept:
+        header.system_identifier, header.file_source_id = kept.get("system_identifier", ""), kept.get("file_source_id", 0)
+        header.uuid = UUID(kept["project"]) if "project" in kept else header.uuid
+        header.creation_date = date.fromisoformat(kept["created"]) if kept.get("created") else header.creation_date
+    records = kept.get("vlrs", [])
+    fresh = not kept or (old is not None and old < 6 <= point_format)
+    if fresh:
+        header.global_encoding.wkt = point_format >= 6
+        records = [r for r in records if r["user_id"] != "LASF_Projection"] if cloud.crs else records
+    header.vlrs.extend([restore(r) for r in records])
+    if fresh and cloud.crs:
+        add_crs(header, str(cloud.crs))
+    return header
+
+
+def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
+    """Parameters of the dimensions that the point format lacks."""
+    dimensions = set(header.point_format.standard_dimension_names)
+    known = {e["name"]: e for e in kept.get("extra", [])}
+    params = []
+    for name, values in cloud.fields.items():
+        if dimension(name, dimensions) is not None and not (name == "native_label" and not kept):
+            continue
+        if name in known:
+            e = known[name]
+            params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
+        else:
+            own = name in ("label", "native_label", "prediction")
+            kind = values.dtype.str.lstrip("<>|=").replace("b1", "u1").replace("f2", "f4")
+            width = "" if values.ndim == 1 else str(values.shape[1])
+            params.append(laspy.ExtraBytesParams(name, width + kind, OWN if own else ""))
+    return params
+
+
+def add_crs(header: Any, crs: str) -> None:
+    """Add a CRS in the form that the version and point format ask for; raises FileError for one that PROJ does not know."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        header.add_crs(CRS.from_user_input(crs), keep_compatibility=False)
+    except CRSError as error:
+        raise FileError(f"CRS cannot be written: {error}", do="give it as EPSG:... or WKT") from None
+
+
+def _array(values: Any) -> Any:
+    return None if values is None else np.array(values)
+
+
+def dimension(name: str, dimensions: set[str]) -> str | None:
+    """LAS dimension of a field in a point format, or None where it must be extra bytes."""
+    if name == "rgb" and "red" in dimensions:
+        return "rgb"
+    if name == "scan_angle":
+        return "scan_angle" if "scan_angle" in dimensions else "scan_angle_rank"
+    back = {"native_label": "classification", "time": "gps_time"}.get(name, name)
+    return back if back in dimensions else None
