@@ -164,7 +164,7 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
     if card.encoding not in LAYOUTS or not card.matches(file):
         return [Scan(file, card, unit, split, name)]
     parts = LAYOUTS[card.encoding].parts(file)
-    return [Scan(file, card, unit, split, f"{name}_{part}" if part else name, part) for part in parts]
+    return [Scan(file, card, unit, split, f"{name}_{part}" if part else name, part=part) for part in parts]
 
 
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:

@@ -16,9 +16,10 @@ from builders_pandas import write_frame
 from numpy.typing import NDArray
 
 from pcaug.corpus.card import load_card, official_split
-from pcaug.corpus.convert import convert, summary
+from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import scans
+from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, PcaugError
 
 RNG = np.random.default_rng(5)
