@@ -52,6 +52,7 @@ class DatasetCard(Strict):
         encoding: Name of the format, or of the layout.
         options: What the format needs to know (text columns, PLY label property).
         fields: What a scan holds beside positions and classes: name -> meaning, unit, range.
+        types: Fields whose stored type differs from file to file, or wastes room: name -> the type that they have here.
         labels: Where class ids lie, if in a file of their own.
         guess: Whether a path that matches ``files`` is enough to choose this card.
         unit: Regular expression on a scan's path; its first group is the independent unit (drive, site). Empty: the stem.
@@ -78,6 +79,7 @@ class DatasetCard(Strict):
     encoding: str
     options: dict[str, Any] = {}
     fields: dict[str, str] = {}
+    types: dict[str, Literal["u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"]] = {}
     labels: LabelFile | None = None
     guess: bool = False
     unit: str = Field(default="", max_length=200)

@@ -17,6 +17,7 @@ from pcaug.corpus import layouts
 from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
+from pcaug.corpus.shares import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
 
 
@@ -61,7 +62,7 @@ class Scan:
     def labelled(self) -> Iterator[PointCloud]:
         """As ``chunks``, refusing what has no labels; unknown ids are counted over the whole file before it is refused."""
         try:
-            for chunk in self.chunks():
+            for chunk in watched(self.chunks(), self.card, self.path):
                 if "label" not in chunk:
                     do = (
                         "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
@@ -93,12 +94,23 @@ class Scan:
         if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
             return formats.iter_chunks(self.path, size)
         chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
-        return card.labels.attach(chunks, self.path) if card.labels else chunks
+        chunks = card.labels.attach(chunks, self.path) if card.labels else chunks
+        return (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
 
     def sha256(self) -> str:
         """Hash of the file's bytes; of that hash and its own name where it is one scan of several in a file."""
         whole = _sha256(self.path, self.path.stat().st_mtime_ns)
         return hashlib.sha256(f"{whole} {self.part}".encode()).hexdigest() if self.part else whole
+
+
+def _typed(cloud: PointCloud, card: DatasetCard, path: Path) -> PointCloud:
+    """Fields in the types that the card gives them; raises FileError for values that these cannot hold."""
+    with np.errstate(invalid="ignore"):  # what does not fit is found below
+        cast = {name: cloud[name].astype(kind) for name, kind in card.types.items() if name in cloud}
+    for name, values in cast.items():
+        if not np.array_equal(values, cloud[name]):
+            raise FileError(f"has values in {name!r} that do not fit {card.types[name]}", path, "correct the card's types")
+    return replace(cloud, fields={**cloud.fields, **cast})
 
 
 @lru_cache(maxsize=64)
