@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -11,9 +13,13 @@ from pydantic import Field, field_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
+from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
-from pcaug.errors import NotFound, RecipeError
+from pcaug.errors import FileError, NotFound, RecipeError
+from pcaug.formats import FORMATS
 from pcaug.labels import IGNORE, LabelMap
+
+Split = Literal["train", "val", "test"]
 
 
 class NativeClass(Strict):
@@ -24,7 +30,8 @@ class NativeClass(Strict):
         node: Taxonomy node that fully contains it, or "ignore".
         minor: Small or fuzzy: it does not coarsen a common cut.
         part: Only a part of what its node means (a trunk of a tree): labels are never written back as it.
-        colour: The dataset's own display colour.
+        colour: The dataset's own display colour; None shows the node's.
+        points: Points of it in the whole dataset, as published.
     """
 
     name: str
@@ -32,6 +39,7 @@ class NativeClass(Strict):
     minor: bool = False
     part: bool = False
     colour: tuple[int, int, int] | None = None
+    points: int | None = Field(default=None, ge=0)
 
 
 class DatasetCard(Strict):
@@ -40,51 +48,83 @@ class DatasetCard(Strict):
     Attributes:
         name: Short name, the file's stem.
         title: Full name.
+        layout: Its folders and files, in a line or two.
         files: Patterns of the scans' paths, relative, matched from the right.
-        encoding: Name of the format.
+        companions: Patterns of files that lie beside the scans and are no scans: they do not speak against this card.
+        encoding: Name of the format, or of the layout.
         options: What the format needs to know (text columns, PLY label property).
+        fields: What a scan holds beside positions and classes: name -> meaning, unit, range.
+        types: Fields whose stored type differs from file to file, or wastes room: name -> the type that they have here.
         labels: Where class ids lie, if in a file of their own.
         guess: Whether a path that matches ``files`` is enough to choose this card.
         unit: Regular expression on a scan's path; its first group is the independent unit (drive, site). Empty: the stem.
-        splits: Official split -> units, or scan names.
+        splits: Official split -> units, names of scans, or patterns of them; with a "/", of paths, matched from the right.
+        split_lists: Official split -> text files of the download that name its scans, one a line.
+        split_note: What else there is to know of the splits; why there are none.
         sensor: Kind of scanner.
+        device: The scanner itself.
         frame: "sensor" where each scan has its own origin, "map" where scans share coordinates.
         synthetic: Whether the scans were simulated.
         classes: Native id -> class.
+        checksums: Name of a published file -> its SHA-256.
         licence, citation, url, obtain: Whose it is and where to get it.
         flags: Licence conditions: "nc" no commerce, "nd" no derivatives, "sa" share alike, "by" name the source.
-        verified: Facts of this card that are known from a real file (true) or from hearsay (false).
+        notes: What a user should know before using it.
+        verified: Facts of this card that are known from a real file or the publisher's own words (true), or are not (false).
     """
 
     name: str
     title: str
+    layout: str = ""
     files: tuple[str, ...]
+    companions: tuple[str, ...] = ()
     encoding: str
     options: dict[str, Any] = {}
+    fields: dict[str, str] = {}
+    types: dict[str, Literal["u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"]] = {}
     labels: LabelFile | None = None
     guess: bool = False
     unit: str = Field(default="", max_length=200)
-    splits: dict[Literal["train", "val", "test"], tuple[str, ...]] = {}
+    splits: dict[Split, tuple[str, ...]] = {}
+    split_lists: dict[Split, tuple[str, ...]] = {}
+    split_note: str = ""
     sensor: Literal[
         "spinning", "solid-state", "mobile", "airborne", "uav", "terrestrial", "photogrammetry", "depth", "object", "any"
     ]
+    device: str = ""
     frame: Literal["sensor", "map"] = "map"
     synthetic: bool = False
     classes: dict[str, NativeClass]
+    checksums: dict[str, str] = {}
     licence: str
     flags: tuple[Literal["nc", "nd", "sa", "by"], ...] = ()
     citation: str = ""
     url: str = ""
     obtain: str = ""
+    notes: str = ""
     verified: dict[str, bool] = {}
 
-    @field_validator("files")
+    @field_validator("encoding")
+    @classmethod
+    def _readable(cls, encoding: str) -> str:
+        if encoding not in FORMATS and encoding not in LAYOUTS:
+            raise ValueError(f"nobody reads {encoding!r}: known are {', '.join([*FORMATS, *LAYOUTS])}")
+        return encoding
+
+    @field_validator("files", "companions")
     @classmethod
     def _inside(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
             if pattern.startswith(("/", "~")) or "\\" in pattern or ".." in PurePosixPath(pattern).parts:
                 raise ValueError(f"pattern {pattern!r} points outside the dataset's folder")
         return patterns
+
+    @field_validator("split_lists")
+    @classmethod
+    def _lists_inside(cls, lists: dict[Split, tuple[str, ...]]) -> dict[Split, tuple[str, ...]]:
+        for names in lists.values():
+            cls._inside(names)
+        return lists
 
     @field_validator("unit")
     @classmethod
@@ -124,22 +164,88 @@ class DatasetCard(Strict):
         found = {node: own[up] for node, up in nearest.items() if up is not None}
         return found | ({IGNORE: own[IGNORE]} if IGNORE in own else {})
 
+    @property
+    def ids(self) -> dict[str, int]:
+        """Class name -> native id."""
+        return {c.name: int(key) for key, c in self.classes.items()}
+
     def matches(self, path: Path) -> bool:
         """Whether a path is one of the dataset's scans."""
-        lower = PurePosixPath(full(path).as_posix().lower())  # TILE.LAZ is a *.laz
-        return any(lower.match(pattern.lower()) for pattern in self.files)
+        return _any_matches(path, self.files)
+
+    def pattern_of(self, path: Path) -> int:
+        """Which of the card's patterns a path matches first; their number where it matches none."""
+        matching = (i for i, pattern in enumerate(self.files) if _any_matches(path, (pattern,)))
+        return next(matching, len(self.files))
+
+    def knows(self, path: Path) -> bool:
+        """Whether a path is one of the dataset's scans or lies beside them by right."""
+        return _any_matches(path, self.files) or _any_matches(path, self.companions)
 
     def unit_of(self, path: Path) -> str:
         """The independent unit that a scan belongs to."""
+        own = LAYOUTS[self.encoding].unit if self.encoding in LAYOUTS else None
+        if own is not None:
+            return own(path)
         if not self.unit:
             return path.stem
         found = re.search(self.unit, full(path).as_posix())
         return found.group(1) if found else path.stem
 
-    def split_of(self, path: Path) -> str | None:
-        """Official split of a scan, by its unit or its stem."""
-        keys = {self.unit_of(path), path.stem}
-        return next((split for split, members in self.splits.items() if keys & set(members)), None)
+
+def official_split(card: DatasetCard, path: Path, unit: str | None = None) -> Split | None:
+    """The split that a dataset's authors put a scan into; None where they did not.
+
+    Units and names come first, then patterns ("*" is what no other split names), then the lists that came with the files.
+
+    Args:
+        card: The dataset's card.
+        path: The scan.
+        unit: Its unit, where it is known; else the card tells it.
+
+    Raises:
+        FileError: If a list is there and cannot be read.
+    """
+    keys = {unit if unit is not None else card.unit_of(path), path.stem}
+    for split, members in card.splits.items():
+        if keys & set(members):
+            return split
+    for split, members in card.splits.items():
+        for pattern in members:
+            if _any_matches(path, (pattern,)) if "/" in pattern else any(fnmatchcase(key, pattern) for key in keys):
+                return split
+    for split, names in card.split_lists.items():
+        for listed, folder in ((parent / name, parent) for name in names for parent in full(path).parents):
+            if listed.is_file() and _called(path, folder) & _listed(listed):
+                return split
+    return None
+
+
+def _called(path: Path, folder: Path) -> set[str]:
+    """What a list in a folder may call a scan: any end of its path, its stem, a folder that it lies in below the list's."""
+    parts = full(path).as_posix().split("/")
+    ends = {"/".join(parts[-length:]) for length in range(1, len(parts) + 1)}
+    return ends | {path.stem} | {parent.name for parent in full(path).relative_to(folder).parents}
+
+
+@lru_cache(maxsize=32)
+def _listed(path: Path) -> frozenset[str]:
+    """Scans that a split's list names: the first word of each line."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise FileError("is no list of scans", path, "get it again") from None
+    return frozenset(line.split()[0].removeprefix("./").lstrip("/") for line in lines if line.strip())
+
+
+def _any_matches(path: Path, patterns: tuple[str, ...]) -> bool:
+    """Whether one of the patterns matches a path from the right, whatever its case: TILE.LAZ is a ``*.laz``."""
+    parts = full(path).as_posix().lower().split("/")[::-1]
+    for pattern in patterns:
+        wanted = pattern.lower().split("/")[::-1]
+        if len(wanted) < len(parts) and all(fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=False)):
+            return True
+    return False
 
 
 def full(path: Path) -> Path:

@@ -6,20 +6,24 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.card import DatasetCard, all_cards, load_card
+from pcaug.corpus import layouts
+from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
+from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
+from pcaug.corpus.shares import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
 
 
 @dataclass(frozen=True)
 class Scan:
-    """One file of points.
+    """One file of points, or one of the scans in it.
 
     Attributes:
         path: The file.
@@ -28,6 +32,7 @@ class Scan:
         split: Official split, if its card names one.
         name: Name within its source, unique there.
         prepare: What is done to its clouds before a card is asked what they mean.
+        part: Which of the file's scans, where it holds several.
     """
 
     path: Path
@@ -36,6 +41,7 @@ class Scan:
     split: str | None
     name: str
     prepare: Callable[[PointCloud], PointCloud] | None = None
+    part: str = ""
 
     def chunks(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
         """Stream clouds in metres; with a card and native labels, ``label`` holds taxonomy nodes.
@@ -56,7 +62,7 @@ class Scan:
     def labelled(self) -> Iterator[PointCloud]:
         """As ``chunks``, refusing what has no labels; unknown ids are counted over the whole file before it is refused."""
         try:
-            for chunk in self.chunks():
+            for chunk in watched(self.chunks(), self.card, self.path):
                 if "label" not in chunk:
                     do = (
                         "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
@@ -83,15 +89,34 @@ class Scan:
 
     def _raw(self, size: int) -> Iterator[PointCloud]:
         card = self.card
+        if card is not None and card.encoding in LAYOUTS and (self.part or card.matches(self.path)):
+            return layouts.iter_chunks(card.encoding, self.path, self.part, card.ids, size)
         if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
             return formats.iter_chunks(self.path, size)
         chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
-        return card.labels.attach(chunks, self.path) if card.labels else chunks
+        chunks = card.labels.attach(chunks, self.path) if card.labels else chunks
+        return (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
 
     def sha256(self) -> str:
-        """Hash of the file's bytes."""
-        with self.path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """Hash of the file's bytes; of that hash and its own name where it is one scan of several in a file."""
+        whole = _sha256(self.path, self.path.stat().st_mtime_ns)
+        return hashlib.sha256(f"{whole} {self.part}".encode()).hexdigest() if self.part else whole
+
+
+def _typed(cloud: PointCloud, card: DatasetCard, path: Path) -> PointCloud:
+    """Fields in the types that the card gives them; raises FileError for values that these cannot hold."""
+    with np.errstate(invalid="ignore"):  # what does not fit is found below
+        cast = {name: cloud[name].astype(kind) for name, kind in card.types.items() if name in cloud}
+    for name, values in cast.items():
+        if not np.array_equal(values, cloud[name]):
+            raise FileError(f"has values in {name!r} that do not fit {card.types[name]}", path, "correct the card's types")
+    return replace(cloud, fields={**cloud.fields, **cast})
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, changed: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _better(card: DatasetCard, ids: set[int]) -> str | None:
@@ -125,20 +150,33 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
         patterns = ", ".join(chosen.files) if chosen else "files of a known format"
         raise NotFound(f"nothing to read: no {patterns}", path, "check the folder, or give --card")
     guessed = chosen or _guess(files, path)
-    if guessed and guessed.encoding not in formats.FORMATS and guessed.matches(files[0]):
-        known = f"convert it to one of {', '.join(formats.FORMATS)} first"
-        raise FileError(f"{guessed.name} is stored as {guessed.encoding!r}, which has no reader here", path, known)
+    if guessed:
+        files = _distinct([file for file in files if guessed.matches(file) or path.is_file()], guessed)
     base = path if path.is_dir() else path.parent
     stems = Counter(file.stem for file in files)
-    return [_scan(file, guessed, base, unique=stems[file.stem] == 1) for file in files]
+    return [scan for file in files for scan in _scans(file, guessed, base, unique=stems[file.stem] == 1)]
 
 
-def _scan(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) -> Scan:
+def _distinct(files: list[Path], card: DatasetCard) -> list[Path]:
+    """One file a scan: where a folder holds a scan in several formats, the one that the card's patterns name first."""
+    first: dict[Path, Path] = {}
+    for file in sorted(files, key=lambda file: (card.pattern_of(file), file)):
+        first.setdefault(file.with_suffix(""), file)
+    return sorted(first.values())
+
+
+def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) -> list[Scan]:
     name = "_".join(file.relative_to(base).with_suffix("").parts)
     own = file.stem if unique else name  # files of one name in several folders are several units
     if card is None:
-        return Scan(file, None, own, None, name)
-    return Scan(file, card, card.unit_of(file) if card.unit else own, card.split_of(file), name)
+        return [Scan(file, None, own, None, name)]
+    told = card.unit or (card.encoding in LAYOUTS and LAYOUTS[card.encoding].unit)
+    unit = card.unit_of(file) if told else own
+    split = official_split(card, file, unit)
+    if card.encoding not in LAYOUTS or not card.matches(file):
+        return [Scan(file, card, unit, split, name)]
+    parts = LAYOUTS[card.encoding].parts(file)
+    return [Scan(file, card, unit, split, f"{name}_{part}" if part else name, part=part) for part in parts]
 
 
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
@@ -146,15 +184,16 @@ def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     if card is not None:
         return [p for p in files if card.matches(p)]
-    found = [p for p in files if p.suffix.lower() in known]
+    special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
+    found = [p for p in files if p.suffix.lower() in known or any(c.matches(p) for c in special)]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
 
 def _guess(files: list[Path], where: Path) -> DatasetCard | None:
-    """The card that the paths prove: the most specific that matches every file."""
+    """The card that the paths prove: the most specific that knows every file, and some of them as scans."""
     matching = []
     for card in all_cards().values():
-        if card.guess and all(card.matches(p) for p in files):
+        if card.guess and all(card.knows(p) for p in files) and any(card.matches(p) for p in files):
             matching.append(card)
     if not matching:
         return None

@@ -35,7 +35,7 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
             distance to the clean ones is below 0.1 m, as offsets where their own median is.
     """
     try:
-        with pq.ParquetFile(path, memory_map=True, pre_buffer=False, buffer_size=1 << 20) as file:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             yield from _read(file, path, size, fields, coords)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileError(f"is no Parquet file or a truncated one ({error})", path, "get it again") from None

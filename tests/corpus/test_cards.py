@@ -16,7 +16,6 @@ from pcaug.corpus.sidecar import LabelFile
 from pcaug.corpus.sources import scans
 from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, RecipeError, UnmappedLabels
-from pcaug.formats import FORMATS
 from pcaug.labels import IGNORE
 
 # Native id -> node of the taxonomy, "~" minor; what is not named is ignored.
@@ -171,9 +170,9 @@ def lay_out(root: Path, name: str) -> list[int]:
 
 LAID_OUT = {  # dataset -> the unit and the official split of what lay_out writes
     "kitticarla": ("Town01", None), "toronto3d": ("L002", "test"), "parislille3d": ("Lille2", "val"),
-    "scannet": ("scene0001", None), "dales": ("5080_54470_new", "test"), "dales-las": ("5145_54340", None),
+    "scannet": ("scene0001", None), "dales": ("5080_54470_new", "test"), "dales-las": ("5145_54340", "train"),
     "sensaturban": ("birmingham_block_1", "val"),
-    "kitti360": ("drive_0003", None), "hessigheim": ("Epoch_March2018", "train"), "fractal": ("0956_6363", None),
+    "kitti360": ("drive_0003", None), "hessigheim": ("Epoch_March2018", "train"), "fractal": ("0956_6363", "train"),
     "stpls3d": ("WMSC_points", "test"), "stpls3d-synthetic": ("5_points_GTv3", "val"),
     "vaihingen": ("Vaihingen3D_Traininig", "train"),
     "helios": ("leg000_points", None), "semantic3d": ("bildstein", "val"), "rellis3d": ("00002", None),
@@ -207,13 +206,11 @@ def test_other_ids_of_a_las_point_at_the_cards_that_know_them(tmp_path: Path) ->
         convert(tmp_path / "tile.laz", tmp_path / "corpus")
 
 
-@pytest.mark.parametrize("name", [name for name, card in CARDS.items() if card.encoding not in FORMATS])
-def test_a_card_without_a_reader_says_so(tmp_path: Path, name: str) -> None:
-    path = tmp_path / CARDS[name].files[0].replace("[0-9]", "1").replace("[1-6]", "1").replace("*", "x")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bytes(16 * 34 * 5))
-    with pytest.raises(FileError, match="has no reader here"):
-        summary(path, name)
+def test_an_encoding_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    card = tmp_path / "mine.toml"
+    card.write_text(CARD.replace('"text"', '"e58"', 1))
+    with pytest.raises(RecipeError, match="nobody reads 'e58': known are las, "):
+        load_card(card)
 
 
 def test_names_tell_not_the_targets_of_links(tmp_path: Path) -> None:

@@ -1,0 +1,144 @@
+"""Waymo Open Dataset v2 (Parquet): labelled frames of the top scanner, range images turned into points.
+
+``lidar_segmentation/SEGMENT.parquet`` holds some frames of a segment; the range images lie in ``lidar/``, beam angles and the
+scanner's place in ``lidar_calibration/``, the vehicle's motion during a turn in ``lidar_pose/`` and ``vehicle_pose/``, under the
+same name. Geometry: waymo_open_dataset/utils/range_image_utils.py and v2/perception/utils/lidar_utils.py. Positions are in
+the vehicle's frame at the time of the frame, z up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from numpy.typing import NDArray
+
+from pcaug.cloud import PointCloud, Source
+from pcaug.errors import FileError, LabelError
+
+TOP = 1
+"""The scanner on the roof, the only one with labels."""
+TIME, LASER = "key.frame_timestamp_micros", "key.laser_name"
+LABELS, RANGES, POSES = "LiDARSegmentationLabelComponent", "LiDARComponent", "LiDARPoseComponent"
+CALIBRATION, VEHICLE = "LiDARCalibrationComponent", "VehiclePoseComponent"
+
+
+def frames(path: Path) -> Sequence[str]:
+    """Times of the labelled frames of a segment, microseconds, in their order."""
+    table = _table(path, [TIME], None)
+    return [str(time) for time in sorted(set(table.column(TIME).to_pylist()))]
+
+
+def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
+    """Read both returns of one labelled frame."""
+    time = int(part)
+    segment = {
+        name: path.parent.parent / name / path.name for name in ("lidar", "lidar_calibration", "lidar_pose", "vehicle_pose")
+    }
+    calibration = _row(segment["lidar_calibration"], None, TOP)
+    ranges, labels = _row(segment["lidar"], time, TOP), _row(path, time, TOP)
+    motion = None
+    if segment["lidar_pose"].is_file() and segment["vehicle_pose"].is_file():
+        pixels = _image(_row(segment["lidar_pose"], time, TOP), f"[{POSES}].range_image_return1", 6, segment["lidar_pose"])
+        motion = pixels, _matrix(_row(segment["vehicle_pose"], time, None)[f"[{VEHICLE}].world_from_vehicle.transform"])
+    returns = []
+    for number in (1, 2):
+        if number == 2 and not ranges[f"[{RANGES}].range_image_return2.values"].is_valid:
+            continue
+        image = _image(ranges, f"[{RANGES}].range_image_return{number}", 4, segment["lidar"])
+        classes = _image(labels, f"[{LABELS}].range_image_return{number}", 2, path)
+        if classes.shape[:2] != image.shape[:2]:
+            raise LabelError(f"has labels {classes.shape[:2]} for a range image {image.shape[:2]}", path, "get the segment again")
+        returns.append(_return(image, classes, _points(image[..., 0], calibration, motion), number))
+    fields = {name: np.concatenate([fields[name] for _, fields in returns]) for name in returns[0][1]}
+    return PointCloud(np.concatenate([xyz for xyz, _ in returns]), fields, source=Source(file=str(path)))
+
+
+def _return(
+    image: NDArray[Any], classes: NDArray[Any], xyz: NDArray[np.float64], number: int
+) -> tuple[NDArray[np.float64], dict[str, NDArray[Any]]]:
+    """The points of one return: the pixels that measured something."""
+    hit = image[..., 0] > 0
+    rows = np.broadcast_to(np.arange(len(image))[:, None], hit.shape)
+    return xyz[hit], {
+        "intensity": image[..., 1][hit].astype(np.float32),
+        "elongation": image[..., 2][hit].astype(np.float32),
+        "ring": rows[hit].astype(np.uint16),
+        "return_number": np.full(int(hit.sum()), number, np.uint8),
+        "instance": classes[..., 0][hit].astype(np.int32),
+        "native_label": classes[..., 1][hit].astype(np.int32),
+    }
+
+
+def _points(
+    ranges: NDArray[Any], calibration: Mapping[str, Any], motion: tuple[NDArray[Any], NDArray[np.float64]] | None
+) -> NDArray[np.float64]:
+    """Positions (H, W, 3) of the pixels (H, W) of a range image, in the vehicle's frame."""
+    from scipy.spatial.transform import Rotation
+
+    height, width = ranges.shape
+    placed = _matrix(calibration[f"[{CALIBRATION}].extrinsic.transform"])
+    inclination = _inclination(calibration, height)[:, None]
+    yaw = np.arctan2(placed[1, 0], placed[0, 0])
+    azimuth = (2 * (np.arange(width, 0, -1) - 0.5) / width - 1) * np.pi - yaw
+    flat = ranges.astype(np.float64) * np.cos(inclination)
+    rays = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), ranges * np.sin(inclination)], axis=-1)
+    xyz: NDArray[np.float64] = np.einsum("ij,hwj->hwi", placed[:3, :3], rays) + placed[:3, 3]
+    if motion is None:
+        return xyz
+    pixels, world_from_vehicle = motion
+    turn = Rotation.from_euler("ZYX", pixels[..., 2::-1].reshape(-1, 3)).as_matrix().reshape(height, width, 3, 3)
+    world = np.einsum("hwij,hwj->hwi", turn, xyz) + pixels[..., 3:]
+    vehicle = np.linalg.inv(world_from_vehicle)
+    moved: NDArray[np.float64] = np.einsum("ij,hwj->hwi", vehicle[:3, :3], world) + vehicle[:3, 3]
+    return moved
+
+
+def _inclination(calibration: Mapping[str, Any], height: int) -> NDArray[np.float64]:
+    """Angle of each row above the scanner's horizon, radians, from the top row down."""
+    values, low, high = (calibration[f"[{CALIBRATION}].beam_inclination.{key}"].as_py() for key in ("values", "min", "max"))
+    if values:
+        return np.array(values, np.float64)[::-1]
+    angles: NDArray[np.float64] = (0.5 + np.arange(height)) / height * (high - low) + low
+    return angles[::-1]
+
+
+def _row(path: Path, time: int | None, laser: int | None) -> dict[str, Any]:
+    """The one row of a table for a time and a scanner."""
+    conditions = [pc.field(name) == value for name, value in ((TIME, time), (LASER, laser)) if value is not None]
+    wanted = conditions[0] if len(conditions) == 1 else conditions[0] & conditions[1]
+    table = _table(path, None, wanted)
+    if table.num_rows != 1:
+        raise FileError(f"has {table.num_rows} rows for one frame", path, "get the component of this segment again")
+    return {name: table.column(name)[0] for name in table.column_names}
+
+
+def _table(path: Path, columns: list[str] | None, wanted: Any) -> Any:
+    if not path.is_file():
+        raise FileError("is missing", path, f"download the component {path.parent.name} of this segment too")
+    try:
+        # Few rows at a time: a row is an image of megabytes, and a file has a thousand of them.
+        return ds.dataset(path, format="parquet").to_table(columns, filter=wanted, batch_size=8, batch_readahead=1)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise FileError(f"is no component of Waymo v2 ({error})", path, "get it again") from None
+
+
+def _image(row: Mapping[str, Any], name: str, channels: int, path: Path) -> NDArray[Any]:
+    """A range image (H, W, channels) from its flat values and its shape."""
+    try:
+        values, shape = row[f"{name}.values"].values, row[f"{name}.shape"].as_py()
+        image: NDArray[Any] = values.to_numpy(zero_copy_only=False).reshape(shape)
+        if image.ndim != 3 or image.shape[2] != channels:
+            raise ValueError(f"shape {shape}")
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FileError(f"has no range image {name} ({error})", path, "get it again") from None
+    return image
+
+
+def _matrix(values: Any) -> NDArray[np.float64]:
+    return np.array(values.as_py(), np.float64).reshape(4, 4)
