@@ -13,6 +13,7 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.scene.asset import Scene
+from pcaug.scene.meshes.card import AssetCard
 
 Range = tuple[float, float]
 """Lowest and highest value of a uniform draw."""
@@ -82,7 +83,10 @@ class Town(Strict):
         trees, bushes: Objects per plot.
         tree_height: Height of trees.
         hedge: Probability that a plot is hedged.
+        fence: Probability that it is fenced instead.
         cars: Cars per plot.
+        water: Probability of a brook, with bridges where streets cross it.
+        power_line: Probability of a power line on pylons.
     """
 
     size: float = Field(default=80.0, gt=10)
@@ -99,27 +103,30 @@ class Town(Strict):
     bushes: Range = (1.0, 6.0)
     tree_height: Range = (4.0, 17.0)
     hedge: float = 0.4
+    fence: float = 0.2
     cars: Range = (0.0, 1.2)
+    water: float = 0.2
+    power_line: float = 0.2
 
 
-class Mesh(Strict):
-    """A user's own mesh, to be placed in the scene.
+class AssetRow(AssetCard):
+    """Meshes of the user's own. The keys of an asset card may be given here too, and win over those beside the meshes.
 
     Attributes:
-        path: File that trimesh reads; relative paths are below the recipe's folder.
-        label: Class of the taxonomy.
-        material: One of the materials of ``pcaug.scene.asset``.
-        size: Its largest extent, metres; overrules the file's unit.
-        up: Which axis of the file is up.
-        count: How many, lowest and highest.
-        distance: Range of distances from the viewpoint, metres.
+        path: A mesh, a folder of them, a zip, a Sweet Home 3D library or a HELIOS++ scene; relative paths are below the
+            recipe's folder.
+        only: Pattern on names, files and tags: which of them.
+        kind: Object of the world that they stand in for ("car", "tree", ...: ``pcaug.scene.library.MAKERS``); without it
+            they are placed around the viewpoint.
+        share: With a kind: probability that an object of it is one of these; 1 replaces the kind, less adds to it.
+        count: Without a kind: how many, lowest and highest.
+        distance: Without a kind: range of distances from the viewpoint, metres.
     """
 
     path: str
-    label: str
-    material: str = "plastic"
-    size: float | None = Field(default=None, gt=0)
-    up: Literal["y", "z"] = "z"
+    only: str = "*"
+    kind: str | None = None
+    share: float = Field(default=1.0, gt=0, le=1)
     count: tuple[int, int] = (1, 3)
     distance: Range = (4.0, 30.0)
 
@@ -174,7 +181,7 @@ class SceneRecipe(Strict):
     title: str = ""
     street: Street | None = None
     town: Town | None = None
-    assets: tuple[Mesh, ...] = ()
+    assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
     folder: str = "."
 
@@ -190,16 +197,17 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
 
 def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     """Build one world of a recipe; the same generator state gives the same world."""
-    from pcaug.scene.meshes import with_meshes
+    from pcaug.scene.library import Library
     from pcaug.scene.street import build_street
     from pcaug.scene.town import build_town
 
+    library = Library(recipe.assets, Path(recipe.folder))
     if recipe.street is not None:
-        scene = build_street(recipe.street, recipe.name, rng)
+        scene = build_street(recipe.street, recipe.name, rng, library)
     else:
         assert recipe.town is not None
-        scene = build_town(recipe.town, recipe.name, rng)
-    return with_meshes(scene, recipe, rng) if recipe.assets else scene
+        scene = build_town(recipe.town, recipe.name, rng, library)
+    return library.scattered(scene, rng)
 
 
 def draw(low_high: Range, rng: np.random.Generator) -> float:

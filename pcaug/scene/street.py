@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.scene import objects
-from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, placed
+from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
 from pcaug.scene.buildings import house, place
+from pcaug.scene.library import Library
 from pcaug.scene.recipe import Street, draw
 from pcaug.scene.shapes import Points, grid, noise
 
@@ -21,22 +19,6 @@ OUTER = 45.0
 """Half the width of the world, metres."""
 STEP = 0.6
 """Length of a ground cell along the street, metres."""
-VARIANTS = 8
-"""Different shapes of each object in a scene's library."""
-
-MAKERS: dict[str, Callable[[Rng], Asset]] = {
-    "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
-    "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
-    "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
-    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet,
-    "fence": objects.fence, "guard_rail": objects.guard_rail,
-}  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def variant(name: str, index: int) -> Asset:
-    """The index-th shape of an object; made once, so that its acceleration structure is built once too."""
-    return MAKERS[name](np.random.default_rng((list(MAKERS).index(name), index)))
 
 
 @dataclass
@@ -65,8 +47,8 @@ class _Side:
 class _World:
     """Heights of the ground, and the scene that grows on it."""
 
-    def __init__(self, recipe: Street, rng: Rng) -> None:
-        self.recipe, self.rng = recipe, rng
+    def __init__(self, recipe: Street, rng: Rng, library: Library) -> None:
+        self.recipe, self.rng, self.library = recipe, rng, library
         names, weights = zip(*recipe.kinds.items(), strict=True)
         self.kind = str(rng.choice(names, p=np.array(weights) / sum(weights)))
         self.half = recipe.length / 2
@@ -97,14 +79,14 @@ class _World:
         """Place an object at straight coordinates."""
         self.instance += thing
         px, py = self.curve(np.array(x), np.array(y))
-        asset = variant(name, int(self.rng.integers(VARIANTS)))
+        asset = self.library.pick(name, self.rng)
         number = self.instance if thing else 0
         self.placements.append(placed(asset, (float(px), float(py), z), yaw + self.bend * x, scale, number))
 
 
-def build_street(recipe: Street, name: str, rng: Rng) -> Scene:
+def build_street(recipe: Street, name: str, rng: Rng, library: Library) -> Scene:
     """A street along x, bent a little, the scanner's place on its right lane at x = 0."""
-    world = _World(recipe, rng)
+    world = _World(recipe, rng, library)
     lane = draw(recipe.lane, rng) * (1.25 if world.kind == "country" else 1.0)
     sides = [_side(world, lane, sign) for sign in (1, -1)]
     for side in sides:
@@ -305,12 +287,12 @@ def _greenery(world: _World, side: _Side) -> None:
         if world.kind == "urban" or chance > recipe.hedge + recipe.fence:
             continue
         what, length = ("hedge", 2.0) if chance < recipe.hedge else ("fence", 2.5)
-        index = int(rng.integers(VARIANTS))
+        panel = world.library.pick(what, rng)
         for x in np.arange(start, start + rng.uniform(6, 14), length):
             if _free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
                 px, py = world.curve(np.array(x), np.array(border * side.sign))
                 z = _height(world, side, x, border)
-                world.placements.append(placed(variant(what, index), (float(px), float(py), z), world.bend * x))
+                world.placements.append(placed(panel, (float(px), float(py), z), world.bend * x))
 
 
 def _furniture(world: _World, side: _Side) -> None:
