@@ -129,8 +129,12 @@ def card_of(path: Path) -> str:
     rows = [(e.file, e.card) for e in entries(path)]
     lines = ["# What the meshes in this folder do not say themselves. All keys are optional.", 'licence = ""']
     for file, card in rows:
-        size = card.size if card.size is not None else "1.0   # largest extent, metres"
-        text = list(size) if isinstance(size, tuple) else size
-        lines += ["", f"[files.{json.dumps(file)}]", f'label = "{card.label or ""}"   # class of the taxonomy', f"size = {text}"]
-        lines += [f'up = "{card.up or "z"}"', f'forward = "{card.forward or "x"}"']
+        size = card.size if card.size is not None else 1.0
+        text = {
+            "label": f'"{card.label or ""}"   # class of the taxonomy',
+            "size": f"{list(size) if isinstance(size, tuple) else size}   # largest extent or [ahead, left, up], metres",
+            "up": f'"{card.up or "y"}"', "forward": f'"{card.forward or "z"}"',
+        }  # fmt: skip
+        lines += ["", f"[files.{json.dumps(file)}]"]
+        lines += [("" if getattr(card, key) is not None else "# ") + f"{key} = {value}" for key, value in text.items()]
     return "\n".join(lines) + "\n"

@@ -6,9 +6,11 @@ keys ``name#N``; lengths in centimetres; models y up with their front to +z; eac
 
 from __future__ import annotations
 
+import numpy as np
+
 from pcaug.errors import FileError, MissingExtra
 from pcaug.scene.meshes.bundle import Bundle
-from pcaug.scene.meshes.card import AssetCard, PartRule
+from pcaug.scene.meshes.card import PLAUSIBLE, AssetCard, PartRule
 from pcaug.scene.meshes.entry import Entry
 
 CATALOGUE = "PluginFurnitureCatalog.properties"
@@ -70,7 +72,7 @@ def _entry(bundle: Bundle, said: dict[str, str], number: int, piece: dict[str, s
         raise FileError(f"lacks {error}", where, "see the catalogue format of Sweet Home 3D") from None
     except ValueError as error:
         raise FileError(f"has a number that is none ({error})", where, "see the catalogue format of Sweet Home 3D") from None
-    label = class_of(piece.get("name", ""), piece.get("tags", ""), piece.get("category", ""))
+    label = class_of(piece.get("name", ""), piece.get("tags", ""), piece.get("category", ""), (depth, width, height))
     card = AssetCard(
         label=label, size=(depth, width, height), up="y", forward="z", rotation=turn,
         ground=elevation if elevation > 0 else "bottom",
@@ -81,14 +83,19 @@ def _entry(bundle: Bundle, said: dict[str, str], number: int, piece: dict[str, s
     return Entry(bundle.path, file, card, piece.get("name", file), tags)
 
 
-def class_of(name: str, tags: str, category: str) -> str:
-    """Class of a piece: by a word of its name, then of its tags, then by its category; else other furniture."""
-    if category in ("Characters", "Doors and windows"):
-        return CATEGORIES[category]
-    for text in (name, tags):
-        plain = " " + "".join(c if c.isalnum() else " " for c in text.lower()) + " "
-        for label, words in WORDS:
-            if any(f" {word} " in plain or f" {word}s " in plain for word in words):
-                found = label
-                return "street_furniture" if found == "seating" and category == "Exterior" else found
-    return CATEGORIES.get(category, "other_furniture")
+def class_of(name: str, tags: str, category: str, size: tuple[float, float, float]) -> str:
+    """Class of a piece: by a word of its name, then of its tags, then by its category; else other furniture.
+
+    A class that does not suit the size (metres) is not believed: a toy car is an ``object``, a ficus of 5 m a tree.
+    """
+    label = CATEGORIES.get(category, "other_furniture")
+    words = [row for row in WORDS if category != "Vehicles" or row[0] in ("two_wheeler", "heavy_vehicle")]
+    if category not in ("Characters", "Doors and windows"):
+        plain = [" " + "".join(c if c.isalnum() else " " for c in text.lower()) + " " for text in (name, tags)]
+        label = next((k for text in plain for k, ws in words if any(f" {w} " in text or f" {w}s " in text for w in ws)), label)
+    if label == "seating" and category == "Exterior":
+        return "street_furniture"
+    if label == "low_vegetation" and size[2] > 3:
+        return "tree"
+    low, high = PLAUSIBLE.get(label, (0.0, np.inf))
+    return label if low <= max(size) <= high else "object"
