@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug.errors import RecipeError
-from pcaug.scene import objects
+from pcaug.scene import furniture, objects, trees
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.meshes.entry import Entry, entries
@@ -19,12 +19,17 @@ Rng = np.random.Generator
 VARIANTS = 8
 """Different shapes of each procedural object."""
 
+# a kind's place seeds its shapes: new ones go to the end
 MAKERS: dict[str, Callable[[Rng], Asset]] = {
     "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
     "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
     "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
     "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet,
     "fence": objects.fence, "guard_rail": objects.guard_rail,
+    "broadleaf": trees.broadleaf, "spruce": trees.spruce, "log": trees.log, "stone": trees.stone,
+    "table": furniture.table, "desk": furniture.desk, "chair": furniture.chair, "sofa": furniture.sofa, "bed": furniture.bed,
+    "shelf": furniture.shelf, "cupboard": furniture.cupboard, "radiator": furniture.radiator, "clutter": furniture.clutter,
+    "ceiling_lamp": furniture.ceiling_lamp,
 }  # fmt: skip
 
 
