@@ -39,6 +39,9 @@ class Street(Strict):
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
         hedge, fence: Probability that a front garden is bounded by one.
+        markings: Probability of a line in the road's middle (a quarter of it in residential streets).
+        crossing: Probability of zebra crossings, in streets with pavements.
+        wires: Probability that a side, if not urban, has an overhead line.
         bend: Largest curvature, 1/m.
     """
 
@@ -65,6 +68,9 @@ class Street(Strict):
     parking: float = 0.5
     hedge: float = 0.35
     fence: float = 0.35
+    markings: float = 0.7
+    crossing: float = 0.35
+    wires: float = 0.15
     bend: float = 0.004
 
 
