@@ -16,6 +16,7 @@ COMMANDS = {
     "datasets": "the dataset cards that come with pcaug",
     "convert": "one file or dataset to another format or to a corpus",
     "merge": "several datasets to one labelled corpus",
+    "assets": "class, size, triangles and problems of meshes",
     "compose": "labelled scenes seen by a simulated scanner",
     "generate": "learn objects of a class and sample new ones",
     "explore": "does a synthetic set fit the real one",

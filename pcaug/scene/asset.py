@@ -58,7 +58,17 @@ MATERIALS: dict[str, Material] = {
 }
 """Reflectances after the spectra of the ECOSTRESS library near 905 nm, rounded: they vary more than they differ."""
 
+GREYS = tuple(round(0.05 * step, 2) for step in range(1, 18)), tuple(round(0.1 * step, 1) for step in range(10))
+"""Reflectances and transmissions of the surfaces that have numbers instead of a name."""
+MATERIALS |= {f"grey {r} {t}": Material(r, transmission=t) for r in GREYS[0] for t in GREYS[1]}
+
 MATERIAL_NAMES = tuple(MATERIALS)
+
+
+def grey(reflectance: float, transmission: float) -> str:
+    """Name of the material nearest to two numbers: a face stores its material in one byte, hence the steps."""
+    r, t = (min(steps, key=lambda s: abs(s - value)) for steps, value in zip(GREYS, (reflectance, transmission), strict=True))
+    return f"grey {r} {t}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,9 +13,12 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.scene.asset import Scene
+from pcaug.scene.meshes.card import AssetCard
 
 Range = tuple[float, float]
 """Lowest and highest value of a uniform draw."""
+WORLDS = ("street", "town", "wood", "room")
+"""What a recipe can make: the table of that name, and a builder in ``compose``."""
 
 
 class Street(Strict):
@@ -36,6 +39,9 @@ class Street(Strict):
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
         hedge, fence: Probability that a front garden is bounded by one.
+        markings: Probability of a line in the road's middle (a quarter of it in residential streets).
+        crossing: Probability of zebra crossings, in streets with pavements.
+        wires: Probability that a side, if not urban, has an overhead line.
         bend: Largest curvature, 1/m.
     """
 
@@ -62,6 +68,9 @@ class Street(Strict):
     parking: float = 0.5
     hedge: float = 0.35
     fence: float = 0.35
+    markings: float = 0.7
+    crossing: float = 0.35
+    wires: float = 0.15
     bend: float = 0.004
 
 
@@ -82,7 +91,10 @@ class Town(Strict):
         trees, bushes: Objects per plot.
         tree_height: Height of trees.
         hedge: Probability that a plot is hedged.
+        fence: Probability that it is fenced instead.
         cars: Cars per plot.
+        water: Probability of a brook, with bridges where streets cross it.
+        power_line: Probability of a power line on pylons.
     """
 
     size: float = Field(default=80.0, gt=10)
@@ -99,27 +111,87 @@ class Town(Strict):
     bushes: Range = (1.0, 6.0)
     tree_height: Range = (4.0, 17.0)
     hedge: float = 0.4
+    fence: float = 0.2
     cars: Range = (0.0, 1.2)
+    water: float = 0.2
+    power_line: float = 0.2
 
 
-class Mesh(Strict):
-    """A user's own mesh, to be placed in the scene.
+class Wood(Strict):
+    """A piece of wood, for scanners in it or above it. Lengths in metres, densities in objects per hectare.
 
     Attributes:
-        path: File that trimesh reads; relative paths are below the recipe's folder.
-        label: Class of the taxonomy.
-        material: One of the materials of ``pcaug.scene.asset``.
-        size: Its largest extent, metres; overrules the file's unit.
-        up: Which axis of the file is up.
-        count: How many, lowest and highest.
-        distance: Range of distances from the viewpoint, metres.
+        size: Edge of the square.
+        slope: Fall of the ground, share.
+        relief: Height of hollows and humps.
+        roughness: Height of the small unevenness.
+        track: Probability of a track through it.
+        trees: Trees per hectare before those too near to another are taken out.
+        spacing: Least distance between two trees.
+        tree_height: Height of trees.
+        conifers: Share of conifers.
+        bushes, herbs, logs, stones: Undergrowth, fallen trunks and boulders per hectare.
+    """
+
+    size: float = Field(default=50.0, gt=10)
+    slope: Range = (0.0, 0.35)
+    relief: Range = (0.2, 1.6)
+    roughness: Range = (0.04, 0.15)
+    track: float = 0.4
+    trees: Range = (250.0, 900.0)
+    spacing: Range = (1.2, 3.0)
+    tree_height: Range = (10.0, 28.0)
+    conifers: Range = (0.0, 1.0)
+    bushes: Range = (50.0, 700.0)
+    herbs: Range = (100.0, 900.0)
+    logs: Range = (0.0, 80.0)
+    stones: Range = (0.0, 80.0)
+
+
+class Room(Strict):
+    """A furnished room with the scanner in it. Lengths in metres, furniture in pieces; what does not fit is left out.
+
+    Attributes:
+        edge: Length of its walls.
+        height: Of the ceiling.
+        windows: Probability that a wall without a door has windows.
+        tables, desks, beds, sofas, cupboards, shelves, radiators, clutter, people: Pieces, lowest and highest.
+        chairs: Probability that a place at a table has a chair.
+    """
+
+    edge: Range = (3.2, 8.0)
+    height: Range = (2.4, 3.2)
+    windows: float = 0.6
+    tables: Range = (0, 2)
+    desks: Range = (0, 2)
+    beds: Range = (0, 1)
+    sofas: Range = (0, 2)
+    cupboards: Range = (0, 3)
+    shelves: Range = (0, 3)
+    radiators: Range = (0, 2)
+    clutter: Range = (0, 4)
+    people: Range = (0, 2)
+    chairs: float = 0.75
+
+
+class AssetRow(AssetCard):
+    """Meshes of the user's own. The keys of an asset card may be given here too, and win over those beside the meshes.
+
+    Attributes:
+        path: A mesh, a folder of them, a zip, a Sweet Home 3D library or a HELIOS++ scene; relative paths are below the
+            recipe's folder.
+        only: Pattern on names, files and tags: which of them.
+        kind: Object of the world that they stand in for ("car", "tree", ...: ``pcaug.scene.library.MAKERS``); without it
+            they are placed around the viewpoint.
+        share: With a kind: probability that an object of it is one of these; 1 replaces the kind, less adds to it.
+        count: Without a kind: how many, lowest and highest.
+        distance: Without a kind: range of distances from the viewpoint, metres.
     """
 
     path: str
-    label: str
-    material: str = "plastic"
-    size: float | None = Field(default=None, gt=0)
-    up: Literal["y", "z"] = "z"
+    only: str = "*"
+    kind: str | None = None
+    share: float = Field(default=1.0, gt=0, le=1)
     count: tuple[int, int] = (1, 3)
     distance: Range = (4.0, 30.0)
 
@@ -163,8 +235,7 @@ class SceneRecipe(Strict):
     Attributes:
         name: Name of the recipe.
         title: One line on it.
-        street: A street, or
-        town: a town.
+        street, town, wood, room: The world, one of them.
         assets: The user's own meshes.
         sensor: The scanner.
         folder: Where relative paths start; set on loading.
@@ -174,32 +245,40 @@ class SceneRecipe(Strict):
     title: str = ""
     street: Street | None = None
     town: Town | None = None
-    assets: tuple[Mesh, ...] = ()
+    wood: Wood | None = None
+    room: Room | None = None
+    assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
     folder: str = "."
+
+    @property
+    def worlds(self) -> list[str]:
+        """Names of the worlds that it has; a valid recipe has one."""
+        return [name for name in WORLDS if getattr(self, name) is not None]
 
 
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
     """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
     path = catalogue.find("datasets/recipes", name)
     recipe = catalogue.load(path, SceneRecipe, changes)
-    if (recipe.street is None) == (recipe.town is None):
-        raise RecipeError("needs either [street] or [town]", path)
+    if len(recipe.worlds) != 1:
+        raise RecipeError(f"needs one world: {', '.join(f'[{name}]' for name in WORLDS[:-1])} or [{WORLDS[-1]}]", path)
     return recipe.model_copy(update={"folder": str(path.parent)})
 
 
 def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     """Build one world of a recipe; the same generator state gives the same world."""
-    from pcaug.scene.meshes import with_meshes
+    from pcaug.scene.library import Library
+    from pcaug.scene.room import build_room
     from pcaug.scene.street import build_street
     from pcaug.scene.town import build_town
+    from pcaug.scene.wood import build_wood
 
-    if recipe.street is not None:
-        scene = build_street(recipe.street, recipe.name, rng)
-    else:
-        assert recipe.town is not None
-        scene = build_town(recipe.town, recipe.name, rng)
-    return with_meshes(scene, recipe, rng) if recipe.assets else scene
+    builders: dict[str, Any] = {"street": build_street, "town": build_town, "wood": build_wood, "room": build_room}
+    library = Library(recipe.assets, Path(recipe.folder))
+    (world,) = recipe.worlds
+    scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
+    return library.scattered(scene, rng)
 
 
 def draw(low_high: Range, rng: np.random.Generator) -> float:

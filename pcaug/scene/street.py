@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.scene import objects
-from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, placed
+from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
 from pcaug.scene.buildings import house, place
+from pcaug.scene.library import Library
+from pcaug.scene.lines import wire
 from pcaug.scene.recipe import Street, draw
 from pcaug.scene.shapes import Points, grid, noise
 
 Rng = np.random.Generator
 OUTER = 45.0
 """Half the width of the world, metres."""
+LINE = 0.07
+"""Half the width of the line in the road's middle, metres."""
 STEP = 0.6
 """Length of a ground cell along the street, metres."""
-VARIANTS = 8
-"""Different shapes of each object in a scene's library."""
-
-MAKERS: dict[str, Callable[[Rng], Asset]] = {
-    "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
-    "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
-    "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
-    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet,
-    "fence": objects.fence, "guard_rail": objects.guard_rail,
-}  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def variant(name: str, index: int) -> Asset:
-    """The index-th shape of an object; made once, so that its acceleration structure is built once too."""
-    return MAKERS[name](np.random.default_rng((list(MAKERS).index(name), index)))
 
 
 @dataclass
@@ -65,8 +51,8 @@ class _Side:
 class _World:
     """Heights of the ground, and the scene that grows on it."""
 
-    def __init__(self, recipe: Street, rng: Rng) -> None:
-        self.recipe, self.rng = recipe, rng
+    def __init__(self, recipe: Street, rng: Rng, library: Library) -> None:
+        self.recipe, self.rng, self.library = recipe, rng, library
         names, weights = zip(*recipe.kinds.items(), strict=True)
         self.kind = str(rng.choice(names, p=np.array(weights) / sum(weights)))
         self.half = recipe.length / 2
@@ -76,6 +62,10 @@ class _World:
         self.bend = rng.uniform(-recipe.bend, recipe.bend)
         self.fine = int(rng.integers(1 << 62))
         self.bank = {sign: rng.uniform(-0.12, 0.22) * (rng.random() < 0.6) for sign in (-1, 1)}
+        marked = 0.25 if self.kind == "residential" else 0.9
+        self.line = str(rng.choice(["solid", "dashed"])) if rng.random() < recipe.markings * marked else "none"
+        crossed = self.kind != "country" and rng.random() < recipe.crossing
+        self.crossings = list(rng.uniform(-0.9, 0.9, int(rng.integers(1, 4))) * self.half) if crossed else []
         self.placements: list[Placement] = []
         self.instance = 0
         self.static = Builder()
@@ -97,14 +87,14 @@ class _World:
         """Place an object at straight coordinates."""
         self.instance += thing
         px, py = self.curve(np.array(x), np.array(y))
-        asset = variant(name, int(self.rng.integers(VARIANTS)))
+        asset = self.library.pick(name, self.rng)
         number = self.instance if thing else 0
         self.placements.append(placed(asset, (float(px), float(py), z), yaw + self.bend * x, scale, number))
 
 
-def build_street(recipe: Street, name: str, rng: Rng) -> Scene:
+def build_street(recipe: Street, name: str, rng: Rng, library: Library) -> Scene:
     """A street along x, bent a little, the scanner's place on its right lane at x = 0."""
-    world = _World(recipe, rng)
+    world = _World(recipe, rng, library)
     lane = draw(recipe.lane, rng) * (1.25 if world.kind == "country" else 1.0)
     sides = [_side(world, lane, sign) for sign in (1, -1)]
     for side in sides:
@@ -123,7 +113,7 @@ def build_street(recipe: Street, name: str, rng: Rng) -> Scene:
 
 def _side(world: _World, lane: float, sign: int) -> _Side:
     recipe, rng, kind = world.recipe, world.rng, world.kind
-    zones = [_Zone(lane, "road", "asphalt", raised=False)]
+    zones = [_Zone(LINE, "road", "marking", raised=False), _Zone(lane - LINE, "road", "asphalt", raised=False)]
     if kind == "country":
         zones.append(_Zone(rng.uniform(0.2, 1.2), "road", "asphalt", raised=False))
         walk = (lane + 0.5, lane + 1.5)
@@ -160,11 +150,11 @@ def _side(world: _World, lane: float, sign: int) -> _Side:
 def _ground(world: _World, side: _Side) -> None:
     """Strips of ground, finer near the road, a vertical face at the kerb; side streets and drives cut through the kerb."""
     xs = np.arange(-world.half, world.half + STEP, STEP)
-    stations, zone_of = _stations(side)
+    stations, zone_of = _stations(side, fine=bool(world.crossings))
     y = stations[None, :] * side.sign
     x = np.broadcast_to(xs[:, None], (len(xs), len(stations)))
     y = np.broadcast_to(y, x.shape)
-    cut = _lowered(side, xs)
+    cut = _lowered(world, side, xs)
     raised = np.array([side.zones[z].raised for z in zone_of], dtype=np.float64)
     z = world.base(x, y, np.array(side.road_edge)) + raised[None, :] * world.kerb * (1 - cut)[:, None]
     natural = np.array([side.zones[i].label == "terrain" for i in zone_of], dtype=np.float64)
@@ -177,16 +167,17 @@ def _ground(world: _World, side: _Side) -> None:
     world.static.add_faces(triangles, np.repeat(labels.ravel(), 2), np.repeat(materials.ravel(), 2))
 
 
-def _stations(side: _Side) -> tuple[Points, NDArray[np.int64]]:
+def _stations(side: _Side, *, fine: bool) -> tuple[Points, NDArray[np.int64]]:
     """Distances from the road's middle at which the ground is sampled, and the zone that each belongs to.
 
-    A zone's border is sampled twice, once for each zone, which makes the kerb a vertical face.
+    A zone's border is sampled twice, once for each zone, which makes the kerb a vertical face. ``fine`` makes the cells of
+    the lane as narrow as the stripes of a crossing.
     """
     values: list[float] = []
     zones: list[int] = []
     start = 0.0
     for index, zone in enumerate(side.zones):
-        step = 1.0 if zone.width < 8 else 1.4
+        step = 0.5 if fine and index == 1 else 1.0 if zone.width < 8 else 1.4
         inner = np.linspace(start, start + zone.width, max(2, int(np.ceil(zone.width / step)) + 1))
         values += inner.tolist()
         zones += [index] * len(inner)
@@ -194,10 +185,10 @@ def _stations(side: _Side) -> tuple[Points, NDArray[np.int64]]:
     return np.array(values), np.array(zones)
 
 
-def _lowered(side: _Side, xs: Points) -> Points:
-    """How far the kerb is lowered (0 none, 1 all) along the street: at side streets and drives."""
+def _lowered(world: _World, side: _Side, xs: Points) -> Points:
+    """How far the kerb is lowered (0 none, 1 all) along the street: at side streets, drives and crossings."""
     cut = np.zeros(len(xs))
-    for x in side.drives:
+    for x in (*side.drives, *world.crossings):
         cut = np.maximum(cut, np.clip(2.2 - np.abs(xs - x), 0, 0.7) / 0.7 * 0.8)
     if side.junction:
         low, high = side.junction
@@ -218,6 +209,7 @@ def _surface(
     labels[kerb], materials[kerb] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("concrete")
     label, material = np.tile(labels, (len(xs) - 1, 1)), np.tile(materials, (len(xs) - 1, 1))
     middle, out = (xs[:-1] + xs[1:]) / 2, (stations[:-1] + stations[1:]) / 2
+    _paint(world, material, middle, zone_of)
     beyond = out[None, :] > side.road_edge
     for x in side.drives:
         drive = (np.abs(middle - x) < 1.5)[:, None] & beyond & (out < side.house_line)[None, :] & (out > side.walk[1])[None, :]
@@ -230,6 +222,16 @@ def _surface(
                 walk = ((middle > x0) & (middle < x1))[:, None] & beyond
                 label[walk], material[walk] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("pavers")
     return label, material
+
+
+def _paint(world: _World, material: NDArray[np.uint8], middle: Points, zone_of: NDArray[np.int64]) -> None:
+    """Line in the middle of the road, and the stripes of crossings: every second cell of the lane, 3.4 m long."""
+    inner = np.flatnonzero(zone_of[:-1] == zone_of[1:])
+    line, lane = inner[zone_of[inner] == 0], inner[zone_of[inner] == 1]
+    gaps = {"none": middle < np.inf, "dashed": middle % 9.0 > 3.0, "solid": middle == np.inf}[world.line]
+    material[np.ix_(gaps, line)] = MATERIAL_NAMES.index("asphalt")
+    for x in world.crossings:
+        material[np.ix_(np.abs(middle - x) < 1.7, lane[::2])] = MATERIAL_NAMES.index("marking")
 
 
 def _free(side: _Side, x: float, margin: float = 1.0) -> bool:
@@ -305,12 +307,12 @@ def _greenery(world: _World, side: _Side) -> None:
         if world.kind == "urban" or chance > recipe.hedge + recipe.fence:
             continue
         what, length = ("hedge", 2.0) if chance < recipe.hedge else ("fence", 2.5)
-        index = int(rng.integers(VARIANTS))
+        panel = world.library.pick(what, rng)
         for x in np.arange(start, start + rng.uniform(6, 14), length):
             if _free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
                 px, py = world.curve(np.array(x), np.array(border * side.sign))
                 z = _height(world, side, x, border)
-                world.placements.append(placed(variant(what, index), (float(px), float(py), z), world.bend * x))
+                world.placements.append(placed(panel, (float(px), float(py), z), world.bend * x))
 
 
 def _furniture(world: _World, side: _Side) -> None:
@@ -320,10 +322,15 @@ def _furniture(world: _World, side: _Side) -> None:
     for x in _spots(world, recipe.lamps, side):
         name = "utility_pole" if world.kind == "country" or rng.random() < 0.15 else "lamp"
         world.stand(name, x, edge * side.sign, inwards, _height(world, side, x, edge))
+    facing = np.pi if side.sign < 0 else 0.0
     for x in _spots(world, recipe.signs, side):
-        facing = np.pi if side.sign < 0 else 0.0
         name = "signal" if side.junction and rng.random() < 0.25 else "sign"
         world.stand(name, x, edge * side.sign, facing + rng.normal(0, 0.2), _height(world, side, x, edge))
+    for x in world.crossings:
+        name = "signal" if world.kind == "urban" else "sign"
+        world.stand(name, x - 2.2 * side.sign, edge * side.sign, facing, _height(world, side, x, edge))
+    if world.kind != "urban" and rng.random() < recipe.wires:
+        _overhead(world, side)
     if world.kind == "country":
         if rng.random() < 0.4:
             for x in np.arange(-world.half, world.half, 4.0):
@@ -342,16 +349,33 @@ def _furniture(world: _World, side: _Side) -> None:
         world.stand("bicycle", x, out * side.sign, rng.normal(0, 0.4), _height(world, side, x, out))
 
 
+def _overhead(world: _World, side: _Side) -> None:
+    """A line of equal poles behind the pavement, three wires from crossarm to crossarm."""
+    rng = world.rng
+    pole, span, out = world.library.pick("utility_pole", rng), rng.uniform(28, 42), side.walk[1] + 0.5
+    tops = []
+    for x in np.arange(-world.half + rng.uniform(0, span), world.half, span):
+        px, py = world.curve(np.array(x), np.array(out * side.sign))
+        at = np.array([float(px), float(py), _height(world, side, x, out)])
+        world.instance += 1
+        world.placements.append(placed(pole, at.tolist(), world.bend * x, 1.0, world.instance))
+        tops.append((at + (0, 0, float(pole.bounds[1, 2]) - 0.4), world.bend * x))
+    for (a, yaw_a), (b, yaw_b) in pairwise(tops):
+        for reach in (-0.9, -0.35, 0.9):
+            ends = [top + reach * np.array([-np.sin(yaw), np.cos(yaw), 0]) for top, yaw in ((a, yaw_a), (b, yaw_b))]
+            world.static.add(wire(ends[0], ends[1], sag=rng.uniform(0.4, 0.9), radius=0.012), "wire", "metal")
+
+
 def _vehicles(world: _World, side: _Side, lane: float) -> None:
     rng, recipe = world.rng, world.recipe
     lanes = [z for z in side.zones if z.label == "road"]
-    if len(lanes) > 1 and world.kind != "country":  # a parking lane
-        out = lane + lanes[1].width / 2
+    if len(lanes) > 2 and world.kind != "country":  # a parking lane
+        out = lane + lanes[2].width / 2
         x = -world.half
         share = draw(recipe.parked, rng) / 14
         while x < world.half:
             length = rng.uniform(5.0, 6.5)
-            if rng.random() < share and _free(side, x, 4) and all(abs(x - d) > 3.5 for d in side.drives):
+            if rng.random() < share and _free(side, x, 4) and all(abs(x - d) > 3.5 for d in (*side.drives, *world.crossings)):
                 name = "lorry" if rng.random() < 0.04 else "car"
                 yaw = (np.pi if side.sign > 0 else 0.0) + (np.pi if rng.random() < 0.2 else 0.0) + rng.normal(0, 0.02)
                 world.stand(name, x, (out + rng.normal(0, 0.1)) * side.sign, yaw, _height(world, side, x, out - 0.5))

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from itertools import pairwise
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
+from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, placed
 from pcaug.scene.buildings import house, place
+from pcaug.scene.library import Library
+from pcaug.scene.lines import pylon, pylon_arms, wire
 from pcaug.scene.recipe import Town, draw
-from pcaug.scene.shapes import grid, noise
-from pcaug.scene.street import VARIANTS, variant
+from pcaug.scene.shapes import Points, box, grid, noise
 
 Rng = np.random.Generator
 CELL = 0.8
 """Edge of a ground cell, metres."""
+
+
+@dataclass(frozen=True)
+class _Brook:
+    """Running water along y.
+
+    Attributes:
+        x, swing, wave, phase: Where its middle lies: x + swing sin(y / wave + phase), metres.
+        width: Of the water, metres.
+        depth: Of its bed below the banks, metres.
+    """
+
+    x: float
+    swing: float
+    wave: float
+    phase: float
+    width: float
+    depth: float
+
+    @classmethod
+    def drawn(cls, size: float, rng: Rng) -> _Brook:
+        """A brook somewhere in the middle of the square."""
+        values = rng.uniform((0.25 * size, 1.0, 8.0, 0.0, 3.0, 1.6), (0.75 * size, 6.0, 20.0, 2 * np.pi, 10.0, 2.6))
+        return cls(*(float(v) for v in values))
+
+    def middle(self, y: Points) -> Points:
+        """x of its middle."""
+        found: Points = self.x + self.swing * np.sin(y / self.wave + self.phase)
+        return found
 
 
 class _Land:
@@ -26,6 +60,13 @@ class _Land:
         tilt = rng.normal(0, 0.015, 2)
         self.z = relief * 0.5 * noise(self.x, self.y, 35.0, rng) + 0.05 * noise(self.x, self.y, 2.0, rng)
         self.z = self.z + tilt[0] * self.x + tilt[1] * self.y
+        self.brook: _Brook | None = None
+
+    def dig(self, brook: _Brook) -> None:
+        """Cut a brook's bed into the ground."""
+        self.brook = brook
+        away = np.abs(self.x - brook.middle(self.y))
+        self.z = self.z - brook.depth * np.clip((brook.width / 2 + 2.0 - away) / 2.0, 0, 1)
 
     def height(self, x: float, y: float) -> float:
         """Of the ground at a plan position."""
@@ -34,24 +75,48 @@ class _Land:
         return float(self.z[i, j])
 
 
-def build_town(recipe: Town, name: str, rng: Rng) -> Scene:
-    """Rows of plots between parallel streets, seen from the air."""
-    land = _Land(recipe.size, draw(recipe.relief, rng), rng)
-    static, placements = Builder(), list[Placement]()
+class _World:
+    """What has been built so far, and what it is built from."""
+
+    def __init__(self, recipe: Town, rng: Rng, library: Library) -> None:
+        self.recipe, self.rng, self.library = recipe, rng, library
+        self.land = _Land(recipe.size, draw(recipe.relief, rng), rng)
+        self.static, self.placements, self.instance = Builder(), list[Placement](), 0
+
+    def stand(self, what: str | Asset, x: float, y: float, turn: float, scale: float = 1.0, *, thing: bool = True) -> None:
+        """Place an object, or one of a kind, on the ground."""
+        asset = self.library.pick(what, self.rng) if isinstance(what, str) else what
+        self.instance += thing
+        number = self.instance if thing else 0
+        self.placements.append(placed(asset, (x, y, self.land.height(x, y)), turn, scale, number))
+
+    def free(self, x: float, y: float, margin: float) -> bool:
+        """Whether a place is dry."""
+        return self.land.brook is None or abs(x - float(self.land.brook.middle(np.array(y)))) > self.land.brook.width / 2 + margin
+
+
+def build_town(recipe: Town, name: str, rng: Rng, library: Library) -> Scene:
+    """Rows of plots between parallel streets, seen from the air; a brook with bridges and a power line may cross it."""
+    world = _World(recipe, rng, library)
     roads = _rows(recipe, rng)
-    _terrain(static, land, roads)
-    instance = 0
+    if rng.random() < recipe.water:
+        world.land.dig(_Brook.drawn(recipe.size, rng))
+    _terrain(world.static, world.land, roads)
     for low, high in _between(roads, recipe.size):
         x = -4.0
         while x < recipe.size + 4:
             width = draw(recipe.plot, rng)
-            instance = _plot(recipe, land, static, placements, (x, low, x + width, high), instance, rng)
+            _plot(world, (x, low, x + width, high))
             x += width
     for low, high in roads:
-        instance = _street_trees_and_cars(land, placements, low, high, recipe.size, instance, rng)
-    everything = (Placement(static.asset("terrain and houses"), np.eye(4), 0), *placements)
+        _street(world, low, high)
+    if world.land.brook:
+        _bridges(world, roads)
+    if rng.random() < recipe.power_line:
+        _power_line(world)
+    everything = (Placement(world.static.asset("terrain and houses"), np.eye(4), 0), *world.placements)
     middle = recipe.size / 2
-    viewpoint = np.array([middle, middle, land.height(middle, middle)])
+    viewpoint = np.array([middle, middle, world.land.height(middle, middle)])
     return Scene(everything, name, viewpoint, 0.0, np.array([[0.0, 0.0], [recipe.size, recipe.size]]))
 
 
@@ -91,88 +156,130 @@ def _terrain(static: Builder, land: _Land, roads: list[tuple[float, float]]) -> 
     material = np.where(on_road, asphalt, np.where(on_walk, pavers, grass))
     rows = len(land.x) - 1
     labels = np.repeat(np.tile(label, rows), 2).astype(np.uint16)
-    static.add_faces(grid(land.x, land.y, land.z), labels, np.repeat(np.tile(material, rows), 2).astype(np.uint8))
+    materials = np.repeat(np.tile(material, rows), 2).astype(np.uint8)
+    ground = grid(land.x, land.y, land.z)
+    if land.brook:
+        wet = np.abs(ground[:, :, 0].mean(axis=1) - land.brook.middle(ground[:, :, 1].mean(axis=1))) < land.brook.width / 2 + 2.0
+        labels[wet], materials[wet] = taxonomy.id("terrain"), MATERIAL_NAMES.index("soil")
+        _water(static, land)
+    static.add_faces(ground, labels, materials)
 
 
-def _plot(
-    recipe: Town,
-    land: _Land,
-    static: Builder,
-    placements: list[Placement],
-    edges: tuple[float, float, float, float],
-    instance: int,
-    rng: Rng,
-) -> int:
-    """One plot: a house, its shed, trees, bushes, a hedge around, a car. Returns the last instance number."""
+def _water(static: Builder, land: _Land) -> None:
+    """The surface of the brook, half a metre deep, falling with its banks."""
+    brook = land.brook
+    assert brook is not None
+    y = land.y[0]
+    middle = brook.middle(y)
+    level = np.array([land.height(x, v) for x, v in zip(middle, y, strict=True)]) + 0.25 * brook.depth
+    level = np.minimum.accumulate(level[::-1])[::-1] if level[0] < level[-1] else np.minimum.accumulate(level)
+    reach = brook.width / 2 + 0.8
+    sides = np.stack([middle - reach, middle + reach], axis=1)
+    static.add(grid(sides, np.stack([y, y], axis=1), np.stack([level, level], axis=1)), "water", "water")
+
+
+def _plot(world: _World, edges: tuple[float, float, float, float]) -> None:
+    """One plot: a house, its shed, trees, bushes, a hedge or fence around, a car."""
     x0, y0, x1, y1 = edges
+    recipe, rng = world.recipe, world.rng
     middle = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + rng.normal(0, 1.0, 2)
-    room = np.array([x1 - x0, y1 - y0]) - 3.0
     yaw = float(rng.choice([0.0, np.pi / 2])) + rng.normal(0, 0.05)
-    radius = 3.0
-    if rng.random() > recipe.empty and room.min() > 7:
-        width, depth = (min(draw(recipe.house, rng), float(room.min()) * 1.1) for _ in range(2))
-        roof = "flat" if rng.random() < recipe.flat else "hip" if rng.random() < recipe.hipped else "gable"
-        built = house(
-            rng,
-            max(width, depth),
-            min(width, depth),
-            draw(recipe.eaves, rng),
-            roof=roof,
-            pitch=draw(recipe.pitch, rng),
-            facade=False,
-        )
-        place(static, built, (middle[0], middle[1], land.height(*middle)), yaw)
-        radius = max(width, depth) / 2 + 1.0
-        if rng.random() < 0.5:
-            shed = house(
-                rng,
-                rng.uniform(2.5, 6),
-                rng.uniform(2.5, 4),
-                2.3,
-                roof="gable" if rng.random() < 0.6 else "flat",
-                pitch=20,
-                facade=False,
-            )
-            at = np.array([rng.uniform(x0 + 3, x1 - 3), rng.choice([y0 + 3, y1 - 3])])
-            place(static, shed, (at[0], at[1], land.height(*at)), yaw)
-
-    def stand(what: str, x: float, y: float, scale: float = 1.0, turn: float | None = None) -> None:
-        nonlocal instance
-        instance += 1
-        angle = rng.uniform(0, 2 * np.pi) if turn is None else turn
-        shape = variant(what, int(rng.integers(VARIANTS)))
-        placements.append(placed(shape, (x, y, land.height(x, y)), angle, scale, instance))
-
+    room = float(min(x1 - x0, y1 - y0)) - 3.0
+    radius = _house(world, middle, room, yaw) if rng.random() > recipe.empty and room > 7 else 3.0
+    if radius > 3.0 and rng.random() < 0.5:
+        roof = "gable" if rng.random() < 0.6 else "flat"
+        shed = house(rng, rng.uniform(2.5, 6), rng.uniform(2.5, 4), 2.3, roof=roof, pitch=20, facade=False)
+        at = rng.uniform(x0 + 3, x1 - 3), float(rng.choice([y0 + 3, y1 - 3]))
+        if world.free(*at, 4):
+            place(world.static, shed, (*at, world.land.height(*at)), yaw)
     for _ in range(rng.poisson(draw(recipe.trees, rng))):
         x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
-        what = "conifer" if rng.random() < 0.2 else "tree"
-        height = float(np.ptp(variant(what, 0).bounds[:, 2]))
-        if np.hypot(x - middle[0], y - middle[1]) > radius * 0.8:
-            stand(what, x, y, draw(recipe.tree_height, rng) / height)
+        asset = world.library.pick("conifer" if rng.random() < 0.2 else "tree", rng)
+        if np.hypot(x - middle[0], y - middle[1]) > radius * 0.8 and world.free(x, y, 0.5):
+            height = float(np.ptp(asset.bounds[:, 2]))
+            world.stand(asset, x, y, rng.uniform(0, 2 * np.pi), draw(recipe.tree_height, rng) / height)
     for _ in range(rng.poisson(draw(recipe.bushes, rng))):
-        stand("bush", rng.uniform(x0, x1), rng.uniform(y0, y1), rng.uniform(0.6, 1.6))
-    if rng.random() < recipe.hedge:
-        kind = int(rng.integers(VARIANTS))
-        for x in np.arange(x0, x1, 2.0):
-            placements.append(placed(variant("hedge", kind), (x, y0 + 0.3, land.height(x, y0)), 0.0))
+        x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
+        if world.free(x, y, 0):
+            world.stand("bush", x, y, rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 1.6))
+    _border(world, edges)
     for _ in range(rng.poisson(draw(recipe.cars, rng))):
-        stand("car", rng.uniform(x0 + 2, x1 - 2), float(rng.choice([y0 + 3.5, y1 - 3.5])), turn=np.pi / 2)
-    return instance
+        x, y = rng.uniform(x0 + 2, x1 - 2), float(rng.choice([y0 + 3.5, y1 - 3.5]))
+        if world.free(x, y, 2):
+            world.stand("car", x, y, np.pi / 2)
 
 
-def _street_trees_and_cars(
-    land: _Land, placements: list[Placement], low: float, high: float, size: float, instance: int, rng: Rng
-) -> int:
-    for x in np.arange(0, size, 6.5):
+def _house(world: _World, middle: NDArray[np.float64], room: float, yaw: float) -> float:
+    """A house in a plot; the radius that it takes, or what an empty plot has where it would stand in the water."""
+    recipe, rng = world.recipe, world.rng
+    width, depth = (min(draw(recipe.house, rng), room * 1.1) for _ in range(2))
+    if not world.free(middle[0], middle[1], max(width, depth) * 0.7):
+        return 3.0
+    roof = "flat" if rng.random() < recipe.flat else "hip" if rng.random() < recipe.hipped else "gable"
+    eaves, pitch = draw(recipe.eaves, rng), draw(recipe.pitch, rng)
+    built = house(rng, max(width, depth), min(width, depth), eaves, roof=roof, pitch=pitch, facade=False)
+    place(world.static, built, (middle[0], middle[1], world.land.height(*middle)), yaw)
+    return max(width, depth) / 2 + 1.0
+
+
+def _border(world: _World, edges: tuple[float, float, float, float]) -> None:
+    """A hedge or a fence along the lower edge of a plot and, for a fence, along its left one."""
+    x0, y0, _, y1 = edges
+    chance = world.rng.random()
+    if chance > world.recipe.hedge + world.recipe.fence:
+        return
+    what, length = ("hedge", 2.0) if chance < world.recipe.hedge else ("fence", 2.5)
+    panel = world.library.pick(what, world.rng)
+    rows = [(x, y0 + 0.3, 0.0) for x in np.arange(x0, edges[2], length)]
+    if what == "fence":
+        rows += [(x0, y, np.pi / 2) for y in np.arange(y0 + length / 2, y1, length)]
+    for x, y, turn in rows:
+        if world.free(x, y, 0.5):
+            world.stand(panel, x, y, turn, thing=False)
+
+
+def _street(world: _World, low: float, high: float) -> None:
+    """Parked cars and lamps along a street."""
+    rng = world.rng
+    for x in np.arange(0, world.recipe.size, 6.5):
         for y, side in ((low + 1.1, 1), (high - 1.1, -1)):
-            if rng.random() < 0.3:
-                instance += 1
-                shape = variant("car", int(rng.integers(VARIANTS)))
-                placements.append(placed(shape, (x, y, land.height(x, y)), 0.0 if side > 0 else np.pi, 1.0, instance))
-        if rng.random() < 0.15:
-            instance += 1
-            y = low - 1.0
-            placements.append(
-                placed(variant("lamp", int(rng.integers(VARIANTS))), (x, y, land.height(x, y)), np.pi / 2, 1.0, instance)
-            )
-    return instance
+            if rng.random() < 0.3 and world.free(x, y, 4):
+                world.stand("lorry" if rng.random() < 0.04 else "car", x, y, 0.0 if side > 0 else np.pi)
+        if rng.random() < 0.15 and world.free(x, low, 4):
+            world.stand("lamp", x, low - 1.0, np.pi / 2)
+
+
+def _bridges(world: _World, roads: list[tuple[float, float]]) -> None:
+    """A deck with parapets wherever a street meets the brook."""
+    brook = world.land.brook
+    assert brook is not None
+    for low, high in roads:
+        y = (low + high) / 2
+        if not -6 < y < world.recipe.size + 6:
+            continue
+        x, half = float(brook.middle(np.array(y))), brook.width / 2 + 2.5
+        level = max(world.land.height(x - half - 1, y), world.land.height(x + half + 1, y)) + 0.05
+        ends = (x - half, low - 1.6), (x + half, high + 1.6)
+        world.static.add(box((*ends[0], level - 0.6), (*ends[1], level)), "bridge", "concrete")
+        for edge in (ends[0][1], ends[1][1]):
+            world.static.add(box((ends[0][0], edge - 0.12, level), (ends[1][0], edge + 0.12, level + 1.0)), "bridge", "concrete")
+
+
+def _power_line(world: _World) -> None:
+    """Pylons on a line across the square, with three sagging conductors on either side."""
+    rng, size = world.rng, world.recipe.size
+    angle, height = rng.uniform(0, np.pi), rng.uniform(16, 26)
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
+    start = np.array([size / 2, size / 2]) + across * rng.uniform(-0.35, 0.35) * size
+    span = rng.uniform(45, 70)
+    offset = rng.uniform(0, span)
+    feet = [start + along * (offset + span * k) for k in range(-3, 3)]
+    tower = pylon(height)
+    for x, y in feet:
+        world.stand(tower, x, y, angle)
+    for a, b in pairwise(feet):
+        for level, reach in pylon_arms(height):
+            for side in (-1, 1):
+                ends = [np.array([*(p + across * side * reach), world.land.height(*p) + level]) for p in (a, b)]
+                world.static.add(wire(ends[0], ends[1], sag=0.03 * span), "wire", "metal")

@@ -1,0 +1,105 @@
+"""The objects that a world is furnished with: procedural variants, and the user's own meshes where a recipe names any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from pcaug.errors import RecipeError
+from pcaug.scene import furniture, objects, trees
+from pcaug.scene.asset import Asset, Placement, Scene, placed
+from pcaug.scene.meshes.card import AssetCard
+from pcaug.scene.meshes.entry import Entry, entries
+from pcaug.scene.recipe import AssetRow
+
+Rng = np.random.Generator
+VARIANTS = 8
+"""Different shapes of each procedural object."""
+
+# a kind's place seeds its shapes: new ones go to the end
+MAKERS: dict[str, Callable[[Rng], Asset]] = {
+    "tree": objects.tree, "conifer": objects.conifer, "bush": objects.bush, "herbs": objects.herbs, "hedge": objects.hedge,
+    "car": objects.car, "lorry": objects.lorry, "bicycle": objects.bicycle, "person": objects.person, "lamp": objects.lamp,
+    "sign": objects.sign, "signal": objects.signal, "utility_pole": objects.utility_pole, "bollard": objects.bollard,
+    "bin": objects.bin_, "bench": objects.bench, "cabinet": objects.cabinet,
+    "fence": objects.fence, "guard_rail": objects.guard_rail,
+    "broadleaf": trees.broadleaf, "spruce": trees.spruce, "log": trees.log, "stone": trees.stone,
+    "table": furniture.table, "desk": furniture.desk, "chair": furniture.chair, "sofa": furniture.sofa, "bed": furniture.bed,
+    "shelf": furniture.shelf, "cupboard": furniture.cupboard, "radiator": furniture.radiator, "clutter": furniture.clutter,
+    "ceiling_lamp": furniture.ceiling_lamp,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def variant(name: str, index: int) -> Asset:
+    """The index-th shape of an object; made once, so that its acceleration structure is built once too."""
+    return MAKERS[name](np.random.default_rng((list(MAKERS).index(name), index)))
+
+
+@lru_cache(maxsize=64)
+def stock(path: Path, row: AssetRow) -> tuple[Entry, ...]:
+    """The meshes that a recipe's row names, with the card keys of the row."""
+    said = {key: getattr(row, key) for key in row.model_fields_set & set(AssetCard.model_fields)}
+    return tuple(Entry(e.folder, e.file, e.card.model_copy(update=said), e.name, e.tags) for e in entries(path, row.only))
+
+
+class Library:
+    """Where the objects of a scene come from.
+
+    Args:
+        rows: The recipe's ``[[assets]]``.
+        folder: Where their relative paths start.
+
+    Raises:
+        RecipeError: A kind that does not exist, or a path that leads out of the folder.
+        NotFound: Nothing at a path, or no mesh that matches.
+    """
+
+    def __init__(self, rows: tuple[AssetRow, ...] = (), folder: Path = Path()) -> None:
+        self.rows = [(row, stock(_inside(folder.resolve(), row), row)) for row in rows]
+        for row in rows:
+            if row.kind is not None and row.kind not in MAKERS:
+                raise RecipeError(f"no object kind {row.kind!r}", do=f"choose from {', '.join(MAKERS)}")
+
+    def pick(self, kind: str, rng: Rng) -> Asset:
+        """One object of a kind. A recipe without meshes of that kind draws one number, whatever else it holds."""
+        for row, found in self.rows:
+            if row.kind == kind and (row.share == 1 or rng.random() < row.share):
+                return found[int(rng.integers(len(found)))].load().asset
+        return variant(kind, int(rng.integers(VARIANTS)))
+
+    def scattered(self, scene: Scene, rng: Rng) -> Scene:
+        """A scene with the meshes that have no kind around its viewpoint, at its height, their circles apart."""
+        taken: list[tuple[float, float, float]] = []
+        more: list[Placement] = []
+        instance = max((p.instance for p in scene.placements), default=0)
+        for row, found in self.rows:
+            if row.kind is not None:
+                continue
+            for _ in range(int(rng.integers(row.count[0], row.count[1] + 1))):
+                asset = found[int(rng.integers(len(found)))].load().asset
+                radius = float(np.ptp(asset.bounds[:, :2], axis=0).max()) / 2
+                for _ in range(50):
+                    distance, angle = rng.uniform(*row.distance), rng.uniform(0, 2 * np.pi)
+                    x, y = scene.viewpoint[0] + distance * np.cos(angle), scene.viewpoint[1] + distance * np.sin(angle)
+                    if all(np.hypot(x - a, y - b) > radius + r for a, b, r in taken):
+                        taken.append((x, y, radius))
+                        instance += 1
+                        more.append(placed(asset, (x, y, scene.viewpoint[2]), rng.uniform(0, 2 * np.pi), 1.0, instance))
+                        break
+        return Scene((*scene.placements, *more), scene.name, scene.viewpoint, scene.heading, scene.extent)
+
+
+def _inside(folder: Path, row: AssetRow) -> Path:
+    path = Path(row.path)
+    if path.is_absolute():
+        return path
+    found = (folder / path).resolve()
+    if not found.is_relative_to(folder):
+        raise RecipeError(
+            f"mesh {row.path!r} lies outside the recipe's folder", folder, "move it below, or give an absolute path"
+        )
+    return found

@@ -1,0 +1,114 @@
+"""glTF 2.0 and GLB: what trimesh would drop or leave as zeros in silence is refused by name."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+from pcaug.errors import FileError, MissingExtra
+from pcaug.scene.meshes.bundle import Bundle
+from pcaug.scene.meshes.part import OPAQUE, MeshFile, Part, cut_out, image_alpha, resolver
+
+DRACO = "KHR_draco_mesh_compression"
+UNDECODED = ("EXT_meshopt_compression", "KHR_meshopt_compression")
+"""Extensions that hold vertices in a form that no Python library here decodes."""
+MODES = {0: "points", 1: "lines", 2: "lines", 3: "lines", 5: "triangle strips", 6: "triangle fans"}
+
+
+def read_gltf(bundle: Bundle, name: str) -> MeshFile:
+    """Parts by node and primitive, metres, y up, z ahead (glTF 2.0, section 3.4)."""
+    import trimesh
+
+    data = bundle.read(name)
+    tree = _tree(bundle, name, data)
+    problems = _checked(bundle.where(name), tree)
+    binary = data[:4] == b"glTF"
+    loaded: Any = trimesh.load_scene(
+        io.BytesIO(data),
+        file_type="glb" if binary else "gltf",
+        resolver=resolver(bundle, name),
+        process=False,
+        ignore_broken=False,
+    )
+    materials = {m.get("name"): m for m in tree.get("materials", [])}
+    parts = []
+    for node in loaded.graph.nodes_geometry:
+        matrix, key = loaded.graph[node]
+        mesh = loaded.geometry[key]
+        if not isinstance(mesh, trimesh.Trimesh) or not len(mesh.faces):
+            continue
+        if mesh.faces.max() >= len(mesh.vertices):
+            raise FileError(f"mesh {key!r} points at vertices that do not exist", bundle.where(name), "export it again")
+        if not np.any(mesh.vertices):
+            raise FileError(f"mesh {key!r} was not decoded: all its vertices are 0", bundle.where(name), "export it uncompressed")
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused later, by name
+            triangles = np.einsum("mck,ik->mci", mesh.triangles, matrix[:3, :3]) + matrix[:3, 3]
+        if np.linalg.det(matrix[:3, :3]) < 0:  # a mirrored node
+            triangles = triangles[:, ::-1]
+        material = getattr(getattr(mesh.visual, "material", None), "name", None) or ""
+        part = Part(triangles, node=str(node), mesh=str(key), material=material)
+        parts.append(_dressed(part, materials.get(material, {}), mesh, problems))
+    asset = tree.get("asset", {})
+    extras = asset.get("extras") if isinstance(asset.get("extras"), dict) else {}
+    licence = str(extras.get("license") or asset.get("copyright") or "")
+    return MeshFile(parts, unit=1.0, up="y", forward="z", licence=licence, problems=problems)
+
+
+def _tree(bundle: Bundle, name: str, data: bytes) -> dict[str, Any]:
+    """The JSON of either form."""
+    try:
+        if data[:4] == b"glTF":
+            (length,) = struct.unpack_from("<I", data, 12)
+            data = data[20 : 20 + length]
+        tree = json.loads(data)
+    except (struct.error, ValueError, RecursionError) as error:
+        raise FileError(f"cannot be read as a mesh: no glTF JSON ({error})", bundle.where(name), "export it as GLB") from None
+    if not isinstance(tree, dict) or not str(tree.get("asset", {}).get("version", "")).startswith("2"):
+        raise FileError("is not glTF 2.0", bundle.where(name), "export it as glTF 2.0")
+    return tree
+
+
+def _checked(where: str, tree: dict[str, Any]) -> list[str]:
+    """Problems of the declared content; raises for surfaces that would be lost."""
+    primitives = [p for mesh in tree.get("meshes", []) for p in mesh.get("primitives", [])]
+    extensions = {e for p in primitives for e in p.get("extensions", {})} | set(tree.get("extensionsRequired", []))
+    extensions |= {e for view in tree.get("bufferViews", []) for e in view.get("extensions", {})}
+    if DRACO in extensions and importlib.util.find_spec("DracoPy") is None:
+        raise MissingExtra(f"{where} is compressed with Draco", do="pip install 'pcaug[assets]'")
+    if found := extensions & set(UNDECODED):
+        raise FileError(f"is compressed with {', '.join(sorted(found))}", where, "export it uncompressed")
+    modes = [int(p.get("mode", 4)) for p in primitives]
+    if 6 in modes:
+        raise FileError("holds triangle fans, which would be lost", where, "export it as triangles")
+    loose = sorted({MODES[m] for m in modes if m in (0, 1, 2, 3)})
+    return [f"{' and '.join(loose)} are left out: they have no surface"] if loose else []
+
+
+def _dressed(part: Part, entry: dict[str, Any], mesh: Any, problems: list[str]) -> Part:
+    """A part with the transmission that its material states or its texture cuts."""
+    pbr = entry.get("pbrMetallicRoughness", {})
+    stated = entry.get("extensions", {}).get("KHR_materials_transmission", {}).get("transmissionFactor")
+    factor = (pbr.get("baseColorFactor") or [1, 1, 1, 1])[-1]
+    mode = entry.get("alphaMode", "OPAQUE")
+    if stated:
+        part.transmission = float(stated)
+    if mode == "OPAQUE":
+        return part
+    if mode == "BLEND" and factor < 1:
+        part.transmission = 1 - float(factor)
+    image = getattr(getattr(mesh.visual, "material", None), "baseColorTexture", None)
+    uv = getattr(mesh.visual, "uv", None)
+    alpha = image_alpha(image) if image is not None else None
+    if alpha is not None and uv is not None:
+        cutoff = float(entry.get("alphaCutoff", OPAQUE)) if mode == "MASK" else OPAQUE
+        part.transmission = cut_out(part.triangles, np.asarray(uv)[mesh.faces], alpha, cutoff)
+        problems.append(f"{part.name} is cut out by a texture: a beam passes with probability {part.transmission:.2f}")
+    elif "baseColorTexture" in pbr and image is None:
+        part.transmission = 0.5
+        problems.append(f"{part.name} is cut out by a texture that cannot be read: a beam passes with probability 0.50")
+    return part

@@ -1,0 +1,113 @@
+"""What a mesh reader hands on: triangles part by part, with the names that say what they are, and what was wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.scene.asset import Triangles
+from pcaug.scene.meshes.bundle import Bundle
+
+OPAQUE = 0.5
+"""Alpha above which a texel of a cut-out texture counts as there (the default of glTF 2.0, section 3.9.4)."""
+
+
+@dataclass
+class Part:
+    """Triangles of one node and material.
+
+    Attributes:
+        triangles: (M, 3, 3) float64, the file's unit and axes, node transforms applied.
+        node, mesh, material: Names in the file; "" where it has none.
+        transmission: Share of a beam that passes, where the file says so (alpha).
+        reflectance: Where the file says so (HELIOS).
+        native_class: Class id of the file's own (HELIOS).
+    """
+
+    triangles: Triangles
+    node: str = ""
+    mesh: str = ""
+    material: str = ""
+    transmission: float | None = None
+    reflectance: float | None = None
+    native_class: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The names that it has, joined, for messages."""
+        return "/".join(dict.fromkeys(n for n in (self.node, self.mesh, self.material) if n)) or "unnamed"
+
+
+@dataclass
+class MeshFile:
+    """A mesh file as it was read.
+
+    Attributes:
+        parts: Its parts, at least one.
+        unit: Metres per unit as the file says, or None.
+        up: Axis that points up as the file says, or None.
+        forward: Axis that points ahead as the format says, or None.
+        licence: As the file says.
+        problems: What is wrong with it, a line each, all of it dealt with as the line says.
+    """
+
+    parts: list[Part]
+    unit: float | None = None
+    up: str | None = None
+    forward: str | None = None
+    licence: str = ""
+    problems: list[str] = field(default_factory=list)
+
+
+def resolver(bundle: Bundle, beside: str, generated: dict[str, bytes] | None = None) -> Any:
+    """What trimesh asks for the files that a mesh names: only those inside the bundle, or generated ones."""
+    from trimesh.resolvers import Resolver
+
+    class Inside(Resolver):  # type: ignore[misc]
+        def __init__(self) -> None:
+            pass
+
+        def get(self, key: str) -> bytes:
+            return generated[key] if generated and key in generated else bundle.read(key, beside)
+
+        def keys(self) -> list[str]:
+            return []
+
+        def namespaced(self, namespace: str) -> Any:
+            return self
+
+        def write(self, name: str, data: Any) -> None:
+            raise OSError("not here")
+
+    return Inside()
+
+
+def cut_out(triangles: Triangles, uv: NDArray[np.float64], alpha: NDArray[np.float64], cutoff: float = OPAQUE) -> float:
+    """Share of a textured surface that its alpha cuts away, weighted by area: its transmission.
+
+    Args:
+        triangles: (M, 3, 3).
+        uv: (M, 3, 2) texture coordinates, the origin at the image's lower left.
+        alpha: (height, width) 0..1.
+        cutoff: Alpha below which nothing is there.
+    """
+    steps = np.array([(a, b) for a in range(7) for b in range(7 - a)]) / 7 + 1 / 21
+    weights = np.column_stack([steps, 1 - steps.sum(axis=1)])
+    at = np.einsum("kc,mcd->mkd", weights, uv) % 1.0
+    height, width = alpha.shape
+    rows = np.minimum(((1 - at[..., 1]) * height).astype(int), height - 1)
+    gone = (alpha[rows, np.minimum((at[..., 0] * width).astype(int), width - 1)] < cutoff).mean(axis=1)
+    area = np.linalg.norm(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1)
+    return float(np.average(gone, weights=area)) if area.sum() > 0 else 0.0
+
+
+def image_alpha(image: Any) -> NDArray[np.float64] | None:
+    """Alpha 0..1 of an image (height, width), or its brightness where it is a mask without colour; None for plain colours."""
+    if image.mode in ("L", "1"):
+        return np.asarray(image.convert("L"), np.float64) / 255
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        return np.asarray(image.convert("RGBA"), np.float64)[..., 3] / 255
+    return None

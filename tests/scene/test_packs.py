@@ -1,0 +1,229 @@
+"""Packs of meshes: folders and their cards, Sweet Home 3D libraries, HELIOS++ scenes; and recipes that use them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+
+from pcaug import catalogue
+from pcaug.cli.app import main
+from pcaug.errors import FileError, NotFound, RecipeError
+from pcaug.scene.asset import Asset, Scene
+from pcaug.scene.meshes import helios
+from pcaug.scene.meshes.entry import card_of, entries
+from pcaug.scene.recipe import compose, load_recipe
+
+TREE = catalogue.taxonomy()
+
+
+def box(path: Path, *extents: float) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    trimesh.creation.box(extents or (1, 1, 1)).export(path)
+    return path
+
+
+def label(asset: Asset) -> set[str]:
+    return {TREE.label_name(int(v)) for v in np.unique(asset.face_label)}
+
+
+def test_a_folder_is_named_after_its_class_and_cards_say_the_rest(tmp_path: Path) -> None:
+    box(tmp_path / "car" / "a.ply", 4, 1.8, 1.5)
+    box(tmp_path / "car" / "old" / "b.ply", 400, 180, 150)
+    box(tmp_path / "chairs" / "c.ply", 0.5, 0.5, 1)
+    box(tmp_path / "d.ply")
+    (tmp_path / "assets.toml").write_text(
+        'licence = "CC0-1.0"\n[files."car/old/*"]\nunit = 0.01\n[files."chairs/*"]\nlabel = "seating"\nmaterial = "wood"\n'
+    )
+    (tmp_path / "chairs" / "c.toml").write_text("size = 0.9\n[[parts]]\nmatch = '*'\nreflectance = 0.7\n")
+    found = {entry.name: entry for entry in entries(tmp_path)}
+    assert list(found) == ["a", "b", "c", "d"]
+    assert label(found["a"].load().asset) == {"car"}
+    np.testing.assert_allclose(np.ptp(found["b"].load().asset.bounds, axis=0), [4, 1.8, 1.5])
+    chair = found["c"].load().asset
+    assert label(chair) == {"seating"}
+    assert np.ptp(chair.bounds, axis=0).max() == pytest.approx(0.9)
+    assert chair.licence == "CC0-1.0"
+    with pytest.raises(RecipeError, match="no class for"):
+        found["d"].load()
+    assert [e.name for e in entries(tmp_path, "old")] == ["b"]
+    with pytest.raises(NotFound, match="no mesh matches 'bus'"):
+        entries(tmp_path, "bus")
+    with zipfile.ZipFile(tmp_path.parent / "pack.zip", "w") as archive:
+        for path in tmp_path.rglob("*.*"):
+            archive.write(path, path.relative_to(tmp_path))
+    for a, b in zip(entries(tmp_path), entries(tmp_path.parent / "pack.zip"), strict=True):
+        assert (a.file, a.card) == (b.file, b.card)
+
+
+def test_a_printed_card_is_a_card(tmp_path: Path) -> None:
+    box(tmp_path / "car" / 'odd "name".ply', 4, 2, 1)
+    (tmp_path / "assets.toml").write_text(card_of(tmp_path))
+    assert entries(tmp_path)[0].card.label == "car"
+
+
+CATALOGUE = """license=CC0
+name=Test
+id#1=a\nname#1=Bike\ntags#1=\ncategory#1=Vehicles\nmodel#1=/m/m.obj\nwidth#1=50\ndepth#1=150.0\nheight#1=100\ncreator#1=Ann
+id#2=b\nname#2=L\\u00e2mpe\ntags#2=\ncategory#2=Lights\nmodel#2=/m/m.obj\nwidth#2=20\ndepth#2=10\nheight#2=30\nelevation#2=190
+id#3=c\nname#3=Seat Leon\ntags#3=Car\ncategory#3=Vehicles\nmodel#3=/m/m.obj\nwidth#3=190\ndepth#3=420\nheight#3=146
+modelRotation#3=0 0 1 0 1 0 -1 0 0
+id#4=d\nname#4=Toy\ntags#4=\ncategory#4=Vehicles\nmodel#4=/m/m.obj\nwidth#4=5\ndepth#4=12\nheight#4=4
+"""
+OBJ = "v 0 0 0\nv 3 0 0\nv 3 2 0\nv 0 2 0\nv 0 0 5\nv 3 0 5\nv 3 2 5\nv 0 2 5\n" + "".join(
+    f"f {face}\n" for face in ("1 4 3 2", "5 6 7 8", "1 2 6 5", "2 3 7 6", "3 4 8 7", "4 1 5 8")
+)
+
+
+def sh3f(path: Path, text: str = CATALOGUE) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", text.encode("latin-1"))
+        archive.writestr("m/m.obj", OBJ)
+    return path
+
+
+def test_a_sweet_home_3d_library_has_real_sizes_classes_and_licences(tmp_path: Path) -> None:
+    bike, lamp, car, toy = entries(sh3f(tmp_path / "t.sh3f"))
+    assert [e.name for e in (bike, lamp, car, toy)] == ["Bike", "Lâmpe", "Seat Leon", "Toy"]
+    assert [label(e.load().asset) for e in (bike, lamp, car, toy)] == [{"two_wheeler"}, {"other_furniture"}, {"car"}, {"object"}]
+    np.testing.assert_allclose(np.ptp(bike.load().asset.bounds, axis=0), [1.5, 0.5, 1.0])
+    np.testing.assert_allclose(np.ptp(car.load().asset.bounds, axis=0), [4.2, 1.9, 1.46])
+    np.testing.assert_allclose(lamp.load().asset.bounds[:, 2], [1.9, 2.2])
+    assert bike.load().asset.licence == "CC0"
+    assert bike.card.author == "Ann"
+    assert [e.name for e in entries(tmp_path, "vehicles")] == ["Bike", "Seat Leon", "Toy"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("width#1=50", "width#1=wide", "has a number that is none"),
+        ("depth#1=150.0\n", "", "lacks 'depth'"),
+        ("/m/m.obj", "/../../m.obj", "names a file outside its folder"),
+        ("L\\u00e2", "L\\u00", "cannot be read as Java properties"),
+    ],
+)
+def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    with pytest.raises(FileError, match=message):
+        entries(sh3f(tmp_path / "t.sh3f", CATALOGUE.replace(old, new)))
+
+
+SCENE = """<?xml version="1.0"?>{doctype}<document><scene id="s" name="s">
+<part><filter type="objloader"><param type="string" key="filepath" value="data/parts/ground.obj"/></filter></part>
+<part id="7"><filter type="objloader"><param type="string" key="filepath" value="{path}"/>
+<param type="string" key="up" value="y"/></filter>
+<filter type="{kind}"><param type="vec3" key="offset" value="20.0;0;3"/></filter>
+<filter type="scale"><param type="double" key="scale" value="2"/></filter>
+<filter type="rotate"><param type="rotation" key="rotation"><rot axis="z" angle_deg="90"/></param></filter></part>
+</scene></document>"""
+
+
+def helios_scene(folder: Path, path: str = "data/parts/tree.obj", kind: str = "translate", doctype: str = "") -> Path:
+    for name, text in {
+        "data/parts/ground.obj": "mtllib g.mtl\nv -999 -999 0\nv 999 -999 0\nv 0 999 0\nusemtl g\nf 1 2 3\n",
+        "data/parts/g.mtl": "newmtl g\nhelios_classification 2\nhelios_reflectance 0.5\nhelios_isGround true\n",
+        "data/parts/tree.obj": "mtllib t.mtl\nv 0 0 0\nv 1 0 0\nv 0 4 0\nv 0 0 2\nusemtl l\nf 1 2 3\nusemtl x\nf 1 2 4\n",
+        "data/parts/t.mtl": "newmtl l\nhelios_classification 5\nnewmtl x\nhelios_classification 77\n",
+        "data/scenes/s.xml": SCENE.format(doctype=doctype, path=path, kind=kind),
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / "data/scenes/s.xml"
+
+
+def test_a_helios_scene_is_rotated_then_scaled_then_moved_and_classed_by_its_mtl(tmp_path: Path) -> None:
+    scene = helios.load_scene(helios_scene(tmp_path))
+    ground, tree = scene.placements
+    assert label(ground.asset) == {"ground"}
+    assert label(tree.asset) == {"tree", "ignore"}
+    assert tree.instance == 8
+    corners = tree.asset.triangles.reshape(-1, 3) @ tree.world_from_asset[:3, :3].T + tree.world_from_asset[:3, 3]
+    # y up: (1, 0, 0) stays, (0, 4, 0) becomes (0, 0, 4); turned by 90 degrees, doubled, moved by (20, 0, 3)
+    for point in ((20, 0, 3), (20, 2, 3), (20, 0, 11), (24, 0, 3)):
+        assert np.isclose(corners, point).all(axis=1).any(), point
+    np.testing.assert_allclose(scene.extent, [[-999, -999], [999, 999]])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"doctype": '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]>'}, "cannot be read as a scene.*entities"),
+        ({"path": "../../etc/passwd"}, "leads outside"),
+        ({"path": "data/parts/none.obj"}, "no mesh 'data/parts/none.obj'"),
+        ({"kind": "geotiffloader"}, "uses the filter 'geotiffloader'"),
+    ],
+)
+def test_a_helios_scene_that_cannot_be_followed_is_refused(tmp_path: Path, change: dict[str, str], message: str) -> None:
+    with pytest.raises((FileError, NotFound), match=message):
+        helios.load_scene(helios_scene(tmp_path, **change))
+
+
+RECIPE = 'name = "x"\n[{world}]\n[[assets]]\npath = "pack"\n'
+
+
+def composed(folder: Path, world: str, *lines: str, seed: int = 0) -> Scene:
+    (folder / "r.toml").write_text(RECIPE.format(world=world) + "\n".join(lines) + "\n")
+    return compose(load_recipe(folder / "r.toml"), np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("world", ["street", "town"])
+def test_a_recipe_replaces_or_joins_a_kind_of_object(tmp_path: Path, world: str) -> None:
+    for index in range(3):
+        box(tmp_path / "pack" / "car" / f"mine{index}.ply", 4 + index / 10, 2, 1.5)
+
+    def cars(scene: Scene) -> list[str]:
+        return [p.asset.name for p in scene.placements if label(p.asset) == {"car"}]
+
+    mine = cars(composed(tmp_path, world, 'kind = "car"', seed=3))
+    assert len(set(mine)) > 1
+    assert all(name.startswith("mine") for name in mine)
+    assert mine == cars(composed(tmp_path, world, 'kind = "car"', seed=3))
+    half = 'kind = "car"', "share = 0.5"
+    both = [name.startswith("mine") for seed in range(5) for name in cars(composed(tmp_path, world, *half, seed=seed))]
+    assert 0.25 < np.mean(both) < 0.75
+    with pytest.raises(RecipeError, match="no object kind 'cat', choose from tree"):
+        composed(tmp_path, world, 'kind = "cat"')
+
+
+def test_placements_of_a_mesh_share_one_asset(tmp_path: Path) -> None:
+    trimesh.creation.icosphere(4, 2.0).export(box(tmp_path / "pack" / "tree" / "ball.stl"))
+    scene = composed(tmp_path, "town", 'kind = "tree"')
+    mine = [p.asset for p in scene.placements if p.asset.name == "ball"]
+    assert len(mine) > 10
+    assert len({id(asset) for asset in mine}) == 1
+
+
+def test_meshes_without_a_kind_stand_around_the_viewpoint_and_paths_stay_inside(tmp_path: Path) -> None:
+    box(tmp_path / "pack" / "m.ply")
+    lines = ('label = "street_furniture"', "count = [4, 4]", "distance = [5.0, 9.0]")
+    scene = composed(tmp_path, "street", *lines)
+    mine = [p for p in scene.placements if p.asset.name == "m"]
+    away = [float(np.hypot(*(p.world_from_asset[:2, 3] - scene.viewpoint[:2]))) for p in mine]
+    assert len(mine) == 4
+    assert min(away) >= 5
+    assert max(away) <= 9
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "r.toml").write_text(RECIPE.format(world="street").replace('"pack"', '"../pack"'))
+    with pytest.raises(RecipeError, match="lies outside the recipe's folder"):
+        compose(load_recipe(inner / "r.toml"), np.random.default_rng(0))
+
+
+def test_the_command_lists_shows_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    box(tmp_path / "car" / "good.ply", 4, 2, 1.5)
+    (tmp_path / "car" / "bad[x].obj").write_text("v 0 0 0\n")
+    with pytest.raises(SystemExit) as done:
+        main(["assets", str(tmp_path), "--png", str(tmp_path / "sheet.png")])
+    assert done.value.code == 0
+    text = capsys.readouterr().out
+    assert "4.00 x 2.00 x 1.50" in text
+    assert "bad[x]" in text
+    assert "mesh without faces" in text
+    assert (tmp_path / "sheet.png").read_bytes()[:4] == b"\x89PNG"
+    (tmp_path / "car" / "good.ply").unlink()
+    with pytest.raises(SystemExit) as done:
+        main(["assets", str(tmp_path), "--json"])
+    assert done.value.code == 1
