@@ -24,13 +24,15 @@ from torch import Tensor, nn
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.scene.recipe import load_recipe
-from pcaug.segment.blocks import TilePool, prepare_corpus
-from pcaug.segment.evaluate import Scores
+from pcaug.segment.blocks import prepare_corpus
+from pcaug.segment.dataset import Blocks
+from pcaug.segment.evaluate import confusion
+from pcaug.segment.evaluate import miou as mean_iou
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import batch, class_set, one_cycle
+from pcaug.segment.train import one_cycle
 from pcaug.sensor.compose import compose_corpus
 
 
@@ -119,13 +121,12 @@ class Contestant:
 
 def miou(network: nn.Module, run: Run, test: Corpus) -> float:
     """Mean IoU over every voxel's points of corpora that were not trained on, in float32, by the same overlapping windows."""
-    segmenter, count, tables = Segmenter(run, network.eval()), len(run.classes.groups), []
-    for tile, prepared in zip(test.tiles, prepare_corpus(test, run.recipe), strict=True):
+    segmenter, tables = Segmenter(run, network.eval()), []
+    for tile, stored in zip(test.tiles, prepare_corpus(test, run.recipe), strict=True):
         truth = run.classes.index(test.read(tile, fields=["label"])["label"])
-        guess, _ = segmenter.label_prepared(prepared)
-        pairs = truth[truth != 255].astype(np.int64) * count + guess[truth != 255]
-        tables.append(np.bincount(pairs, minlength=count * count).reshape(count, count))
-    return Scores(run.classes.names, np.sum(tables, axis=0), np.stack(tables)).miou
+        guess, _ = segmenter.label_prepared(stored.prepared)
+        tables.append(confusion(truth, guess, len(run.classes.groups)))
+    return mean_iou(np.sum(tables, axis=0))
 
 
 def peak(name: str) -> float:
@@ -160,20 +161,18 @@ def main() -> None:
         corpus = Corpus.open(Path(folder) / "streets")
         held = max(1, options.streets // 4)
         train, test = corpus.only(units=corpus.units[:-held]), corpus.only(units=corpus.units[-held:])
-        classes = class_set(recipe.classes, [train])
-        pool = TilePool(train, classes, recipe)
-        mean, spread = (moment.astype(np.float32) for moment in pool.moments)
-        run = Run(Path(folder) / "run", recipe, classes, mean, spread)
+        data = Blocks.of([train], recipe)
+        run = Run(Path(folder) / "run", recipe, data.classes, data.mean, data.spread)
         torch.manual_seed(0)
-        features, count = len(mean), len(classes.groups)
+        features, count = len(data.mean), len(data.classes.groups)
         contestants = {
             "copied, two T-Nets": Contestant(Copied(features, count), None),
             "pcaug": Contestant(PointNet(features, count, **recipe.arguments), recipe),
         }
         for number in range(options.steps):
-            blocks = batch(run, [pool], number)
+            sample = data.batch(number)
             for contestant in contestants.values():
-                contestant.step(number, *blocks)
+                contestant.step(number, sample["xyz"], sample["features"], sample["label"])
         scores = {name: miou(c.network, run, test) for name, c in contestants.items()}
         infer: dict[str, list[float]] = {name: [] for name in contestants}
         xyz, table = torch.randn(4, 4096, 3), torch.randn(4, 4096, features)
@@ -188,9 +187,8 @@ def main() -> None:
     peaks = {"copied, two T-Nets": peak("copied"), "pcaug": peak("pcaug")}
     print(f"{options.steps} steps of {options.blocks} x {options.points} points, {torch.get_num_threads()} threads")
     for name, (trained, inferred, score) in rows.items():
-        print(
-            f"{name:20} train {trained:9,.0f} points/s   infer {inferred:9,.0f} points/s   mIoU {score:.3f}   {peaks[name]:.2f} GB"
-        )
+        speed = f"train {trained:9,.0f} points/s   infer {inferred:9,.0f} points/s"
+        print(f"{name:20} {speed}   mIoU {score:.3f}   {peaks[name]:.2f} GB")
     a, b = rows.values()
     print(f"{'ratio':20} train {b[0] / a[0]:8.1f}x            infer {b[1] / a[1]:8.1f}x")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,10 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.sources import scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.segment import trees
-from pcaug.segment.blocks import GridIndex, cut
+from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.model import AT_ONCE, build, device, probabilities
 from pcaug.segment.run import WEIGHTS, Run
-from pcaug.segment.train import build, probabilities
 
 Progress = Callable[[str, int, int], None]
 STRIDE = 0.7
@@ -29,13 +29,20 @@ STRIDE = 0.7
 
 @dataclass
 class Segmenter:
-    """A run, ready to label clouds."""
+    """A run, ready to label clouds.
+
+    Attributes:
+        run: Its card.
+        model: The network, or the forest.
+        views: Turned and mirrored views of each window that vote (test-time augmentation): 1 to 8, the square's symmetries.
+    """
 
     run: Run
     model: Any
+    views: int = 1
 
     @classmethod
-    def load(cls, run: Run) -> Segmenter:
+    def load(cls, run: Run, views: int = 1) -> Segmenter:
         """Load the weights; raises FileError where they do not fit the card."""
         if run.recipe.network == "trees":
             return cls(run, trees.load(run))
@@ -44,7 +51,7 @@ class Segmenter:
             network.load_state_dict(load_file(run.folder / WEIGHTS))
         except (RuntimeError, OSError, SafetensorError) as error:
             raise FileError(f"does not fit its card ({type(error).__name__})", run.folder / WEIGHTS, "train again") from None
-        return cls(run, network.eval())
+        return cls(run, network.eval().to(device()), views)
 
     def label(self, cloud: PointCloud, frame: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class index (N,) uint8 and its probability (N,) float32 of every point of a cloud."""
@@ -53,30 +60,51 @@ class Segmenter:
 
     def label_prepared(self, tile: Prepared) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """As ``label``, of a cloud that is prepared already."""
-        count = len(self.run.classes.groups)
-        votes = trees.predict(self.model, tile.features, count) if self.run.recipe.network == "trees" else self._vote(tile, count)
+        votes = self.votes(tile)
         best = votes.argmax(axis=1).astype(np.uint8) if len(votes) else np.zeros(0, np.uint8)
         sure = votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1e-9) if len(votes) else np.zeros(0)
         return best[tile.voxel_of], sure[tile.voxel_of].astype(np.float32)
 
-    def _vote(self, tile: Prepared, count: int) -> NDArray[np.float32]:
+    def votes(self, tile: Prepared) -> NDArray[np.float32]:
         """Summed probabilities (V, K) of overlapping windows; a window with too many points is seen in parts."""
-        recipe = self.run.recipe
+        recipe, count = self.run.recipe, len(self.run.classes.groups)
+        if recipe.network == "trees":
+            return trees.predict(self.model, tile.features, count)
         votes = np.zeros((len(tile.xyz), count), np.float32)
         if not len(votes):
             return votes
-        xy = np.ascontiguousarray(tile.xyz[:, :2])
-        index = GridIndex(xy, recipe.block / 4)
-        step = recipe.block * STRIDE
-        centres = (np.unique(np.floor(xy / step).astype(np.int64), axis=0) + 0.5) * step
         rng = np.random.default_rng((recipe.seed, 0, 0))
-        for centre in centres:
-            inside = rng.permutation(index.square(xy, centre, recipe.block))
-            parts = [p for p in np.array_split(inside, max(1, -(-len(inside) // recipe.points))) if len(p)]
-            blocks = [cut(tile, np.resize(part, recipe.points), centre) for part in parts]
-            for part, probability in zip(parts, probabilities(self.run, self.model, blocks), strict=True):
-                votes[part] += probability[: len(part)]
+        waiting: list[tuple[NDArray[np.integer], Block]] = []
+        for rows, centre in self._windows(tile):
+            shuffled = rng.permutation(rows)
+            for part in np.array_split(shuffled, -(-len(rows) // recipe.points)):
+                block = cut(tile, np.resize(part, recipe.points), centre)
+                waiting += [(part, _view(block, view)) for view in range(self.views)]
+            if len(waiting) * recipe.points >= AT_ONCE:
+                self._add(votes, waiting)
+                waiting = []
+        self._add(votes, waiting)
         return votes
+
+    def _windows(self, tile: Prepared) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float64]]]:
+        """Rows and centre of each window that holds points; neighbours overlap."""
+        xy = np.ascontiguousarray(tile.xyz[:, :2])
+        index, step = GridIndex.of(xy), self.run.recipe.block * STRIDE
+        for centre in (np.unique(np.floor(xy / step).astype(np.int64), axis=0) + 0.5) * step:
+            yield index.square(xy, centre, self.run.recipe.block), centre
+
+    def _add(self, votes: NDArray[np.float32], waiting: Sequence[tuple[NDArray[np.integer], Block]]) -> None:
+        found = probabilities(self.run, self.model, [block for _, block in waiting])
+        for (part, _), probability in zip(waiting, found, strict=True):
+            votes[part] += probability[: len(part)]
+
+
+def _view(block: Block, view: int) -> Block:
+    """A block turned by quarter turns, mirrored from the fourth view on."""
+    x, y, z = block.xyz.T
+    for _ in range(view % 4):
+        x, y = -y, x
+    return Block(np.stack([-x if view >= 4 else x, y, z], axis=1), block.features, block.label)
 
 
 def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:

@@ -17,7 +17,7 @@ from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, prepare, voxels
+from pcaug.segment.features import GROUPS, Setting, prepare, voxels
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.predict import predict
@@ -84,7 +84,7 @@ def test_geometry_tells_a_plane_from_a_wall_from_a_ball() -> None:
     flat = np.column_stack([rng.uniform(0, 5, (2000, 2)), np.zeros(2000)])
     wall = flat[:, [0, 2, 1]]
     ball = rng.normal(0, 1, (2000, 3))
-    tables = [GROUPS["geometry"](PointCloud(x), x, "map").mean(axis=0) for x in (flat, wall, ball)]
+    tables = [GROUPS["geometry"].of(PointCloud(x), x, Setting("map")).mean(axis=0) for x in (flat, wall, ball)]
     assert [t[0] < 0.02 for t in tables] == [True, True, False]  # smallest eigenvalue's root
     assert tables[0][3] > 0.98  # the normal of a plane is upright
     assert tables[1][3] < 0.02
@@ -101,7 +101,7 @@ def test_features_do_not_know_where_on_earth_they_are() -> None:
 
 def test_a_grid_index_finds_what_a_full_scan_finds() -> None:
     xy = np.random.default_rng(0).uniform(-30, 30, (3000, 2)).astype(np.float32)
-    index = GridIndex(xy, 2.5)
+    index = GridIndex.of(xy, 2.5)
     for centre in ((0.0, 0.0), (-29.0, 29.5), (100.0, 0.0)):
         expected = np.flatnonzero((np.abs(xy - np.array(centre)) <= 5).all(axis=1))
         np.testing.assert_array_equal(np.sort(index.square(xy, np.array(centre), 10.0)), expected)
