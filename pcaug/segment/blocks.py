@@ -18,27 +18,47 @@ from pcaug.corpus.sample import cache_folder
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
-LAYOUT = 3
+LAYOUT = 4
 """Version of the cached arrays: raised whenever ``prepare`` changes."""
-ARRAYS = ("xyz", "features", "label", "voxel_of", "origin")
+PREPARED = ("xyz", "features", "label", "voxel_of", "origin")
+INDEX = ("order", "keys", "corner", "by_label", "nodes")
+EDGE = 3.0
+"""Edge of the plan cells that blocks are found by, metres."""
 
 
+@dataclass(frozen=True)
 class GridIndex:
-    """Plan cells of points, so that a square is a few slices of a sorted order instead of a pass over everything."""
+    """Plan cells of points, so that a square is a few slices of a sorted order instead of a pass over everything.
 
-    def __init__(self, xy: NDArray[np.float32], edge: float) -> None:
-        self.edge = edge
-        self.low = np.floor(xy.min(axis=0) / edge).astype(np.int64) if len(xy) else np.zeros(2, np.int64)
-        cells = np.floor(xy / edge).astype(np.int64) - self.low
-        self.rows = int(cells[:, 1].max()) + 1 if len(xy) else 1
-        keys = cells[:, 0] * self.rows + cells[:, 1]
-        self.order = np.argsort(keys, kind="stable")
-        self.keys = keys[self.order]
+    Attributes:
+        low: (2,) int64, first column and row.
+        rows: Rows of cells.
+        order: (N,) points in order of cells.
+        keys: (N,) int64, cell of each of them.
+        edge: Of a cell, metres.
+    """
 
-    def square(self, xy: NDArray[np.float32], centre: NDArray[np.floating], edge: float) -> NDArray[np.intp]:
+    low: NDArray[np.int64]
+    rows: int
+    order: NDArray[np.int32]
+    keys: NDArray[np.int64]
+    edge: float = EDGE
+
+    @classmethod
+    def of(cls, xy: NDArray[np.floating], edge: float = EDGE) -> GridIndex:
+        """Index of plan positions (N, 2)."""
+        low = np.floor(xy.min(axis=0) / edge).astype(np.int64) if len(xy) else np.zeros(2, np.int64)
+        cells = np.floor(xy / edge).astype(np.int64) - low
+        rows = int(cells[:, 1].max()) + 1 if len(xy) else 1
+        keys = cells[:, 0] * rows + cells[:, 1]
+        order = np.argsort(keys, kind="stable")
+        return cls(low, rows, order.astype(np.int32), keys[order], edge)
+
+    def square(self, xy: NDArray[np.floating], centre: NDArray[np.floating], edge: float) -> NDArray[np.int32]:
         """Indices of the points inside a square around a plan position."""
         low = np.floor((centre - edge / 2) / self.edge).astype(np.int64) - self.low
         high = np.floor((centre + edge / 2) / self.edge).astype(np.int64) - self.low
@@ -47,8 +67,25 @@ class GridIndex:
         last = np.searchsorted(self.keys, columns * self.rows + np.clip(high[1] + 1, 0, self.rows))
         candidates = np.concatenate([self.order[a:b] for a, b in zip(first, last, strict=True)] or [self.order[:0]])
         inside = (np.abs(xy[candidates] - centre) <= edge / 2).all(axis=1)
-        found: NDArray[np.intp] = candidates[inside]
+        found: NDArray[np.int32] = candidates[inside]
         return found
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A prepared tile with its indices, all memory-mapped.
+
+    Attributes:
+        prepared: Voxels, features, labels.
+        grid: Where they lie.
+        by_label: (V,) int32 voxels in order of their taxonomy node.
+        nodes: (256,) int64 voxels of each node.
+    """
+
+    prepared: Prepared
+    grid: GridIndex
+    by_label: NDArray[np.int32]
+    nodes: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -58,7 +95,7 @@ class Block:
     Attributes:
         xyz: (P, 3) float32, metres, plan centre at the origin, z above the block's lowest point.
         features: (P, F) float32.
-        label: (P,) uint8 class index, 255 ignored.
+        label: (P,) uint8 code of ``pcaug.segment.loss.Targets``: a class index, or a set of classes; 255 ignored.
     """
 
     xyz: NDArray[np.float32]
@@ -67,7 +104,7 @@ class Block:
 
 
 class TilePool:
-    """The prepared tiles of one corpus, from which blocks are drawn.
+    """The prepared tiles of one corpus, from which blocks are drawn. They stay on disk: any corpus takes the same memory.
 
     Args:
         corpus: Tiles of split "train" (or of a corpus without splits).
@@ -77,88 +114,119 @@ class TilePool:
     """
 
     def __init__(self, corpus: Corpus, classes: ClassSet, recipe: TrainRecipe, progress: Progress | None = None) -> None:
-        self.recipe, self.classes = recipe, classes
+        self.recipe, self.targets = recipe, Targets.of(classes)
         self.tiles = prepare_corpus(corpus, recipe, progress)
-        self.labels = [classes.index(tile.label) for tile in self.tiles]
-        for tile, label in zip(self.tiles, self.labels, strict=True):
-            if corpus.manifest.frame == "sensor":
-                label[np.linalg.norm(tile.xyz, axis=1) > recipe.reach] = IGNORE
-        self.where = [[np.flatnonzero(label == c) for c in range(len(classes.groups))] for label in self.labels]
-        self.counts = np.array([[len(rows) for rows in tile] for tile in self.where], dtype=np.int64)
+        count = len(classes.groups)
+        self.nodes = [np.flatnonzero(self.targets.table[: IGNORE + 1] == c) for c in range(count)]
+        self.counts = np.array([[int(tile.nodes[nodes].sum()) for nodes in self.nodes] for tile in self.tiles]).reshape(-1, count)
         if not self.counts.any():
             raise LabelError("no point has one of the classes", corpus.folder, f"the classes are {', '.join(classes.names)}")
-        self._indices: dict[int, GridIndex] = {}
 
     @cached_property
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each feature (F,)."""
-        total = sum(len(tile.features) for tile in self.tiles)
-        mean = sum(tile.features.sum(axis=0, dtype=np.float64) for tile in self.tiles) / total
-        square = sum((tile.features.astype(np.float64) ** 2).sum(axis=0) for tile in self.tiles) / total
+        tables = [tile.prepared.features for tile in self.tiles]
+        total = sum(len(table) for table in tables)
+        mean = np.sum([table.sum(axis=0, dtype=np.float64) for table in tables], axis=0) / total
+        square = np.sum([np.einsum("vf,vf->f", table, table, dtype=np.float64) for table in tables], axis=0) / total
         return np.asarray(mean), np.sqrt(np.maximum(square - mean**2, 1e-8))
+
+    def sample(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Features (M, F) and codes (M,) of voxels with a label, as many of each tile as far as they reach, about ``count``."""
+        each = max(1, count // len(self.tiles))
+        features, codes = [], []
+        for tile in self.tiles:
+            code = self.targets.code(tile.prepared.label)
+            known = np.flatnonzero(code != IGNORE)
+            rows = np.sort(rng.choice(known, min(each, len(known)), replace=False))
+            features.append(np.asarray(tile.prepared.features[rows]))
+            codes.append(code[rows])
+        return np.concatenate(features), np.concatenate(codes)
 
     def draw(self, rng: np.random.Generator) -> Block:
         """One block: around a point of a class drawn uniformly with probability ``rare``, else around any point."""
         recipe = self.recipe
         if rng.random() < recipe.rare:
-            cls = rng.choice(np.flatnonzero(self.counts.any(axis=0)))
+            cls = int(rng.choice(np.flatnonzero(self.counts.any(axis=0))))
             weights = np.sqrt(self.counts[:, cls])  # a tile with four times the points is drawn twice as often
         else:
             cls = -1
             weights = (self.counts.sum(axis=1) > 0).astype(np.float64)
-        tile = int(rng.choice(len(weights), p=weights / weights.sum()))
-        rows = self.where[tile][cls] if cls >= 0 else None
-        prepared = self.tiles[tile]
-        seed = int(rows[rng.integers(len(rows))]) if rows is not None else int(rng.integers(len(prepared.xyz)))
-        centre = prepared.xyz[seed, :2] + rng.uniform(-0.25, 0.25, 2) * recipe.block
-        inside = self._index(tile).square(prepared.xyz[:, :2], centre, recipe.block)
+        tile = self.tiles[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        xyz = tile.prepared.xyz
+        seed = self._one_of(tile, cls, rng) if cls >= 0 else int(rng.integers(len(xyz)))
+        centre = xyz[seed, :2] + rng.uniform(-0.25, 0.25, 2) * recipe.block
+        inside = tile.grid.square(xyz[:, :2], centre, recipe.block)
         if not len(inside):
-            inside = np.array([seed])
+            inside = np.array([seed], np.int32)
         chosen = rng.choice(inside, recipe.points, replace=len(inside) < recipe.points)
-        return cut(prepared, chosen, centre, self.labels[tile])
+        return cut(tile.prepared, chosen, centre, self.targets)
 
-    def _index(self, tile: int) -> GridIndex:
-        if tile not in self._indices:
-            self._indices[tile] = GridIndex(self.tiles[tile].xyz[:, :2], self.recipe.block / 4)
-        return self._indices[tile]
+    def _one_of(self, tile: Stored, cls: int, rng: np.random.Generator) -> int:
+        """A voxel of a class, drawn uniformly from the tile's."""
+        place = int(rng.integers(tile.nodes[self.nodes[cls]].sum()))
+        for node in self.nodes[cls]:
+            if place < tile.nodes[node]:
+                break
+            place -= int(tile.nodes[node])
+        return int(tile.by_label[tile.nodes[:node].sum() + place])
 
 
-def cut(tile: Prepared, rows: NDArray[np.intp], centre: NDArray[np.floating], label: NDArray[np.uint8] | None = None) -> Block:
+def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating], targets: Targets | None = None) -> Block:
     """Points of a tile, moved so that the network sees them from the block's own origin."""
     xyz = tile.xyz[rows].astype(np.float32)
     xyz[:, :2] -= centre.astype(np.float32)
     xyz[:, 2] -= np.percentile(xyz[:, 2], 2)
-    labels = label[rows] if label is not None else np.full(len(rows), IGNORE, np.uint8)
-    return Block(xyz, tile.features[rows], labels)
+    code = targets.code(tile.label[rows]) if targets else np.full(len(rows), IGNORE, np.uint8)
+    return Block(xyz, tile.features[rows], code)
 
 
-def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | None = None) -> list[Prepared]:
+def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | None = None) -> list[Stored]:
     """Prepared tiles of a corpus, memory-mapped from the cache, where they are kept for the next training."""
-    spec = [LAYOUT, recipe.features, recipe.voxel, corpus.manifest.frame]
+    spec = [LAYOUT, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
     manifest = corpus.manifest.model_dump_json().encode()
     key = hashlib.sha256(json.dumps(spec).encode() + manifest + str(corpus.folder.resolve()).encode()).hexdigest()[:16]
     folder = cache_folder() / "prepared" / key
     tiles = []
     for index, tile in enumerate(corpus.tiles):
-        tiles.append(_prepared(corpus, tile, recipe, folder))
+        tiles.append(_stored(corpus, tile, recipe, folder))
         if progress:
             progress("preparing tiles", index + 1, len(corpus.tiles))
-    return [tile for tile in tiles if len(tile.xyz)]
+    return [tile for tile in tiles if len(tile.prepared.xyz)]
 
 
-def _prepared(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Prepared:
+def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:
     target = folder / Path(tile.path).stem
     if not target.is_dir():
-        made = prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame)
+        arrays = _arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe)
         folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{target.name}.tmp-{np.random.default_rng().integers(1 << 40)}"
         partial.mkdir()
-        for name in ARRAYS:
-            np.save(partial / f"{name}.npy", getattr(made, name))
+        for name, array in arrays.items():
+            np.save(partial / f"{name}.npy", array)
         try:
             partial.rename(target)
         except OSError:  # another process was faster
             for path in partial.iterdir():
                 path.unlink()
             partial.rmdir()
-    return Prepared(*(np.load(target / f"{name}.npy", mmap_mode="r") for name in ARRAYS))
+    read = {name: np.load(target / f"{name}.npy", mmap_mode="r") for name in (*PREPARED, *INDEX)}
+    low, rows = read["corner"][:2], int(read["corner"][2])
+    return Stored(
+        Prepared(*(read[name] for name in PREPARED)),
+        GridIndex(low, rows, read["order"], read["keys"]),
+        read["by_label"],
+        read["nodes"],
+    )
+
+
+def _arrays(made: Prepared, corpus: Corpus, recipe: TrainRecipe) -> dict[str, NDArray[np.generic]]:
+    """What is kept of a prepared tile; far from a spinning scanner nothing is labelled."""
+    arrays = {name: getattr(made, name) for name in PREPARED}
+    if corpus.manifest.frame == "sensor":
+        arrays["label"] = np.where(np.linalg.norm(made.xyz, axis=1) > recipe.reach, np.uint16(IGNORE), made.label)
+    grid = GridIndex.of(made.xyz[:, :2])
+    by_label = np.argsort(arrays["label"], kind="stable").astype(np.int32)
+    nodes = np.bincount(arrays["label"], minlength=IGNORE + 1)
+    corner = np.array([*grid.low, grid.rows], np.int64)
+    return arrays | {"order": grid.order, "keys": grid.keys, "corner": corner, "by_label": by_label, "nodes": nodes}

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
+from pcaug.labels import IGNORE
 from pcaug.segment.blocks import prepare_corpus
+from pcaug.segment.features import Prepared
+from pcaug.segment.ground import height_above_ground
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.run import Run
 
 Progress = Callable[[str, int, int], None]
 Confusion = NDArray[np.int64]
 RESAMPLES = 1000
+RANGES = (0.0, 10.0, 20.0, 30.0, 50.0, np.inf)
+HEIGHTS = (-np.inf, 0.5, 2.0, 5.0, 10.0, np.inf)
+"""Edges of the bins in which scores are told apart, metres from the scanner and above ground."""
+BINS = 10
+"""Equal bins of confidence for the calibration error."""
 
 
 @dataclass(frozen=True)
@@ -26,47 +35,80 @@ class Scores:
     Attributes:
         names: Class names.
         confusion: (K, K) points, rows truth, columns prediction.
-        per_tile: (T, K, K), one a tile.
+        per_cloud: (C, K, K), one an independent cloud: a unit, or a tile where all tiles are of one unit.
+        groups: What is told apart ("source", "range", "height") -> its value -> (K, K).
+        calibration: (10, 3), a bin of confidence each: points, their summed confidence, how many are right.
     """
 
     names: list[str]
     confusion: Confusion
-    per_tile: Confusion
+    per_cloud: Confusion
+    groups: Mapping[str, Mapping[str, Confusion]] = field(default_factory=dict)
+    calibration: NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
 
     @property
     def iou(self) -> dict[str, float]:
         """Intersection over union of each class that occurs in the truth."""
-        return dict(_iou(self.confusion, self.names))
+        return iou(self.confusion, self.names)
 
     @property
     def miou(self) -> float:
         """Mean IoU over the classes that occur in the truth."""
-        return _miou(self.confusion)
+        return miou(self.confusion)
 
     @property
     def accuracy(self) -> float:
         """Share of points that are right."""
         return float(np.trace(self.confusion) / max(self.confusion.sum(), 1))
 
+    @property
+    def recall(self) -> dict[str, float]:
+        """Share of the points of each class that are found; what some call class accuracy."""
+        return self._over(self.confusion.sum(axis=1))
+
+    @property
+    def precision(self) -> dict[str, float]:
+        """Share of the points that are called a class and are of it; NaN for a class that nothing is called."""
+        return self._over(self.confusion.sum(axis=0))
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error: mean distance of confidence and accuracy (Guo et al., ICML 2017, equation 3)."""
+        points, sure, right = self.calibration.T
+        return float(np.abs(right - sure).sum() / max(points.sum(), 1))
+
     def interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % bootstrap interval of the mIoU over tiles; NaN with fewer than two."""
-        if len(self.per_tile) < 2:
+        """95 % bootstrap interval of the mIoU over independent clouds; NaN with fewer than two."""
+        if len(self.per_cloud) < 2:
             return float("nan"), float("nan")
         rng = np.random.default_rng((seed, 0, 0))
-        draws = rng.integers(0, len(self.per_tile), (RESAMPLES, len(self.per_tile)))
-        low, high = np.percentile([_miou(self.per_tile[rows].sum(axis=0)) for rows in draws], [2.5, 97.5])
+        draws = rng.integers(0, len(self.per_cloud), (RESAMPLES, len(self.per_cloud)))
+        low, high = np.percentile([miou(self.per_cloud[rows].sum(axis=0)) for rows in draws], [2.5, 97.5])
         return float(low), float(high)
 
-
-def _iou(confusion: Confusion, names: list[str]) -> list[tuple[str, float]]:
-    hit = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hit
-    present = confusion.sum(axis=1) > 0
-    return [(name, float(hit[i] / union[i])) for i, name in enumerate(names) if present[i]]
+    def _over(self, whole: NDArray[np.int64]) -> dict[str, float]:
+        hit, present = np.diag(self.confusion), self.confusion.sum(axis=1) > 0
+        rows = zip(self.names, hit, whole, present, strict=True)
+        return {name: float(h / w) if w else float("nan") for name, h, w, occurs in rows if occurs}
 
 
-def _miou(confusion: Confusion) -> float:
-    values = [value for _, value in _iou(confusion, [str(i) for i in range(len(confusion))])]
+def confusion(truth: NDArray[np.integer], guess: NDArray[np.integer], count: int) -> Confusion:
+    """Points (K, K), rows truth, columns prediction; truth of 255 is left out."""
+    known = truth != IGNORE
+    pairs = truth[known].astype(np.int64) * count + guess[known]
+    return np.bincount(pairs, minlength=count * count).reshape(count, count)
+
+
+def iou(table: Confusion, names: Sequence[str]) -> dict[str, float]:
+    """Intersection over union of each class that occurs in the truth."""
+    hit = np.diag(table)
+    union = table.sum(axis=0) + table.sum(axis=1) - hit
+    return {name: float(hit[i] / union[i]) for i, name in enumerate(names) if table[i].sum() > 0}
+
+
+def miou(table: Confusion) -> float:
+    """Mean IoU over the classes that occur in the truth; NaN if none does."""
+    values = list(iou(table, [str(i) for i in range(len(table))]).values())
     return float(np.mean(values)) if values else float("nan")
 
 
@@ -79,19 +121,56 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
     part = corpus.only(split=split) if split else corpus
     if split is None and "buffer" in part.splits:
         part = Corpus(part.folder, part.manifest, tuple(t for t in part.tiles if t.split != "buffer"))
-    segmenter = Segmenter.load(run)
-    count = len(run.classes.groups)
-    tables = []
+    tally = _Tally(Segmenter.load(run), part)
     for index, tile in enumerate(part.tiles):
-        truth = run.classes.index(part.read(tile, fields=["label"])["label"])
-        known = truth != 255
-        if known.any():
-            prepared = prepare_corpus(Corpus(part.folder, part.manifest, (tile,)), run.recipe)[0]
-            guess, _ = segmenter.label_prepared(prepared)
-            pairs = truth[known].astype(np.int64) * count + guess[known]
-            tables.append(np.bincount(pairs, minlength=count * count).reshape(count, count))
+        tally.add(tile)
         if progress:
             progress("scoring tiles", index + 1, len(part.tiles))
-    if not tables:
+    if not tally.clouds:
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
-    return Scores(run.classes.names, np.sum(tables, axis=0), np.stack(tables))
+    tables = np.stack(list(tally.clouds.values()))
+    return Scores(run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration)
+
+
+class _Tally:
+    """Adds tiles up."""
+
+    def __init__(self, segmenter: Segmenter, corpus: Corpus) -> None:
+        self.segmenter, self.corpus = segmenter, corpus
+        self.by_unit = len(corpus.units) > 1
+        self.clouds: dict[str, Confusion] = {}
+        self.groups: dict[str, dict[str, Confusion]] = {}
+        self.calibration = np.zeros((BINS, 3))
+
+    def add(self, tile: Tile) -> None:
+        """Label a tile and count its points."""
+        classes, corpus = self.segmenter.run.classes, self.corpus
+        truth = classes.index(corpus.read(tile, fields=["label"])["label"])
+        known = truth != IGNORE
+        if not known.any():
+            return
+        stored = prepare_corpus(Corpus(corpus.folder, corpus.manifest, (tile,)), self.segmenter.run.recipe)[0]
+        guess, sure = self.segmenter.label_prepared(stored.prepared)
+        self._count(self.clouds, tile.unit if self.by_unit else tile.name, truth, guess)
+        source = corpus.manifest.sources[tile.source]
+        self._count(self.groups.setdefault("source", {}), source.card or tile.kind, truth, guess)
+        for name, (values, edges) in self._measures(stored.prepared).items():
+            bins = np.digitize(values, edges[1:-1])[stored.prepared.voxel_of]
+            for place in np.unique(bins[known]):
+                label = f"{edges[place]:g} to {edges[place + 1]:g} m"
+                self._count(self.groups.setdefault(name, {}), label, truth[bins == place], guess[bins == place])
+        right = truth[known] == guess[known]
+        place = np.minimum((sure[known] * BINS).astype(np.intp), BINS - 1)
+        for column, weights in enumerate((None, sure[known], right)):
+            self.calibration[:, column] += np.bincount(place, weights, BINS)
+
+    def _measures(self, tile: Prepared) -> dict[str, tuple[NDArray[np.float64], tuple[float, ...]]]:
+        xyz = np.asarray(tile.xyz, np.float64)
+        found: dict[str, tuple[NDArray[np.float64], tuple[float, ...]]] = {"height": (height_above_ground(xyz), HEIGHTS)}
+        if self.corpus.manifest.frame == "sensor":
+            found["range"] = (np.linalg.norm(xyz[:, :2], axis=1), RANGES)
+        return found
+
+    def _count(self, tables: dict[str, Confusion], key: str, truth: NDArray[np.uint8], guess: NDArray[np.uint8]) -> None:
+        table = confusion(truth, guess, len(self.segmenter.run.classes.groups))
+        tables[key] = tables.get(key, np.zeros_like(table)) + table

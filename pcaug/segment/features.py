@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
+from pcaug.segment.ground import height_above_ground
 
 Features = NDArray[np.float32]
 SCALES = (10, 24, 48)
@@ -43,7 +44,15 @@ class Prepared:
     origin: NDArray[np.float64]
 
 
-def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str) -> Prepared:
+@dataclass(frozen=True)
+class Setting:
+    """What features need to know beside the points: the frame, and the intensity that counts as one."""
+
+    frame: str
+    bright: float = 1.0
+
+
+def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str, bright: float | None = None) -> Prepared:
     """Thin a cloud and describe its voxels.
 
     Args:
@@ -51,14 +60,17 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         groups: Names of GROUPS, in order.
         voxel: Edge, metres; the grid is anchored at multiples of it.
         frame: "sensor" or "map": in a map, height and range say nothing and are left at zero.
+        bright: Intensity that counts as one, where the cloud is a piece of a larger one; else its own 95th percentile.
     """
     origin = np.floor(cloud.xyz.mean(axis=0)) if len(cloud) and frame == "map" else np.zeros(3)
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
+    if bright is None:
+        bright = brightness(cloud)
     thin = cloud.take(representative)
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
-    parts = [GROUPS[name](thin, xyz, frame) for name in groups]
+    parts = [GROUPS[name].of(thin, xyz, Setting(frame, bright)) for name in groups]
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0))
     return Prepared(xyz.astype(np.float32), table.astype(np.float32), label, voxel_of.astype(np.int32), origin)
 
@@ -85,7 +97,7 @@ def _majority(label: NDArray[np.uint16], voxel_of: NDArray[np.intp], count: int)
     return result
 
 
-def _plan(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Per cell size: height above the cell's lowest point, depth below its highest, log count; (V, 9)."""
     columns = []
     for edge in CELLS:
@@ -101,7 +113,7 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np
     return np.stack(columns, axis=1)
 
 
-def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015."""
     count = len(xyz)
     result = np.zeros((count, 9 * len(SCALES)))
@@ -138,32 +150,64 @@ def _shape(near: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.
     ])  # fmt: skip
 
 
-def _position(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+def _position(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Height and range in the scanner's frame; zeros in a map; (V, 2)."""
-    if frame != "sensor":
+    if setting.frame != "sensor":
         return np.zeros((len(xyz), 2))
     return np.stack([xyz[:, 2], np.linalg.norm(xyz, axis=1) / 10], axis=1)
 
 
-def _intensity(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
-    """Intensity over its 95th percentile in this cloud, clipped at 2; zeros where there is none; (V, 1)."""
+def _intensity(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+    """Intensity over the one that counts as bright in this source, clipped at 2; zeros where there is none; (V, 1)."""
     if "intensity" not in cloud or not len(cloud):
         return np.zeros((len(xyz), 1))
-    values = cloud["intensity"].astype(np.float64)
-    top = float(np.percentile(values, 95))
-    return np.clip(values / top if top > 0 else values, 0, 2)[:, None]
+    return np.clip(cloud["intensity"].astype(np.float64) / setting.bright, 0, 2)[:, None]
 
 
-def _returns(cloud: PointCloud, xyz: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
+def brightness(cloud: PointCloud) -> float:
+    """The 95th percentile of a cloud's intensity, so that sources with other units look alike; 1 where it has none."""
+    top = float(np.percentile(cloud["intensity"], 95)) if "intensity" in cloud and len(cloud) else 0.0
+    return top if top > 0 else 1.0
+
+
+def _returns(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Return number and number of returns; ones where there are none; (V, 2)."""
     names = ("return_number", "number_of_returns")
     return np.stack([cloud[n].astype(float) if n in cloud else np.ones(len(xyz)) for n in names], axis=1)
 
 
-GROUPS: dict[str, Callable[[PointCloud, NDArray[np.float64], str], NDArray[np.float64]]] = {
-    "plan": _plan,
-    "geometry": _geometry,
-    "position": _position,
-    "intensity": _intensity,
-    "returns": _returns,
+def _ground(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+    """Height above ground; (V, 1)."""
+    return height_above_ground(xyz)[:, None]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Features that belong together.
+
+    Attributes:
+        of: (thinned cloud, positions (V, 3), setting) -> (V, F).
+        names: Of the F columns.
+    """
+
+    of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.float64]]
+    names: tuple[str, ...]
+
+
+_PLAN = ("height above the lowest", "depth below the highest", "points")
+_SHAPE = ("scatter", "planarity's width", "length", "verticality of the normal", "verticality of the axis", "size", "spacing",
+          "height spread", "height above the neighbours")  # fmt: skip
+
+GROUPS: dict[str, Group] = {
+    "plan": Group(_plan, tuple(f"{name} in {edge:g} m" for edge in CELLS for name in _PLAN)),
+    "geometry": Group(_geometry, tuple(f"{name} of {k} neighbours" for k in SCALES for name in _SHAPE)),
+    "position": Group(_position, ("height of the point in the scanner's frame", "range")),
+    "ground": Group(_ground, ("height above ground",)),
+    "intensity": Group(_intensity, ("intensity",)),
+    "returns": Group(_returns, ("return number", "number of returns")),
 }
+
+
+def names(groups: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of all columns of some groups, in order."""
+    return tuple(name for group in groups for name in GROUPS[group].names)

@@ -2,40 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.corpus.sources import scans
+from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.segment import trees
-from pcaug.segment.blocks import GridIndex, cut
+from pcaug.segment import shift, stream, trees
+from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.model import AT_ONCE, build, device, probabilities
 from pcaug.segment.run import WEIGHTS, Run
-from pcaug.segment.train import build, probabilities
 
 Progress = Callable[[str, int, int], None]
 STRIDE = 0.7
 """Distance of windows over their edge: neighbours overlap and vote."""
+SEEN = 5_000
+"""Voxels of a cloud that are compared with the training data."""
 
 
 @dataclass
 class Segmenter:
-    """A run, ready to label clouds."""
+    """A run, ready to label clouds.
+
+    Attributes:
+        run: Its card.
+        model: The network, or the forest.
+        views: Turned and mirrored views of each window that vote (test-time augmentation): 1 to 8, the square's symmetries.
+        seen: A sample of the features of what it labelled.
+    """
 
     run: Run
     model: Any
+    views: int = 1
+    seen: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
-    def load(cls, run: Run) -> Segmenter:
+    def load(cls, run: Run, views: int = 1) -> Segmenter:
         """Load the weights; raises FileError where they do not fit the card."""
         if run.recipe.network == "trees":
             return cls(run, trees.load(run))
@@ -44,45 +61,90 @@ class Segmenter:
             network.load_state_dict(load_file(run.folder / WEIGHTS))
         except (RuntimeError, OSError, SafetensorError) as error:
             raise FileError(f"does not fit its card ({type(error).__name__})", run.folder / WEIGHTS, "train again") from None
-        return cls(run, network.eval())
+        return cls(run, network.eval().to(device()), views)
 
-    def label(self, cloud: PointCloud, frame: str) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Class index (N,) uint8 and its probability (N,) float32 of every point of a cloud."""
+    def label(self, cloud: PointCloud, frame: str, bright: float | None = None) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Class index (N,) uint8 and its probability (N,) float32 of every point of a cloud (see ``prepare``)."""
         recipe = self.run.recipe
-        return self.label_prepared(prepare(cloud, recipe.features, recipe.voxel, frame))
+        tile = prepare(cloud, recipe.features, recipe.voxel, frame, bright)
+        self.seen.append(tile.features[:: 1 + len(tile.features) // SEEN])
+        return self.label_prepared(tile)
+
+    def warning(self) -> str | None:
+        """What to say of the clouds labelled since it was last asked, if they do not look like the training data."""
+        features, self.seen = np.concatenate(self.seen or [np.zeros((0, 0), np.float32)]), []
+        return shift.warning(self.run, features)
 
     def label_prepared(self, tile: Prepared) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """As ``label``, of a cloud that is prepared already."""
-        count = len(self.run.classes.groups)
-        votes = trees.predict(self.model, tile.features, count) if self.run.recipe.network == "trees" else self._vote(tile, count)
+        votes = self.votes(tile)
         best = votes.argmax(axis=1).astype(np.uint8) if len(votes) else np.zeros(0, np.uint8)
         sure = votes.max(axis=1) / np.maximum(votes.sum(axis=1), 1e-9) if len(votes) else np.zeros(0)
         return best[tile.voxel_of], sure[tile.voxel_of].astype(np.float32)
 
-    def _vote(self, tile: Prepared, count: int) -> NDArray[np.float32]:
+    def votes(self, tile: Prepared) -> NDArray[np.float32]:
         """Summed probabilities (V, K) of overlapping windows; a window with too many points is seen in parts."""
-        recipe = self.run.recipe
+        recipe, count = self.run.recipe, len(self.run.classes.groups)
+        if recipe.network == "trees":
+            return trees.predict(self.model, tile.features, count)
         votes = np.zeros((len(tile.xyz), count), np.float32)
         if not len(votes):
             return votes
-        xy = np.ascontiguousarray(tile.xyz[:, :2])
-        index = GridIndex(xy, recipe.block / 4)
-        step = recipe.block * STRIDE
-        centres = (np.unique(np.floor(xy / step).astype(np.int64), axis=0) + 0.5) * step
         rng = np.random.default_rng((recipe.seed, 0, 0))
-        for centre in centres:
-            inside = rng.permutation(index.square(xy, centre, recipe.block))
-            parts = [p for p in np.array_split(inside, max(1, -(-len(inside) // recipe.points))) if len(p)]
-            blocks = [cut(tile, np.resize(part, recipe.points), centre) for part in parts]
-            for part, probability in zip(parts, probabilities(self.run, self.model, blocks), strict=True):
-                votes[part] += probability[: len(part)]
+        waiting: list[tuple[NDArray[np.integer], Block]] = []
+        for rows, centre in self._windows(tile):
+            shuffled = rng.permutation(rows)
+            for part in np.array_split(shuffled, -(-len(rows) // recipe.points)):
+                block = cut(tile, np.resize(part, recipe.points), centre)
+                waiting += [(part, _view(block, view)) for view in range(self.views)]
+            if len(waiting) * recipe.points >= AT_ONCE:
+                self._add(votes, waiting)
+                waiting = []
+        self._add(votes, waiting)
         return votes
 
+    def _windows(self, tile: Prepared) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float64]]]:
+        """Rows and centre of each window that holds points; neighbours overlap."""
+        xy = np.ascontiguousarray(tile.xyz[:, :2])
+        index, step = GridIndex.of(xy), self.run.recipe.block * STRIDE
+        for centre in (np.unique(np.floor(xy / step).astype(np.int64), axis=0) + 0.5) * step:
+            yield index.square(xy, centre, self.run.recipe.block), centre
 
-def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:
-    """The cloud with ``prediction`` (taxonomy node) and ``confidence`` beside its own fields."""
-    best, sure = segmenter.label(cloud, frame)
-    return cloud.with_fields(cloud.taxonomy, prediction=segmenter.run.classes.node(best), confidence=sure)
+    def _add(self, votes: NDArray[np.float32], waiting: Sequence[tuple[NDArray[np.integer], Block]]) -> None:
+        found = probabilities(self.run, self.model, [block for _, block in waiting])
+        for (part, _), probability in zip(waiting, found, strict=True):
+            votes[part] += probability[: len(part)]
+
+
+def _view(block: Block, view: int) -> Block:
+    """A block turned by quarter turns, mirrored from the fourth view on."""
+    x, y, z = block.xyz.T
+    for _ in range(view % 4):
+        x, y = -y, x
+    return Block(np.stack([-x if view >= 4 else x, y, z], axis=1), block.features, block.label)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How to label scans.
+
+    Attributes:
+        run: Folder of the run.
+        views: See ``Segmenter``.
+        frame: Of scans whose card does not tell.
+        most: Points that are held in memory at once; larger files are labelled tile by tile.
+    """
+
+    run: Path
+    views: int = 1
+    frame: str = "sensor"
+    most: int = stream.MOST
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a label depends on beside the scan."""
+        with (self.run / WEIGHTS).open("rb") as file:
+            return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), "views": self.views}
 
 
 def predict(
@@ -92,9 +154,13 @@ def predict(
     card: str | None = None,
     *,
     force: bool = False,
+    views: int = 1,
+    workers: int = 1,
+    most: int = stream.MOST,
     progress: Progress | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> int:
-    """Label a scan, or each scan of a folder.
+    """Label a scan, or each scan of a folder, in bounded memory. An interrupted job goes on where it stopped.
 
     Args:
         run: A finished run.
@@ -102,36 +168,127 @@ def predict(
         target: A file of a known format for a file; a folder for a folder (same names, same formats).
         card: How to read the source.
         force: Write over what exists.
-        progress: Called as ``progress("scans", done, total)``.
+        views: Turned and mirrored views that vote, 1 to 8.
+        workers: Processes that share a folder's files.
+        most: Points held in memory at once, by each of them.
+        progress: Called as ``progress("scans", done, total)``, and for large files as ``progress("tiles", done, total)``.
+        warn: Called with a line for each scan that does not look like the training data.
 
     Returns:
         Points labelled. In LAS the class goes into ``classification`` too, unless the file holds classes of its own.
+
+    Raises:
+        PcaugError: If the target exists and is not what an interrupted job of the same run left.
     """
     source, target = Path(source), Path(target)
     found = scans(source, card)
     if formats.is_known(target) != source.is_file():
         raise PcaugError("source and target must both be files or both be folders", target)
-    if target.exists() and not force:
-        raise PcaugError("already exists", target, "choose another name or pass --force")
-    segmenter = Segmenter.load(run)
     frame = "map" if any(row.get("frame") == "map" for row in run.data) else "sensor"
+    job = Job(run.folder, views, frame, most)
+    if source.is_file():
+        if target.exists() and not force:
+            raise PcaugError("already exists", target, "choose another name or pass --force")
+        left = [(found[0], target)]
+    else:
+        _claim(target, job, force=force)
+        pairs = [(scan, target / scan.path.relative_to(source)) for scan in found]
+        left = [(scan, path) for scan, path in pairs if not path.exists()]
     total = 0
-    for index, scan in enumerate(found):
-        cloud = concatenate([chunk for chunk in replace(scan, card=None).chunks() if len(chunk)] or list(scan.chunks()))
-        done = labelled(segmenter, cloud, scan.card.frame if scan.card else frame)
-        path = target if source.is_file() else target / scan.path.relative_to(source)
-        if path.suffix.lower() in (".las", ".laz"):
-            done = _classified(done)
-        formats.write(path, done)
-        total += len(done)
+    for index, (points, warning) in enumerate(_done(left, job, run, workers, progress)):
+        total += points
+        if warning and warn:
+            warn(f"{left[index][0].path}: {warning}")
         if progress:
-            progress("scans", index + 1, len(found))
+            progress("scans", len(found) - len(left) + index + 1, len(found))
     return total
 
 
-def _classified(cloud: PointCloud) -> PointCloud:
+def _claim(folder: Path, job: Job, *, force: bool) -> None:
+    """Take a folder for a job: a new or empty one, its own, or any when forced (then nothing in it counts as done)."""
+    note = folder / ".predict.json"
+    if force and folder.is_dir():
+        for path in folder.rglob("*"):
+            if path.is_file() and formats.is_known(path):
+                path.unlink()
+    elif folder.exists() and any(folder.iterdir()) and not (note.is_file() and json.loads(note.read_text()) == job.identity):
+        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(job.identity))
+
+
+def _done(
+    left: Sequence[tuple[Scan, Path]], job: Job, run: Run, workers: int, progress: Progress | None
+) -> Iterator[tuple[int, str | None]]:
+    """Points and warning of each scan, in order."""
+    if workers <= 1 or len(left) <= 1:
+        segmenter = Segmenter.load(run, job.views)
+        for scan, path in left:
+            yield label_file(segmenter, scan, path, job, progress)
+        return
+    with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_alone, [job] * len(left), *zip(*left, strict=True))
+
+
+def _alone(job: Job, scan: Scan, path: Path) -> tuple[int, str | None]:
+    """One scan in a process of its own, on one thread."""
+    torch.set_num_threads(1)
+    return label_file(_kept(job), scan, path, job, None)
+
+
+@cache
+def _kept(job: Job) -> Segmenter:
+    return Segmenter.load(Run.open(job.run), job.views)
+
+
+def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress: Progress | None) -> tuple[int, str | None]:
+    """Label a file into another: in memory if it is small, else tile by tile.
+
+    Returns:
+        Its points, and what to warn of.
+    """
+    frame = scan.card.frame if scan.card else job.frame
+    raw = replace(scan, card=None)
+    chunks, points = [], 0
+    for chunk in raw.chunks():
+        chunks.append(chunk)
+        points += len(chunk)
+        if points > job.most:
+            break
+    else:
+        done = labelled(segmenter, concatenate([c for c in chunks if len(c)] or chunks), frame)
+        formats.write(path, _classified(done, path, _unclassified(done)))
+        return points, segmenter.warning()
+    del chunks, chunk
+    stat = scan.path.stat()
+    identity = job.identity | {"size": stat.st_size, "changed": stat.st_mtime_ns, "most": job.most}
+    margin = segmenter.run.recipe.block / 2
+    labels = stream.Labels(raw.chunks, path.with_name(f".{path.name}.parts"), identity, margin, job.most)
+    labels.fill(
+        lambda cloud, bright: segmenter.label(cloud, frame, bright),
+        lambda done, total: progress and progress("tiles", done, total),
+    )
+    empty = labels.survey.unclassified
+    formats.write(path, labels.attached(lambda c, best, sure: _classified(_with(segmenter, c, best, sure), path, empty)))
+    labels.remove()
+    return labels.survey.points, segmenter.warning()
+
+
+def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:
+    """The cloud with ``prediction`` (taxonomy node) and ``confidence`` beside its own fields."""
+    return _with(segmenter, cloud, *segmenter.label(cloud, frame))
+
+
+def _with(segmenter: Segmenter, cloud: PointCloud, best: NDArray[np.uint8], sure: NDArray[np.float32]) -> PointCloud:
+    return cloud.with_fields(cloud.taxonomy, prediction=segmenter.run.classes.node(best), confidence=sure)
+
+
+def _unclassified(cloud: PointCloud) -> bool:
+    return "native_label" not in cloud or bool(np.isin(cloud["native_label"], [0, 1]).all())
+
+
+def _classified(cloud: PointCloud, path: Path, unclassified: bool) -> PointCloud:
     """For LAS: unclassified files get the prediction as ASPRS class; others keep theirs, the prediction stays beside it."""
-    native = cloud["native_label"] if "native_label" in cloud else np.zeros(len(cloud), np.int32)
-    if np.isin(native, [0, 1]).all():
+    if unclassified and path.suffix.lower() in (".las", ".laz"):
         return cloud.with_fields(native_label=formats.las.asprs(cloud["prediction"]).astype(np.int32))
     return cloud

@@ -28,10 +28,23 @@ class TrainRecipe(Strict):
         steps: Optimiser steps.
         learning_rate: Highest, of a one-cycle schedule.
         weight_decay: Of AdamW.
+        loss: "cross_entropy", "focal", or "lovasz": cross-entropy and Lovász-softmax together.
+        balance: Exponent of a class's weight 1 / (share + 0.002) ** balance in the loss; 0 for none.
         label_smoothing: Of the cross-entropy.
         rare: Share of blocks that are centred on a point of a class drawn uniformly, rarest as often as commonest.
-        real_share: Share of the blocks of a batch that are real, where there are synthetic ones too.
+        real_share: Share of the blocks that are real, where there are synthetic ones too.
+        real_start, anneal: Curriculum: that share at the start (None: the same), and the part of the training over which it
+            runs from there to ``real_share``.
+        synthetic_shares: How often each synthetic source is drawn; () for equally often.
+        synthetic_weight: What a synthetic point counts in the loss against a real one.
+        synthetic_smoothing: Added to the label smoothing of synthetic points.
         augment: Augmentations, in order; [] for none.
+        accumulate: Batches whose gradients make one step.
+        clip: Longest gradient.
+        ema: Decay a step of the running average of the weights that is kept as the result; 0 for none.
+        validate_every, patience: Steps between scores of the real split "val" (0: never), and how many of them may pass without a
+            better one before training stops (0: all). The best weights are the run's, the last are kept beside them.
+        compile: Whether to compile the network with ``torch.compile``, which needs a C++ compiler and a minute.
         precision: "float32", "bfloat16", or "auto": bfloat16 where a short timing says that it is faster.
         checkpoint: Steps between checkpoints.
         trees, trees_points: Number of trees, and points each of the real and the synthetic pool that they are fitted on.
@@ -50,15 +63,28 @@ class TrainRecipe(Strict):
     steps: int = Field(default=400, ge=1)
     learning_rate: float = Field(default=0.002, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
+    loss: Literal["cross_entropy", "focal", "lovasz"] = "cross_entropy"
+    balance: float = Field(default=0.5, ge=0)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     rare: float = Field(default=0.5, ge=0, le=1)
     real_share: float = Field(default=0.5, ge=0, le=1)
+    real_start: float | None = Field(default=None, ge=0, le=1)
+    anneal: float = Field(default=0.7, ge=0, le=1)
+    synthetic_shares: tuple[float, ...] = ()
+    synthetic_weight: float = Field(default=1.0, gt=0)
+    synthetic_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     augment: tuple[dict[str, Any], ...] = (
         {"name": "rotate_z"},
         {"name": "flip"},
         {"name": "scale", "low": 0.95, "high": 1.05},
         {"name": "jitter", "sigma": 0.01},
     )
+    accumulate: int = Field(default=1, ge=1)
+    clip: float = Field(default=5.0, gt=0)
+    ema: float = Field(default=0.0, ge=0, lt=1)
+    validate_every: int = Field(default=0, ge=0)
+    patience: int = Field(default=0, ge=0)
+    compile: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: int = Field(default=100, ge=1)
     trees: int = Field(default=60, ge=1)

@@ -1,7 +1,8 @@
 """A run: the folder that a training leaves, and what is needed to use it again.
 
 ``card.json`` (recipe, classes, features' mean and spread, data, versions), ``weights.safetensors``, ``log.csv``, and while
-training is not done ``resume.safetensors`` with the optimiser's state. No pickles.
+training is not done ``resume.safetensors`` with the optimiser's state. Where a training was validated, the weights are the
+best ones and ``last.safetensors`` holds the last. No pickles.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,10 @@ from pcaug.errors import FileError, NotFound
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.recipe import TrainRecipe
 
-CARD, WEIGHTS, RESUME, LOG = "card.json", "weights.safetensors", "resume.safetensors", "log.csv"
+CARD, LOG = "card.json", "log.csv"
+WEIGHTS, LAST = "weights.safetensors", "last.safetensors"
+BEST, RESUME = ".best.safetensors", "resume.safetensors"
+"""Of a training under way."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Run:
         classes: What it predicts.
         mean, spread: (F,) of each feature over the training data: what prediction subtracts and divides by.
         data: The corpora that it saw.
+        quantiles: (9, F) of the features over the training data, at ``pcaug.segment.shift.LEVELS``.
     """
 
     folder: Path
@@ -43,6 +48,7 @@ class Run:
     mean: NDArray[np.float32]
     spread: NDArray[np.float32]
     data: tuple[Mapping[str, Any], ...] = ()
+    quantiles: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def save(self) -> None:
         """Write the card."""
@@ -56,6 +62,7 @@ class Run:
             "mean": self.mean.tolist(),
             "spread": self.spread.tolist(),
             "data": list(self.data),
+            "quantiles": self.quantiles.tolist(),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         partial = self.folder / f".{CARD}.tmp"
@@ -81,7 +88,7 @@ class Run:
             raw = json.loads((folder / CARD).read_text())
             groups = tuple(Group(str(c["name"]), tuple(c["nodes"]), tuple(c["colour"])) for c in raw["classes"])
             recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
-            mean, spread = (np.array(raw[key], np.float32) for key in ("mean", "spread"))
-            return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, tuple(raw["data"]))
+            mean, spread, quantiles = (np.array(raw[key], np.float32) for key in ("mean", "spread", "quantiles"))
+            return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, tuple(raw["data"]), quantiles)
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None

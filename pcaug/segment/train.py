@@ -2,185 +2,199 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pcaug import augment, catalogue
-from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
-from pcaug.errors import PcaugError, RecipeError
-from pcaug.labels import ClassSet, common_cut, cut_shares
-from pcaug.segment import trees
-from pcaug.segment.blocks import Block, TilePool
+from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.labels import IGNORE
+from pcaug.segment import parallel, trees
+from pcaug.segment.blocks import Stored, prepare_corpus
+from pcaug.segment.checkpoint import State, write
+from pcaug.segment.dataset import Blocks, Sample
+from pcaug.segment.evaluate import confusion, iou, miou
+from pcaug.segment.log import Log
+from pcaug.segment.loss import Loss, class_weights
+from pcaug.segment.model import build, device
 from pcaug.segment.networks import NETWORKS
+from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
-from pcaug.segment.run import LOG, RESUME, WEIGHTS, Run
+from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
+from pcaug.segment.shift import quantiles
 
 Progress = Callable[[str, int, int], None]
 
 
-def class_set(name: str, corpora: Sequence[Corpus]) -> ClassSet:
-    """The classes of a preset, or for "cut" those that every corpus can label.
-
-    Raises:
-        RecipeError: If the corpora share no class.
-    """
-    taxonomy = catalogue.taxonomy()
-    if name != "cut":
-        return ClassSet(taxonomy, taxonomy.preset(name))
-    used = [corpus.used_nodes for corpus in corpora]
-    shared, _ = cut_shares(taxonomy, common_cut(taxonomy, used), used)
-    if len(shared) < 2:
-        raise RecipeError("the corpora share fewer than two classes", do="choose a preset with --set classes=coarse8")
-    return ClassSet.of_cut(taxonomy, sorted(shared))
-
-
-def train(recipe: TrainRecipe, real: Corpus, synthetic: Sequence[Corpus], folder: Path, progress: Progress | None = None) -> Run:
+def train(
+    recipe: TrainRecipe,
+    real: Corpus,
+    synthetic: Sequence[Corpus],
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    tensorboard: bool = False,
+) -> Run:
     """Train a segmenter on the split "train" of corpora; go on where an interrupted training of this folder stopped.
+
+    Under ``torchrun`` all processes train together, as one would at the same total batch.
 
     Args:
         recipe: How.
-        real: The first pool of blocks.
-        synthetic: The second; its corpora are drawn from equally often.
+        real: The first pool of blocks; its split "val" is what ``validate_every`` scores.
+        synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
         folder: The run.
         progress: Called as ``progress("steps", done, total)``.
+        tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
         PcaugError: If the folder holds a run of another recipe.
+        RecipeError: For a recipe that cannot be followed.
     """
     if recipe.network not in (*NETWORKS, "trees"):
         raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join([*NETWORKS, 'trees'])}")
-    corpora = [corpus.only(split="train") for corpus in (real, *synthetic)]
-    classes = class_set(recipe.classes, corpora)
-    pools = [TilePool(corpus, classes, recipe, progress) for corpus in corpora]
-    mean, spread = np.mean([pool.moments[0] for pool in pools], axis=0), np.mean([pool.moments[1] for pool in pools], axis=0)
-    data = tuple({"corpus": str(c.folder), "points": c.points, "units": c.units, "classes": c.counts()} for c in corpora)
-    run = Run(folder, recipe, classes, mean.astype(np.float32), spread.astype(np.float32), data)
-    if (folder / "card.json").is_file():
+    parallel.start()
+    if recipe.batch % parallel.world():
+        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {parallel.world()} processes")
+    if parallel.rank() > 0:
+        parallel.barrier()  # the first one fills the cache
+    data = Blocks.of([real, *synthetic], recipe, progress)
+    run = _run(data, [real, *synthetic], folder)
+    if (folder / CARD).is_file():
         if Run.card(folder).recipe != recipe:
             raise PcaugError("holds a run of another recipe", folder, "choose another folder or pass --force")
         if (folder / WEIGHTS).is_file():
             return run
-    run.save()
+    if parallel.rank() == 0:
+        run.save()
+        parallel.barrier()
     if recipe.network == "trees":
-        trees.fit(run, pools, folder / WEIGHTS)
+        trees.fit(run, data.pools, folder / WEIGHTS)
     else:
-        _fit(run, pools, progress)
+        _fit(run, data, _validation(recipe, real), progress, tensorboard)
+    parallel.barrier()
     return run
 
 
-def build(run: Run) -> nn.Module:
-    """The run's network, its weights at random.
+def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
+    parts = [corpus.only(split="train") for corpus in corpora]
+    seen = tuple(
+        {"corpus": str(c.folder), "points": c.points, "units": c.units, "classes": c.counts(), "frame": c.manifest.frame}
+        for c in parts
+    )
+    return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, quantiles(data.pools, data.recipe.seed))
 
-    Raises:
-        RecipeError: For arguments that the network does not have.
+
+def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
+    if not recipe.validate_every:
+        return []
+    if "val" not in real.splits:
+        raise NotFound("has no split val to validate on", real.folder, "convert with --split, or set validate_every=0")
+    return prepare_corpus(real.only(split="val"), recipe)
+
+
+def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress | None, tensorboard: bool) -> None:
+    recipe, folder, first = run.recipe, run.folder, parallel.rank() == 0
+    trainer = Trainer.of(run, data)
+    state = trainer.state
+    with Log(
+        folder / LOG if first else Path(os.devnull), state.step, run.classes.names, tensorboard=tensorboard and first
+    ) as log:
+        began = time.perf_counter()
+        batches = data.batches(state.step * recipe.accumulate)
+        while state.step < recipe.steps and not _patience_lost(state, recipe):
+            step = state.step
+            values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
+            if recipe.validate_every and state.step % recipe.validate_every == 0:
+                values |= _validate(run, state, validation)
+            log.row(step, values)
+            if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
+                log.flush()
+                state.save(folder / RESUME)
+            if progress:
+                progress("steps", state.step, recipe.steps)
+        batches.close()
+    if first:
+        _finish(state, folder)
+
+
+@dataclass
+class Trainer:
+    """The loop's body: batches in, steps out.
+
+    Attributes:
+        recipe: How.
+        state: Network and optimiser.
+        forward: The network as it is called: compiled, or shared by processes.
+        loss_of: The loss.
+        cast: Whether to work in bfloat16.
     """
-    try:
-        return NETWORKS[run.recipe.network](len(run.mean), len(run.classes.groups), **run.recipe.arguments)
-    except TypeError as error:
-        raise RecipeError(f"network {run.recipe.network!r}: {error}", do="correct [arguments]") from None
+
+    recipe: TrainRecipe
+    state: State
+    forward: Callable[..., Tensor]
+    loss_of: Loss
+    cast: bool
+
+    @classmethod
+    def of(cls, run: Run, data: Blocks) -> Trainer:
+        """A trainer for a run, gone on to where an interrupted one stopped."""
+        recipe = run.recipe
+        torch.manual_seed(recipe.seed)
+        network = build(run).train().to(device())
+        if parallel.world() > 1:
+            network = parallel.share_norms(network)
+        cast = parallel.agreed(_precision(recipe, network, data))
+        state = State(network, _optimiser(network, recipe), recipe.ema)
+        state.load(run.folder / RESUME)
+        seen = parallel.joined(network)
+        shares = np.mean([pool.counts.sum(axis=0) / pool.counts.sum() for pool in data.pools], axis=0)
+        loss_of = Loss(recipe, data.pools[0].targets, class_weights(shares, recipe.balance)).to(device())
+        return cls(recipe, state, torch.compile(seen) if recipe.compile else seen, loss_of, cast)
+
+    def step(self, batches: Generator[Sample]) -> dict[str, float]:
+        """One optimiser step; its loss, the share of points that were right, and the learning rate."""
+        recipe, state = self.recipe, self.state
+        rate = one_cycle(state.step, recipe)
+        for group in state.optimiser.param_groups:
+            group["lr"] = rate
+        torch.manual_seed((recipe.seed * 1_000_003 + state.step) * 64 + parallel.rank())  # a resumed run drops the same again
+        state.optimiser.zero_grad(set_to_none=True)
+        seen = [self._backward(sample) for sample in itertools.islice(batches, recipe.accumulate)]
+        nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
+        state.optimiser.step()
+        state.advance()
+        loss, right = np.sum([loss for loss, _ in seen]), np.mean([right for _, right in seen])
+        return {"loss": float(loss), "accuracy": float(right), "learning_rate": rate}
+
+    def _backward(self, sample: Sample) -> tuple[float, float]:
+        names = ("xyz", "features", "code", "label", "synthetic")
+        xyz, features, code, label, made = (sample[name].to(device()) for name in names)
+        with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
+            logits = self.forward(xyz, features)
+        of_block = made[:, None].expand_as(code).flatten()
+        trust = 1 + (self.recipe.synthetic_weight - 1) * of_block
+        smoothing = self.recipe.synthetic_smoothing * of_block
+        loss = self.loss_of(logits.float().flatten(0, 1), code.flatten(), trust, smoothing) / self.recipe.accumulate
+        loss.backward()
+        known = label != IGNORE
+        right = float((logits.argmax(2)[known] == label[known]).float().mean()) if known.any() else math.nan
+        return float(loss.detach()), right
 
 
-def _fit(run: Run, pools: Sequence[TilePool], progress: Progress | None) -> None:
-    recipe = run.recipe
-    torch.manual_seed(recipe.seed)
-    network = build(run).train()
+def _optimiser(network: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimizer:
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate)
-    start = _resume(run.folder / RESUME, network, optimiser)
-    loss_of = nn.CrossEntropyLoss(_weights(pools), ignore_index=255, label_smoothing=recipe.label_smoothing)
-    cast = _precision(recipe, network, run, pools)
-    log = run.folder / LOG
-    _truncate(log, start)
-    with log.open("a", newline="") as file:
-        rows = csv.writer(file)
-        if start == 0:
-            rows.writerow(["step", "loss", "accuracy", "learning_rate", "seconds"])
-        began = time.perf_counter()
-        for step in range(start, recipe.steps):
-            for group in optimiser.param_groups:
-                group["lr"] = one_cycle(step, recipe)
-            xyz, features, label = batch(run, pools, step)
-            torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout of a resumed run draws what it would have drawn
-            with torch.autocast("cpu", torch.bfloat16, enabled=cast):
-                logits = network(xyz, features)
-            loss = loss_of(logits.float().flatten(0, 1), label.flatten())
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            known = label != 255
-            right = float((logits.argmax(2)[known] == label[known]).float().mean()) if known.any() else math.nan
-            rows.writerow(
-                [
-                    step,
-                    f"{loss.item():.6f}",
-                    f"{right:.4f}",
-                    f"{one_cycle(step, recipe):.3g}",
-                    f"{time.perf_counter() - began:.2f}",
-                ]
-            )
-            if (step + 1) % recipe.checkpoint == 0 and step + 1 < recipe.steps:
-                file.flush()
-                _checkpoint(run.folder / RESUME, network, optimiser, step + 1)
-            if progress:
-                progress("steps", step + 1, recipe.steps)
-    partial = run.folder / f".{WEIGHTS}.tmp"
-    save_file(network.state_dict(), partial)
-    partial.replace(run.folder / WEIGHTS)
-    (run.folder / RESUME).unlink(missing_ok=True)
-
-
-def batch(run: Run, pools: Sequence[TilePool], step: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The blocks of a step: (B, P, 3) positions, (B, P, F) features, (B, P) class indices; the same for every worker."""
-    recipe = run.recipe
-    pipe = augment.pipeline(recipe.augment)
-    blocks = []
-    for item in range(recipe.batch):
-        rng = np.random.default_rng((recipe.seed, step, item))
-        block = _pool(pools, recipe, step, item, rng).draw(rng)
-        blocks.append(_augmented(block, pipe, rng))
-    xyz = np.stack([block.xyz for block in blocks]) / np.float32(recipe.block / 2)
-    features = np.clip((np.stack([block.features for block in blocks]) - run.mean) / run.spread, -5, 5)
-    label = np.stack([block.label for block in blocks]).astype(np.int64)
-    return torch.from_numpy(xyz), torch.from_numpy(features.astype(np.float32)), torch.from_numpy(label)
-
-
-def _pool(pools: Sequence[TilePool], recipe: TrainRecipe, step: int, item: int, rng: np.random.Generator) -> TilePool:
-    """The real pool for its share of the batch, exactly on average over steps; else one of the synthetic ones."""
-    if len(pools) == 1:
-        return pools[0]
-    number = step * recipe.batch + item
-    if math.floor((number + 1) * recipe.real_share) > math.floor(number * recipe.real_share):
-        return pools[0]
-    return pools[1 + int(rng.integers(len(pools) - 1))]
-
-
-def _augmented(block: Block, pipe: augment.Pipeline, rng: np.random.Generator) -> Block:
-    if not pipe.steps:
-        return block
-    cloud = pipe(PointCloud(block.xyz.astype(np.float64), {"features": block.features, "class": block.label}), rng)
-    rows = np.resize(np.arange(len(cloud)), len(block.xyz))  # an augmentation may drop points
-    return Block(cloud.xyz[rows].astype(np.float32), cloud["features"][rows], cloud["class"][rows])
-
-
-def _weights(pools: Sequence[TilePool]) -> Tensor:
-    """Class weights 1 / sqrt(share + 0.002), of mean 1 over the classes that occur."""
-    shares = np.mean([pool.counts.sum(axis=0) / pool.counts.sum() for pool in pools], axis=0)
-    weights = np.where(shares > 0, 1 / np.sqrt(shares + 0.002), 0)
-    return torch.tensor(weights / weights[weights > 0].mean(), dtype=torch.float32)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
 def one_cycle(step: int, recipe: TrainRecipe) -> float:
@@ -192,62 +206,55 @@ def one_cycle(step: int, recipe: TrainRecipe) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _precision(recipe: TrainRecipe, network: nn.Module, run: Run, pools: Sequence[TilePool]) -> bool:
-    """Whether to train in bfloat16: as the recipe says, or as a short timing of one step says."""
+def _precision(recipe: TrainRecipe, network: nn.Module, data: Blocks) -> bool:
+    """Whether to train in bfloat16: as the recipe says, or where there is a GPU, or as a short timing of one step says."""
     if recipe.precision != "auto":
         return recipe.precision == "bfloat16"
+    if device().type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
-    xyz, features, _ = batch(run, pools, 0)
+    sample = data.batch(0)
     seconds = []
     state = {name: value.clone() for name, value in network.state_dict().items()}
     for enabled in (False, True, False, True):
         began = time.perf_counter()
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            network(xyz, features).float().mean().backward()
+            network(sample["xyz"], sample["features"]).float().mean().backward()
         seconds.append(time.perf_counter() - began)
     network.zero_grad(set_to_none=True)
     network.load_state_dict(state)
     return seconds[3] < 0.9 * seconds[2]
 
 
-def _checkpoint(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> None:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in state.items()}
-    tensors["step"] = torch.tensor(step)
-    partial = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, partial)
-    partial.replace(path)
+def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, float]:
+    """IoU of the averaged weights on the voxels of the validation split; the best weights are kept."""
+    network = build(run).to(device())
+    network.load_state_dict(state.average)
+    segmenter, count = Segmenter(run, network.eval()), len(run.classes.groups)
+    tables = []
+    for tile in tiles:
+        truth, votes = run.classes.index(tile.prepared.label), segmenter.votes(tile.prepared)
+        tables.append(confusion(truth, votes.argmax(axis=1), count))
+    table = np.sum(tables, axis=0)
+    score = miou(table)
+    if score > state.best:
+        state.best, state.best_step = score, state.step
+        if parallel.rank() == 0:
+            write(state.average, run.folder / BEST)
+    return {"miou": score} | {f"iou {name}": value for name, value in iou(table, run.classes.names).items()}
 
 
-def _resume(path: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    if not path.is_file():
-        return 0
-    tensors = load_file(path)
-    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
-    state: dict[int, dict[str, Any]] = {}
-    for key, value in tensors.items():
-        if key.startswith("optimiser."):
-            _, index, name = key.split(".", 2)
-            state.setdefault(int(index), {})[name] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return int(tensors["step"])
+def _patience_lost(state: State, recipe: TrainRecipe) -> bool:
+    waited = state.step - state.best_step
+    return bool(recipe.validate_every and recipe.patience) and waited >= recipe.patience * recipe.validate_every
 
 
-def _truncate(log: Path, step: int) -> None:
-    """Keep the header and the rows of steps that are not done again."""
-    if not log.is_file() or step == 0:
-        log.unlink(missing_ok=True)
-        return
-    lines = log.read_text().splitlines(keepends=True)
-    log.write_text("".join(lines[: step + 1]))
-
-
-def probabilities(run: Run, network: nn.Module, blocks: Sequence[Block]) -> Iterator[NDArray[np.float32]]:
-    """Class probabilities (P, K) of each block, in float32 whatever the training's precision was."""
-    with torch.inference_mode():
-        for block in blocks:
-            xyz = torch.from_numpy(block.xyz / np.float32(run.recipe.block / 2))[None]
-            features = torch.from_numpy(np.clip((block.features - run.mean) / run.spread, -5, 5).astype(np.float32))[None]
-            yield network(xyz, features)[0].softmax(1).numpy()
+def _finish(state: State, folder: Path) -> None:
+    """Name the best weights the run's, or the last where nothing was validated; the last are kept beside the best."""
+    if (folder / BEST).is_file():
+        write(state.average, folder / LAST)
+        (folder / BEST).replace(folder / WEIGHTS)
+    else:
+        write(state.average, folder / WEIGHTS)
+    (folder / RESUME).unlink(missing_ok=True)

@@ -24,7 +24,7 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
     shares = [1.0] if len(pools) == 1 else [recipe.real_share] + [(1 - recipe.real_share) / (len(pools) - 1)] * (len(pools) - 1)
     features, labels, weights = [], [], []
     for pool, share in zip(pools, shares, strict=True):
-        x, y = _draw(pool, recipe.trees_points, rng)
+        x, y = _draw(pool, recipe.trees_points, len(run.classes.groups), rng)
         counts = np.bincount(y, minlength=len(run.classes.groups)) / len(y)
         weight = 1 / np.sqrt(counts + 0.002)
         features.append(x)
@@ -40,16 +40,10 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
     partial.replace(path)
 
 
-def _draw(pool: TilePool, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Points of all tiles, the same number of each as far as they reach."""
-    each = max(1, count // len(pool.tiles))
-    features, labels = [], []
-    for tile, label in zip(pool.tiles, pool.labels, strict=True):
-        known = np.flatnonzero(label != 255)
-        rows = np.sort(rng.choice(known, min(each, len(known)), replace=False))
-        features.append(tile.features[rows])
-        labels.append(label[rows].astype(np.int64))
-    return np.concatenate(features), np.concatenate(labels)
+def _draw(pool: TilePool, count: int, classes: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Points of all tiles that have one class, about the same number of each tile."""
+    features, codes = pool.sample(count, rng)
+    return features[codes < classes], codes[codes < classes].astype(np.int64)
 
 
 def load(run: Run) -> Any:

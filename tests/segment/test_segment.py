@@ -9,49 +9,20 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from segment.builders_segment import SMALL, TREE, garden
 
-from pcaug import catalogue, formats
+from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, prepare, voxels
+from pcaug.segment.features import GROUPS, Setting, prepare, voxels
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pointnet import PointNet
-from pcaug.segment.predict import predict
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import one_cycle, train
-
-TREE = catalogue.taxonomy()
-SMALL = {"steps": 24, "points": 128, "batch": 4, "block": 8.0, "voxel": 0.3, "checkpoint": 8, "precision": "float32"}
-
-
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def garden(seed: int, n: int = 6000) -> PointCloud:
-    """Flat ground, a tree of scattered points, and a house of walls: classes that shape alone tells apart."""
-    rng = np.random.default_rng(seed)
-    ground = np.column_stack([rng.uniform(0, 30, (n, 2)), rng.normal(0, 0.02, n)])
-    tree = rng.normal((8, 8, 4), (1.5, 1.5, 1.0), (n // 3, 3))
-    wall = np.column_stack(
-        [rng.uniform(16, 26, n // 3), np.full(n // 3, 20.0) + rng.normal(0, 0.01, n // 3), rng.uniform(0, 5, n // 3)]
-    )
-    labels = np.repeat([TREE.id("ground"), TREE.id("tree"), TREE.id("building")], [n, n // 3, n // 3]).astype(np.uint16)
-    return PointCloud(np.concatenate([ground, tree, wall]) + (650_000, 6_860_000, 100), {"label": labels}, TREE)
-
-
-@pytest.fixture
-def corpus(tmp_path: Path) -> Corpus:
-    with CorpusWriter(tmp_path / "corpus") as writer:
-        for seed, split in ((0, "train"), (1, "train"), (2, "test")):
-            writer.add(garden(seed), f"g{seed}", f"g{seed}", split)
-    return Corpus.open(tmp_path / "corpus")
 
 
 @settings(max_examples=30, deadline=None)
@@ -84,7 +55,7 @@ def test_geometry_tells_a_plane_from_a_wall_from_a_ball() -> None:
     flat = np.column_stack([rng.uniform(0, 5, (2000, 2)), np.zeros(2000)])
     wall = flat[:, [0, 2, 1]]
     ball = rng.normal(0, 1, (2000, 3))
-    tables = [GROUPS["geometry"](PointCloud(x), x, "map").mean(axis=0) for x in (flat, wall, ball)]
+    tables = [GROUPS["geometry"].of(PointCloud(x), x, Setting("map")).mean(axis=0) for x in (flat, wall, ball)]
     assert [t[0] < 0.02 for t in tables] == [True, True, False]  # smallest eigenvalue's root
     assert tables[0][3] > 0.98  # the normal of a plane is upright
     assert tables[1][3] < 0.02
@@ -101,7 +72,7 @@ def test_features_do_not_know_where_on_earth_they_are() -> None:
 
 def test_a_grid_index_finds_what_a_full_scan_finds() -> None:
     xy = np.random.default_rng(0).uniform(-30, 30, (3000, 2)).astype(np.float32)
-    index = GridIndex(xy, 2.5)
+    index = GridIndex.of(xy, 2.5)
     for centre in ((0.0, 0.0), (-29.0, 29.5), (100.0, 0.0)):
         expected = np.flatnonzero((np.abs(xy - np.array(centre)) <= 5).all(axis=1))
         np.testing.assert_array_equal(np.sort(index.square(xy, np.array(centre), 10.0)), expected)
@@ -184,23 +155,6 @@ def test_a_folder_with_another_run_is_refused(corpus: Corpus, tmp_path: Path) ->
     train(TrainRecipe(**SMALL | {"steps": 1}), corpus, (), tmp_path / "run")
     with pytest.raises(PcaugError, match="holds a run of another recipe"):
         train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
-
-
-def test_prediction_keeps_every_field_and_point(corpus: Corpus, tmp_path: Path) -> None:
-    train(TrainRecipe(**SMALL | {"steps": 80}), corpus, (), tmp_path / "run")
-    cloud = garden(5)
-    scan = PointCloud(cloud.xyz, {"intensity": np.arange(len(cloud), dtype=np.uint16), "echo": np.arange(len(cloud)) % 7})
-    for suffix in (".las", ".ply"):
-        formats.write(tmp_path / f"in{suffix}", scan)
-        assert predict(Run.open(tmp_path / "run"), tmp_path / f"in{suffix}", tmp_path / f"out{suffix}") == len(cloud)
-        before, after = formats.read(tmp_path / f"in{suffix}"), formats.read(tmp_path / f"out{suffix}")
-        for name in before.fields:
-            if name != "native_label":
-                np.testing.assert_array_equal(after[name], before[name])
-        right = np.mean(after["prediction"] == cloud["label"])
-        assert right > 0.9
-        assert 0 < after["confidence"].min() <= after["confidence"].max() <= 1
-    assert set(np.unique(formats.read(tmp_path / "out.las")["native_label"])) <= {2, 5, 6}  # ASPRS
 
 
 def test_scores_of_a_confusion_known_by_hand() -> None:

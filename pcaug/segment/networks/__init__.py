@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.networks.pointnet import PointNet
 
-NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet}
+NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars}

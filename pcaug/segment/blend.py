@@ -1,0 +1,37 @@
+"""Blending: which source each block of a training comes from, and what its labels count."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from pcaug.segment.recipe import TrainRecipe
+
+
+def real_blocks(number: int, blocks: int, recipe: TrainRecipe) -> float:
+    """How many of the first ``number`` of a training's ``blocks`` are to be real.
+
+    The share runs from ``real_start`` to ``real_share`` in a straight line over the first ``anneal`` of the training, and
+    stays there.
+    """
+    start = recipe.real_share if recipe.real_start is None else recipe.real_start
+    ramp = max(recipe.anneal * blocks, 1e-9)
+    done = min(number, ramp)
+    return start * done + (recipe.real_share - start) * done**2 / (2 * ramp) + recipe.real_share * (number - done)
+
+
+def source_of(number: int, blocks: int, sources: int, recipe: TrainRecipe, rng: np.random.Generator) -> int:
+    """Source of a block: 0 is real, the others synthetic. Real ones come exactly as often as they should, evenly spread.
+
+    Args:
+        number: Of the block, in the order of training.
+        blocks: Of the whole training.
+        sources: Corpora, the real one first.
+        recipe: Its shares.
+        rng: Draws among the synthetic ones by ``synthetic_shares``.
+    """
+    if sources == 1 or math.floor(real_blocks(number + 1, blocks, recipe)) > math.floor(real_blocks(number, blocks, recipe)):
+        return 0
+    shares = np.asarray(recipe.synthetic_shares or [1.0] * (sources - 1))
+    return 1 + int(rng.choice(sources - 1, p=shares / shares.sum()))

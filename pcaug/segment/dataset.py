@@ -1,0 +1,138 @@
+"""Blocks as a torch dataset, for our loop or anybody's: block ``n`` of a seed is always the same, whoever asks.
+
+``Blocks.of([corpus], recipe)`` goes into a ``torch.utils.data.DataLoader`` and trains any network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from pcaug import augment, catalogue
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.errors import RecipeError
+from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
+from pcaug.segment import parallel
+from pcaug.segment.blend import source_of
+from pcaug.segment.blocks import Block, TilePool
+from pcaug.segment.recipe import TrainRecipe
+
+Progress = Callable[[str, int, int], None]
+Sample = dict[str, Tensor]
+AHEAD = 2
+"""Batches that are made while the network works."""
+
+
+def class_set(name: str, corpora: Sequence[Corpus]) -> ClassSet:
+    """The classes of a preset, or for "cut" those that every corpus can label.
+
+    Raises:
+        RecipeError: If the corpora share no class.
+    """
+    taxonomy = catalogue.taxonomy()
+    if name != "cut":
+        return ClassSet(taxonomy, taxonomy.preset(name))
+    used = [corpus.used_nodes for corpus in corpora]
+    shared, _ = cut_shares(taxonomy, common_cut(taxonomy, used), used)
+    if len(shared) < 2:
+        raise RecipeError("the corpora share fewer than two classes", do="choose a preset with --set classes=coarse8")
+    return ClassSet.of_cut(taxonomy, sorted(shared))
+
+
+@dataclass(frozen=True)
+class Blocks(Dataset[Sample]):
+    """All blocks of a training, in order.
+
+    Attributes:
+        recipe: What a block is, and how sources blend.
+        classes: What labels mean.
+        pools: One a corpus, the real one first.
+        mean, spread: (F,) of the features: what they are moved and divided by.
+    """
+
+    recipe: TrainRecipe
+    classes: ClassSet
+    pools: tuple[TilePool, ...]
+    mean: NDArray[np.float32]
+    spread: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None) -> Blocks:
+        """Blocks of the split "train" of corpora, the real one first.
+
+        Raises:
+            RecipeError: If they share no class, or ``synthetic_shares`` names another number of sources.
+        """
+        if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(corpora) - 1:
+            raise RecipeError(f"synthetic_shares has {len(recipe.synthetic_shares)} values for {len(corpora) - 1} sources")
+        parts = [corpus.only(split="train") for corpus in corpora]
+        classes = class_set(recipe.classes, parts)
+        pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)
+        mean, spread = (np.mean([pool.moments[i] for pool in pools], axis=0).astype(np.float32) for i in (0, 1))
+        return cls(recipe, classes, pools, mean, spread)
+
+    def __len__(self) -> int:
+        return self.recipe.steps * self.recipe.accumulate * self.recipe.batch
+
+    def __getitem__(self, number: int) -> Sample:
+        """Block ``number``.
+
+        Returns:
+            ``xyz`` (P, 3) float32 in units of half a block; ``features`` (P, F) float32, normalised; ``label`` (P,) int64
+            class index, 255 ignored; ``code`` (P,) int64, as ``label`` but with sets of classes for coarser labels (see
+            ``pcaug.segment.loss.Targets``); ``synthetic`` () float32, 0 or 1.
+        """
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        recipe = self.recipe
+        rng = np.random.default_rng((recipe.seed, number // recipe.batch, number % recipe.batch))
+        source = source_of(number, len(self), len(self.pools), recipe, rng)
+        block = _augmented(self.pools[source].draw(rng), augment.pipeline(recipe.augment), rng)
+        code = block.label.astype(np.int64)
+        return {
+            "xyz": torch.from_numpy(block.xyz / np.float32(recipe.block / 2)),
+            "features": torch.from_numpy(normalised(block.features, self.mean, self.spread)),
+            "label": torch.from_numpy(np.where(code < len(self.classes.groups), code, IGNORE)),
+            "code": torch.from_numpy(code),
+            "synthetic": torch.tensor(float(source > 0)),
+        }
+
+    def batch(self, number: int) -> Sample:
+        """Batch ``number``: of several processes each gets every so manieth block of it."""
+        first = number * self.recipe.batch
+        mine = range(first + parallel.rank(), first + self.recipe.batch, parallel.world())
+        collated: Sample = default_collate([self[n] for n in mine])
+        return collated
+
+    def batches(self, first: int) -> Generator[Sample]:
+        """Batches from one on to the end, made by a thread while the network works."""
+        with ThreadPoolExecutor(1) as thread:
+            waiting: list[Future[Sample]] = []
+            for number in range(first, self.recipe.steps * self.recipe.accumulate):
+                waiting.append(thread.submit(self.batch, number))
+                if len(waiting) > AHEAD:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+
+
+def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Features (P, F) as networks see them: of mean 0 and spread 1 over the training data, clipped at 5."""
+    table: NDArray[np.float32] = np.clip((features - mean) / spread, -5, 5).astype(np.float32)
+    return table
+
+
+def _augmented(block: Block, pipe: augment.Pipeline, rng: np.random.Generator) -> Block:
+    if not pipe.steps:
+        return block
+    cloud = pipe(PointCloud(block.xyz.astype(np.float64), {"features": block.features, "class": block.label}), rng)
+    rows = np.resize(np.arange(len(cloud)), len(block.xyz))  # an augmentation may drop points
+    return Block(cloud.xyz[rows].astype(np.float32), cloud["features"][rows], cloud["class"][rows])

@@ -1,0 +1,59 @@
+"""The log of a training: CSV always, TensorBoard where it is asked for."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pcaug.errors import MissingExtra
+
+COLUMNS = ("step", "loss", "accuracy", "learning_rate", "seconds", "miou")
+
+
+class Log:
+    """Rows of ``log.csv``: one a step, with the validation's IoU of each class where there was one.
+
+    Args:
+        path: The CSV file; rows of steps from ``start`` on are done again and go.
+        start: First step to come.
+        classes: Their names.
+        tensorboard: Whether to write events beside it, too.
+    """
+
+    def __init__(self, path: Path, start: int, classes: Sequence[str], *, tensorboard: bool = False) -> None:
+        kept = path.read_text().splitlines(keepends=True)[: start + 1] if path.is_file() and start else []
+        path.write_text("".join(kept))
+        self.file = path.open("a", newline="")
+        self.rows = csv.DictWriter(self.file, [*COLUMNS, *(f"iou {name}" for name in classes)])
+        if not kept:
+            self.rows.writeheader()
+        self.events = _events(path.with_name("tensorboard"), start) if tensorboard else None
+
+    def row(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a step; what it does not know stays empty."""
+        self.rows.writerow({"step": step} | {name: f"{value:.6g}" for name, value in values.items()})
+        if self.events is not None:
+            for name, value in values.items():
+                self.events.add_scalar(name.replace(" ", "/", 1), value, step)
+
+    def flush(self) -> None:
+        """Bring what was written to disk."""
+        self.file.flush()
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        if self.events is not None:
+            self.events.close()
+
+
+def _events(folder: Path, start: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise MissingExtra("TensorBoard is not installed", do="pip install 'pcaug[tensorboard]'") from None
+    return SummaryWriter(str(folder), purge_step=start)

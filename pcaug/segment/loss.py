@@ -1,0 +1,130 @@
+"""Losses, on labels that may be coarser than the classes.
+
+A point known only as "ground" where the classes are road, sidewalk and terrain trains the sum of their probabilities
+(a partial label: Cour et al., JMLR 12, 2011), so it says what it knows and nothing more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pcaug.labels import IGNORE, ClassSet
+from pcaug.segment import parallel
+from pcaug.segment.recipe import TrainRecipe
+
+FOCUS = 2.0
+"""Exponent of the focal loss."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What each taxonomy node asks of a network: a class, one of several classes, or nothing.
+
+    Attributes:
+        classes: K classes.
+        members: (C, K) bool, the classes that each code allows; the first K codes are the classes themselves.
+        table: Node id -> code, uint8, 255 ignored.
+    """
+
+    classes: ClassSet
+    members: NDArray[np.bool_]
+    table: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, classes: ClassSet) -> Targets:
+        """Codes of a class set: a node above two or more classes, but not above all, is a set of them."""
+        taxonomy, count = classes.taxonomy, len(classes.groups)
+        table = _table(classes)
+        sets: dict[frozenset[int], int] = {}
+        for node in taxonomy.nodes:
+            if table[node] != IGNORE:
+                continue
+            below = frozenset(int(table[leaf]) for leaf in taxonomy.leaves() if taxonomy.covers(node, leaf)) - {IGNORE}
+            if 1 < len(below) < count:
+                table[node] = sets.setdefault(below, count + len(sets))
+        members = np.eye(count + len(sets), count, dtype=bool)
+        for allowed, code in sets.items():
+            members[code, list(allowed)] = True
+        return cls(classes, members, table)
+
+    def code(self, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Codes (N,) uint8 of node ids (N,)."""
+        codes: NDArray[np.uint8] = self.table[labels]
+        return codes
+
+
+def _table(classes: ClassSet) -> NDArray[np.uint8]:
+    nodes = np.array(sorted(classes.taxonomy.nodes))
+    table = np.full(max(int(nodes.max()), IGNORE) + 1, IGNORE, np.uint8)
+    table[nodes] = classes.index(nodes)
+    return table
+
+
+class Loss(nn.Module):
+    """The recipe's loss of logits against codes.
+
+    Args:
+        recipe: ``loss``, ``label_smoothing``.
+        targets: What the codes mean.
+        weights: (K,) of the classes; a set of classes weighs their mean.
+    """
+
+    members: Tensor
+    weights: Tensor
+
+    def __init__(self, recipe: TrainRecipe, targets: Targets, weights: Tensor) -> None:
+        super().__init__()
+        self.kind, self.smoothing = recipe.loss, recipe.label_smoothing
+        members = torch.from_numpy(targets.members)
+        self.register_buffer("members", members)
+        self.register_buffer("weights", (members * weights).sum(1) / members.sum(1))
+
+    def forward(self, logits: Tensor, code: Tensor, trust: Tensor | None = None, smoothing: Tensor | None = None) -> Tensor:
+        """Weighted mean over the points, of all processes where there are several.
+
+        Args:
+            logits: (N, K) float32.
+            code: (N,) int64, 255 ignored.
+            trust: (N,) weight of each point's source, 1 without.
+            smoothing: (N,) added to the recipe's label smoothing.
+        """
+        known = code != IGNORE
+        code, log_p = code[known], logits[known].log_softmax(1)
+        each = -log_p.masked_fill(~self.members[code], -torch.inf).logsumexp(1)
+        if self.kind == "focal":
+            each = each * (1 - torch.exp(-each)) ** FOCUS
+        smooth = self.smoothing + (0.0 if smoothing is None else smoothing[known])
+        each = (1 - smooth) * each - smooth * log_p.mean(1)
+        weight = self.weights[code] * (1.0 if trust is None else trust[known])
+        loss = (each * weight).sum() / parallel.total(weight.sum()).clamp(min=1e-9) * parallel.world()
+        return loss + lovasz_softmax(log_p.exp(), code) if self.kind == "lovasz" else loss
+
+
+def lovasz_softmax(probability: Tensor, label: Tensor) -> Tensor:
+    """Lovász extension of 1 - IoU, mean over the classes that occur (Berman et al., CVPR 2018, algorithm 1).
+
+    Args:
+        probability: (N, K).
+        label: (N,) int64; values of K and above (sets of classes) are left out.
+    """
+    one = label < probability.shape[1]
+    probability, label = probability[one], label[one]
+    truth = torch.nn.functional.one_hot(label, probability.shape[1]).to(probability.dtype)
+    error, order = (truth - probability).abs().sort(0, descending=True)
+    truth = truth.gather(0, order)
+    size = truth.sum(0)
+    jaccard = 1 - (size - truth.cumsum(0)) / (size + (1 - truth).cumsum(0)).clamp(min=1)
+    slope = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
+    present = size > 0
+    return (error * slope).sum(0)[present].sum() / present.sum().clamp(min=1)
+
+
+def class_weights(shares: NDArray[np.float64], balance: float) -> Tensor:
+    """Weights 1 / (share + 0.002) ** balance of mean 1 over the classes that occur, 0 for the others; (K,) float32."""
+    weights = np.where(shares > 0, 1 / (shares + 0.002) ** balance, 0)
+    return torch.tensor(weights / weights[weights > 0].mean(), dtype=torch.float32)

@@ -1,0 +1,84 @@
+"""Pillars: PointNets pooled in the cells of a plan, a dense U-Net over the plan, and both beside each other at every point.
+
+The pooling is PointPillars' (Lang et al., CVPR 2019), the U-Net Ronneberger et al.'s (MICCAI 2015). No neighbour search: what
+lies around a point is seen by dense convolutions, the fastest thing that a CPU does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from pcaug.segment.networks.pointnet import layer
+
+
+class Pillars(nn.Module):
+    """Plan-view context for every point.
+
+    Args:
+        features: F, features a point beside its position.
+        classes: K.
+        grid: Cells along an edge of the block; must be divisible by 2 ** depth.
+        width: Channels of a point, and of the U-Net's finest level.
+        depth: Times that the plan is halved.
+        dropout: Before the last layer.
+    """
+
+    def __init__(
+        self, features: int, classes: int, grid: int = 64, width: int = 32, depth: int = 3, dropout: float = 0.2
+    ) -> None:
+        super().__init__()
+        if grid % 2**depth:
+            raise TypeError(f"a grid of {grid} cells cannot be halved {depth} times")
+        self.grid = grid
+        self.point = nn.Sequential(layer(5 + features, 2 * width), layer(2 * width, width))
+        self.plan = UNet(2 * width + 1, width, depth)
+        self.head = nn.Sequential(layer(2 * width, 2 * width), nn.Dropout(dropout), nn.Linear(2 * width, classes))
+
+    def forward(self, xyz: Tensor, features: Tensor) -> Tensor:
+        """Logits (B, P, K) of positions (B, P, 3) in units of half a block and features (B, P, F)."""
+        blocks, points, _ = xyz.shape
+        place = (xyz[..., :2] + 1) * (self.grid / 2)
+        cell = place.floor().clamp(0, self.grid - 1)
+        rows = torch.cat([xyz, place - cell - 0.5, features], dim=2).reshape(blocks * points, -1)
+        block = torch.arange(blocks, device=xyz.device)[:, None] * self.grid**2
+        index = (block + cell[..., 0].long() * self.grid + cell[..., 1].long()).reshape(-1)
+        own = self.point(rows)
+        around = self.plan(self._pooled(own, index, blocks))
+        seen = around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])[index]
+        logits: Tensor = self.head(torch.cat([own, seen], dim=1))
+        return logits.view(blocks, points, -1)
+
+    def _pooled(self, own: Tensor, index: Tensor, blocks: int) -> Tensor:
+        """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, G); zeros in empty cells."""
+        cells = blocks * self.grid**2
+        count = own.new_zeros(cells).index_add_(0, index, own.new_ones(len(index)))[:, None]
+        mean = own.new_zeros(cells, own.shape[1]).index_add_(0, index, own) / count.clamp(min=1)
+        most = own.new_zeros(cells, own.shape[1]).scatter_reduce(0, index[:, None].expand_as(own), own, "amax")
+        table = torch.cat([most, mean, count.log1p()], dim=1)
+        return table.view(blocks, self.grid, self.grid, -1).permute(0, 3, 1, 2)
+
+
+class UNet(nn.Module):
+    """A U-Net over images (B, C, G, G) that gives (B, width, G, G)."""
+
+    def __init__(self, channels: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.inside = block(channels, width)
+        self.below = UNet(width, width * 2, depth - 1) if depth else None
+        self.down = nn.MaxPool2d(2)
+        self.up = nn.ConvTranspose2d(width * 2, width, 2, stride=2)
+        self.out = block(width * 2, width)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """As many cells as came in."""
+        inside: Tensor = self.inside(image)
+        if self.below is None:
+            return inside
+        joined: Tensor = self.out(torch.cat([inside, self.up(self.below(self.down(inside)))], dim=1))
+        return joined
+
+
+def block(inputs: int, outputs: int) -> nn.Sequential:
+    """Convolution over 3 x 3 cells, batch norm, ReLU."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))

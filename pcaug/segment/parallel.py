@@ -1,0 +1,112 @@
+"""Several processes as one: what ``torchrun`` starts trains on the blocks of one batch, each its share.
+
+The result is that of one process at the same total batch, within rounding: gradients are averaged, and batch norm and the
+loss are taken over all processes' points. (Lovász-softmax and dropout are each process's own.)
+"""
+
+from __future__ import annotations
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_reduce
+
+
+def start() -> None:
+    """Join the group that torchrun's environment describes, if there is one: nccl where there is a GPU, else gloo."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+
+
+def stop() -> None:
+    """Leave the group."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
+def world() -> int:
+    """Processes that train together."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Which of them this is; the first writes the files."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def barrier() -> None:
+    """Wait for the others."""
+    if world() > 1:
+        dist.barrier()
+
+
+def total(value: Tensor) -> Tensor:
+    """Sum over the processes, without gradient."""
+    if world() == 1:
+        return value.detach()
+    value = value.detach().clone()
+    dist.all_reduce(value)
+    return value
+
+
+def agreed(flag: bool) -> bool:
+    """The first process's answer, in all of them."""
+    if world() == 1:
+        return flag
+    box = torch.tensor([float(flag)])
+    dist.broadcast(box, 0)
+    return bool(box[0])
+
+
+class SharedNorm(nn.BatchNorm1d):
+    """Batch norm over the rows of all processes, (N, C) or (N, C, H, W); torch's own SyncBatchNorm needs a GPU."""
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.dim() not in (2, 4):
+            raise ValueError(f"expected 2 or 4 dimensions, got {input.dim()}")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalised values, of the same shape."""
+        if not self.training:
+            return super().forward(input)
+        axes = [0] if input.dim() == 2 else [0, 2, 3]
+        rows = input.float()
+        count = rows.new_tensor([rows.numel() / rows.shape[1]])
+        sums: Tensor = all_reduce(  # type: ignore[no-untyped-call]
+            torch.cat([rows.sum(axes), (rows**2).sum(axes), count])
+        )
+        channels = rows.shape[1]
+        mean = sums[:channels] / sums[-1]
+        variance = (sums[channels : 2 * channels] / sums[-1] - mean**2).clamp(min=0)
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        with torch.no_grad():
+            share = self.momentum or 0.1
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance * sums[-1] / (sums[-1] - 1).clamp(min=1), share)
+            self.num_batches_tracked.add_(1)
+        shape = (1, -1) if input.dim() == 2 else (1, -1, 1, 1)
+        scale = self.weight / (variance + self.eps).sqrt()
+        normed: Tensor = rows * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        return normed.to(input.dtype)
+
+
+def share_norms(network: nn.Module) -> nn.Module:
+    """The network with every batch norm taken over all processes; its weights and their names stay."""
+    for name, child in network.named_children():
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+            made = SharedNorm(child.num_features, child.eps, child.momentum)
+            made.load_state_dict(child.state_dict())
+            setattr(network, name, made)
+        else:
+            share_norms(child)
+    return network
+
+
+def joined(network: nn.Module) -> nn.Module:
+    """The network as all processes train it; its parameters are the network's own."""
+    return nn.parallel.DistributedDataParallel(network) if world() > 1 else network

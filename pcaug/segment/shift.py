@@ -1,0 +1,49 @@
+"""Does a scan look like the training data? Feature by feature, by quantiles that the run keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.segment.blocks import TilePool
+from pcaug.segment.features import names
+from pcaug.segment.run import Run
+
+LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
+SAMPLE = 20_000
+"""Voxels of each corpus that the quantiles are taken of."""
+FAR = 0.35
+"""Kolmogorov-Smirnov distance from which a feature counts as another."""
+
+
+def quantiles(pools: Sequence[TilePool], seed: int) -> NDArray[np.float32]:
+    """Quantiles (9, F) of the features over a sample of each corpus."""
+    tables = [pool.sample(SAMPLE, np.random.default_rng((seed, 0, 1)))[0] for pool in pools]
+    result: NDArray[np.float32] = np.quantile(np.concatenate(tables), LEVELS, axis=0).astype(np.float32)
+    return result
+
+
+def distances(run: Run, features: NDArray[np.float32]) -> dict[str, float]:
+    """Kolmogorov-Smirnov distance of a scan's features (V, F) from the training data's, by name, largest first.
+
+    It is taken at the kept quantiles, so it is a lower bound of the exact one.
+    """
+    if not len(features) or not len(run.quantiles):
+        return {}
+    levels = np.array(LEVELS)
+    found = {}
+    for column, name in enumerate(names(run.recipe.features)):
+        values = np.sort(features[:, column])
+        at_most, below = (np.searchsorted(values, run.quantiles[:, column], side=s) / len(values) for s in ("right", "left"))
+        found[name] = float(np.maximum(levels - at_most, below - levels).max())
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def warning(run: Run, features: NDArray[np.float32]) -> str | None:
+    """What to tell a user whose scan does not look like the training data; None if it does."""
+    far = [f"{name} ({distance:.2f})" for name, distance in distances(run, features).items() if distance > FAR]
+    if not far:
+        return None
+    return f"the scan does not look like the training data: {', '.join(far[:3])}{' and more' if len(far) > 3 else ''} differ"
