@@ -1,7 +1,8 @@
 """One self-contained HTML page of clouds: WebGL2, no network, opens from disk.
 
 Positions are quantised to 16 bits an axis and stored as hops along a Morton curve (Morton 1966), which are small numbers:
-their bytes are shuffled into planes and deflated. A million points take about 4 MB. The page itself is ``page.html``.
+their bytes are shuffled into planes and deflated. A million points take about 4 MB. The page itself is in ``web/``; nothing is
+built: ``page.css`` and the scripts are put into ``page.html`` as they are.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ from pcaug.view.colours import (
 )
 from pcaug.view.picture import spacing
 
+WEB = Path(__file__).with_name("web")
+SCRIPTS = ("scene.js", "camera.js", "panel.js")
 CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
+TREE = ("class", "prediction")
 QUANTITIES = ("intensity", "height", "confidence")
 FINEST = 0.005
 """Metres: laser scans are noisier than that."""
@@ -72,10 +76,10 @@ def save_html(
     most: int = 5_000_000,
     colour: str | None = None,
 ) -> int:
-    """Write clouds, side by side, as one page.
+    """Write clouds as one page: side by side, or one swiped over the other.
 
     Args:
-        clouds: What to show; of more than ``most`` points in all, an even sample.
+        clouds: What to show; of more than ``most`` points in all, an even sample (the counts are of all).
         path: The page.
         titles: One a cloud.
         title: Of the page.
@@ -90,12 +94,28 @@ def save_html(
         NotFound: For a colour mode that no cloud has the field of.
     """
     path = Path(path)
+    text, points = page(clouds, titles, title, most, colour)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+    return points
+
+
+def page(
+    clouds: Sequence[PointCloud],
+    titles: Sequence[str] = (),
+    title: str = "pcaug",
+    most: int = 5_000_000,
+    colour: str | None = None,
+) -> tuple[str, int]:
+    """The page of ``save_html`` as text, and the number of points in it; same arguments, same errors."""
     named = [(cloud, titles[i] if i < len(titles) else "") for i, cloud in enumerate(clouds) if len(cloud)]
     if not named:
-        raise PcaugError("no points to show", path)
-    step = max(1, -(-sum(len(cloud) for cloud, _ in named) // most))
-    shown = [cloud.take(slice(None, None, step)) for cloud, _ in named]
-    modes = _modes(shown)
+        raise PcaugError("no points to show")
+    share = min(1.0, most / sum(len(cloud) for cloud, _ in named))
+    shown = [_sample(cloud, share) for cloud, _ in named]
+    modes = _modes([cloud for cloud, _ in named], shown)
     data = {
         "start": _start(modes, shown[0], colour),
         "modes": [{"name": m.name, "palette": m.palette, "entries": m.entries, "range": m.range} for m in modes],
@@ -105,12 +125,20 @@ def save_html(
         ],
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # no "</script>" out of a name
-    template = Environment(autoescape=True).from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    partial.write_text(template.render(title=title, data=Markup(text)), encoding="utf-8")
-    partial.replace(path)
-    return sum(len(cloud) for cloud in shown)
+    template = Environment(autoescape=True).from_string((WEB / "page.html").read_text(encoding="utf-8"))
+    script = "\n".join((WEB / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    style = (WEB / "page.css").read_text(encoding="utf-8")
+    whole = template.render(title=title, style=Markup(style), data=Markup(text), script=Markup(script))
+    return whole, sum(len(cloud) for cloud in shown)
+
+
+def _sample(cloud: PointCloud, share: float) -> PointCloud:
+    """One point of each of equal runs of points, drawn from a fixed seed: even along a scan, but in step with no ring of it."""
+    if share >= 1:
+        return cloud
+    n = max(1, int(len(cloud) * share))
+    at = (np.arange(n) + np.random.default_rng(0).random(n)) * (len(cloud) / n)
+    return cloud.take(at.astype(np.int64))
 
 
 def _morton(grid: NDArray[np.uint16]) -> NDArray[np.uint64]:
@@ -137,39 +165,50 @@ def _origins(clouds: Sequence[PointCloud]) -> list[NDArray[np.float64]]:
     return [centres[0]] * len(clouds) if overlap else centres
 
 
-def _modes(clouds: Sequence[PointCloud]) -> list[_Mode]:
-    """Colour modes that any cloud has the field of."""
-    modes = [_category(name, field, clouds) for name, field in CATEGORIES.items() if any(field in c for c in clouds)]
+def _modes(clouds: Sequence[PointCloud], shown: Sequence[PointCloud]) -> list[_Mode]:
+    """Colour modes that any cloud has the field of; classes and predictions share ids, so that they share colours and toggles."""
+    counts = {name: _counts(field, clouds) for name, field in CATEGORIES.items() if any(field in c for c in clouds)}
+    tree = [counts[name] for name in TREE if name in counts]
+    modes = []
+    for name, mine in counts.items():
+        every = tree if name in TREE else [mine]
+        totals = {value: sum(sum(found.get(value, ())) for found in every) for found in every for value in found}
+        modes.append(_category(name, mine, sorted(totals, key=lambda value: (-totals[value], value))))
     if any("label" in cloud and "prediction" in cloud for cloud in clouds):
         modes.append(_error(clouds))
     if any("instance" in cloud for cloud in clouds):
         modes.append(_Mode("instance", [list(UNKNOWN), *id_colours(np.arange(1, 256)).tolist()]))
     ramp = [list(UNKNOWN)] + [[round(np.interp(i / 254 * 8, range(9), RAMP[:, c])) for c in range(3)] for i in range(255)]
     for name in QUANTITIES:
-        known = [v for cloud in clouds if (v := _quantity(cloud, name)) is not None]
+        known = [v for cloud in shown if (v := _quantity(cloud, name)) is not None]
         if known:
             modes.append(_Mode(name, ramp, range=span(np.concatenate(known))))
     return [*modes, _Mode("rgb", [])] if any("rgb" in cloud for cloud in clouds) else modes
 
 
-def _category(name: str, field: str, clouds: Sequence[PointCloud]) -> _Mode:
+def _counts(field: str, clouds: Sequence[PointCloud]) -> dict[int, list[int]]:
+    """Value -> points that have it, a number a cloud."""
     counts: dict[int, list[int]] = {}
     for number, cloud in enumerate(clouds):
         if field in cloud:
             for value, count in zip(*np.unique(cloud[field], return_counts=True), strict=True):
                 counts.setdefault(int(value), [0] * len(clouds))[number] = int(count)
-    often = sorted(counts, key=lambda value: (-sum(counts[value]), value))
+    return counts
+
+
+def _category(name: str, counts: dict[int, list[int]], often: Sequence[int]) -> _Mode:
+    """A category with its own counts; ``often`` are all ids, the most frequent first."""
     ids = sorted(often[:KINDS])
-    in_tree = name in ("class", "prediction")
+    in_tree = name in TREE
     palette = class_table()[np.clip(ids, 0, 255)].tolist() if in_tree else id_colours(np.array(ids)).tolist()
     entries = [
         {"index": ids.index(value), "name": node_name(value) if in_tree else str(value), "counts": counts[value]}
         for value in often[:KINDS]
+        if value in counts
     ]
-    rest = often[KINDS:]
+    rest = [counts[value] for value in often[KINDS:] if value in counts]
     if rest:
-        sums = np.array([counts[value] for value in rest]).sum(axis=0).tolist()
-        entries.append({"index": KINDS, "name": f"{len(rest):,} rarer ids", "counts": sums})
+        entries.append({"index": KINDS, "name": f"{len(rest):,} rarer ids", "counts": np.array(rest).sum(axis=0).tolist()})
     return _Mode(name, [*palette, list(UNKNOWN)], entries, ids=np.array(ids, np.int64))
 
 

@@ -28,11 +28,16 @@ PATIENCE = 90.0
 READY = "document.readyState === 'complete' && (document.body.dataset.ready || document.body.dataset.failed)"
 TOOLS = """
 canvas.setPointerCapture = () => {};
-const pixels = () => { paint(); const b = new Uint8Array(4 * canvas.width * canvas.height);
+const pixels = (every = 1) => { paint(every); const b = new Uint8Array(4 * canvas.width * canvas.height);
   gl.readPixels(0, 0, canvas.width, canvas.height, gl.RGBA, gl.UNSIGNED_BYTE, b); return b; };
-const drawn = (from = 0, to = 1) => { const b = pixels(); let n = 0;
+const drawn = (from = 0, to = 1, every = 1) => { const b = pixels(every); let n = 0;
   for (let i = 0; i < b.length; i += 4) { const x = i / 4 % canvas.width / canvas.width;
     if (x >= from && x < to && (b[i] !== b[0] || b[i + 1] !== b[1] || b[i + 2] !== b[2])) n++; } return n; };
+const shades = (from, to) => { const b = pixels(), found = {};
+  for (let i = 0; i < b.length; i += 4) { const x = i / 4 % canvas.width / canvas.width;
+    if (x >= from && x < to) {
+      const k = b[i] + "," + b[i + 1] + "," + b[i + 2]; found[k] = (found[k] || 0) + 1; } }
+  return found; };
 const mouse = (type, x, y, more) => canvas.dispatchEvent(new PointerEvent(type, {
   clientX: x + canvas.getBoundingClientRect().left, clientY: y + canvas.getBoundingClientRect().top,
   pointerId: 1, bubbles: true, button: 0, buttons: 1, ...more }));
