@@ -36,7 +36,7 @@ def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: in
         upper = cloud.taxonomy.id(name)
         nodes = [node for node in cloud.taxonomy.nodes if cloud.taxonomy.covers(upper, node)]
         members = cloud.take(np.isin(cloud["label"], nodes))
-        for which in _parts(members):
+        for which in parts(members):
             if len(which) >= least and len(found) < most:
                 found.append(_upright(members.take(which)))
     if not found:
@@ -44,12 +44,14 @@ def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: in
     return found
 
 
-def _parts(cloud: PointCloud) -> list[NDArray[np.intp]]:
-    """Indices of each object's points."""
+def parts(cloud: PointCloud) -> list[NDArray[np.intp]]:
+    """Indices of the points of each object of a cloud of one class: by instance id where there is one, else by distance."""
     if not len(cloud):
         return []
     if "instance" in cloud and np.any(cloud["instance"] > 0):
-        owner = cloud["instance"]
+        owner = cloud["instance"].astype(np.int64)
+        if "native_label" in cloud:  # datasets count the objects of each native class on its own
+            owner = np.where(owner > 0, owner + (cloud["native_label"].astype(np.int64) << 32), 0)
         return [np.flatnonzero(owner == value) for value in np.unique(owner[owner > 0])]
     from sklearn.cluster import DBSCAN
 
