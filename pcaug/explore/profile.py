@@ -29,8 +29,11 @@ CROWD = 20_000
 """Points of a class without instance ids that are grouped into objects at most: above that it is no class of objects."""
 
 Frame = Literal["sensor", "map"]
+Values = NDArray[np.float64]
 Quantiles = tuple[float, float, float, float, float]
 """At LEVELS."""
+THINGS = ("vehicle", "person", "pole_like", "object", "tree", "building")
+"""Nodes whose classes are of separate things."""
 
 
 class Objects(Strict):
@@ -106,118 +109,103 @@ def profile(clouds: Iterable[PointCloud], frame: Frame) -> Profile:
         PcaugError: If there are no points.
         LabelError: If the clouds are labelled in different taxonomies.
     """
-    sums = _Sums()
-    for cloud in clouds:
-        if len(cloud):
-            _add(sums, cloud, frame)
-    if not sums.clouds:
+    return join([describe_cloud(cloud, frame) for cloud in clouds if len(cloud)], frame)
+
+
+@dataclass
+class ClassPart:
+    """What one cloud shows of a class."""
+
+    points: int
+    height: Values
+    top: Values
+    intensity: list[Values]
+    unevenness: float | None = None
+    sizes: Values = field(default_factory=lambda: np.zeros((0, 3)))
+    spacing: Values = field(default_factory=lambda: np.zeros(0))
+
+
+@dataclass
+class Part:
+    """What one cloud shows: at most KEPT values of each thing."""
+
+    points: int
+    taxonomy: str | None
+    density: list[Values]
+    classes: dict[str, ClassPart]
+    ranges: NDArray[np.int64] | None = None
+    height: float | None = None
+    scan: Spinning | None = None
+    flight: Airborne | None = None
+
+
+def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
+    """The part that one cloud (at least one point) has in a profile."""
+    place = _bins(cloud, frame)
+    part = Part(len(cloud), None, [_few(values) for values in _density(cloud, place, frame)], {})
+    if frame == "sensor":
+        part.ranges = np.bincount(place, minlength=len(RANGES) - 1)
+        part.height = height_of_scanner(cloud.xyz, _covered(cloud, "ground") if cloud.taxonomy else None)
+        part.scan = spinning(cloud)
+    else:
+        part.flight = airborne(cloud)
+    if cloud.taxonomy is not None:
+        part.taxonomy = cloud.taxonomy.name
+        height = height_above_ground(cloud.xyz)
+        for node in np.unique(cloud["label"][cloud["label"] != IGNORE]).tolist():
+            part.classes[cloud.taxonomy.label_name(node)] = _class_part(cloud, int(node), height, place, frame)
+    return part
+
+
+def join(parts: Sequence[Part], frame: Frame) -> Profile:
+    """The profile of the clouds whose parts these are; each cloud counts alike. Errors as of ``profile``."""
+    if not parts:
         raise PcaugError("no points to describe")
-    labelled = max(sum(row.points for row in sums.classes.values()), 1)
-    rows = {name: _class(row, labelled, sums.clouds) for name, row in sorted(sums.classes.items()) if row.points >= LEAST}
+    taxonomies = {part.taxonomy for part in parts if part.taxonomy}
+    if len(taxonomies) > 1:
+        raise LabelError(f"the clouds are labelled in {' and '.join(sorted(taxonomies))}")
+    points = sum(part.points for part in parts)
+    names = sorted({name for part in parts for name in part.classes})
+    rows = {name: [part.classes[name] for part in parts if name in part.classes] for name in names}
+    labelled = max(sum(row.points for group in rows.values() for row in group), 1)
+    heights = [part.height for part in parts if part.height is not None]
+    ranges = [part.ranges for part in parts if part.ranges is not None]
     return Profile(
-        clouds=sums.clouds,
-        points=sums.points,
+        clouds=len(parts),
+        points=points,
         frame=frame,
-        height_of_scanner=_quantiles(sums.heights) if sums.heights else None,
-        ranges=tuple((sums.ranges / sums.points).tolist()) if frame == "sensor" else (),
-        density=tuple(float(np.median(v)) if len(v) else None for v in map(_all, sums.density)),
-        spinning=joined(sums.scans),
-        airborne=_airborne(sums.flights),
-        classes=rows,
+        height_of_scanner=_quantiles(heights) if heights else None,
+        ranges=tuple((np.sum(ranges, axis=0) / points).tolist()) if ranges else (),
+        density=tuple(float(np.median(v)) if len(v) else None for v in _columns([part.density for part in parts])),
+        spinning=joined([part.scan for part in parts if part.scan]),
+        airborne=_airborne([part.flight for part in parts if part.flight]),
+        classes={
+            name: _class(group, labelled, len(parts)) for name, group in rows.items() if sum(row.points for row in group) >= LEAST
+        },
     )
 
 
-@dataclass
-class _Class:
-    """What was gathered of a class so far."""
-
-    points: int = 0
-    height: list[NDArray[np.float64]] = field(default_factory=list)
-    top: list[NDArray[np.float64]] = field(default_factory=list)
-    intensity: list[list[NDArray[np.float64]]] = field(default_factory=list)
-    unevenness: list[float] = field(default_factory=list)
-    sizes: list[NDArray[np.float64]] = field(default_factory=list)
-    spacing: list[NDArray[np.float64]] = field(default_factory=list)
-
-
-@dataclass
-class _Sums:
-    """What was gathered so far."""
-
-    clouds: int = 0
-    points: int = 0
-    taxonomy: str | None = None
-    heights: list[float] = field(default_factory=list)
-    ranges: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(RANGES) - 1, np.int64))
-    density: list[list[NDArray[np.float64]]] = field(default_factory=list)
-    scans: list[Spinning] = field(default_factory=list)
-    flights: list[Airborne] = field(default_factory=list)
-    classes: dict[str, _Class] = field(default_factory=dict)
-
-
-def _add(sums: _Sums, cloud: PointCloud, frame: Frame) -> None:
-    height = height_above_ground(cloud.xyz)
-    place = _bins(cloud, frame)
-    sums.clouds += 1
-    sums.points += len(cloud)
-    counts = _density(cloud, place, frame)
-    sums.density = sums.density or [[] for _ in counts]
-    for gathered, values in zip(sums.density, counts, strict=True):
-        gathered.append(_few(values))
-    if frame == "sensor":
-        sums.ranges += np.bincount(place, minlength=len(RANGES) - 1)
-        ground = _covered(cloud, "ground") if cloud.taxonomy else None
-        above = height_of_scanner(cloud.xyz, ground)
-        sums.heights += [] if above is None else [above]
-        seen = spinning(cloud)
-        sums.scans += [] if seen is None else [seen]
-    else:
-        sums.flights.append(airborne(cloud))
-    if cloud.taxonomy is not None:
-        if sums.taxonomy not in (None, cloud.taxonomy.name):
-            raise LabelError(f"is labelled in {cloud.taxonomy.name}, others in {sums.taxonomy}", cloud.source.file or None)
-        sums.taxonomy = cloud.taxonomy.name
-        for node in np.unique(cloud["label"][cloud["label"] != IGNORE]).tolist():
-            row = sums.classes.setdefault(cloud.taxonomy.label_name(node), _Class())
-            _add_class(row, cloud, cloud["label"] == node, height, place, int(node), frame)
-
-
-def _add_class(
-    row: _Class,
-    cloud: PointCloud,
-    mine: NDArray[np.bool_],
-    height: NDArray[np.float64],
-    place: NDArray[np.int64],
-    node: int,
-    frame: Frame,
-) -> None:
-    row.points += int(mine.sum())
-    row.height.append(_few(height[mine]))
-    row.top.append(_few(_tops(cloud.xyz[mine], height[mine])))
-    bins = len(RANGES) - 1 if frame == "sensor" else 1
-    row.intensity = row.intensity or [[] for _ in range(bins)]
-    if "intensity" in cloud:
-        level = cloud["intensity"].astype(np.float64)
-        for number, values in enumerate(row.intensity):
-            values.append(_few(level[mine & (place == number) & np.isfinite(level)]))
+def _class_part(cloud: PointCloud, node: int, height: Values, place: NDArray[np.int64], frame: Frame) -> ClassPart:
     assert cloud.taxonomy is not None
+    mine = cloud["label"] == node
+    level = cloud["intensity"].astype(np.float64) if "intensity" in cloud else np.full(len(cloud), np.nan)
+    part = ClassPart(
+        points=int(mine.sum()),
+        height=_few(height[mine]),
+        top=_few(_tops(cloud.xyz[mine], height[mine])),
+        intensity=[_few(level[mine & (place == i) & np.isfinite(level)]) for i in range(_rows(frame))],
+    )
     if cloud.taxonomy.covers(cloud.taxonomy.id("ground"), node):
         near = np.hypot(*cloud.xyz[:, :2].T) < RANGES[3] if frame == "sensor" else True
-        found = unevenness(cloud.xyz[mine & near])
-        row.unevenness += [] if found is None else [found]
+        part.unevenness = unevenness(cloud.xyz[mine & near])
     elif any(cloud.taxonomy.covers(cloud.taxonomy.id(name), node) for name in THINGS):
-        sizes, spacing = _objects(cloud.take(mine))
-        row.sizes.append(sizes)
-        row.spacing.append(spacing)
+        part.sizes, part.spacing = _objects(cloud.take(mine))
+    return part
 
 
-THINGS = ("vehicle", "person", "pole_like", "object", "tree", "building")
-"""Nodes whose classes are of separate things."""
-
-
-def _class(row: _Class, labelled: int, clouds: int) -> ClassProfile:
-    sizes = np.concatenate(row.sizes) if row.sizes else np.zeros((0, 3))
-    spacing = _all(row.spacing)
+def _class(parts: Sequence[ClassPart], labelled: int, clouds: int) -> ClassProfile:
+    sizes, spacing = (np.concatenate(values) for values in ([p.sizes for p in parts], [p.spacing for p in parts]))
+    uneven = [part.unevenness for part in parts if part.unevenness is not None]
     objects = Objects(
         per_cloud=len(sizes) / clouds,
         length=_quantiles(sizes[:, 0]),
@@ -226,16 +214,16 @@ def _class(row: _Class, labelled: int, clouds: int) -> ClassProfile:
         spacing=_quantiles(spacing) if len(spacing) else None,
     ) if len(sizes) else None  # fmt: skip
     return ClassProfile(
-        share=row.points / labelled,
-        height=_quantiles(_all(row.height)),
-        top=_quantiles(_all(row.top)),
-        intensity=tuple(_quantiles(v) if len(v) >= LEAST else None for v in map(_all, row.intensity)),
-        unevenness=float(np.median(row.unevenness)) if row.unevenness else None,
+        share=sum(part.points for part in parts) / labelled,
+        height=_quantiles(np.concatenate([part.height for part in parts])),
+        top=_quantiles(np.concatenate([part.top for part in parts])),
+        intensity=tuple(_quantiles(v) if len(v) >= LEAST else None for v in _columns([part.intensity for part in parts])),
+        unevenness=float(np.median(uneven)) if uneven else None,
         objects=objects,
     )
 
 
-def _objects(cloud: PointCloud) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _objects(cloud: PointCloud) -> tuple[Values, Values]:
     """Length, width, height (M, 3) of the objects of a cloud of one class, and the plan distance of each to the nearest other."""
     from scipy.spatial import cKDTree
 
@@ -249,14 +237,14 @@ def _objects(cloud: PointCloud) -> tuple[NDArray[np.float64], NDArray[np.float64
     return sizes, cKDTree(centre).query(centre, k=2)[0][:, 1] if len(centre) > 1 else np.zeros(0)
 
 
-def _extent(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+def _extent(xyz: Values) -> Values:
     """Length, width and height of the upright box along the principal plan axes."""
     plan = xyz[:, :2] - xyz[:, :2].mean(axis=0)
     _, axes = np.linalg.eigh(plan.T @ plan)
     return np.append(np.sort(np.ptp(plan @ axes, axis=0))[::-1], np.ptp(xyz[:, 2]))
 
 
-def _tops(xyz: NDArray[np.float64], height: NDArray[np.float64]) -> NDArray[np.float64]:
+def _tops(xyz: Values, height: Values) -> Values:
     """Greatest height of each plan cell."""
     cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / CELL).astype(np.int64)
     _, owner = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
@@ -273,12 +261,11 @@ def _bins(cloud: PointCloud, frame: Frame) -> NDArray[np.int64]:
     return bins
 
 
-def _density(cloud: PointCloud, place: NDArray[np.int64], frame: Frame) -> list[NDArray[np.float64]]:
+def _density(cloud: PointCloud, place: NDArray[np.int64], frame: Frame) -> list[Values]:
     """Points on each plan square metre that holds any, by bin of range."""
     cells = np.floor(cloud.xyz[:, :2] - cloud.xyz[:, :2].min(axis=0)).astype(np.int64)
     _, first, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_index=True, return_counts=True)
-    bins = len(RANGES) - 1 if frame == "sensor" else 1
-    return [counts[place[first] == number].astype(np.float64) for number in range(bins)]
+    return [counts[place[first] == number].astype(np.float64) for number in range(_rows(frame))]
 
 
 def _covered(cloud: PointCloud, name: str) -> NDArray[np.bool_]:
@@ -305,17 +292,23 @@ def _airborne(flights: list[Airborne]) -> Airborne | None:
     )
 
 
-def _few(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _few(values: Values) -> Values:
     """At most KEPT of them, evenly drawn from their sorted order: the quantiles stay."""
     if len(values) <= KEPT:
         return values
     return np.asarray(np.quantile(values, (np.arange(KEPT) + 0.5) / KEPT))
 
 
-def _all(values: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    return np.concatenate(values) if values else np.zeros(0)
+def _columns(rows: Sequence[Sequence[Values]]) -> list[Values]:
+    """Joins what belongs to the same bin of range: one array a bin."""
+    return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
 
-def _quantiles(values: Sequence[float] | NDArray[np.float64]) -> Quantiles:
+def _rows(frame: Frame) -> int:
+    """Bins of range: a map has but one."""
+    return len(RANGES) - 1 if frame == "sensor" else 1
+
+
+def _quantiles(values: Sequence[float] | Values) -> Quantiles:
     a, b, c, d, e = np.percentile(values, LEVELS).tolist()
     return a, b, c, d, e
