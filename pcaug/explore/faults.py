@@ -2,100 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pcaug.explore.probe import FEW, Probe
 from pcaug.explore.statistics import QUANTITIES, Sample
-from pcaug.labels import IGNORE, ClassSet
+from pcaug.labels import ClassSet
 
 UNITS = {1000.0: "millimetres", 100.0: "centimetres", 0.001: "kilometres", 0.01: "hundreds of metres"}
 """How many times too large a set is -> what its numbers probably are."""
-SHAPE = ("height above ground", "roughness", "flatness", "verticality")
-"""What the probe's forest sees: what depends on the things themselves more than on the scanner."""
 TWINS = 0.02
 """Share of doubled points from which it is said."""
 SURE = 0.6
 """Share of a class that must look like it in the real set, and like another in the synthetic one, to call it mislabelled."""
-PROBE = 15_000
-"""Most points that the probe's forest is fitted to."""
-FEW = 30
-"""Points of a class below which the probe leaves it out."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """What a cheap model (extra trees on heights and local shape) learns from each set, tested on real points it has not seen.
-
-    Attributes:
-        real: mIoU of the model fitted to one half of the real set, on the other.
-        synthetic: mIoU of the model fitted to the synthetic set, on the same points.
-        confusion: (K, K) synthetic points of each class (rows) as the real model calls them.
-        control: (K, K) the same of the unseen real points.
-    """
-
-    real: float
-    synthetic: float
-    confusion: NDArray[np.int64]
-    control: NDArray[np.int64]
-
-
-def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
-    """Fit a forest to half of the real sample, and one to the synthetic sample.
-
-    Args:
-        a: Of the real set.
-        b: Of the synthetic set.
-        count: Classes.
-        rng: Decides the half, the points and the trees.
-    """
-    columns = [list(QUANTITIES).index(name) for name in SHAPE]
-    first, second, _ = next(a.halves(1, rng))
-    rows_a, rows_t, rows_b = (
-        _drawn(mask, rng) for mask in (first & (a.label != IGNORE), second & (a.label != IGNORE), b.label != IGNORE)
-    )
-    if not (len(rows_a) and len(rows_t) and len(rows_b)):
-        nothing = np.zeros((count, count), np.int64)
-        return Probe(float("nan"), float("nan"), nothing, nothing)
-    real = _forest(a.values[rows_a][:, columns], a.label[rows_a], rng)
-    made = _forest(b.values[rows_b][:, columns], b.label[rows_b], rng)
-    test, truth = a.values[rows_t][:, columns], a.label[rows_t]
-    control = _confusion(truth, real.predict(test), count)
-    return Probe(
-        miou(control),
-        miou(_confusion(truth, made.predict(test), count)),
-        _confusion(b.label[rows_b], real.predict(b.values[rows_b][:, columns]), count),
-        control,
-    )
-
-
-def _drawn(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    rows = np.flatnonzero(mask)
-    return rows if len(rows) <= PROBE else np.sort(rng.choice(rows, PROBE, replace=False))
-
-
-def _forest(x: NDArray[np.float64], y: NDArray[np.uint8], rng: np.random.Generator) -> Any:
-    from sklearn.ensemble import ExtraTreesClassifier
-
-    forest = ExtraTreesClassifier(
-        40, min_samples_leaf=4, class_weight="balanced", n_jobs=2, random_state=int(rng.integers(1 << 31))
-    )
-    return forest.fit(x, y)
-
-
-def _confusion(truth: NDArray[np.uint8], found: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    table: NDArray[np.int64] = np.bincount(truth.astype(np.int64) * count + found, minlength=count * count).reshape(count, count)
-    return table
-
-
-def miou(confusion: NDArray[np.int64]) -> float:
-    """Mean intersection over union of the classes with FEW points or more in truth (rows)."""
-    hit = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hit
-    known = confusion.sum(axis=1) >= FEW
-    return float((hit[known] / union[known]).mean()) if known.any() else float("nan")
 
 
 def faults(a: Sample, b: Sample, found: Probe, classes: ClassSet) -> list[str]:
@@ -107,18 +27,30 @@ def faults(a: Sample, b: Sample, found: Probe, classes: ClassSet) -> list[str]:
 
 
 def density(a: Sample, b: Sample) -> float:
-    """How many times as dense (points on a surface) the synthetic set ``b`` is as the real one ``a``."""
-    return (_median(a, "point spacing") / _median(b, "point spacing")) ** 2
+    """How many times as dense (points on a surface) the synthetic set ``b`` is as the real one ``a``.
+
+    Scans thin out with range, so ranges are compared alike: the median over bins of range that both have.
+    """
+    edges = [0, 5, 10, 15, 20, 30, 50, 80]
+    ratios = [spacing(a, low, high) / spacing(b, low, high) for low, high in pairwise(edges)]
+    known = [ratio for ratio in ratios if ratio == ratio]
+    return float(np.median(known) if known else spacing(a) / spacing(b)) ** 2
 
 
-def _median(sample: Sample, quantity: str) -> float:
-    values = sample.values[:, list(QUANTITIES).index(quantity)]
-    known = values[np.isfinite(values) & (values > 0)]
-    return float(np.median(known)) if len(known) else float("nan")
+def spacing(sample: Sample, low: float = 0.0, high: float = np.inf) -> float:
+    """Median point spacing in metres, of all points or of those in a bin of range; NaN for fewer than 200."""
+    names = list(QUANTITIES)
+    values, reach = sample.values[:, names.index("point spacing")], sample.values[:, names.index("range")]
+    known = np.isfinite(values) & (values > 0)
+    if (low, high) != (0.0, np.inf):
+        known &= (reach >= low) & (reach < high)
+        if known.sum() < 200:
+            return float("nan")
+    return float(np.median(values[known])) if known.any() else float("nan")
 
 
 def _unit(a: Sample, b: Sample) -> str:
-    ratios = np.array([b.rise / max(a.rise, 1e-9), _median(b, "point spacing") / _median(a, "point spacing")])
+    ratios = np.array([b.rise / max(a.rise, 1e-9), spacing(b) / spacing(a)])
     for factor, name in UNITS.items():
         if np.all(np.abs(np.log(np.maximum(ratios, 1e-12) / factor)) < np.log(4)):
             return f"the synthetic set is about {factor:g} times the size of the real one: are these {name} read as metres?"
@@ -142,8 +74,9 @@ def _twins(a: Sample, b: Sample) -> str:
 
 def _mislabelled(found: Probe, classes: ClassSet) -> list[str]:
     """Classes whose synthetic points all look like another class, though the real ones look like themselves."""
+    names = classes.names
     taken: dict[int, int] = {}
-    for index in range(len(classes.groups)):
+    for index in range(len(names)):
         rows = [found.confusion[index], found.control[index]]
         if min(int(row.sum()) for row in rows) < FEW:
             continue
@@ -151,12 +84,16 @@ def _mislabelled(found: Probe, classes: ClassSet) -> list[str]:
         looks = int(np.argmax(made))
         if looks != index and made[looks] > SURE and real[index] > SURE and made[index] < 0.5 * real[index]:
             taken[index] = looks
-    said = []
-    for index, looks in taken.items():
-        one, other = classes.groups[index].name, classes.groups[looks].name
-        if taken.get(looks) == index:
-            if index < looks:
-                said.append(f"the labels {one} and {other} look swapped in the synthetic set")
-        else:
-            said.append(f"what the synthetic set calls {one} looks like {other}: is its label right?")
-    return said
+    if len(taken) > 2:
+        pairs = ", ".join(f"{names[one]} looks like {names[other]}" for one, other in taken.items())
+        return [f"the labels of the synthetic set look shifted: what it calls {pairs}"]
+    swapped = {one for one, other in taken.items() if taken.get(other) == one}
+    said = [
+        f"the labels {names[one]} and {names[taken[one]]} look swapped in the synthetic set"
+        for one in swapped
+        if one < taken[one]
+    ]
+    single = {one: other for one, other in taken.items() if one not in swapped}
+    return said + [
+        f"what the synthetic set calls {names[one]} looks like {names[two]}: is its label right?" for one, two in single.items()
+    ]

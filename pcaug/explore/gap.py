@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,56 +12,86 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
-from pcaug.explore.faults import density, faults, probe
-from pcaug.explore.knobs import advice
-from pcaug.explore.statistics import QUANTITIES, Mask, Sample, sample, to_shares
-from pcaug.labels import ClassSet, Taxonomy, common_cut, cut_shares
+from pcaug.explore.distances import (
+    Measured,
+    TwoSample,
+    frechet,
+    interval,
+    jensen_shannon,
+    maximum_mean_discrepancy,
+    squared,
+    two_sample,
+    wasserstein,
+)
+from pcaug.explore.faults import density, faults
+from pcaug.explore.inventory import inventory, oddities
+from pcaug.explore.objects import ObjectGap, object_gap
+from pcaug.explore.probe import SHAPE, Probe, probe
+from pcaug.explore.profile import Profile, join
+from pcaug.explore.statistics import QUANTITIES, Mask, Progress, Sample, Table, sample, to_shares
+from pcaug.explore.verdict import class_verdict, overall, scanner_differences
+from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 
 LEAST = 50
 """Points of a class below which nothing is said about it."""
 TEST = 8_000
 """Points of each set in the two-sample test."""
 CUTS = 5
-"""How often the real set is cut in two for a floor; the mean is taken."""
+"""How often the real set is cut in two for a floor."""
 MOST = 5_000
 """Points of a class that a distance is taken of."""
-DENSITY = 1.5
-"""Ratio of densities from which it is said."""
-DIFFERS = 0.5
-"""Distance, in real interquartile ranges, below which two sets count as alike."""
-SAID = 3
-"""Most differences of a class that its verdict names, the largest first."""
-WORDS = {
-    "height above ground": ("higher above the ground", "lower above the ground"),
-    "range": ("farther away", "nearer"),
-    "point spacing": ("sparser", "denser"),
-    "roughness": ("rougher", "smoother"),
-    "flatness": ("flatter", "less flat"),
-    "verticality": ("steeper", "more level"),
-    "intensity": ("brighter", "darker"),
-    "returns": ("of more returns", "of fewer returns"),
+FINEST = {
+    "height above ground": 0.05,
+    "range": 0.5,
+    "point spacing": 0.01,
+    "roughness": 0.005,
+    "flatness": 0.05,
+    "verticality": 0.02,
+    "intensity": 0.05,
+    "returns": 0.2,
 }
-"""Quantity -> what a set with more of it is, and one with less."""
+"""Least interquartile range that a distance is taken over: finer differences are of no interest."""
+DRAWS = 40
+"""Bootstrap draws of an interval."""
+
+Distance = Callable[[Table, Table], float]
 
 
 @dataclass(frozen=True)
 class ClassGap:
-    """One class.
+    """One class, or all points.
 
     Attributes:
         name: Of the class.
         real_share, synthetic_share: Of the points.
         distance: Quantity -> Wasserstein distance over the real interquartile range.
-        floor: The same between two halves of the real set.
+        objects: How single objects compare; None for classes without, or with too few.
         verdict: In words.
     """
 
     name: str
     real_share: float
     synthetic_share: float
-    distance: dict[str, float]
-    floor: dict[str, float]
+    distance: dict[str, Measured]
+    objects: ObjectGap | None
     verdict: str
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two sets.
+
+    Attributes:
+        inventory: Plain values about it.
+        profile: Its scanner and classes, from the tiles read.
+        oddities: What is odd about it on its own.
+        sampled: How much of it was looked at, in words.
+    """
+
+    inventory: dict[str, Any]
+    profile: Profile
+    oddities: list[str]
+    sampled: str
 
 
 @dataclass(frozen=True)
@@ -68,80 +99,165 @@ class Gap:
     """How a synthetic set differs from a real one.
 
     Attributes:
-        real, synthetic: Folders of the corpora.
-        real_points, synthetic_points: Their sizes.
-        share_divergence: Jensen-Shannon divergence of the class shares, bits.
-        share_floor: Of two halves of the real set, cut by units (drives, sites), tiles, or the sides of its only tile.
-        auc: Area under the curve of a classifier that tells a point's set from its local features: 0.5 cannot, 1 always.
-        auc_floor: Of the same classifier between two halves of the real set.
-        giveaways: Quantities by how much they help that classifier, strongest first.
-        density: How many times as dense the synthetic set is.
-        probe_real: mIoU of a cheap model fitted to half of the real set, on the other half.
-        probe_synthetic: mIoU of the same model fitted to the synthetic set, on the same half.
+        real, synthetic: The sets.
+        shares: Jensen-Shannon divergence of the class shares, bits.
+        overall: Distances of all labelled points, without a verdict.
+        above: "JSD" (bits) of mean occupancy and "MMD" of occupancies seen from above; empty for maps.
+        frechet: Fréchet distance on standardised local geometry (heights, roughness, flatness, verticality).
+        network: The same on features of a trained network; None where no run was given.
+        test: Classifier two-sample test.
+        test_floor: Its area between two halves of the real set.
+        density: How many times as dense the synthetic set is, at equal ranges.
+        probe: What a cheap model learns from each.
         faults: What is plainly wrong with the synthetic set; mostly empty.
+        scanner: How the scanners differ, and what to change, in words.
         classes: One a class.
         verdict: In words.
+        seconds: What it took.
     """
 
-    real: str
-    synthetic: str
-    real_points: int
-    synthetic_points: int
-    share_divergence: float
-    share_floor: float
-    auc: float
-    auc_floor: float
-    giveaways: list[tuple[str, float]]
+    real: Side
+    synthetic: Side
+    shares: Measured
+    overall: ClassGap
+    above: dict[str, Measured]
+    frechet: Measured
+    network: Measured | None
+    test: TwoSample
+    test_floor: float
     density: float
-    probe_real: float
-    probe_synthetic: float
+    probe: Probe
     faults: list[str]
+    scanner: list[str]
     classes: list[ClassGap]
     verdict: str
+    seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what could not be measured is None."""
-        return {key: None if value != value else value for key, value in asdict(self).items()}
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
-def explore(real: Corpus, synthetic: Corpus, seed: int = 0) -> Gap:
+def explore(
+    real: Corpus,
+    synthetic: Corpus,
+    seed: int = 0,
+    *,
+    workers: int = 1,
+    network: Callable[[Corpus], tuple[Table, NDArray[np.int64]]] | None = None,
+    progress: Progress | None = None,
+) -> Gap:
     """Compare two corpora in the classes that both can label.
+
+    Args:
+        real: The set to fit.
+        synthetic: The set that should.
+        seed: Decides what is sampled; the same figures for any number of workers.
+        workers: Processes that read tiles.
+        network: Corpus -> features (N, F) of a trained network and the group of each, for the Fréchet distance.
+        progress: Called as ``progress(text, done, total)``.
 
     Raises:
         LabelError: If they share no class.
     """
-    taxonomy = real.taxonomy
-    used = [real.used_nodes, synthetic.used_nodes]
-    shared, single = cut_shares(taxonomy, common_cut(taxonomy, used), used)
-    if not shared:
-        raise LabelError("the two corpora share no class", synthetic.folder, "are they labelled in the same sense?")
-    classes = ClassSet.of_cut(taxonomy, sorted(shared | single))
-    rng = np.random.default_rng((seed, 0, 0))
-    a, b = sample(real, classes, rng), sample(synthetic, classes, rng)
+    start = time.perf_counter()
+    classes = _classes(real, synthetic)
+    a, b = (sample(c, classes, (seed, n), workers=workers, progress=progress) for n, c in enumerate((real, synthetic)))
+    rng = np.random.default_rng((seed, 2))
     cuts = list(a.halves(CUTS, rng))
-    auc, giveaways = _two_sample(a.values, b.values, rng)
-    auc_floor = float(np.mean([_two_sample(a.values[one], a.values[two], rng)[0] for one, two, _ in cuts[:3]]))
-    floor = float(np.mean([_divergence(*(to_shares(a.groups[m].sum(axis=0)) for m in (g, ~g))) for _, _, g in cuts]))
-    divergence = _divergence(a.shares, b.shares)
+    found = probe(a, b, len(classes.groups), rng)
+    wrong = faults(a, b, found, classes)
+    test = two_sample(a.values, b.values, (a.group, b.group), list(QUANTITIES), rng, TEST)
+    sides = [Side(inventory(c, s.contents), join(s.parts, c.manifest.frame), oddities(c, s.contents), _sampled(s))
+             for c, s in ((real, a), (synthetic, b))]  # fmt: skip
     recipe = synthetic.manifest.made_by.get("recipe")
     maker = recipe if isinstance(recipe, dict) else None
     rows = [_class_gap(index, classes, a, b, cuts, maker, rng) for index in range(len(classes.groups))]
     rows = [row for row in rows if row.real_share or row.synthetic_share]
-    found = probe(a, b, len(classes.groups), rng)
-    wrong = faults(a, b, found, classes)
+    shares = _measure(a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, _share_distance)
+    floor = _test_floor(a, cuts, rng)
+    dense = density(a, b)
     return Gap(
-        real=str(real.folder), synthetic=str(synthetic.folder), real_points=a.points, synthetic_points=b.points,
-        share_divergence=divergence, share_floor=floor, auc=auc, auc_floor=auc_floor, giveaways=giveaways,
-        density=density(a, b), probe_real=found.real, probe_synthetic=found.synthetic, faults=wrong, classes=rows,
-        verdict=_overall(auc, auc_floor, divergence, floor, giveaways, rows, wrong, density(a, b)),
-    )  # fmt: skip
+        real=sides[0],
+        synthetic=sides[1],
+        shares=shares,
+        overall=ClassGap("all points", 1.0, 1.0, _distances(a.label != IGNORE, b.label != IGNORE, a, b, cuts, rng), None, ""),
+        above=_above(a, b, cuts, rng),
+        frechet=_frechet(*_geometry(a, b), cuts, rng),
+        network=None if network is None else _frechet(*network(real), *network(synthetic), cuts, rng),
+        test=test,
+        test_floor=floor,
+        density=dense,
+        probe=found,
+        faults=wrong,
+        scanner=scanner_differences(sides[0].profile, sides[1].profile, maker),
+        classes=rows,
+        verdict=overall(test, floor, shares, [(row.name, row.verdict) for row in rows], wrong, dense),
+        seconds=time.perf_counter() - start,
+    )
 
 
-def _divergence(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    """Jensen-Shannon divergence in bits (Lin 1991), 0..1."""
-    m = (p + q) / 2
-    terms = [np.where(x > 0, x * np.log2(np.where(x > 0, x, 1) / np.where(m > 0, m, 1)), 0).sum() for x in (p, q)]
-    return float(sum(terms) / 2)
+def _classes(real: Corpus, synthetic: Corpus) -> ClassSet:
+    used = [real.used_nodes, synthetic.used_nodes]
+    shared, single = cut_shares(real.taxonomy, common_cut(real.taxonomy, used), used)
+    if not shared:
+        raise LabelError("the two corpora share no class", synthetic.folder, "are they labelled in the same sense?")
+    return ClassSet.of_cut(real.taxonomy, sorted(shared | single))
+
+
+def _measure(
+    x: Table,
+    groups_x: NDArray[np.int64],
+    y: Table,
+    groups_y: NDArray[np.int64],
+    cuts: Sequence[Mask],
+    rng: np.random.Generator,
+    distance: Distance,
+    *,
+    draws: int = DRAWS,
+    least: int = 1,
+) -> Measured:
+    """A distance of rows, its interval over groups drawn again, and its floor between halves of ``x``."""
+    halves = [(x[half[groups_x]], x[~half[groups_x]]) for half in cuts]
+    floors = [distance(*pair) for pair in halves if min(map(len, pair)) >= least]
+    parts = [[values[groups == g] for g in np.unique(groups)] for values, groups in ((x, groups_x), (y, groups_y))]
+    enough = min(map(len, parts)) >= 2
+    again = [
+        distance(*(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for rows in parts))
+        for _ in range(draws if enough else 0)
+    ]
+    low, high = interval(again)
+    nothing = float("nan")
+    value = distance(x, y)
+    return Measured(
+        value, min(low, value), max(high, value), float(np.mean(floors)) if floors else nothing, max(floors, default=nothing)
+    )
+
+
+def _share_distance(x: Table, y: Table) -> float:
+    return jensen_shannon(to_shares(x.sum(axis=0)), to_shares(y.sum(axis=0)))
+
+
+def _distances(
+    mine: Mask, theirs: Mask, a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator
+) -> dict[str, Measured]:
+    """Wasserstein distance of each quantity that both have, over the real interquartile range."""
+    found: dict[str, Measured] = {}
+    if min(mine.sum(), theirs.sum()) < LEAST:
+        return found
+    rows, others = (_few(np.flatnonzero(mask), rng) for mask in (mine, theirs))
+    for column, quantity in enumerate(QUANTITIES):
+        x, y = a.values[rows, column], b.values[others, column]
+        if np.isnan(x).any() or np.isnan(y).any():
+            continue
+        scale = max(float(np.subtract(*np.percentile(x, [75, 25]))), FINEST[quantity])
+        found[quantity] = _measure(x / scale, a.group[rows], y / scale, b.group[others], cuts, rng, wasserstein, least=LEAST // 2)
+    return found
+
+
+def _few(rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    return rows if len(rows) <= MOST else np.sort(rng.choice(rows, MOST, replace=False))
 
 
 def _class_gap(
@@ -149,144 +265,78 @@ def _class_gap(
     classes: ClassSet,
     a: Sample,
     b: Sample,
-    cuts: Sequence[tuple[Mask, Mask, Mask]],
+    cuts: Sequence[Mask],
     recipe: dict[str, Any] | None,
     rng: np.random.Generator,
 ) -> ClassGap:
     mine, theirs = a.label == index, b.label == index
-    distance: dict[str, float] = {}
-    floor: dict[str, float] = {}
-    words: list[tuple[float, str, str]] = []
     name = classes.groups[index].name
-    if mine.sum() >= LEAST and theirs.sum() >= LEAST:
-        for column, quantity in enumerate(QUANTITIES):
-            x, y = a.values[mine, column], b.values[theirs, column]
-            if np.isnan(x).any() or np.isnan(y).any():
-                continue
-            scale = max(float(np.subtract(*np.percentile(x, [75, 25]))), 1e-3)
-            distance[quantity] = _wasserstein(x, y, rng) / scale
-            parts = [[a.values[mine & half, column] for half in cut[:2]] for cut in cuts]
-            floors = [_wasserstein(pair[0], pair[1], rng) / scale for pair in parts if min(map(len, pair)) >= LEAST // 2]
-            if floors:
-                floor[quantity] = float(np.mean(floors))
-            if distance[quantity] > max(DIFFERS, 2 * floor.get(quantity, 0)):
-                more, text = _difference(quantity, x, y)
-                do = advice(quantity, name, more, recipe, classes.taxonomy)
-                words.append((distance[quantity], text, do))
+    distance = _distances(mine, theirs, a, b, cuts, rng)
     shares = float(a.shares[index]), float(b.shares[index])
-    shapes = _phrases(sorted(words, key=lambda word: -word[0])[:SAID])
-    verdict = _verdict(name, *shares, shapes, bool(distance), recipe, classes.taxonomy)
-    return ClassGap(name, *shares, distance, floor, verdict)
+    pairs = {q: (a.values[mine, i], b.values[theirs, i]) for i, q in enumerate(QUANTITIES) if q in distance}
+    verdict = class_verdict(name, shares, distance, pairs, recipe, classes.taxonomy)
+    objects = object_gap(a.objects.get(index, []), b.objects.get(index, []), cuts)
+    return ClassGap(name, *shares, distance, objects, verdict)
 
 
-def _phrases(words: Sequence[tuple[float, str, str]]) -> list[str]:
-    """Differences with what to do about each; a value of the recipe is named once, for the largest, never up and down."""
-    said: set[str] = set()
-    phrases = []
-    for _, text, do in words:
-        knob = do.partition(" (now")[0].split(" ")[-1]
-        phrases.append(text if knob in said else f"{text}: {do}")
-        said.add(knob)
-    return phrases
+def _above(a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator) -> dict[str, Measured]:
+    """Bird's-eye occupancy as LiDAR generators are scored (LiDARGen, Zyrianov et al., ECCV 2022): JSD and MMD of histograms."""
+    if min(len(a.above), len(b.above)) < 2:
+        return {}
+    apart = squared(a.above, a.above)[np.triu_indices(len(a.above), 1)]
+    width = float(np.sqrt(np.median(apart))) or 1.0  # median heuristic, on the real set
+    groups = (a.above_group, b.above_group)
+
+    def occupancy(x: Table, y: Table) -> float:
+        return jensen_shannon(x.mean(axis=0), y.mean(axis=0))
+
+    def discrepancy(x: Table, y: Table) -> float:
+        return maximum_mean_discrepancy(x, y, width)
+
+    # a scan that a bootstrap draws twice is no second scan to an unbiased estimate: MMD has no interval
+    return {
+        "JSD": _measure(a.above, groups[0], b.above, groups[1], cuts, rng, occupancy),
+        "MMD": _measure(a.above, groups[0], b.above, groups[1], cuts, rng, discrepancy, draws=0, least=2),
+    }
 
 
-def _difference(quantity: str, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[bool, str]:
-    """Whether the synthetic values ``y`` are more than the real ones ``x``, or spread more, and that in words."""
-    unit = QUANTITIES[quantity] if len(QUANTITIES[quantity]) == 1 else ""
-    low, middle, high = np.percentile(x, [25, 50, 75])
-    found = np.percentile(y, [25, 50, 75])
-    if abs(found[1] - middle) > 0.25 * max(high - low, 1e-3):
-        more = bool(found[1] > middle)
-        numbers = f"{_round(found[1])} against {_round(middle)} {unit}".rstrip()
-        return more, f"{WORDS[quantity][0 if more else 1]} ({numbers})"
-    more = bool(found[2] - found[0] > high - low)
-    numbers = f"half within {_round(found[0])} to {_round(found[2])} against {_round(low)} to {_round(high)} {unit}".rstrip()
-    return more, f"{'more' if more else 'less'} varied in {quantity} ({numbers})"
+def _geometry(a: Sample, b: Sample) -> tuple[Table, NDArray[np.int64], Table, NDArray[np.int64]]:
+    """What describes the things themselves, standardised by the real set."""
+    columns = [list(QUANTITIES).index(name) for name in SHAPE]
+    x, y = a.values[:, columns], b.values[:, columns]
+    mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
+    return (x - mean) / spread, a.group, (y - mean) / spread, b.group
 
 
-def _round(value: float) -> str:
-    return f"{value:.3f}" if abs(value) < 0.1 else f"{value:.2f}" if abs(value) < 10 else f"{value:.0f}"
+def _frechet(
+    x: Table, groups_x: NDArray[np.int64], y: Table, groups_y: NDArray[np.int64], cuts: Sequence[Mask], rng: np.random.Generator
+) -> Measured:
+    return _measure(x, groups_x, y, groups_y, cuts, rng, frechet, least=2 * x.shape[1], draws=20)
 
 
-def _wasserstein(x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator) -> float:
-    from scipy.stats import wasserstein_distance
-
-    few = [v if len(v) <= MOST else rng.choice(v, MOST, replace=False) for v in (x, y)]
-    return float(wasserstein_distance(*few))
-
-
-def _verdict(
-    name: str, real: float, made: float, shapes: list[str], known: bool, recipe: dict[str, Any] | None, taxonomy: Taxonomy
-) -> str:
-    if not made:
-        return "missing in the synthetic set: training on it teaches nothing about this class"
-    if not real:
-        return "only in the synthetic set: it can teach a class that the real one has no example of"
-    words = []
-    ratio = made / real
-    if not 0.5 < ratio < 2:
-        do = advice("share", name, ratio > 1, recipe, taxonomy)
-        words.append(f"{'too common' if ratio > 1 else 'too rare'} ({_share(made)} against {_share(real)}): {do}")
-    words += shapes
-    if not words:
-        return "fits" if known else "too few points to tell"
-    return "; ".join(words)
+def _test_floor(a: Sample, cuts: Sequence[Mask], rng: np.random.Generator) -> float:
+    found = []
+    for half in cuts[:3]:
+        one, two = ((a.values[mask], a.group[mask]) for mask in (half[a.group], ~half[a.group]))
+        found.append(two_sample(one[0], two[0], (one[1], two[1]), list(QUANTITIES), rng, TEST, why=False).auc)
+    return float(np.mean(found)) if found else float("nan")
 
 
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %" if value >= 0.001 else f"{100 * value:.2g} %"
+def _sampled(found: Sample) -> str:
+    read, tiles = found.tiles
+    level = {"units": "units", "tiles": "tiles", "blocks": "blocks of its few tiles: neighbours, so the intervals are too narrow"}
+    text = f"{len(found.values):,} of {found.points:,} points, in {read} of {tiles} tiles"
+    return f"{text}; class shares from all tiles; intervals over {len(found.groups)} {level[found.level]}"
 
 
-def _two_sample(
-    x: NDArray[np.float64], y: NDArray[np.float64], rng: np.random.Generator
-) -> tuple[float, list[tuple[str, float]]]:
-    """Classifier two-sample test (Lopez-Paz and Oquab 2017): AUC on held-out points, and quantities by permutation importance."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import roc_auc_score
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-
-    both = ~(np.isnan(x).all(axis=0) | np.isnan(y).all(axis=0))
-    count = min(TEST, len(x), len(y))
-    if count < 2 * LEAST or not both.any():
-        return float("nan"), []
-    rows = [rng.choice(len(v), count, replace=False) for v in (x, y)]
-    table = np.concatenate([x[rows[0]][:, both], y[rows[1]][:, both]])
-    target = np.repeat([0, 1], count)
-    order = rng.permutation(len(table))
-    cut = len(order) // 2
-    model = HistGradientBoostingClassifier(max_iter=60, random_state=int(rng.integers(1 << 31)))
-    held, truth = table[order[cut:]], target[order[cut:]]
-    importance = []
-    with threadpool_limits(1, user_api="openmp"):  # threads that wait for each other on a busy machine cost ten times more
-        model.fit(table[order[:cut]], target[order[:cut]])
-        auc = float(roc_auc_score(truth, model.predict_proba(held)[:, 1]))
-        for column, name in enumerate(np.array(list(QUANTITIES))[both]):
-            shuffled = held.copy()
-            shuffled[:, column] = rng.permutation(shuffled[:, column])
-            importance.append((str(name), auc - float(roc_auc_score(truth, model.predict_proba(shuffled)[:, 1]))))
-    return max(auc, 1 - auc), sorted(importance, key=lambda pair: -pair[1])
-
-
-def _overall(
-    auc: float,
-    auc_floor: float,
-    divergence: float,
-    floor: float,
-    giveaways: list[tuple[str, float]],
-    rows: list[ClassGap],
-    wrong: list[str],
-    dense: float,
-) -> str:
-    if wrong:
-        return f"Something is wrong: {'; '.join(wrong)}."
-    if auc < max(auc_floor + 0.05, 0.6) and divergence < max(3 * floor, 0.02):
-        both = f"AUC {auc:.2f}, floor {auc_floor:.2f}"
-        return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both})."
-    missing = [row.name for row in rows if row.verdict.startswith("missing")]
-    parts = [f"It differs: a classifier tells the sets apart with AUC {auc:.2f} (floor {auc_floor:.2f})"]
-    if giveaways and giveaways[0][1] > 0.005:
-        parts.append("by " + ", ".join(name for name, gain in giveaways[:3] if gain > 0.005))
-    text = ", ".join(parts) + f". Class shares differ by {divergence:.3f} bits (floor {floor:.3f})."
-    if not 1 / DENSITY < dense < DENSITY:
-        text += f" It is {dense:.1f} times as dense." if dense > 1 else f" It is {1 / dense:.1f} times as sparse."
-    return text + (f" Missing: {', '.join(missing)}." if missing else "")
+def _plain(value: Any) -> Any:
+    """Values that JSON can hold."""
+    if isinstance(value, Profile):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return None if isinstance(value, float) and not np.isfinite(value) else value

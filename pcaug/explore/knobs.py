@@ -45,8 +45,8 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
             "pole_like": ("street.verge", "street.sidewalk"),
             "person": ("street.sidewalk",),
         },
-        "roughness": {"": ("sensor.noise",), "terrain": ("street.roughness", "sensor.noise")},
-        "flatness": {"": ("-sensor.noise",), "terrain": ("-street.roughness", "-sensor.noise")},
+        "roughness": {"paved": ("sensor.noise",), "terrain": ("street.roughness", "sensor.noise")},
+        "flatness": {"paved": ("-sensor.noise",), "terrain": ("-street.roughness", "-sensor.noise")},
         "verticality": {"terrain": ("street.roughness", "street.slope"), "paved": ("street.slope", "street.crossfall")},
     },
     "town": {
@@ -55,8 +55,8 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
             "tree": ("town.tree_height",),
             "ground": ("town.relief",),
         },
-        "roughness": {"": ("sensor.noise",), "ground": ("sensor.noise", "town.relief")},
-        "flatness": {"": ("-sensor.noise",)},
+        "roughness": {"ground": ("sensor.noise", "town.relief")},
+        "flatness": {"ground": ("-sensor.noise",)},
         "verticality": {"building": ("town.pitch", "-town.flat"), "ground": ("town.relief",)},
     },
     "spinning": {"point spacing": {"": ("-sensor.azimuth_steps",)}},
@@ -71,8 +71,8 @@ OTHERWISE = {
     "height above ground": "other sizes of these objects",
     "range": "other distances, or cut both sets to the same range",
     "point spacing": "thin the denser set, or vary the density in training",
-    "roughness": "noise as the real scanner has it",
-    "flatness": "noise as the real scanner has it, or less perfect shapes",
+    "roughness": "shapes with as much detail as the real ones have, or noise as the real scanner has it",
+    "flatness": "less perfect shapes, or noise as the real scanner has it",
     "verticality": "other shapes of these objects",
     "intensity": "reflectances fitted to the real set, or train without intensity",
     "returns": "the echoes of the real scanner, or train without returns",
@@ -95,10 +95,20 @@ def advice(what: str, name: str, more: bool, recipe: Mapping[str, Any] | None, t
         Such as "lower street.parked (now 2 to 9)".
     """
     for key in keys(what, name, recipe, taxonomy):
-        value = _value(recipe or {}, key.lstrip("-"))
-        if value is not None:
-            return f"{'lower' if more != key.startswith('-') else 'raise'} {key.lstrip('-')} (now {value})"
+        if said := _turned(key, more, recipe or {}):
+            return said
     return OTHERWISE[what]
+
+
+def turn(key: str, more: bool, recipe: Mapping[str, Any] | None) -> str:
+    """ ": lower sensor.noise (now 0.02)" for a key of the recipe's sensor that should fall; "" where there is no such key."""
+    said = _turned(("-" if key.startswith("-") else "") + "sensor." + key.lstrip("-"), more, recipe or {}) if key else None
+    return f": {said}" if said else ""
+
+
+def _turned(key: str, more: bool, recipe: Mapping[str, Any]) -> str | None:
+    value = _value(recipe, key.lstrip("-"))
+    return None if value is None else f"{'lower' if more != key.startswith('-') else 'raise'} {key.lstrip('-')} (now {value})"
 
 
 def keys(what: str, name: str, recipe: Mapping[str, Any] | None, taxonomy: Taxonomy) -> tuple[str, ...]:

@@ -1,17 +1,27 @@
-"""The fit report: one page of pictures, shares, gaps and verdicts."""
+"""The fit report: one page of verdict, pictures, inventory, gaps, and what to change."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.corpus.read import Corpus
-from pcaug.explore.gap import ClassGap, Gap
+from pcaug.explore.distances import Measured
+from pcaug.explore.gap import ClassGap, Gap, Side
+from pcaug.explore.pattern import RANGES
 from pcaug.explore.statistics import QUANTITIES
 from pcaug.view.picture import legend, render
 from pcaug.view.report import Report
+
+REACH = 30.0
+"""Half the edge of the square that is shown of a scan, metres: beyond it there is little to see."""
 
 
 def write_report(gap: Gap, real: Corpus, synthetic: Corpus, path: Path) -> Path:
@@ -29,59 +39,206 @@ def write_report(gap: Gap, real: Corpus, synthetic: Corpus, path: Path) -> Path:
 def add_fit(report: Report, gap: Gap, real: Corpus, synthetic: Corpus) -> None:
     """Add the fit of a synthetic set to a report."""
     report.verdict([gap.verdict, *_probe(gap)])
-    shown = {name: largest(corpus) for name, corpus in (("Real", real), ("Synthetic", synthetic))}
-    for (name, cloud), corpus in zip(shown.items(), (real, synthetic), strict=True):
-        caption = f"{name}: {corpus.folder.name}, {corpus.points:,} points in {len(corpus.tiles)} tiles"
-        report.picture(render(cloud, 960, 420, "class"), caption)
-    report.marks(legend(list(shown.values()), ["class", "class"]))
-    report.heading("Class by class")
+    _pictures(report, real, synthetic)
+    report.heading("Class by class: what to change")
     report.table(
         ["class", "real", "synthetic", "verdict"],
-        [[r.name, f"{100 * r.real_share:.1f} %", f"{100 * r.synthetic_share:.1f} %", r.verdict] for r in gap.classes],
+        [[r.name, _percent(r.real_share), _percent(r.synthetic_share), r.verdict] for r in gap.classes],
     )
+    _scanner(report, gap)
+    _inventory(report, gap)
+    _shares(report, gap)
+    _distances(report, gap)
+    _objects(report, gap)
+    _giveaways(report, gap)
+    _method(report, gap)
+
+
+def _probe(gap: Gap) -> list[str]:
+    found = gap.probe
+    if found.synthetic != found.synthetic:
+        return []
+    made, real, both = (f"{100 * value:.1f} %" for value in (found.synthetic, found.real, found.both))
+    return [
+        f"A cheap model (extra trees on heights and local shape; {found.seconds:.1f} s) fitted to the synthetic set alone "
+        f"reaches mIoU {made} on real points; fitted to other real points it reaches {real}, to both together {both}."
+    ]
+
+
+def _pictures(report: Report, real: Corpus, synthetic: Corpus) -> None:
+    """Both sets from the same place, at the same scale, in the same colours."""
+    shown = _same_extent(largest(real), largest(synthetic))
+    pictures = [render(cloud, 960, 420, "class") for cloud in shown]
+    for name, corpus, picture in zip(("Real", "Synthetic"), (real, synthetic), pictures, strict=True):
+        report.picture(picture, f"{name}: {corpus.folder.name}, {corpus.points:,} points in {len(corpus.tiles)} tiles")
+    report.marks(legend(list(shown), ["class", "class"]))
+
+
+def _same_extent(one: PointCloud, two: PointCloud) -> tuple[PointCloud, PointCloud]:
+    """The middle of both clouds, as far as both reach."""
+    middles = [np.median(c.xyz[:, :2], axis=0) for c in (one, two)]
+    reach = min(
+        REACH, *(float(np.percentile(np.abs(c.xyz[:, :2] - m).max(axis=1), 98)) for c, m in zip((one, two), middles, strict=True))
+    )
+    cut = [c.take(np.abs(c.xyz[:, :2] - m).max(axis=1) <= reach) for c, m in zip((one, two), middles, strict=True)]
+    return cut[0], cut[1]
+
+
+def _scanner(report: Report, gap: Gap) -> None:
+    a, b = gap.real.profile, gap.synthetic.profile
+    if not gap.scanner and not (a.ranges and b.ranges):
+        return
+    report.heading("The scanner")
+    for text in gap.scanner or ["No difference worth a word."]:
+        report.text(f"{text[0].upper()}{text[1:]}{'' if text.endswith('.') else '.'}")
+    if a.ranges and b.ranges:
+        middle = [(low + high) / 2 for low, high in pairwise(RANGES)]
+        width = np.diff(RANGES)
+        curves = {name: (middle, (100 * np.array(p.ranges) / width).tolist()) for name, p in (("real", a), ("synthetic", b))}
+        report.lines(
+            curves,
+            "Share of points by range: a set that ends earlier teaches nothing about what is far.",
+            "range, m",
+            "% a metre",
+        )
+        dense = {name: _known(middle, p.density) for name, p in (("real", a), ("synthetic", b))}
+        report.lines(dense, "Points on a plan square metre that holds any, median, by range.", "range, m", "points a m²")
+    if a.spinning and b.spinning:
+        lost = {name: _known(middle, p.spinning.dropout, 100) for name, p in (("real", a), ("synthetic", b)) if p.spinning}
+        report.lines(lost, "Beams between two points of one surface that found nothing.", "range, m", "%")
+
+
+def _known(x: Sequence[float], y: Sequence[float | None], factor: float = 1.0) -> tuple[list[float], list[float]]:
+    pairs = [(a, factor * b) for a, b in zip(x, y, strict=True) if b is not None]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+def _inventory(report: Report, gap: Gap) -> None:
+    report.heading("What is in them")
+    sides = (gap.real, gap.synthetic)
+    rows = [[name, *(value(side) for side in sides)] for name, value in _FACTS.items()]
+    names = list(dict.fromkeys(name for side in sides for name in side.inventory["attributes"]))
+    rows += [[name, *(_attribute(side.inventory["attributes"].get(name)) for side in sides)] for name in names]
+    report.table(["", "real", "synthetic"], rows)
+    for name, side in (("real", gap.real), ("synthetic", gap.synthetic)):
+        for text in side.oddities:
+            report.text(f"The {name} set: {text}.")
+    native = [(name, side.inventory["native"]) for name, side in (("real", gap.real), ("synthetic", gap.synthetic))]
+    for name, found in native:
+        if found:
+            listed = ", ".join(f"{key} {count:,}" for key, count in list(found.items())[:30])
+            report.text(
+                f"Native classes of the {name} set, points in the tiles read: {listed}{' ...' if len(found) > 30 else ''}"
+            )
+
+
+def _pattern(side: Side) -> str:
+    a, b = side.profile.spinning, side.profile.airborne
+    if a:
+        return f"{len(a.elevations)} beams, {a.elevations[0]:.1f} to {a.elevations[-1]:.1f} degrees, {a.azimuth_steps} columns"
+    if b and b.line_spacing:
+        return f"scan lines {b.line_spacing:.2f} m apart" + (f", up to {b.scan_angle:.0f} degrees" if b.scan_angle else "")
+    return "none recovered"
+
+
+_FACTS: dict[str, Callable[[Side], str]] = {
+    "points": lambda s: f"{s.inventory['points']:,}",
+    "tiles": lambda s: f"{s.inventory['tiles']:,} of {s.inventory['units']:,} units",
+    "size of a tile": lambda s: " x ".join(f"{v:.1f}" for v in s.inventory["extent"]) + " m",
+    "frame": lambda s: str(s.inventory["frame"]),
+    "coordinate system": lambda s: str(s.inventory["crs"] or "none"),
+    "cards": lambda s: ", ".join(s.inventory["cards"]) or "none",
+    "pattern": _pattern,
+    "scanner above ground": lambda s: f"{s.profile.height_of_scanner[2]:.2f} m" if s.profile.height_of_scanner else "",
+    "points on a square metre": lambda s: ", ".join(f"{v:.0f}" for v in s.profile.density if v is not None)
+    + (" (by range)" if len(s.profile.density) > 1 else ""),
+    "classes with points": lambda s: str(len(s.inventory["classes"])),
+    "numbered instances (tiles read)": lambda s: f"{s.inventory['instances']:,}",
+    "sampled": lambda s: s.sampled,
+}  # fmt: skip
+"""Row of the inventory -> what stands in it."""
+
+
+def _attribute(row: dict[str, Any] | None) -> str:
+    return f"{row['dtype']}, {row['low']:.4g} to {row['high']:.4g}, median {row['middle']:.4g}" if row else "none"
+
+
+def _shares(report: Report, gap: Gap) -> None:
     report.heading("Class shares")
     shares = {
         "real": {row.name: 100 * row.real_share for row in gap.classes},
         "synthetic": {row.name: 100 * row.synthetic_share for row in gap.classes},
     }
-    found = f"Jensen-Shannon divergence {gap.share_divergence:.3f} bits; two halves of the real set: {gap.share_floor:.3f}."
-    report.bars(shares, f"Share of the points of each class. {found}", "%")
-    _distances(report, gap)
-    report.heading("What gives it away")
-    found = f"with AUC {gap.auc:.3f} (0.5: not at all); two halves of the real set with {gap.auc_floor:.3f}."
-    report.text(f"A boosted tree on these quantities tells the sets apart {found}")
-    report.table(["quantity", "AUC lost without it"], [[name, f"{gain:.3f}"] for name, gain in gap.giveaways])
+    report.bars(shares, f"Share of the points of each class. Jensen-Shannon divergence {_words(gap.shares, 3)} bits.", "%")
 
 
-def _probe(gap: Gap) -> list[str]:
-    if gap.probe_synthetic != gap.probe_synthetic:
-        return []
-    made, real = (f"{100 * value:.1f} %" for value in (gap.probe_synthetic, gap.probe_real))
-    return [
-        f"A cheap model (extra trees on heights and local shape) fitted to the synthetic set alone reaches mIoU {made} on real "
-        f"points; fitted to other real points it reaches {real}."
-    ]
+def _words(found: Measured, digits: int = 2) -> str:
+    """0.41 (0.38 to 0.45; floor 0.05)."""
+    inner = [f"{found.low:.{digits}f} to {found.high:.{digits}f}"] if found.low == found.low else []
+    inner += [f"floor {found.floor:.{digits}f}"] if found.floor == found.floor else []
+    return f"{found.value:.{digits}f}" + (f" ({'; '.join(inner)})" if inner else "")
 
 
 def _distances(report: Report, gap: Gap) -> None:
-    known = [q for q in QUANTITIES if any(q in row.distance for row in gap.classes)]
-    if not known:
-        return
     report.heading("Distances")
     report.text(
-        "Wasserstein distance of each quantity over the real interquartile range; in brackets the floor: the same between two "
-        "halves of the real set. A distance at its floor cannot be told from chance."
+        "Each distance stands with its 95 % bootstrap interval and its floor: the same distance between two halves of the real "
+        "set. A distance at its floor cannot be told from chance."
     )
-    rows = []
-    for row in gap.classes:
-        cells = [f"{row.distance[q]:.2f}{_floor(row, q)}" if q in row.distance else "" for q in known]
-        if any(cells):
-            rows.append([row.name, *cells])
-    report.table(["class", *known], rows)
+    rows = [["Fréchet distance, local geometry", _words(gap.frechet)]]
+    if gap.network:
+        rows.append(["Fréchet distance, features of the network", _words(gap.network)])
+    names = {"JSD": "Occupancy seen from above, Jensen-Shannon, bits", "MMD": "Occupancy seen from above, squared MMD"}
+    rows += [[names[key], _words(found, 3)] for key, found in gap.above.items()]
+    report.table(["whole set", "distance"], rows)
+    known = [q for q in QUANTITIES if any(q in row.distance for row in [gap.overall, *gap.classes])]
+    report.text(
+        "Class by class: Wasserstein distance of each quantity over the real interquartile range; * marks what lies beyond "
+        "the largest distance that two halves of the real set have, with the whole interval."
+    )
+    cells = [[row.name, *(_cell(row, q) for q in known)] for row in [gap.overall, *gap.classes] if row.distance]
+    report.table(["class", *known], cells)
 
 
-def _floor(row: ClassGap, quantity: str) -> str:
-    return f" ({row.floor[quantity]:.2f})" if quantity in row.floor else ""
+def _cell(row: ClassGap, quantity: str) -> str:
+    found = row.distance.get(quantity)
+    return f"{found.value:.2f}{'*' if found.beyond else ''} ({found.floor:.2f})" if found else ""
+
+
+def _objects(report: Report, gap: Gap) -> None:
+    rows = [(row.name, row.objects) for row in gap.classes if row.objects]
+    if not rows:
+        return
+    report.heading("Single objects")
+    report.text(
+        "Chamfer distances between objects as far as they were seen. Coverage: share of real objects that are some synthetic "
+        "one's nearest. 1-NNA: 50 % cannot tell the two sets apart, 100 % always can."
+    )
+    cells = [
+        [n, o.real, f"{o.mmd:.2f} m", f"{100 * o.coverage:.0f} %", f"{100 * o.one_nna:.0f} %",
+         f"{100 * o.floor:.0f} %" if o.floor == o.floor else ""] for n, o in rows
+    ]  # fmt: skip
+    report.table(["class", "objects of each", "nearest", "coverage", "1-NNA", "1-NNA of two real halves"], cells)
+
+
+def _giveaways(report: Report, gap: Gap) -> None:
+    test = gap.test
+    report.heading("What gives it away")
+    within = f" ({test.low:.3f} to {test.high:.3f})" if test.low == test.low else ""
+    report.text(
+        f"A boosted tree on these quantities tells the sets apart with AUC {test.auc:.3f}{within} (0.5: not at all); two halves "
+        f"of the real set with {gap.test_floor:.3f}."
+    )
+    report.table(["quantity", "AUC lost without it"], [[name, f"{gain:.3f}"] for name, gain in test.giveaways])
+
+
+def _method(report: Report, gap: Gap) -> None:
+    report.heading("How this was measured")
+    report.text(f"Real: {gap.real.sampled}. Synthetic: {gap.synthetic.sampled}. It took {gap.seconds:.0f} s.")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
 
 
 def largest(corpus: Corpus) -> PointCloud:

@@ -1,9 +1,12 @@
-"""What a corpus is like: class shares, and per class its heights, ranges, density, local shape and intensity, from a sample."""
+"""A stratified sample of a corpus, tile by tile: local shape of points, what is seen from above, single objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +16,39 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
+from pcaug.explore.ground import height_above_ground
+from pcaug.explore.inventory import Contents, contents
+from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
+from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.segment.features import voxels
 
 PER_TILE = 6_000
 """Points sampled of a tile for the statistics."""
 TILES = 60
-"""Most tiles that are read, drawn evenly."""
-NEIGHBOURS = 12
-CELL = 2.0
-"""Edge of the plan cells whose lowest point stands for the ground, metres."""
+"""Most tiles that are read: of each unit the same share, at least one while they last."""
+LARGE = 400_000
+"""Points of a tile above which neighbourhoods are taken in WINDOWS of about so many points together, not in the whole tile."""
+WINDOWS = 16
+MARGIN = 1.0
+"""Metres inside a window from which points are sampled, so that their neighbours are there."""
+GROUPS = 4
+"""Groups from which halves and intervals mean something."""
+NEAREST = 9
+"""Points, itself among them, that a point's spacing is taken of."""
+NEIGHBOURS = 16
+"""Points that a point's local shape is taken of."""
+SURFACE = 0.2
+"""Edge in metres of the voxels that a cloud is thinned to before local shape is taken: on a single scan the nearest points
+all lie on one beam, and are no surface."""
+REACH = 50.0
+"""Half the edge of the square around a scanner that is looked at from above, metres."""
+CELLS = 100
+"""Cells along its edge."""
+OBJECTS = 6
+"""Objects of a class that are kept of each tile."""
+SHAPE = 128
+"""Points that are kept of each object."""
 
 QUANTITIES = {
     "height above ground": "m",
@@ -36,6 +63,8 @@ QUANTITIES = {
 """Name -> unit of what is compared."""
 
 Mask = NDArray[np.bool_]
+Table = NDArray[np.float64]
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -45,34 +74,44 @@ class Sample:
     Attributes:
         values: (M, Q) float64, columns as QUANTITIES; NaN where a set has no such thing.
         label: (M,) class index, 255 ignored.
-        group: (M,) what halves are made of: units where there are two, else tiles, else the two sides of the one tile.
+        group: (M,) what halves and intervals are made of, as ``level`` says.
         normal: (M, 3) absolute components of the local surface's direction.
         twin: (M,) whether another point lies at the very same place.
         rise: Median over tiles of the height between the 2nd and the 98th percentile, metres.
-        groups: (G, K) points of each class in each group, from the manifest (of the sides of an only tile: estimated).
+        groups: (G, K) points of each class in each group, from the manifest (of blocks: estimated).
         points: Points of the corpus.
+        level: "units", "tiles", or "blocks" (nine of each tile, where there are fewer than GROUPS tiles).
+        above: (T, CELLS * CELLS) share of a scan's points in each cell seen from above; no rows for a map.
+        above_group: (T,) group of each.
+        objects: Class index -> single objects and their groups.
+        parts: What the profile is joined of, one a tile.
+        contents: What is in it beside positions and classes.
+        tiles: Tiles read, and how many there are.
     """
 
-    values: NDArray[np.float64]
+    values: Table
     label: NDArray[np.uint8]
     group: NDArray[np.int64]
-    normal: NDArray[np.float64]
+    normal: Table
     twin: Mask
     rise: float
-    groups: NDArray[np.float64]
+    groups: Table
     points: int
+    level: str
+    above: Table
+    above_group: NDArray[np.int64]
+    objects: dict[int, list[tuple[int, PointCloud]]]
+    parts: list[Part]
+    contents: Contents
+    tiles: tuple[int, int]
 
     @property
-    def shares(self) -> NDArray[np.float64]:
+    def shares(self) -> Table:
         """Share of each class (K,)."""
         return to_shares(self.groups.sum(axis=0))
 
-    def halves(self, count: int, rng: np.random.Generator) -> Iterator[tuple[Mask, Mask, Mask]]:
-        """Cut the sample in two by whole groups, up to ``count`` times.
-
-        Yields:
-            Masks of the points (M,) of the one and the other half, and of the groups (G,) of the first.
-        """
+    def halves(self, count: int, rng: np.random.Generator) -> Iterator[Mask]:
+        """Cut the groups in two, up to ``count`` times, each cut once: masks (G,) of one half, whose other half is the rest."""
         number = len(self.groups)
         seen: set[bytes] = set()
         for _ in range(4 * count):
@@ -81,18 +120,42 @@ class Sample:
             chosen ^= bool(chosen[0] and number % 2 == 0)  # a half and its other half are one cut
             if chosen.tobytes() not in seen and len(seen) < count:
                 seen.add(chosen.tobytes())
-                first = chosen[self.group]
-                yield first, ~first, chosen
+                yield chosen
 
 
-def to_shares(numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+@dataclass(frozen=True)
+class _Piece:
+    """What a tile gives to a Sample."""
+
+    values: Table
+    label: NDArray[np.uint8]
+    block: NDArray[np.int64]
+    normal: Table
+    twin: Mask
+    rise: float
+    above: Table | None
+    objects: dict[int, list[PointCloud]]
+    part: Part
+    contents: Contents
+
+
+def to_shares(numbers: Table) -> Table:
     """Counts (K,) as shares of their sum."""
-    shares: NDArray[np.float64] = numbers / max(float(numbers.sum()), 1.0)
+    shares: Table = numbers / max(float(numbers.sum()), 1.0)
     return shares
 
 
-def sample(corpus: Corpus, classes: ClassSet, rng: np.random.Generator) -> Sample:
-    """Sample a corpus; memory is bounded by one tile and PER_TILE points of each.
+def sample(
+    corpus: Corpus, classes: ClassSet, seed: tuple[int, ...], *, workers: int = 1, progress: Progress | None = None
+) -> Sample:
+    """Sample a corpus; memory is that of one tile a worker and PER_TILE points of each of TILES.
+
+    Args:
+        corpus: What to sample; tiles of the split "buffer" are left out.
+        classes: What labels are counted as.
+        seed: Decides tiles and points; the same for any number of workers.
+        workers: Processes.
+        progress: Called as ``progress("tiles", done, total)``.
 
     Raises:
         PcaugError: If it holds no points.
@@ -100,40 +163,99 @@ def sample(corpus: Corpus, classes: ClassSet, rng: np.random.Generator) -> Sampl
     tiles = [tile for tile in corpus.tiles if tile.points and tile.split != "buffer"]
     if not tiles:
         raise PcaugError("holds no points to compare", corpus.folder)
-    group_of = _groups(tiles)
-    chosen = sorted(rng.choice(len(tiles), min(TILES, len(tiles)), replace=False).tolist())
-    parts = []
-    for number in chosen:
-        cloud = corpus.read(tiles[number])
-        rows = np.sort(rng.choice(len(cloud), min(PER_TILE, len(cloud)), replace=False))
-        values, normal, twin = describe(cloud, rows, corpus.manifest.frame)
-        group = _sides(cloud.xyz[rows]) if len(tiles) == 1 else np.full(len(rows), group_of[number])
-        rise = float(np.subtract(*np.percentile(cloud.xyz[:, 2], [98, 2])))
-        parts.append((values, classes.index(cloud["label"][rows]), group, normal, twin, rise))
-    values, label, group, normal, twin = (np.concatenate([part[i] for part in parts]) for i in range(5))
-    table = _counts(tiles, classes, group_of, int(group_of.max()) + 1)
-    if len(tiles) == 1:
-        halves = [np.bincount(label[(group == g) & (label != IGNORE)], minlength=len(classes.groups)) for g in (0, 1)]
-        table = np.array(halves, float) * table.sum() / max(len(label), 1)
-    rise = float(np.median([part[5] for part in parts]))
-    return Sample(values, label, group.astype(np.int64), normal, twin, rise, table, corpus.points)
+    chosen = _stratified([tile.unit for tile in tiles], TILES, np.random.default_rng((*seed, 0)))
+    level, group_of = _level(tiles)
+    jobs = [(corpus, tiles[number], classes, (*seed, 1, number)) for number in chosen]
+    pieces = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext() as pool:
+        for piece in pool.map(_piece, jobs) if pool else map(_piece, jobs):
+            pieces.append(piece)
+            if progress:
+                progress(f"tiles of {corpus.folder.name}", len(pieces), len(jobs))
+    owner = [group_of[number] * (9 if level == "blocks" else 1) for number in chosen]
+    return _joined(pieces, owner, level, _counts(tiles, classes, group_of), corpus.points, (len(chosen), len(tiles)))
 
 
-def _groups(tiles: list[Tile]) -> NDArray[np.int64]:
-    """Number of the group of each tile: its unit, or itself where all are of one unit."""
+def _joined(pieces: list[_Piece], owner: list[int], level: str, counts: Table, points: int, tiles: tuple[int, int]) -> Sample:
+    group = np.concatenate(
+        [first + (p.block if level == "blocks" else 0 * p.block) for p, first in zip(pieces, owner, strict=True)]
+    )
+    label = np.concatenate([p.label for p in pieces])
+    if level == "blocks":
+        found = np.zeros((9 * len(pieces), counts.shape[1]))
+        np.add.at(found, (group[label != IGNORE], label[label != IGNORE]), 1)
+        counts = found * counts.sum() / max(found.sum(), 1)
+    seen = [(p.above, first) for p, first in zip(pieces, owner, strict=True) if p.above is not None]
+    objects: dict[int, list[tuple[int, PointCloud]]] = {}
+    for p, first in zip(pieces, owner, strict=True):
+        for index, found_objects in p.objects.items():
+            objects.setdefault(index, []).extend((first, cloud) for cloud in found_objects)
+    return Sample(
+        values=np.concatenate([p.values for p in pieces]),
+        label=label,
+        group=group.astype(np.int64),
+        normal=np.concatenate([p.normal for p in pieces]),
+        twin=np.concatenate([p.twin for p in pieces]),
+        rise=float(np.median([p.rise for p in pieces])),
+        groups=counts,
+        points=points,
+        level=level,
+        above=np.array([row for row, _ in seen]).reshape(len(seen), CELLS * CELLS),
+        above_group=np.array([first for _, first in seen], np.int64),
+        objects=objects,
+        parts=[p.part for p in pieces],
+        contents=Contents.joined([p.contents for p in pieces]),
+        tiles=tiles,
+    )
+
+
+def _piece(job: tuple[Corpus, Tile, ClassSet, tuple[int, ...]]) -> _Piece:
+    """Read a tile and take what is wanted of it."""
+    corpus, tile, classes, seed = job
+    rng = np.random.default_rng(seed)
+    cloud, frame = corpus.read(tile), corpus.manifest.frame
+    rows, around = _drawn(cloud.xyz, rng)
+    values, normal, twin = describe(cloud, rows, frame, around)
+    return _Piece(
+        values, classes.index(cloud["label"][rows]), _blocks(cloud.xyz[rows]), normal, twin,
+        rise=float(np.subtract(*np.percentile(cloud.xyz[:, 2], [98, 2]))),
+        above=_from_above(cloud.xyz) if frame == "sensor" else None,
+        objects=_objects(cloud, classes, rng),
+        part=describe_cloud(cloud, frame),
+        contents=contents(cloud, corpus.manifest.sources[tile.source].card),
+    )  # fmt: skip
+
+
+def _stratified(units: list[str], most: int, rng: np.random.Generator) -> list[int]:
+    """Numbers of at most ``most`` tiles: the units take turns, each giving its tiles in random order."""
+    order = rng.permutation(len(units))
+    turn: dict[str, int] = {}
+    ranked = []
+    for number in order.tolist():
+        turn[units[number]] = turn.get(units[number], -1) + 1
+        ranked.append((turn[units[number]], number))
+    ranked.sort(key=lambda pair: pair[0])
+    return sorted(number for _, number in ranked[:most])
+
+
+def _level(tiles: list[Tile]) -> tuple[str, NDArray[np.int64]]:
+    """What groups are, and the group of each tile: units where there are GROUPS of them, else tiles, else blocks of tiles."""
     units = sorted({tile.unit for tile in tiles})
-    return np.array([units.index(tile.unit) for tile in tiles]) if len(units) > 1 else np.arange(len(tiles))
+    if len(units) >= GROUPS:
+        return "units", np.array([units.index(tile.unit) for tile in tiles])
+    return "tiles" if len(tiles) >= GROUPS else "blocks", np.arange(len(tiles))
 
 
-def _sides(xyz: NDArray[np.float64]) -> NDArray[np.int64]:
-    """0 or 1: on which side of the middle of the longer plan axis."""
-    axis = int(np.argmax(np.ptp(xyz[:, :2], axis=0)))
-    return (xyz[:, axis] > np.median(xyz[:, axis])).astype(np.int64)
+def _blocks(xyz: Table) -> NDArray[np.int64]:
+    """0..8: which of nine plan blocks of about as many points each."""
+    column = np.searchsorted(np.quantile(xyz[:, 0], [1 / 3, 2 / 3]), xyz[:, 0])
+    row = np.searchsorted(np.quantile(xyz[:, 1], [1 / 3, 2 / 3]), xyz[:, 1])
+    return (3 * column + row).astype(np.int64)
 
 
-def _counts(tiles: list[Tile], classes: ClassSet, group_of: NDArray[np.int64], number: int) -> NDArray[np.float64]:
+def _counts(tiles: list[Tile], classes: ClassSet, group_of: NDArray[np.int64]) -> Table:
     """Points of each class in each group (G, K), from the manifest."""
-    total = np.zeros((number, len(classes.groups)))
+    total = np.zeros((int(group_of.max()) + 1, len(classes.groups)))
     for group, tile in zip(group_of, tiles, strict=True):
         nodes = np.array([int(node) for node in tile.counts], dtype=np.int64)
         for index, count in zip(classes.index(nodes), tile.counts.values(), strict=True):
@@ -142,53 +264,86 @@ def _counts(tiles: list[Tile], classes: ClassSet, group_of: NDArray[np.int64], n
     return total
 
 
+def _drawn(xyz: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows that are sampled, and the rows among which their neighbours are: all, or those of some cells of a large tile.
+
+    Cells are drawn alike whatever they hold, so that each point is as likely as any other.
+    """
+    inner = around = np.arange(len(xyz))
+    if len(xyz) > LARGE:
+        edge = float(np.sqrt(np.prod(np.ptp(xyz[:, :2], axis=0)) * LARGE / len(xyz) / WINDOWS))
+        cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / edge).astype(np.int64)
+        names, owner = np.unique(cells[:, 0] << 32 | cells[:, 1], return_inverse=True)
+        chosen = np.zeros(len(names), bool)
+        chosen[rng.choice(len(names), min(WINDOWS, len(names)), replace=False)] = True
+        around = np.flatnonzero(chosen[owner.reshape(-1)])
+        place = (xyz[around, :2] - xyz[:, :2].min(axis=0)) % edge
+        margin = min(MARGIN, edge / 4)
+        inner = around[((place > margin) & (place < edge - margin)).all(axis=1)]
+    return np.sort(rng.choice(inner, min(PER_TILE, len(inner)), replace=False)), around
+
+
 def describe(
-    cloud: PointCloud, rows: NDArray[np.intp], frame: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """QUANTITIES (R, Q), directions (R, 3) and twins (R,) of some points, their neighbourhoods taken from the whole cloud.
+    cloud: PointCloud, rows: NDArray[np.intp], frame: str, around: NDArray[np.intp] | None = None
+) -> tuple[Table, Table, Mask]:
+    """QUANTITIES (R, Q), directions (R, 3) and twins (R,) of some points, their neighbours taken from ``around`` (default all).
 
     Roughness is the root of the smallest eigenvalue of the neighbourhood's covariance, flatness the difference of the
     two smallest over the largest, verticality one minus the vertical part of the normal (Weinmann et al. 2015).
     """
     xyz = cloud.xyz
-    tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
-    k = min(NEIGHBOURS, len(xyz))
-    distance, index = tree.query(xyz[rows], k=k, workers=-1)
-    distance, index = distance.reshape(len(rows), -1), index.reshape(len(rows), -1)
-    near = xyz[index] - xyz[index].mean(axis=1, keepdims=True)
-    eigen, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", near, near) / k)
+    near = xyz if around is None or len(around) == len(xyz) else xyz[around]
+    distance = _tree(near).query(xyz[rows], k=min(NEAREST, len(near)))[0].reshape(len(rows), -1)
+    thin = near[voxels(near, max(SURFACE, float(np.ptp(near, axis=0).max()) / 1e6))[0]]  # at most 1e18 voxels: they fit 64 bits
+    index = _tree(thin).query(xyz[rows], k=min(NEIGHBOURS, len(thin)))[1].reshape(len(rows), -1)
+    local = thin[index] - thin[index].mean(axis=1, keepdims=True)
+    eigen, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", local, local) / index.shape[1])
     root = np.sqrt(np.maximum(eigen, 0))
+    several = distance.shape[1] > 1
     nothing = np.full(len(rows), np.nan)
     values = np.column_stack([
-        xyz[rows, 2] - _ground(xyz)[rows],
+        height_above_ground(xyz)[rows],
         np.linalg.norm(xyz[rows], axis=1) if frame == "sensor" else nothing,
-        np.median(distance[:, 1:], axis=1) if k > 1 else nothing,
+        np.median(distance[:, 1:], axis=1) if several else nothing,
         root[:, 0],
         (root[:, 1] - root[:, 0]) / np.maximum(root[:, 2], 1e-9),
         1 - np.abs(axes[:, 2, 0]),
         _intensity(cloud, rows),
         cloud["number_of_returns"][rows].astype(float) if "number_of_returns" in cloud else nothing,
     ])  # fmt: skip
-    return values, np.abs(axes[:, :, 0]), distance[:, 1] == 0 if k > 1 else np.zeros(len(rows), bool)
+    return values, np.abs(axes[:, :, 0]), distance[:, 1] == 0 if several else np.zeros(len(rows), bool)
 
 
-def _intensity(cloud: PointCloud, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+def _tree(xyz: Table) -> cKDTree:
+    return cKDTree(xyz, balanced_tree=False, compact_nodes=False)
+
+
+def _intensity(cloud: PointCloud, rows: NDArray[np.intp]) -> Table:
     """Intensity over the cloud's 95th percentile; NaN where there is none, or always the same."""
     if "intensity" in cloud:
         level = cloud["intensity"].astype(np.float64)
         known = level[np.isfinite(level)]
         if len(known) and np.ptp(known) > 0:
-            found: NDArray[np.float64] = level[rows] / max(float(np.percentile(known, 95)), 1e-9)
+            found: Table = level[rows] / max(float(np.percentile(known, 95)), 1e-9)
             return found
     return np.full(len(rows), np.nan)
 
 
-def _ground(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lowest point of each point's plan cell: a ground good enough to compare sets with."""
-    cells = np.floor(xyz[:, :2] / CELL).astype(np.int64)
-    cells -= cells.min(axis=0)
-    _, inverse = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
-    low = np.full(int(inverse.max()) + 1, np.inf)
-    np.minimum.at(low, inverse.reshape(-1), xyz[:, 2])
-    ground: NDArray[np.float64] = low[inverse.reshape(-1)]
-    return ground
+def _from_above(xyz: Table) -> Table:
+    """Share of points in each cell of the square around the scanner, (CELLS * CELLS,)."""
+    edges = np.linspace(-REACH, REACH, CELLS + 1)
+    return to_shares(np.histogram2d(xyz[:, 0], xyz[:, 1], (edges, edges))[0].reshape(-1))
+
+
+def _objects(cloud: PointCloud, classes: ClassSet, rng: np.random.Generator) -> dict[int, list[PointCloud]]:
+    """Some objects of each class of separate things, thinned to SHAPE points."""
+    index = classes.index(cloud["label"])
+    things = [classes.taxonomy.id(name) for name in THINGS]
+    found = {}
+    for number in np.unique(index[index != IGNORE]).tolist():
+        members = cloud.take(index == number)
+        single = "instance" in cloud and members["instance"].any()
+        if any(classes.taxonomy.covers(t, classes.groups[number].nodes[0]) for t in things) and (single or len(members) <= CROWD):
+            objects = gather([members], classes.groups[number].name, least=SHAPE // 2, most=OBJECTS, empty=True)
+            found[number] = [o.take(rng.choice(len(o), min(SHAPE, len(o)), replace=False)) for o in objects]
+    return found

@@ -14,7 +14,7 @@ GAP = 0.6
 """Metres between points of one class that separate two objects without instance ids."""
 
 
-def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: int = 400) -> list[PointCloud]:
+def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: int = 400, empty: bool = False) -> list[PointCloud]:
     """Cut the objects of a class out of labelled clouds.
 
     Args:
@@ -22,6 +22,7 @@ def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: in
         name: A class of the taxonomy; objects of all nodes below it count.
         least: Objects of fewer points are left out: they say little about a shape.
         most: Stop after so many objects.
+        empty: Whether to return an empty list, and not to raise, where there is none.
 
     Returns:
         Clouds of single objects: plan centre at the origin, foot at z = 0, longer plan axis along x.
@@ -36,20 +37,22 @@ def gather(clouds: Iterable[PointCloud], name: str, *, least: int = 64, most: in
         upper = cloud.taxonomy.id(name)
         nodes = [node for node in cloud.taxonomy.nodes if cloud.taxonomy.covers(upper, node)]
         members = cloud.take(np.isin(cloud["label"], nodes))
-        for which in _parts(members):
+        for which in parts(members):
             if len(which) >= least and len(found) < most:
                 found.append(_upright(members.take(which)))
-    if not found:
+    if not found and not empty:
         raise LabelError(f"no object of class {name!r} with at least {least} points", do="lower --least or give more clouds")
     return found
 
 
-def _parts(cloud: PointCloud) -> list[NDArray[np.intp]]:
-    """Indices of each object's points."""
+def parts(cloud: PointCloud) -> list[NDArray[np.intp]]:
+    """Indices of the points of each object of a cloud of one class: by instance id where there is one, else by distance."""
     if not len(cloud):
         return []
     if "instance" in cloud and np.any(cloud["instance"] > 0):
-        owner = cloud["instance"]
+        owner = cloud["instance"].astype(np.int64)
+        if "native_label" in cloud:  # datasets count the objects of each native class on its own
+            owner = np.where(owner > 0, owner + (cloud["native_label"].astype(np.int64) << 32), 0)
         return [np.flatnonzero(owner == value) for value in np.unique(owner[owner > 0])]
     from sklearn.cluster import DBSCAN
 

@@ -58,12 +58,13 @@ def score(samples: Sequence[PointCloud], held_out: Sequence[PointCloud], trainin
     return Scores(
         mmd=float(across.min(axis=0).mean()),
         coverage=len(np.unique(across.argmin(axis=1))) / len(held_out),
-        one_nna=_one_nna(within_samples, across, within_real),
+        one_nna=one_nna(within_samples, across, within_real),
         memorised=float(copied),
     )
 
 
-def _one_nna(samples: Distances, across: Distances, real: Distances) -> float:
+def one_nna(samples: Distances, across: Distances, real: Distances) -> float:
+    """Accuracy of the nearest-neighbour test from distances within samples, across to real objects, and within these."""
     table = np.block([[samples, across], [across.T, real]])
     np.fill_diagonal(table, np.inf)
     is_sample = np.arange(len(table)) < len(samples)

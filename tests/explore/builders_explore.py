@@ -15,7 +15,7 @@ from pcaug.corpus.write import CorpusWriter
 Change = Callable[[PointCloud, np.random.Generator], PointCloud]
 
 
-def world(rng: np.random.Generator, density: float = 14.0) -> PointCloud:
+def world(rng: np.random.Generator, density: float = 7.0) -> PointCloud:
     """40 x 40 m: level ground, four walls with roofs, trees; points per square metre as given."""
     parts, labels = [], []
 

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from pcaug import catalogue
-from pcaug.explore.gap import WORDS
-from pcaug.explore.knobs import OTHERWISE, SHAPES, SHARES, advice, keys
+from pcaug.explore.knobs import OTHERWISE, SHAPES, SHARES, advice, keys, turn
 from pcaug.explore.statistics import QUANTITIES
+from pcaug.explore.verdict import WORDS
 from pcaug.scene.recipe import load_recipe
 
 TREE = catalogue.taxonomy()
@@ -46,10 +46,18 @@ def test_advice_knows_directions() -> None:
 def test_advice_follows_the_tree() -> None:
     assert keys("share", "vegetation", recipe("street"), TREE)[:1] == ("street.trees",)
     assert keys("roughness", "terrain", recipe("street"), TREE)[:1] == ("street.roughness",)
-    assert keys("roughness", "car", recipe("street"), TREE)[:1] == ("sensor.noise",)
+    assert keys("roughness", "road", recipe("street"), TREE)[:1] == ("sensor.noise",)
+    assert keys("roughness", "car", recipe("street"), TREE) == ()
 
 
 def test_without_a_recipe_there_is_advice_still() -> None:
     for what, words in OTHERWISE.items():
         assert advice(what, "car", True, None, TREE) == words
     assert advice("share", "car", True, {"street": None, "town": None}, TREE) == OTHERWISE["share"]
+
+
+def test_a_key_of_the_sensor_is_turned_towards_the_real_one() -> None:
+    assert turn("height", True, recipe("street")) == ": lower sensor.height (now 1.7 to 1.76)"
+    assert turn("-divergence", True, recipe("town")) == ": raise sensor.divergence (now 0.0004)"
+    assert turn("height", True, None) == ""
+    assert turn("", True, recipe("street")) == ""

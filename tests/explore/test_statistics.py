@@ -8,10 +8,12 @@ from explore.builders_explore import corpus
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
+from pcaug.explore import statistics
 from pcaug.explore.statistics import QUANTITIES, describe, sample, to_shares
 from pcaug.labels import ClassSet
 
 NAMES = list(QUANTITIES)
+CLASSES = ClassSet.of_cut(catalogue.taxonomy(), [catalogue.taxonomy().id(name) for name in ("terrain", "building", "tree")])
 
 
 def column(values: np.ndarray, name: str) -> np.ndarray:
@@ -61,18 +63,51 @@ def test_an_intensity_that_is_always_the_same_says_nothing() -> None:
 
 def test_a_sample_counts_whole_tiles_and_halves_are_whole_units(tmp_path: Path) -> None:
     made = corpus(tmp_path / "c", 0, scans=4)
-    classes = ClassSet.of_cut(made.taxonomy, [catalogue.taxonomy().id(name) for name in ("terrain", "building", "tree")])
-    found = sample(made, classes, np.random.default_rng(0))
+    classes = CLASSES
+    found = sample(made, classes, (0,))
     counts = made.counts()
     np.testing.assert_array_equal(found.groups.sum(axis=0), [counts[g.name] for g in classes.groups])
     np.testing.assert_allclose(found.shares.sum(), 1)
     cuts = list(found.halves(5, np.random.default_rng(1)))
     assert len(cuts) == 3  # four units make three different pairs of pairs
-    for one, two, groups in cuts:
-        assert groups.sum() == 2
-        assert not (one & two).any()
-        assert (one | two).all()
-        assert set(found.group[one]).isdisjoint(found.group[two])
+    assert all(half.sum() == 2 for half in cuts)
+    assert found.level == "units"
+    assert found.tiles == (4, 4)
+
+
+def test_few_tiles_are_cut_into_blocks_whose_counts_add_up(tmp_path: Path) -> None:
+    made = corpus(tmp_path / "c", 0, scans=2)
+    found = sample(made, CLASSES, (0,))
+    assert found.level == "blocks"
+    assert found.groups.shape == (18, 3)
+    assert found.groups.sum() == pytest.approx(made.points)
+    np.testing.assert_allclose(found.shares, np.array([made.counts()[g.name] for g in CLASSES.groups]) / made.points, atol=0.02)
+    assert set(found.group) == set(range(18))
+
+
+def test_a_sample_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
+    made = corpus(tmp_path / "c", 0, scans=2)
+    one, two = sample(made, CLASSES, (0,)), sample(made, CLASSES, (0,), workers=2)
+    np.testing.assert_array_equal(one.values, two.values)
+    np.testing.assert_array_equal(one.groups, two.groups)
+
+
+def test_a_large_tile_is_sampled_in_windows_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = corpus(tmp_path / "c", 0, scans=1)
+    whole = sample(made, CLASSES, (0,))
+    monkeypatch.setattr(statistics, "LARGE", made.points // 2)
+    parts = sample(made, CLASSES, (0,))
+    assert len(parts.values) < len(whole.values) or parts.shares.tolist() != whole.shares.tolist()
+    for name in ("point spacing", "roughness", "flatness"):
+        one, two = (column(found.values[found.label == 0], name) for found in (whole, parts))
+        assert np.median(two) == pytest.approx(np.median(one), rel=0.1), name
+
+
+def test_units_take_turns_until_enough_tiles_are_read() -> None:
+    units = ["a"] * 100 + ["b"] * 5 + ["c"]
+    chosen = [units[i] for i in statistics._stratified(units, 9, np.random.default_rng(0))]
+    assert [chosen.count(name) for name in "abc"] == [4, 4, 1]
+    assert statistics._stratified(units, 500, np.random.default_rng(0)) == list(range(106))
 
 
 def test_shares_of_nothing_are_nothing() -> None:

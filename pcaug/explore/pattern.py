@@ -1,0 +1,187 @@
+"""How a scanner looked, from its points: beams, steps, noise, losses of a spinning one, lines and returns of an airborne one."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.catalogue import Strict
+from pcaug.cloud import PointCloud
+
+RANGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 120.0)
+"""Edges of the bins of range, metres."""
+BEAMS = range(4, 257)
+"""How many beams a spinning scanner may have."""
+WIDE = 0.1
+"""Degrees that the points of one beam spread over at most, where beams are found by their elevations alone."""
+GAP = 0.05
+"""Degrees between points that separate two beams there."""
+DOWN = -10.0
+"""Degrees below which beams mostly meet the ground, which is smooth from one column to the next."""
+ARC = 300
+"""Neighbours that an arc of a beam has."""
+ALIKE = 0.05
+"""Relative difference of ranges up to which two points lie on one surface."""
+PAUSE = 5.0
+"""Seconds without a point that separate two flight strips."""
+
+
+class Spinning(Strict):
+    """A spinning multi-beam scanner as one cloud or several show it.
+
+    Attributes:
+        elevations: Of the beams, degrees, highest first.
+        azimuth_steps: Columns of a full turn.
+        noise: Standard deviation of ranges, metres.
+        dropout: Share of beams between two points of one surface that found nothing, by RANGES; None for few points.
+    """
+
+    elevations: tuple[float, ...]
+    azimuth_steps: int
+    noise: float
+    dropout: tuple[float | None, ...]
+
+
+class Airborne(Strict):
+    """A scanner that flew over a map.
+
+    Attributes:
+        density: First returns per square metre, median over the square metres that have any.
+        strips: Flight strips; None without times.
+        line_spacing: Metres between scan lines along the flight; None without times and scan angles.
+        scan_angle: Largest angle from nadir, degrees; None where the file does not say.
+        returns: Share of pulses with 1, 2, 3, 4, and 5 or more returns; empty where the file does not say.
+    """
+
+    density: float
+    strips: int | None
+    line_spacing: float | None
+    scan_angle: float | None
+    returns: tuple[float, ...]
+
+
+def beams(cloud: PointCloud) -> NDArray[np.int64] | None:
+    """Beam (N,) of each point of a spinning scan in the scanner's frame; None where they cannot be told.
+
+    From the field ``ring``; or from turns in the order of the points, as KITTI's files have it; or from elevations that
+    stand apart, as clouds have that are true to one origin.
+    """
+    if "ring" in cloud and len(np.unique(cloud["ring"])) in BEAMS:
+        return cloud["ring"].astype(np.int64)
+    azimuth, elevation = _angles(cloud.xyz)
+    turn = np.cumsum(np.diff(azimuth, prepend=azimuth[:1]) < -180)
+    if len(turn) and turn[-1] + 1 in BEAMS and np.bincount(turn).min() > 50:
+        return turn.astype(np.int64)
+    order = np.argsort(elevation, kind="stable")
+    step = np.diff(elevation[order], prepend=elevation[order][:1]) > GAP
+    level = np.zeros(len(cloud), np.int64)
+    level[order] = np.cumsum(step)
+    count = int(level.max()) + 1 if len(level) else 0
+    if count not in BEAMS:
+        return None
+    first = np.flatnonzero(np.r_[True, step[1:]])
+    ends = np.r_[first[1:], len(order)] - 1
+    narrow = elevation[order][ends] - elevation[order][first] < WIDE
+    return level if narrow.mean() > 0.9 else None
+
+
+def _angles(xyz: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Azimuth 0..360 and elevation, degrees."""
+    return np.degrees(np.arctan2(xyz[:, 1], xyz[:, 0])) % 360, np.degrees(np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])))
+
+
+def spinning(cloud: PointCloud) -> Spinning | None:
+    """The pattern of one scan in the scanner's frame; None where it shows none."""
+    beam = beams(cloud) if len(cloud) >= 1000 else None
+    if beam is None:
+        return None
+    azimuth, elevation = _angles(cloud.xyz)
+    reach = np.linalg.norm(cloud.xyz, axis=1)
+    order = np.lexsort((azimuth, beam))
+    same = np.diff(beam[order]) == 0
+    turn, far = np.diff(azimuth[order]), reach[order]
+    step = _step(turn[same])
+    levels = [float(np.median(elevation[beam == b])) for b in np.unique(beam)]
+    return Spinning(
+        elevations=tuple(sorted(levels, reverse=True)),
+        azimuth_steps=round(360 / step),
+        noise=_noise(far, same & (turn < 1.5 * step), elevation[order] < DOWN),
+        dropout=_dropout(far, same, turn / step),
+    )
+
+
+def _step(turn: NDArray[np.float64]) -> float:
+    """Degrees between columns: most neighbours of a beam are one column apart."""
+    middle = float(np.median(turn))
+    return float(turn[(turn > 0.5 * middle) & (turn < 1.5 * middle)].mean())
+
+
+def _noise(far: NDArray[np.float64], neighbours: NDArray[np.bool_], down: NDArray[np.bool_]) -> float:
+    """From second differences of three neighbours on the ground, whose variance is six times that of one range.
+
+    Taken in short arcs of a beam, the lower quartile of which is smooth road.
+    """
+    bend = np.abs(far[2:] - 2 * far[1:-1] + far[:-2])[neighbours[:-1] & neighbours[1:] & down[1:-1]]
+    arcs = bend[: len(bend) // ARC * ARC].reshape(-1, ARC)
+    return float(1.4826 * np.percentile(np.median(arcs, axis=1), 25) / np.sqrt(6)) if len(arcs) else 0.0
+
+
+def _dropout(far: NDArray[np.float64], same: NDArray[np.bool_], columns: NDArray[np.float64]) -> tuple[float | None, ...]:
+    one_surface = same & (np.abs(np.diff(far)) < ALIKE * far[:-1]) & (columns < 4.5)
+    lost = np.maximum(np.rint(columns[one_surface]) - 1, 0)
+    place = np.digitize(far[:-1][one_surface], RANGES) - 1
+    sums = np.bincount(place, lost, len(RANGES))[: len(RANGES) - 1]
+    kept = np.bincount(place, minlength=len(RANGES))[: len(RANGES) - 1]
+    return tuple(float(s / (s + k)) if k >= 100 else None for s, k in zip(sums, kept, strict=True))
+
+
+def joined(scans: list[Spinning]) -> Spinning | None:
+    """The scanner behind several scans: medians over those with the usual number of beams."""
+    if not scans:
+        return None
+    numbers = [len(scan.elevations) for scan in scans]
+    usual = max(set(numbers), key=numbers.count)
+    alike = [scan for scan in scans if len(scan.elevations) == usual]
+    lost = [[scan.dropout[i] for scan in alike if scan.dropout[i] is not None] for i in range(len(RANGES) - 1)]
+    return Spinning(
+        elevations=tuple(np.median([scan.elevations for scan in alike], axis=0).tolist()),
+        azimuth_steps=int(np.median([scan.azimuth_steps for scan in alike])),
+        noise=float(np.median([scan.noise for scan in alike])),
+        dropout=tuple(float(np.mean(values)) if values else None for values in lost),  # type: ignore[arg-type]
+    )
+
+
+def airborne(cloud: PointCloud) -> Airborne:
+    """The pattern of one piece of a map."""
+    first = cloud.take(cloud["return_number"] <= 1) if "return_number" in cloud else cloud
+    cells = np.floor(first.xyz[:, :2] - first.xyz[:, :2].min(axis=0)).astype(np.int64)
+    _, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_counts=True)
+    timed = "time" in cloud and np.ptp(first["time"]) > 0
+    angled = "scan_angle" in cloud and np.ptp(first["scan_angle"]) > 0
+    strips = int((np.diff(np.sort(first["time"])) > PAUSE).sum()) + 1 if timed else None
+    several = np.minimum(first["number_of_returns"].astype(np.int64), 5) if "number_of_returns" in cloud else None
+    return Airborne(
+        density=float(np.median(counts)),
+        strips=strips,
+        line_spacing=_line_spacing(first) if timed and angled else None,
+        scan_angle=float(np.abs(first["scan_angle"]).max()) if angled else None,
+        returns=() if several is None else tuple((np.bincount(several, minlength=6)[1:] / len(several)).tolist()),
+    )
+
+
+def _line_spacing(first: PointCloud) -> float | None:
+    """Median distance between neighbouring scan lines, which end where the mirror turns back or jumps."""
+    order = np.argsort(first["time"], kind="stable")
+    time, angle, plan = first["time"][order], first["scan_angle"][order].astype(float), first.xyz[order, :2]
+    apart = []
+    for piece in np.split(np.arange(len(time)), np.flatnonzero(np.diff(time) > PAUSE) + 1):
+        moves = np.sign(np.diff(angle[piece]))
+        last = np.maximum.accumulate(np.where(moves != 0, np.arange(len(moves)), 0))  # whole degrees stand still for a while
+        ends = np.flatnonzero(np.diff(moves[last]) != 0) + 1
+        lines = [line for line in np.split(piece, ends) if len(line) >= 5]
+        if len(lines) < 5:
+            continue
+        centre = np.array([np.median(plan[line], axis=0) for line in lines])
+        _, _, axes = np.linalg.svd(centre - centre.mean(axis=0), full_matrices=False)
+        apart += np.abs(np.diff(centre @ axes[0])).tolist()
+    return float(np.median(apart)) if apart else None

@@ -1,0 +1,144 @@
+"""What a profile says of clouds whose scanner and world are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from builders import make_cloud
+from explore.builders_explore import world
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud
+from pcaug.errors import PcaugError
+from pcaug.explore.ground import height_above_ground, unevenness
+from pcaug.explore.pattern import airborne, beams, joined, spinning
+from pcaug.explore.profile import Profile, profile
+from pcaug.scene.recipe import SceneRecipe, load_recipe
+from pcaug.sensor.compose import compose_one
+from pcaug.sensor.spinning import HDL64E
+
+ID = catalogue.taxonomy().id
+
+
+def street(**sensor: object) -> SceneRecipe:
+    recipe = load_recipe("street")
+    return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=sensor)})
+
+
+@pytest.fixture(scope="module")
+def scan() -> PointCloud:
+    return compose_one(street(height=(1.73, 1.73), dropout=0.1, threshold=0.0, noise=0.02), 3, 0)
+
+
+def truth(scan: PointCloud) -> np.ndarray:
+    """Elevation of each ring, degrees, highest first."""
+    elevation = np.degrees(np.arctan2(scan.xyz[:, 2], np.hypot(*scan.xyz[:, :2].T)))
+    return np.sort([np.median(elevation[scan["ring"] == ring]) for ring in np.unique(scan["ring"])])[::-1]
+
+
+def as_kitti(scan: PointCloud) -> PointCloud:
+    """Without rings, beam after beam, each counter-clockwise from ahead."""
+    azimuth = np.arctan2(scan.xyz[:, 1], scan.xyz[:, 0]) % (2 * np.pi)
+    return scan.take(np.lexsort((azimuth, scan["ring"]))).with_fields(ring=None)
+
+
+def shuffled(scan: PointCloud) -> PointCloud:
+    return scan.take(np.random.default_rng(0).permutation(len(scan))).with_fields(ring=None)
+
+
+@pytest.mark.parametrize("as_found", [lambda scan: scan, as_kitti, shuffled], ids=["rings", "turns", "elevations"])
+def test_beams_and_steps_are_recovered(scan: PointCloud, as_found) -> None:  # type: ignore[no-untyped-def]
+    found = spinning(as_found(scan))
+    assert found is not None
+    assert len(found.elevations) == 64
+    np.testing.assert_allclose(found.elevations, truth(scan), atol=0.005)
+    np.testing.assert_allclose(found.elevations, HDL64E, atol=0.15)
+    assert found.azimuth_steps == 2083
+    assert found.noise == pytest.approx(0.02, rel=0.15)
+    assert [value for value in found.dropout[1:4] if value] == pytest.approx([0.1] * 3, abs=0.02)
+
+
+def test_a_mobile_map_shows_no_beams() -> None:
+    assert beams(world(np.random.default_rng(0))) is None
+    assert spinning(make_cloud(20)) is None
+    assert joined([]) is None
+
+
+def test_the_scanner_stands_where_it_stood_with_and_without_labels(scan: PointCloud) -> None:
+    bare = replace(scan, fields={}, taxonomy=None)
+    for cloud in (scan, bare):
+        found = profile([cloud], "sensor").height_of_scanner
+        assert found is not None
+        assert found[2] == pytest.approx(1.73, abs=0.05)
+
+
+def test_an_airborne_survey_is_recovered() -> None:
+    recipe = load_recipe("town")
+    sensor = recipe.sensor.model_copy(update={"density": (12.0, 12.0), "strips": (1, 1), "dropout": 0.0})
+    found = airborne(compose_one(recipe.model_copy(update={"sensor": sensor}), 2, 0))
+    assert found.density == pytest.approx(12, abs=1)
+    assert found.strips == 1
+    assert found.line_spacing == pytest.approx(1 / np.sqrt(12), rel=0.1)
+    assert found.scan_angle is not None
+    assert found.scan_angle <= 20
+    assert sum(found.returns) == pytest.approx(1)
+    assert found.returns[0] > 0.8
+
+
+def test_classes_have_the_sizes_they_were_given() -> None:
+    rng = np.random.default_rng(0)
+    ground = np.column_stack([rng.uniform(0, 60, (20_000, 2)), rng.normal(0, 0.03, 20_000)])
+    boxes = np.concatenate([rng.uniform(0, 1, (300, 3)) * [4.5, 1.8, 1.5] + [10 * k, 30, 0.2] for k in range(1, 5)])
+    label = np.repeat([ID("terrain"), ID("car")], [len(ground), len(boxes)]).astype(np.uint16)
+    cloud = PointCloud(np.concatenate([ground, boxes]), {"label": label}, catalogue.taxonomy())
+    found = profile([cloud, cloud], "map")
+    car, terrain = found.classes["car"], found.classes["terrain"]
+    assert car.objects is not None
+    assert car.objects.per_cloud == 4
+    sizes = (car.objects.length[2], car.objects.width[2], car.objects.height[2])
+    assert sizes == pytest.approx((4.5, 1.8, 1.5), abs=0.2)
+    assert car.objects.spacing is not None
+    assert car.objects.spacing[2] == pytest.approx(10, abs=0.2)
+    assert car.share == pytest.approx(len(boxes) / len(label))
+    assert terrain.objects is None
+    assert terrain.unevenness == pytest.approx(0.03, rel=0.3)
+    assert car.intensity == (None,)
+    assert found.clouds == 2
+    assert found.points == 2 * len(label)
+
+
+def test_intensity_is_told_by_range(scan: PointCloud) -> None:
+    reach = np.linalg.norm(scan.xyz, axis=1)
+    rows = (
+        profile([scan.with_fields(intensity=(100 / np.maximum(reach, 1)).astype(np.float32))], "sensor").classes["road"].intensity
+    )
+    known = [row[2] for row in rows if row is not None]
+    assert len(known) >= 3
+    assert known == sorted(known, reverse=True)
+    assert rows[1] is not None
+    assert 100 / 10 <= rows[1][2] <= 100 / 5
+
+
+def test_a_profile_travels_as_json(scan: PointCloud) -> None:
+    for found in (profile([scan], "sensor"), profile([make_cloud(400)], "map"), profile([make_cloud(40, labelled=False)], "map")):
+        assert Profile.model_validate_json(found.model_dump_json()) == found
+
+
+def test_nothing_to_describe_is_refused() -> None:
+    with pytest.raises(PcaugError, match="no points"):
+        profile([make_cloud(0)], "map")
+
+
+def test_roofs_and_slopes_stand_on_the_ground() -> None:
+    side = np.arange(0, 60, 0.5)
+    plan = np.stack(np.meshgrid(side, side), -1).reshape(-1, 2)
+    slope = 0.1 * plan[:, 0]
+    roof = (np.abs(plan - 30) < 7).all(axis=1)
+    height = height_above_ground(np.column_stack([plan, slope + 6.0 * roof]))
+    np.testing.assert_allclose(height[roof], 6, atol=0.8)
+    inside = (np.abs(plan - 30) < 19).all(axis=1)  # a window that leaves the cloud cannot follow a slope
+    assert height[~roof & inside].max() < 0.8
+    assert height_above_ground(np.array([[0.0, 0, 0], [1e7, 1e7, 5]])).max() == 0  # no grid of 10 000 km
+    assert unevenness(np.zeros((3, 3))) is None
