@@ -17,6 +17,7 @@ COMMANDS = {
     "convert": "one file or dataset to another format or to a corpus",
     "merge": "several datasets to one labelled corpus",
     "compose": "labelled scenes seen by a simulated scanner",
+    "augment": "mix, move, thin and dim clouds as training will see them",
     "generate": "learn objects of a class and sample new ones",
     "explore": "does a synthetic set fit the real one",
     "train": "train a segmenter on real and synthetic clouds",
