@@ -27,6 +27,8 @@ class Kind(Enum):
     """A name in numbers: the majority where points merge, never averaged, never interpolated."""
     DIRECTION = "direction"
     """A vector in the cloud's frame: turns with the points."""
+    POSITION = "position"
+    """A place in the cloud's frame, in metres: moves with the points."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "ring": Field("u2", Kind.CATEGORY),
         "prediction": Field("u2", Kind.CATEGORY),
         "confidence": Field("f4", Kind.QUANTITY, unit="0..1"),
+        "sensor_origin": Field("f8", Kind.POSITION, width=3, unit="m"),  # where the sensor was when it took the point
+        "height_above_ground": Field("f4", Kind.QUANTITY, unit="m"),
     }
 )
 """Fields with a fixed meaning. Any other field keeps its dtype and is a category if integer, else a quantity."""
@@ -131,11 +135,7 @@ class PointCloud:
         return replace(self, fields=merged, taxonomy=taxonomy or self.taxonomy)
 
     def moved(self, new_from_old: NDArray[np.float64]) -> PointCloud:
-        """Apply an affine transform (4, 4); directions turn with it and stay unit vectors.
-
-        einsum, not a matrix product: BLAS rounds differently with the number of its threads, and the same seed must give
-        the same bytes.
-        """
+        """Apply an affine transform (4, 4); positions move with it, directions turn with it and stay unit vectors."""
         linear, shift = new_from_old[:3, :3], new_from_old[:3, 3]
         turned = dict(self.fields)
         for name, values in self.fields.items():
@@ -143,7 +143,9 @@ class PointCloud:
                 vectors = values @ np.linalg.inv(linear)  # inverse transpose, on row vectors
                 length = np.linalg.norm(vectors, axis=1, keepdims=True)
                 turned[name] = (vectors / np.where(length > 0, length, 1)).astype(values.dtype)
-        return replace(self, xyz=np.einsum("ij,kj->ik", self.xyz, linear) + shift, fields=turned)
+            elif kind_of(name, values) is Kind.POSITION:
+                turned[name] = _affine(values, linear, shift).astype(values.dtype)
+        return replace(self, xyz=_affine(self.xyz, linear, shift), fields=turned)
 
     @property
     def bounds(self) -> NDArray[np.float64]:
@@ -205,6 +207,15 @@ def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:
     """Drop from each cloud the fields that not all of them have."""
     shared = set(clouds[0].fields).intersection(*(cloud.fields for cloud in clouds))
     return [replace(cloud, fields={name: cloud[name] for name in clouds[0].fields if name in shared}) for cloud in clouds]
+
+
+def _affine(points: NDArray[Any], linear: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``points @ linear.T + shift``, summed in a fixed order: BLAS rounds differently with the number of its threads."""
+    moved = np.empty(points.shape, np.float64)
+    x, y, z = points.T
+    for axis, (a, b, c) in enumerate(linear):
+        moved[:, axis] = x * a + y * b + z * c + shift[axis]
+    return moved
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -1,37 +1,57 @@
-"""Augmentation: ``(cloud, rng) -> cloud``. Naive ones change one cloud, mixing ones recombine two."""
+"""Augmentation: ``(cloud, rng) -> cloud``. Naive ones and weather change one cloud, mixing ones recombine two."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
-from pcaug.augment import mixing, naive
+from pcaug.augment import mixing, naive, paste, thinning, values, weather
+from pcaug.augment.attributes import moved
 from pcaug.cloud import PointCloud
 from pcaug.errors import RecipeError
 
 Augmentation = Callable[[PointCloud, np.random.Generator], PointCloud]
+Mixer = Callable[[PointCloud, PointCloud, np.random.Generator], PointCloud]
 
 AUGMENTATIONS: dict[str, type[Any]] = {
     "rotate_z": naive.RotateZ,
+    "tilt": naive.Tilt,
     "flip": naive.Flip,
     "scale": naive.Scale,
     "shift": naive.Shift,
     "jitter": naive.Jitter,
-    "drop": naive.Drop,
-    "drop_rings": naive.DropRings,
-    "intensity_shift": naive.IntensityShift,
+    "range_noise": naive.RangeNoise,
     "elastic": naive.Elastic,
+    "drop": thinning.Drop,
+    "drop_blocks": thinning.DropBlocks,
+    "drop_rings": thinning.DropRings,
+    "drop_beams": thinning.DropBeams,
+    "fewer_beams": thinning.FewerBeams,
+    "crop": thinning.Crop,
+    "intensity_shift": values.IntensityShift,
+    "intensity_gamma": values.IntensityGamma,
+    "intensity_drop": values.IntensityDrop,
+    "colour_jitter": values.ColourJitter,
+    "colour_drop": values.ColourDrop,
+    "fog": weather.Fog,
+    "rain": weather.Rain,
+    "snow": weather.Snow,
 }
 
 MIXERS: dict[str, type[Any]] = {
     "polarmix": mixing.PolarMix,
     "lasermix": mixing.LaserMix,
     "mix3d": mixing.Mix3D,
-    "paste": mixing.PasteObjects,
+    "cutmix": mixing.CutMix,
+    "paste": paste.PasteObjects,
 }
 
 
@@ -42,23 +62,55 @@ class Pipeline:
     steps: tuple[Augmentation, ...]
 
     def __call__(self, cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
+        matrix: NDArray[np.float64] | None = None
         for step in self.steps:
+            if isinstance(step, naive.Affine):  # multiply matrices while they follow each other, move the points once
+                if matrix is None:
+                    matrix, mean = np.eye(4), naive.mean(cloud)
+                middle = matrix[:3, :3] @ mean + matrix[:3, 3]
+                matrix = step.matrix(np.append(middle[:2], 0.0), rng) @ matrix
+                continue
+            cloud, matrix = (cloud if matrix is None else moved(cloud, matrix)), None
             cloud = step(cloud, rng)
-        return cloud
+        return cloud if matrix is None else moved(cloud, matrix)
+
+
+@dataclass(frozen=True)
+class Sometimes:
+    """A step that is taken with a probability; its own draws are made either way, so later ones do not depend on it."""
+
+    step: Augmentation
+    chance: float
+
+    def __call__(self, cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
+        own = np.random.default_rng(rng.integers(2**63))
+        return self.step(cloud, own) if rng.random() < self.chance else cloud
 
 
 def pipeline(tables: Sequence[Mapping[str, Any]]) -> Pipeline:
-    """Build a pipeline from recipe tables: ``{name = "scale", low = 0.9, high = 1.1}``.
+    """Build a pipeline from recipe tables: ``{name = "scale", low = 0.9, high = 1.1}``; ``chance`` takes a step now and then.
 
     Raises:
-        RecipeError: For an unknown name or argument, with the nearest known one.
+        RecipeError: For an unknown name or argument, with the nearest known one, or a value that does not fit.
     """
-    return Pipeline(tuple(build(AUGMENTATIONS, table) for table in tables))
+    steps = []
+    for table, chance in map(split_chance, tables):
+        step = build(AUGMENTATIONS, table)
+        steps.append(step if chance == 1 else Sometimes(step, chance))
+    return Pipeline(tuple(steps))
+
+
+def split_chance(table: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+    """A table without its ``chance``, and that (1 where it has none); raises RecipeError where it is no probability."""
+    chance = table.get("chance", 1.0)
+    if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance <= 1:
+        raise RecipeError(f"chance = {chance!r} is no probability", str(table.get("name", "")))
+    return {key: value for key, value in table.items() if key != "chance"}, float(chance)
 
 
 def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
     """One augmentation or mixer from its table."""
-    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items() if key != "name"}
+    arguments = {key: value for key, value in table.items() if key != "name"}
     name = str(table.get("name", ""))
     if name not in known:
         near = get_close_matches(name, known, n=1) or sorted(known)
@@ -67,4 +119,14 @@ def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
     for key in arguments:
         if key not in allowed:
             raise RecipeError(f"augmentation {name!r} has no argument {key!r}", do=f"it has {', '.join(allowed) or 'none'}")
-    return known[name](**arguments)
+    try:  # JSON mode: arrays may be tuples, all else strict
+        kind: Any = known[name]
+        return _adapter(kind).validate_json(json.dumps(arguments, default=str), strict=True)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        raise RecipeError(f"augmentation {name!r}: {problems}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)

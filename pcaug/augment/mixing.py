@@ -1,140 +1,192 @@
-"""Mixing: new clouds out of two real ones. ``(cloud, other, rng) -> cloud``; no label is invented."""
+"""Mixing: new clouds out of two labelled ones. ``(cloud, other, rng) -> cloud``; no point and no label is invented.
+
+A method that makes no sense for some data refuses it with the reason (``pcaug.augment.sight``).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from pcaug.augment.attributes import kept
+from pcaug.augment.naive import Positive, Rng, Share
+from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
 from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.errors import PcaugError
 
-Rng = np.random.Generator
+Angle = Annotated[float, Field(ge=-90, le=360)]
+Classes = tuple[str, ...]
+INSTEAD = "mix maps and airborne tiles with mix3d, cutmix or paste"
 
 
-def _join(first: PointCloud, second: PointCloud) -> PointCloud:
+def join(first: PointCloud, second: PointCloud) -> PointCloud:
+    """Both clouds' points with the fields that both have, in the wider of their types; objects keep numbers of their own."""
     a, b = common_fields([first, second])
-    return concatenate([a, PointCloud(b.xyz, b.fields, a.taxonomy, a.crs, a.source)])
+    types = {name: np.promote_types(a[name].dtype, b[name].dtype) for name in a.fields}
+    fields = {name: b[name].astype(types[name], copy=False) for name in a.fields}
+    if "instance" in a and len(a):
+        own = b["instance"].astype(np.int64)
+        fields["instance"] = np.where(own > 0, own + max(int(a["instance"].max()), 0), own).astype(np.int32)
+        types["instance"] = np.dtype(np.int32)
+    a = a.with_fields(None, **{name: a[name].astype(types[name], copy=False) for name in a.fields})
+    return concatenate([a, PointCloud(b.xyz, fields, a.taxonomy, a.crs, a.source)])
 
 
-def _same_taxonomy(first: PointCloud, second: PointCloud) -> None:
+def same_taxonomy(first: PointCloud, second: PointCloud) -> None:
+    """Refuse to mix what is not labelled in one taxonomy; raises PcaugError."""
     if first.taxonomy is None or second.taxonomy is None or first.taxonomy.name != second.taxonomy.name:
-        raise PcaugError("mixing needs two clouds labelled in one taxonomy", second.source.file or None)
+        raise PcaugError(
+            "mixing needs two clouds labelled in one taxonomy", second.source.file or None, "convert them with cards"
+        )
+
+
+def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:
+    """Mask (N,) of the points of some classes and what stands below them in the taxonomy; raises LabelError for unknown names."""
+    assert cloud.taxonomy is not None
+    uppers = [cloud.taxonomy.id(name) for name in classes]
+    nodes = [n for n in cloud.taxonomy.nodes if any(cloud.taxonomy.covers(upper, n) for upper in uppers)]
+    return np.isin(cloud["label"], nodes)
 
 
 @dataclass(frozen=True)
 class PolarMix:
-    """Swap one azimuth sector of two spinning scans (scene-level part of Xiao et al., NeurIPS 2022, eq. 1-2).
+    """Swap an azimuth sector of two spinning scans, and paste turned copies of the other's objects (Xiao et al., NeurIPS 2022).
 
-    Both clouds must be in their sensor's frame. The sector's width is uniform in [least, most] degrees.
+    As in the paper, pasted objects neither hide nor are hidden; ``paste`` does it with ground, free space and occlusion.
+
+    Attributes:
+        swap: Probability of the scene-level swap.
+        least, most: Width of the sector, uniform, degrees.
+        classes: Of the objects that are pasted; () for none.
+        turns: Their turned copies beside the one that stays where it stood; each is turned into another part of the circle.
     """
 
-    least: float = 90.0
-    most: float = 180.0
+    swap: Share = 0.5
+    least: Angle = 180.0
+    most: Angle = 180.0
+    classes: Classes = ("vehicle", "person")
+    turns: Annotated[int, Field(ge=0, le=8)] = 2
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        _same_taxonomy(cloud, other)
-        start, width = rng.uniform(0, 360), rng.uniform(self.least, self.most)
-        return _join(cloud.take(~_in_sector(cloud, start, width)), other.take(_in_sector(other, start, width)))
+        same_taxonomy(cloud, other)
+        for one in (cloud, other):
+            require_spinning(one, "polarmix", INSTEAD)
+        swaps, start, width = rng.random() < self.swap, rng.uniform(0, 360), rng.uniform(self.least, self.most)
+        offsets = rng.random(self.turns)
+        mixed = cloud
+        if swaps:
+            mixed = join(kept(cloud, ~in_sector(cloud, start, width)), kept(other, in_sector(other, start, width)))
+        objects = other.take(members(other, self.classes)) if self.classes else other.take(slice(0, 0))
+        if not len(objects):
+            return mixed
+        angles = [0.0, *((np.arange(self.turns) + offsets) * 2 * np.pi / (self.turns + 1))]
+        for angle in angles:
+            mixed = join(mixed, objects.moved(turn(angle)))
+        return mixed
 
 
 @dataclass(frozen=True)
 class LaserMix:
     """Interleave inclination bands of two spinning scans (Kong et al., CVPR 2023): odd bands from one, even from the other.
 
-    Both clouds must be in their sensor's frame. ``low`` and ``high`` are inclinations in degrees.
+    ``low`` and ``high`` are inclinations in degrees; the number of equally wide bands is drawn from ``bands``.
     """
 
-    bands: tuple[int, ...] = (3, 4, 5, 6)
-    low: float = -25.0
-    high: float = 3.0
+    bands: tuple[Annotated[int, Field(ge=2)], ...] = (3, 4, 5, 6)
+    low: Angle = -25.0
+    high: Angle = 3.0
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        _same_taxonomy(cloud, other)
+        same_taxonomy(cloud, other)
+        for one in (cloud, other):
+            require_spinning(one, "lasermix", INSTEAD)
         count = int(rng.choice(self.bands))
         odd = rng.random() < 0.5
-        return _join(cloud.take(self._band(cloud, count) % 2 == odd), other.take(self._band(other, count) % 2 != odd))
+        return join(kept(cloud, self.band(cloud, count) % 2 == odd), kept(other, self.band(other, count) % 2 != odd))
 
-    def _band(self, cloud: PointCloud, count: int) -> NDArray[np.int64]:
-        inclination = np.degrees(np.arctan2(cloud.xyz[:, 2], np.hypot(cloud.xyz[:, 0], cloud.xyz[:, 1])))
-        return np.clip((inclination - self.low) / (self.high - self.low) * count, 0, count - 1).astype(np.int64)
+    def band(self, cloud: PointCloud, count: int) -> NDArray[np.int64]:
+        """Band of each point (N,), 0 the lowest of ``count``."""
+        angle = np.degrees(inclination(cloud.xyz))
+        return np.clip((angle - self.low) / (self.high - self.low) * count, 0, count - 1).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Mix3D:
-    """Lay two clouds over each other, plan centres and ground levels aligned (Nekrasov et al., 3DV 2021)."""
+    """Lay two clouds over each other, plan centres and ground levels aligned (Nekrasov et al., 3DV 2021).
+
+    Scans in their sensors' frames are aligned at the sensor instead, which keeps ranges.
+    """
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        _same_taxonomy(cloud, other)
+        same_taxonomy(cloud, other)
         if not len(cloud) or not len(other):
             return cloud if len(cloud) else other
-        shift = _foot(cloud) - _foot(other)
-        return _join(cloud, PointCloud(other.xyz + shift, other.fields, other.taxonomy, other.crs, other.source))
+        shift = foot(cloud) - foot(other)
+        if why_not_spinning(cloud) is None and why_not_spinning(other) is None:
+            shift[:2] = 0
+        return join(cloud, shifted(other, shift))
 
 
 @dataclass(frozen=True)
-class PasteObjects:
-    """Paste labelled objects of the other cloud: copies stand where they stood, turned about the sensor, and the
-    points of this cloud that they hide (same direction, farther away) are dropped.
-
-    The instance-level part of PolarMix with the occlusion test of Fang et al. (RA-L 2020). Both clouds must be in
-    their sensor's frame.
+class CutMix:
+    """Replace upright square blocks of a map by blocks of another, each ground aligned (after Yun et al., ICCV 2019).
 
     Attributes:
-        classes: Names of classes (nodes) to paste.
-        turns: Copies of the whole set, each turned by its own uniform angle.
-        bin: Angular width in degrees inside which a nearer pasted point hides a farther one.
+        blocks: How many.
+        edge: Of a block, metres.
     """
 
-    classes: tuple[str, ...] = ("vehicle", "person", "pole_like")
-    turns: int = 2
-    bin: float = 0.4
+    blocks: Annotated[int, Field(ge=1)] = 3
+    edge: Positive = 12.0
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        _same_taxonomy(cloud, other)
-        assert other.taxonomy is not None
-        uppers = [other.taxonomy.id(name) for name in self.classes]
-        nodes = [n for n in other.taxonomy.nodes if any(other.taxonomy.covers(upper, n) for upper in uppers)]
-        objects = other.take(np.isin(other["label"], nodes))
-        for _ in range(self.turns):
-            angle = rng.uniform(0, 2 * np.pi)
-            turn = np.eye(4)
-            turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-            turned = objects.moved(turn)
-            cloud = _join(cloud.take(~_hidden(cloud, turned, np.radians(self.bin))), turned)
+        same_taxonomy(cloud, other)
+        if why_not_spinning(cloud) is None and len(cloud):
+            reason = "cutmix moves blocks, and a spinning scan's density and shadows belong to their range"
+            raise PcaugError(reason, cloud.source.file or None, "mix scans with polarmix, lasermix or paste")
+        other = replace(other, crs=cloud.crs)
+        for _ in range(self.blocks if len(cloud) and len(other) else 0):
+            hole = cloud.xyz[rng.integers(len(cloud)), :2]
+            seed = other.xyz[rng.integers(len(other)), :2]
+            old, new = self._block(cloud, hole), self._block(other, seed)
+            patch = other.take(new)
+            shift = np.append(hole - seed, 0.0)
+            shift[2] = foot(cloud.take(old))[2] - foot(patch)[2]
+            cloud = join(kept(cloud, ~old), shifted(patch, shift))
         return cloud
 
+    def _block(self, cloud: PointCloud, middle: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return np.asarray((np.abs(cloud.xyz[:, :2] - middle) <= self.edge / 2).all(axis=1))
 
-Mixer = Callable[[PointCloud, PointCloud, Rng], PointCloud]
 
-
-def _in_sector(cloud: PointCloud, start: float, width: float) -> NDArray[np.bool_]:
+def in_sector(cloud: PointCloud, start: float, width: float) -> NDArray[np.bool_]:
+    """Mask (N,) of points whose azimuth lies within ``width`` degrees counter-clockwise of ``start``."""
     azimuth = np.degrees(np.arctan2(cloud.xyz[:, 1], cloud.xyz[:, 0]))
     inside: NDArray[np.bool_] = (azimuth - start) % 360 < width
     return inside
 
 
-def _foot(cloud: PointCloud) -> NDArray[np.float64]:
-    """Plan centre (3,) at the 2nd percentile of height: the ground, whatever hangs below it."""
-    return np.append(cloud.xyz[:, :2].mean(axis=0), np.percentile(cloud.xyz[:, 2], 2))
+def turn(angle: float) -> NDArray[np.float64]:
+    """(4, 4) turn about the vertical axis by radians."""
+    matrix = np.eye(4)
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
+    return matrix
 
 
-def _hidden(cloud: PointCloud, before: PointCloud, width: float) -> NDArray[np.bool_]:
-    """Mask (N,) of points that stand behind a point of ``before`` in the same angular bin (radians), from the origin."""
+def shifted(cloud: PointCloud, offset: NDArray[np.float64]) -> PointCloud:
+    """Move a cloud by an offset (3,) metres."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = offset
+    return cloud.moved(matrix)
 
-    def bins(xyz: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        azimuth = np.arctan2(xyz[:, 1], xyz[:, 0]) + np.pi
-        elevation = np.arctan2(xyz[:, 2], np.hypot(xyz[:, 0], xyz[:, 1])) + np.pi / 2
-        columns = int(2 * np.pi / width) + 1
-        return (elevation / width).astype(np.int64) * columns + (azimuth / width).astype(np.int64), np.linalg.norm(xyz, axis=1)
 
-    if not len(before) or not len(cloud):
-        return np.zeros(len(cloud), dtype=bool)
-    keys, ranges = bins(before.xyz)
-    nearest = np.full(int(keys.max()) + 1, np.inf)
-    np.minimum.at(nearest, keys, ranges)
-    own, distance = bins(cloud.xyz)
-    hidden: NDArray[np.bool_] = distance > nearest[np.minimum(own, len(nearest) - 1)]
-    return hidden & (own < len(nearest))
+def foot(cloud: PointCloud) -> NDArray[np.float64]:
+    """Plan centre (3,) at the ground: the median height of ground points, else the 2nd percentile of all."""
+    ground = cloud.take(members(cloud, ("ground",)))
+    level = np.median(ground.xyz[:, 2]) if len(ground) else np.percentile(cloud.xyz[:, 2], 2)
+    return np.append(cloud.xyz[:, :2].mean(axis=0), level)

@@ -1,149 +1,167 @@
-"""The classic augmentations: one frozen dataclass each, ``(cloud, rng) -> cloud``.
+"""The classic augmentations that move points: one frozen dataclass each, ``(cloud, rng) -> cloud``.
 
-Angles in degrees, lengths in metres. Every one keeps labels as they are; those that drop points drop whole
-points with all their fields. Directions (normals) turn with the points.
+Angles in degrees, lengths in metres. They keep every point and its labels; what depends on position goes along
+(``pcaug.augment.attributes``). ``about`` says what is held still: "centre", the mean of the plan positions at z = 0, or
+"origin", where the sensor stands in a scan of its own frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from pcaug.augment.attributes import HEIGHT, displaced, moved
+from pcaug.augment.sight import origins
 from pcaug.cloud import PointCloud
 
 Rng = np.random.Generator
+Matrix = NDArray[np.float64]
+About = Literal["centre", "origin"]
+Share = Annotated[float, Field(ge=0, le=1)]
+Length = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+GRID = 128
+"""Most cells of an elastic grid along an axis, whatever the extent."""
 
 
-def _centre(cloud: PointCloud) -> NDArray[np.float64]:
-    """Plan centre of a cloud (3,), z = 0: what it is turned and scaled about."""
-    if not len(cloud):
-        return np.zeros(3)
-    middle = cloud.bounds.mean(axis=0)
-    return np.array([middle[0], middle[1], 0.0])
+def mean(cloud: PointCloud) -> NDArray[np.float64]:
+    """Mean position (3,): it moves with the points, so that consecutive matrices can be multiplied."""
+    middle: NDArray[np.float64] = cloud.xyz.mean(axis=0) if len(cloud) else np.zeros(3)
+    return middle
 
 
-def _about(cloud: PointCloud, linear: NDArray[np.float64], centre: NDArray[np.float64]) -> PointCloud:
-    transform = np.eye(4)
-    transform[:3, :3] = linear
-    transform[:3, 3] = centre - linear @ centre
-    return cloud.moved(transform)
+class Affine:
+    """An augmentation that one matrix describes; a pipeline multiplies consecutive ones before it touches the points."""
+
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
+        """Draw the transform (4, 4) of a cloud whose plan centre is ``middle`` (3,), z = 0."""
+        raise NotImplementedError
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        return moved(cloud, self.matrix(np.append(mean(cloud)[:2], 0.0), rng))
+
+
+def _about(linear: Matrix, about: About, middle: NDArray[np.float64]) -> Matrix:
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    if about == "centre":
+        matrix[:3, 3] = middle - linear @ middle
+    return matrix
 
 
 @dataclass(frozen=True)
-class RotateZ:
-    """Turn about the vertical axis by a uniform angle in +-``degrees``, about the cloud's plan centre or its origin."""
+class RotateZ(Affine):
+    """Turn about the vertical axis by a uniform angle in +-``degrees``."""
 
-    degrees: float = 180.0
-    about: str = "centre"
+    degrees: Length = 180.0
+    about: About = "centre"
 
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         angle = np.radians(rng.uniform(-self.degrees, self.degrees))
         cos, sin = np.cos(angle), np.sin(angle)
-        turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
-        return _about(cloud, turn, _centre(cloud) if self.about == "centre" else np.zeros(3))
+        return _about(np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]), self.about, middle)
 
 
 @dataclass(frozen=True)
-class Flip:
-    """Mirror x and y, each with a probability, about the cloud's plan centre."""
+class Tilt(Affine):
+    """Lean by a normal angle of deviation ``degrees`` about a random level axis: slopes, and a sensor that is not level.
 
-    probability: float = 0.5
+    Rodrigues' formula; the angle is clipped at three deviations.
+    """
 
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+    degrees: Annotated[float, Field(ge=0, le=15)] = 1.0
+    about: About = "centre"
+
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
+        heading, angle = rng.uniform(0, 2 * np.pi), np.radians(self.degrees * np.clip(rng.standard_normal(), -3, 3))
+        x, y = np.cos(heading), np.sin(heading)
+        cross = np.array([[0.0, 0.0, y], [0.0, 0.0, -x], [-y, x, 0.0]])
+        return _about(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross, self.about, middle)
+
+
+@dataclass(frozen=True)
+class Flip(Affine):
+    """Mirror x and y, each with a probability."""
+
+    probability: Share = 0.5
+    about: About = "centre"
+
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         signs = np.where(rng.random(2) < self.probability, -1.0, 1.0)
-        return _about(cloud, np.diag([signs[0], signs[1], 1.0]), _centre(cloud))
+        return _about(np.diag([signs[0], signs[1], 1.0]), self.about, middle)
 
 
 @dataclass(frozen=True)
-class Scale:
+class Scale(Affine):
     """Scale by one factor, or with ``anisotropic`` by one per axis, uniform in [low, high]."""
 
-    low: float = 0.95
-    high: float = 1.05
+    low: Positive = 0.95
+    high: Positive = 1.05
     anisotropic: bool = False
+    about: About = "centre"
 
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         factors = rng.uniform(self.low, self.high, 3)
-        return _about(cloud, np.diag(factors if self.anisotropic else factors[[0, 0, 0]]), _centre(cloud))
+        return _about(np.diag(factors if self.anisotropic else factors[[0, 0, 0]]), self.about, middle)
 
 
 @dataclass(frozen=True)
-class Shift:
+class Shift(Affine):
     """Move the whole cloud by a uniform offset in +-``xy`` and +-``z`` metres."""
 
-    xy: float = 0.2
-    z: float = 0.1
+    xy: Length = 0.2
+    z: Length = 0.1
 
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        transform = np.eye(4)
-        transform[:3, 3] = rng.uniform(-1, 1, 3) * (self.xy, self.xy, self.z)
-        return cloud.moved(transform)
+    def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
+        matrix = np.eye(4)
+        matrix[:3, 3] = rng.uniform(-1, 1, 3) * (self.xy, self.xy, self.z)
+        return matrix
 
 
 @dataclass(frozen=True)
 class Jitter:
     """Add Gaussian noise of ``sigma`` metres to each coordinate, clipped at ``clip`` metres."""
 
-    sigma: float = 0.01
-    clip: float = 0.05
+    sigma: Length = 0.01
+    clip: Length = 0.05
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        noise = np.clip(rng.normal(0.0, self.sigma, cloud.xyz.shape), -self.clip, self.clip)
-        return PointCloud(cloud.xyz + noise, cloud.fields, cloud.taxonomy, cloud.crs, cloud.source)
+        noise = rng.standard_normal(cloud.xyz.shape, dtype=np.float32)
+        noise *= self.sigma
+        return displaced(cloud, np.clip(noise, -self.clip, self.clip, out=noise))
 
 
 @dataclass(frozen=True)
-class Drop:
-    """Drop a uniform share of the points, up to ``most`` of them; at least one stays."""
+class RangeNoise:
+    """Move points along their beams by Gaussian noise whose deviation grows with range: ``sigma`` + ``per_metre`` x range.
 
-    most: float = 0.2
+    Needs a scan in its sensor's frame, or the field ``sensor_origin``.
+    """
 
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        keep = rng.random(len(cloud)) >= rng.uniform(0.0, self.most)
-        return cloud.take(keep) if keep.any() else cloud.take(slice(0, 1))
-
-
-@dataclass(frozen=True)
-class DropRings:
-    """Drop whole scan rings, each with a probability: a scanner with fewer beams. Needs the field ``ring``."""
-
-    probability: float = 0.2
+    sigma: Length = 0.01
+    per_metre: Length = 0.0005
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        if "ring" not in cloud:
-            return cloud
-        rings = np.unique(cloud["ring"])
-        kept = rings[rng.random(len(rings)) >= self.probability]
-        return cloud.take(np.isin(cloud["ring"], kept)) if len(kept) else cloud
-
-
-@dataclass(frozen=True)
-class IntensityShift:
-    """Multiply intensity by a factor in [1 - gain, 1 + gain] and, with ``drop_probability``, set it to zero."""
-
-    gain: float = 0.1
-    drop_probability: float = 0.0
-
-    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        factor = rng.uniform(1 - self.gain, 1 + self.gain) * (rng.random() >= self.drop_probability)
-        if "intensity" not in cloud:
-            return cloud
-        values = cloud["intensity"]
-        limit = np.iinfo(values.dtype).max if np.issubdtype(values.dtype, np.integer) else np.inf
-        return cloud.with_fields(intensity=np.clip(values * factor, 0, limit).astype(values.dtype))
+        beam = cloud.xyz - origins(cloud, "range_noise")
+        distance = np.maximum(np.linalg.norm(beam, axis=1), 1e-9)
+        noise = rng.standard_normal(len(cloud)) * (self.sigma + self.per_metre * distance)
+        return displaced(cloud, beam * (noise / distance)[:, None])
 
 
 @dataclass(frozen=True)
 class Elastic:
     """Smooth distortion: displacements of ``sigma`` metres on a grid of ``grain`` metres, blurred and interpolated.
 
-    After Simard et al. 2003, as used for scans by Choy et al. 2019 (MinkowskiNet).
+    After Simard et al. 2003, as used for scans by Choy et al. 2019 (MinkowskiNet). The grid is coarser where the cloud is
+    more than 128 grains wide.
     """
 
-    grain: float = 2.0
-    sigma: float = 0.15
+    grain: Positive = 2.0
+    sigma: Length = 0.15
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
         from scipy.ndimage import gaussian_filter, map_coordinates
@@ -151,11 +169,22 @@ class Elastic:
         if not len(cloud):
             return cloud
         low, high = cloud.bounds
-        grain = max(self.grain, float((high - low).max()) / 128)  # a bounded grid, whatever the extent
-        shape = tuple(np.ceil((high - low) / grain).astype(int) + 3)
+        foot = _feet(cloud)
+        low[2] = min(low[2], foot[:, 2].min()) if foot is not None else low[2]
+        grain = max(self.grain, float((high - low).max()) / GRID)
+        fields = [gaussian_filter(rng.normal(size=tuple(np.ceil((high - low) / grain).astype(int) + 3)), 1.0) for _ in range(3)]
+        fields = [field * (self.sigma / max(field.std(), 1e-12)) for field in fields]
         at = ((cloud.xyz - low) / grain + 1).T
-        moves = []
-        for _ in range(3):
-            field = gaussian_filter(rng.normal(size=shape), 1.0)
-            moves.append(map_coordinates(field * (self.sigma / max(field.std(), 1e-12)), at, order=1))
-        return PointCloud(cloud.xyz + np.stack(moves, axis=1), cloud.fields, cloud.taxonomy, cloud.crs, cloud.source)
+        offset = np.stack([map_coordinates(field, at, order=1, output=np.float32) for field in fields], axis=1)
+        if foot is None:
+            return displaced(cloud, offset)
+        return displaced(cloud, offset, map_coordinates(fields[2], ((foot - low) / grain + 1).T, order=1))
+
+
+def _feet(cloud: PointCloud) -> NDArray[np.float64] | None:
+    """The ground below each point (N, 3), where heights above it are known."""
+    if HEIGHT not in cloud:
+        return None
+    feet = cloud.xyz.copy()
+    feet[:, 2] -= cloud[HEIGHT]
+    return feet

@@ -18,6 +18,7 @@ COMMANDS = {
     "merge": "several datasets to one labelled corpus",
     "assets": "class, size, triangles and problems of meshes",
     "compose": "labelled scenes seen by a simulated scanner",
+    "augment": "mix, move, thin and dim clouds as training will see them",
     "generate": "learn objects of a class and sample new ones",
     "explore": "does a synthetic set fit the real one",
     "train": "train a segmenter on real and synthetic clouds",

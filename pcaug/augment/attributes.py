@@ -1,0 +1,79 @@
+"""What goes along with the points: augmentations move and drop points through here, and no attribute lags behind.
+
+Positions and directions turn with the points (``PointCloud.moved``); a height above ground follows the ground, which moves
+too; the echoes of a pulse that lost some are numbered anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.cloud import PointCloud
+from pcaug.labels import IGNORE
+
+HEIGHT = "height_above_ground"
+
+
+def moved(cloud: PointCloud, matrix: NDArray[np.float64]) -> PointCloud:
+    """Apply an affine transform (4, 4) to points and all that depends on them.
+
+    A height above locally level ground becomes h det(A) / det(A_xy): the vertical distance to the transformed plane.
+    """
+    out = cloud.moved(matrix)
+    if HEIGHT not in cloud:
+        return out
+    linear = matrix[:3, :3]
+    factor = np.linalg.det(linear) / np.linalg.det(linear[:2, :2])
+    return out.with_fields(**{HEIGHT: (cloud[HEIGHT] * factor).astype(cloud[HEIGHT].dtype)})
+
+
+def displaced(cloud: PointCloud, offset: NDArray[Any], ground: NDArray[Any] | None = None) -> PointCloud:
+    """Move each point by its own offset (N, 3), metres; ``ground`` (N,) is how far the ground below it rises."""
+    out = replace(cloud, xyz=cloud.xyz + offset)
+    if HEIGHT not in cloud:
+        return out
+    rise = offset[:, 2] if ground is None else offset[:, 2] - ground
+    return out.with_fields(**{HEIGHT: (cloud[HEIGHT] + rise).astype(cloud[HEIGHT].dtype)})
+
+
+def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
+    """Keep points by a mask (N,). Pulses that lose echoes count the ones they have left, from 1.
+
+    Echoes of one pulse share their ``time``; without times pulses cannot be told, and the numbers stay as measured.
+    """
+    rows = np.flatnonzero(keep)
+    if len(rows) == len(cloud):
+        return cloud
+    out = replace(
+        cloud, xyz=cloud.xyz.take(rows, 0), fields={name: values.take(rows, 0) for name, values in cloud.fields.items()}
+    )
+    if not {"return_number", "number_of_returns", "time"} <= set(cloud.fields):
+        return out
+    several = np.flatnonzero(cloud["number_of_returns"] > 1)
+    gone = ~keep[several]
+    if not gone.any():
+        return out
+    pulse = np.unique(cloud["time"][several], return_inverse=True)[1]
+    number = cloud["return_number"][several].astype(np.int64)
+    lost = np.zeros((pulse.max() + 1, number.max() + 1), np.int64)
+    np.add.at(lost, (pulse[gone], number[gone]), 1)
+    before = np.cumsum(lost, axis=1)
+    first, total = cloud["return_number"].copy(), cloud["number_of_returns"].copy()
+    first[several] -= before[pulse, number].astype(first.dtype)
+    total[several] -= before[pulse, -1].astype(total.dtype)
+    return out.with_fields(return_number=first[rows], number_of_returns=total[rows])
+
+
+def scattered(cloud: PointCloud, which: NDArray[np.bool_]) -> PointCloud:
+    """Mark points (N,) that are no longer echoes of what they were labelled as: they belong to no class and no object."""
+    empty = {"label": IGNORE, "native_label": -1, "instance": 0}
+    fields = {}
+    for name, value in empty.items():
+        if name in cloud:
+            fields[name] = cloud[name].copy()
+            fields[name][which] = value
+    return cloud.with_fields(None, **fields)

@@ -1,0 +1,162 @@
+"""Augmentation recipes: which mixers and which steps, in order, in TOML; and a corpus made with one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import field_validator
+
+from pcaug import catalogue
+from pcaug.augment import MIXERS, Mixer, Pipeline, build, pipeline, split_chance
+from pcaug.augment.mixing import join
+from pcaug.catalogue import Strict
+from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import Tile
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import RecipeError
+
+Progress = Callable[[str, int, int], None]
+Tables = tuple[dict[str, Any], ...]
+
+
+class AugmentRecipe(Strict):
+    """Mixers, each with another cloud, and then the steps that change one cloud.
+
+    Attributes:
+        name: Name of the recipe.
+        title: What it is for.
+        mix: Tables of ``pcaug.augment.MIXERS``: ``name``, ``chance`` (1), arguments.
+        step: Tables of ``pcaug.augment.AUGMENTATIONS``, likewise.
+    """
+
+    name: str
+    title: str = ""
+    mix: Tables = ()
+    step: Tables = ()
+
+    @field_validator("step")
+    @classmethod
+    def _steps(cls, tables: Tables) -> Tables:
+        return _checked(tables, lambda: pipeline(tables))
+
+    @field_validator("mix")
+    @classmethod
+    def _mixers(cls, tables: Tables) -> Tables:
+        return _checked(tables, lambda: mixers(tables))
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The steps."""
+        return pipeline(self.step)
+
+
+def _checked(tables: Tables, make: Callable[[], object]) -> Tables:
+    try:
+        make()
+    except RecipeError as error:
+        raise ValueError(str(error)) from None
+    return tables
+
+
+def mixers(tables: Sequence[dict[str, Any]]) -> list[tuple[Mixer, float]]:
+    """Mixers with the probability of each; raises RecipeError."""
+    return [(build(MIXERS, table), chance) for table, chance in map(split_chance, tables)]
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> AugmentRecipe:
+    """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
+    return catalogue.load(catalogue.find("datasets/augmentations", name), AugmentRecipe, changes)
+
+
+def augment(recipe: AugmentRecipe, cloud: PointCloud, another: Callable[[], PointCloud], rng: np.random.Generator) -> PointCloud:
+    """One draw of a recipe.
+
+    Args:
+        recipe: What to do.
+        cloud: Labelled.
+        another: Gives the cloud to mix with, drawn anew for every mixer that is taken.
+        rng: Of every random choice.
+    """
+    for mixer, chance in mixers(recipe.mix):
+        own = np.random.default_rng(rng.integers(2**63))
+        if rng.random() < chance:
+            cloud = mixer(cloud, another(), own)
+    return recipe.pipeline(cloud, rng)
+
+
+@dataclass(frozen=True)
+class Donors:
+    """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one; several tiles of a bank at once.
+
+    Attributes:
+        corpus: The clouds.
+        bank: Whether a tile is a single object: then ``many`` of them make one donor.
+        many: Objects of a donor.
+    """
+
+    corpus: Corpus
+    bank: bool = False
+    many: int = 60
+
+    def draw(self, unit: str, rng: np.random.Generator) -> PointCloud:
+        """A cloud that is not of ``unit``, where there is another."""
+        tiles = [tile for tile in self.corpus.tiles if tile.unit != unit] or list(self.corpus.tiles)
+        if not self.bank:
+            return self.corpus.read(tiles[rng.integers(len(tiles))])
+        chosen = rng.permutation(len(tiles))[: self.many]
+        donor = self.corpus.read(tiles[chosen[0]])
+        for index in chosen[1:]:
+            donor = join(donor, self.corpus.read(tiles[index]))
+        return donor
+
+
+def augment_corpus(
+    recipe: AugmentRecipe,
+    corpus: Corpus,
+    folder: Path,
+    seed: int,
+    *,
+    copies: int = 1,
+    donors: Corpus | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write augmented copies of every tile of a corpus as a new one; units and splits stay, so that no test data leaks.
+
+    Args:
+        recipe: What to do.
+        corpus: The clouds.
+        folder: The new corpus.
+        seed: The same seed gives the same bytes.
+        copies: Of every tile.
+        donors: What to mix with; None takes the corpus itself (tiles of the same split alone).
+        force: Replace a corpus that exists.
+        progress: Called as ``progress("clouds", done, total)``.
+    """
+    made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}
+    done, total = 0, copies * len(corpus.tiles)
+    with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
+        for tile, copy, cloud in draws(recipe, corpus, seed, copies=copies, donors=donors):
+            writer.source(corpus.manifest.sources[tile.source])
+            writer.add(cloud, f"{tile.name}-{copy:03d}", tile.unit, tile.split)
+            done += 1
+            if progress:
+                progress("clouds", done, total)
+
+
+def draws(
+    recipe: AugmentRecipe, corpus: Corpus, seed: int, *, copies: int = 1, donors: Corpus | None = None
+) -> Iterator[tuple[Tile, int, PointCloud]]:
+    """Augmented clouds, tile by tile and copy by copy: each from its own stream, whatever was drawn before."""
+    for index, tile in enumerate(corpus.tiles):
+        own = corpus.only(split=tile.split) if tile.split else corpus
+        source = Donors(donors or own, bank=donors is not None and "objects" in donors.manifest.made_by)
+        for copy in range(copies):
+            rng = np.random.default_rng((seed, copy, index))
+            yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile.unit, rng), rng)

@@ -1,0 +1,112 @@
+"""The classic augmentations of what was measured at a point: intensity and colour. A cloud without them passes as it is.
+
+Values stay in the range of their type: integers up to its largest value (of colours: 255 or 65535, whichever the cloud
+uses), floats from 0 up to the largest that occurs, at least 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.augment.naive import Length, Positive, Rng, Share
+from pcaug.cloud import PointCloud
+
+
+def limit(values: NDArray[Any]) -> float:
+    """Largest value that the scale of some values holds."""
+    top = float(values.max(initial=0))
+    if np.issubdtype(values.dtype, np.integer):
+        return 255.0 if top <= 255 else float(np.iinfo(values.dtype).max)
+    return max(1.0, top)
+
+
+def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
+    """Set a field from values in 0..1 of its scale."""
+    old = cloud[name]
+    scaled = np.clip(unit, 0, 1) * limit(old)
+    if np.issubdtype(old.dtype, np.integer):
+        scaled = np.rint(scaled)
+    return cloud.with_fields(**{name: scaled.astype(old.dtype)})
+
+
+def _unit(cloud: PointCloud, name: str) -> NDArray[np.float32]:
+    return cloud[name].astype(np.float32) / np.float32(limit(cloud[name]))
+
+
+@dataclass(frozen=True)
+class IntensityShift:
+    """Multiply intensity by a factor in 1 +- ``gain`` and add up to +- ``shift`` of its scale: another sensor's calibration."""
+
+    gain: Share = 0.1
+    shift: Share = 0.05
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        factor, offset = rng.uniform(1 - self.gain, 1 + self.gain), rng.uniform(-self.shift, self.shift)
+        if "intensity" not in cloud:
+            return cloud
+        return _set(cloud, "intensity", _unit(cloud, "intensity") * np.float32(factor) + np.float32(offset))
+
+
+@dataclass(frozen=True)
+class IntensityGamma:
+    """Raise intensity (0..1 of its scale) to a power, log-uniform in [1 / ``most``, ``most``]."""
+
+    most: Positive = 1.5
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        power = np.exp(rng.uniform(-1, 1) * np.log(self.most))
+        if "intensity" not in cloud:
+            return cloud
+        return _set(cloud, "intensity", _unit(cloud, "intensity") ** np.float32(power))
+
+
+@dataclass(frozen=True)
+class IntensityDrop:
+    """Set all intensities to zero with a probability: a model must not lean on them alone."""
+
+    probability: Share = 0.1
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        drops = rng.random() < self.probability
+        return cloud.with_fields(intensity=np.zeros_like(cloud["intensity"])) if drops and "intensity" in cloud else cloud
+
+
+@dataclass(frozen=True)
+class ColourJitter:
+    """Change contrast, brightness and balance of all colours, and add noise to each; all as shares of the scale.
+
+    contrast: factor about the mean colour in 1 +- ``contrast``. brightness, balance: an offset of all channels, and of each.
+    """
+
+    contrast: Share = 0.2
+    brightness: Share = 0.1
+    balance: Share = 0.05
+    noise: Length = 0.02
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        factor = rng.uniform(1 - self.contrast, 1 + self.contrast)
+        offset = rng.uniform(-self.brightness, self.brightness) + rng.uniform(-self.balance, self.balance, 3)
+        noise = rng.standard_normal((len(cloud), 3), dtype=np.float32) * np.float32(self.noise)
+        if "rgb" not in cloud or not len(cloud):
+            return cloud
+        colour = _unit(cloud, "rgb")
+        mean = colour.mean(axis=0)
+        return _set(cloud, "rgb", (colour - mean) * np.float32(factor) + mean + offset.astype(np.float32) + noise)
+
+
+@dataclass(frozen=True)
+class ColourDrop:
+    """Take the colour away with a probability: grey of the same luma (ITU-R BT.601)."""
+
+    probability: Share = 0.2
+
+    def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
+        drops = rng.random() < self.probability
+        if not drops or "rgb" not in cloud:
+            return cloud
+        grey = _unit(cloud, "rgb") @ np.array([0.299, 0.587, 0.114], np.float32)
+        return _set(cloud, "rgb", np.repeat(grey[:, None], 3, axis=1))

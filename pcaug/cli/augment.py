@@ -1,0 +1,80 @@
+"""``pcaug augment``: what training will see, as a corpus or a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pcaug.augment.recipe import AugmentRecipe
+    from pcaug.corpus.read import Corpus
+
+SHOWN = 3
+"""Rows of a picture."""
+
+
+def augment(
+    recipe: Annotated[
+        str, typer.Argument(help="Name of an augmentation recipe (spinning, mobile, airborne, weather), or a TOML file.")
+    ],
+    source: Annotated[Path, typer.Argument(help="A corpus.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the augmented clouds as a corpus.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a picture: each cloud beside two draws of the recipe.")] = None,
+    number: Annotated[int, typer.Option("-n", min=1, help="Augmented copies of every cloud.")] = 1,
+    donors: Annotated[
+        Path | None, typer.Option("--with", help="Mix with this corpus or object bank instead of the source.")
+    ] = None,
+    colour: Annotated[str | None, typer.Option(help="Picture: class, intensity, height, instance, rgb.")] = None,
+    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+) -> None:
+    """Draw from an augmentation recipe: mix, move, thin, and dim clouds as training will see them."""
+    from pcaug.augment.recipe import augment_corpus, load_recipe
+    from pcaug.cli.console import emit_json, fresh, out, reporter
+    from pcaug.corpus.read import Corpus
+
+    if output is None and png is None:
+        raise typer.BadParameter("give -o CORPUS, --png FILE, or both")
+    for path in (output, png):
+        if path is not None:
+            fresh(path, force=force)
+    wanted, corpus = load_recipe(recipe, change or []), Corpus.open(source)
+    others = Corpus.open(donors) if donors else None
+    if png is not None:
+        _picture(wanted, corpus, others, seed, png, colour)
+    result: dict[str, object] = {"recipe": wanted.name, "seed": seed, "clouds": len(corpus.tiles), "points_before": corpus.points}
+    if output is not None:
+        with reporter() as progress:
+            augment_corpus(wanted, corpus, output, seed, copies=number, donors=others, force=force, progress=progress)
+        made = Corpus.open(output)
+        result |= {"clouds": len(made.tiles), "points": made.points, "classes": made.counts(), "output": output}
+    if json:
+        emit_json(result | ({"png": png} if png else {}))
+        return
+    if output is not None:
+        out().print(f"{made.points:,} points in {len(made.tiles)} clouds in {output}", soft_wrap=True, markup=False)
+    if png is not None:
+        out().print(str(png), soft_wrap=True, markup=False)
+
+
+def _picture(recipe: AugmentRecipe, corpus: Corpus, donors: Corpus | None, seed: int, png: Path, colour: str | None) -> None:
+    """Rows of one cloud and two draws, spread over the corpus."""
+    from dataclasses import replace
+
+    from pcaug.augment.recipe import draws
+    from pcaug.view.picture import save_png
+
+    step = max(1, len(corpus.tiles) // SHOWN)
+    some = replace(corpus, tiles=corpus.tiles[::step][:SHOWN])
+    clouds, titles = [], []
+    for tile, copy, cloud in draws(recipe, some, seed, copies=2, donors=donors or corpus):
+        if copy == 0:
+            clouds.append(corpus.read(tile))
+            titles.append(tile.name)
+        clouds.append(cloud)
+        titles.append(f"{recipe.name}, draw {copy + 1}")
+    save_png(clouds, png, titles, colour)

@@ -1,0 +1,274 @@
+"""Laws that hold for every augmentation, and known answers for each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from builders import assert_same_cloud, make_cloud
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pcaug.augment import AUGMENTATIONS, Pipeline, build, naive, pipeline, thinning, values
+from pcaug.augment.attributes import kept, moved
+from pcaug.cloud import PointCloud
+from pcaug.errors import PcaugError, RecipeError
+from pcaug.labels import IGNORE
+
+DROPPING = {"drop", "drop_blocks", "drop_rings", "drop_beams", "fewer_beams", "crop", "fog", "rain", "snow"}
+AIR = {"fog", "rain", "snow"}
+
+
+def make_scan(n: int = 600) -> PointCloud:
+    """A scan in its sensor's frame, the ground 1.7 m below it, with every field that an augmentation knows."""
+    rng = np.random.default_rng(1)
+    xyz = np.column_stack([rng.uniform(-30, 30, (n, 2)), rng.choice([-1.7, 0.5], n)])
+    taxonomy = make_cloud(1).taxonomy
+    fields = {
+        "label": rng.choice([0, 5, 21], n).astype(np.uint16),
+        "instance": rng.integers(0, 5, n).astype(np.int32),
+        "ring": rng.integers(0, 64, n).astype(np.uint16),
+        "intensity": rng.random(n).astype(np.float32),
+        "rgb": rng.integers(0, 256, (n, 3)).astype(np.uint16),
+        "normal": np.tile(np.float32([0, 0, 1]), (n, 1)),
+        "sensor_origin": np.zeros((n, 3)),
+        "height_above_ground": (xyz[:, 2] + 1.7).astype(np.float32),
+        "row": np.arange(n),
+    }
+    return PointCloud(xyz, fields, taxonomy)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_same_key_gives_same_bytes_and_labels_are_kept(name: str) -> None:
+    cloud = make_scan()
+    step = build(AUGMENTATIONS, {"name": name})
+    once, again = (step(cloud, np.random.default_rng((7, 1, 2))) for _ in range(2))
+    assert_same_cloud(once, again)
+    if name not in DROPPING:
+        assert len(once) == len(cloud)
+    same = once["label"] == cloud["label"][once["row"]]
+    if name in AIR:
+        assert set(once["label"][~same]) <= {IGNORE}
+        assert not once["instance"][~same].any()
+    else:
+        assert same.all()
+    assert np.isfinite(once.xyz).all()
+    assert all(once[field].dtype == cloud[field].dtype for field in cloud.fields)
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+@pytest.mark.parametrize("n", [0, 1])
+def test_tiny_clouds_pass(name: str, n: int) -> None:
+    cloud = make_scan(n)
+    assert len(build(AUGMENTATIONS, {"name": name})(cloud, np.random.default_rng(0))) <= n
+
+
+@pytest.mark.parametrize("name", sorted(set(AUGMENTATIONS) - AIR - {"range_noise", "fewer_beams", "drop_rings"}))
+def test_what_needs_no_sensor_takes_bare_points(name: str) -> None:
+    bare = PointCloud(np.random.default_rng(0).uniform(0, 9, (50, 3)))
+    assert len(build(AUGMENTATIONS, {"name": name})(bare, np.random.default_rng(0))) > 0
+
+
+@pytest.mark.parametrize("name", sorted(AIR | {"range_noise", "fewer_beams", "drop_rings"}))
+def test_what_needs_a_sensor_refuses_a_map_with_the_reason(name: str) -> None:
+    bare = PointCloud(np.random.default_rng(0).uniform(5, 9, (50, 3)))
+    with pytest.raises(PcaugError, match="one side of the origin"):
+        build(AUGMENTATIONS, {"name": name})(bare, np.random.default_rng(0))
+
+
+def test_rotation_keeps_distances_and_turns_normals_and_the_sensor() -> None:
+    cloud = make_cloud(20, normal=np.tile(np.float32([1, 0, 0]), (20, 1)), sensor_origin=np.tile([2.0, 0, 0], (20, 1)))
+    turned = naive.RotateZ(about="origin")(cloud, np.random.default_rng(3))
+    np.testing.assert_allclose(np.linalg.norm(turned.xyz, axis=1), np.linalg.norm(cloud.xyz, axis=1))
+    angle = np.arctan2(*turned.xyz[0, 1::-1]) - np.arctan2(*cloud.xyz[0, 1::-1])
+    np.testing.assert_allclose(turned["normal"][0], [np.cos(angle), np.sin(angle), 0], atol=1e-6)
+    np.testing.assert_allclose(turned["sensor_origin"][0], [2 * np.cos(angle), 2 * np.sin(angle), 0], atol=1e-9)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.5, 2), st.floats(0.5, 2), st.floats(-0.2, 0.2))
+def test_heights_above_a_level_ground_follow_any_affine_map(seed: int, a: float, b: float, lean: float) -> None:
+    rng = np.random.default_rng(seed)
+    height = rng.uniform(0, 5, 10)
+    plan = rng.uniform(-5, 5, (10, 2))
+    cloud = PointCloud(np.column_stack([plan, height - 2]), {"height_above_ground": height})
+    matrix = np.eye(4)
+    matrix[:3, :3] = [[a, 0.1, lean], [0, 1, 0], [-lean, 0.05, b]]
+    out = moved(cloud, matrix)
+    ground = np.array([[x, y, -2.0] for x, y in [(0, 0), (1, 0), (0, 1)]]) @ matrix[:3, :3].T
+    normal = np.cross(ground[1] - ground[0], ground[2] - ground[0])
+    below = ground[0, 2] - ((out.xyz[:, :2] - ground[0, :2]) @ normal[:2]) / normal[2]
+    np.testing.assert_allclose(out["height_above_ground"], out.xyz[:, 2] - below, atol=1e-9)
+
+
+def test_elastic_heights_count_from_the_ground_that_moved_along() -> None:
+    plan = np.random.default_rng(0).uniform(0, 20, (400, 2))
+    xyz = np.concatenate([np.column_stack([plan, np.zeros(400)]), np.column_stack([plan, np.full(400, 3.0)])])
+    cloud = PointCloud(xyz, {"height_above_ground": xyz[:, 2]})
+    out = naive.Elastic(grain=2, sigma=0.2)(cloud, np.random.default_rng(5))
+    np.testing.assert_allclose(out["height_above_ground"][:400], 0, atol=1e-6)
+    np.testing.assert_allclose(out["height_above_ground"][400:], out.xyz[400:, 2] - out.xyz[:400, 2], atol=1e-6)
+
+
+def test_flip_mirrors_about_the_centre() -> None:
+    cloud = make_cloud(30)
+    flipped = naive.Flip(probability=1.0)(cloud, np.random.default_rng(0))
+    np.testing.assert_allclose(flipped.xyz[:, :2], 2 * cloud.xyz[:, :2].mean(axis=0) - cloud.xyz[:, :2])
+    np.testing.assert_array_equal(flipped.xyz[:, 2], cloud.xyz[:, 2])
+
+
+def test_tilt_leans_by_the_asked_angle_and_keeps_distances() -> None:
+    up = make_cloud(1000, normal=np.tile(np.float32([0, 0, 1]), (1000, 1)))
+    angles = []
+    for seed in range(200):
+        out = naive.Tilt(degrees=2)(up, np.random.default_rng(seed))
+        angles.append(np.degrees(np.arccos(np.clip(out["normal"][0, 2], -1, 1))))
+    assert 1.6 < np.sqrt(np.mean(np.square(angles))) < 2.4
+    np.testing.assert_allclose(np.linalg.norm(out.xyz[1:] - out.xyz[0], axis=1), np.linalg.norm(up.xyz[1:] - up.xyz[0], axis=1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.sampled_from(["rotate_z", "tilt", "flip", "scale", "shift", "jitter", "drop"]), max_size=7), st.integers(0, 999)
+)
+def test_a_pipeline_does_what_its_steps_do_one_by_one(names: list[str], seed: int) -> None:
+    cloud = make_scan(60)
+    steps = [build(AUGMENTATIONS, {"name": name}) for name in names]
+    rng = np.random.default_rng(seed)
+    by_hand = cloud
+    for step in steps:
+        by_hand = step(by_hand, rng)
+    out = Pipeline(tuple(steps))(cloud, np.random.default_rng(seed))
+    np.testing.assert_allclose(out.xyz, by_hand.xyz, atol=1e-9)
+    np.testing.assert_allclose(out["normal"], by_hand["normal"], atol=1e-5)
+    # step by step, the second tilt takes the leaning ground for level: together they are the better account
+    np.testing.assert_allclose(out["height_above_ground"], by_hand["height_above_ground"], atol=0.03)
+    np.testing.assert_array_equal(out["row"], by_hand["row"])
+
+
+def test_a_chance_takes_a_step_so_often() -> None:
+    cloud = make_cloud(5)
+    pipe = pipeline([{"name": "shift", "xy": 5.0, "chance": 0.3}])
+    changed = sum(not np.array_equal(pipe(cloud, np.random.default_rng(s)).xyz, cloud.xyz) for s in range(300))
+    assert 60 < changed < 120
+
+
+def test_range_noise_moves_along_the_beam_and_grows_with_range() -> None:
+    directions = np.random.default_rng(0).normal(size=(4000, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    ranges = np.repeat([5.0, 50.0], 2000)
+    cloud = PointCloud(directions * ranges[:, None], {"sensor_origin": np.zeros((4000, 3))})
+    out = naive.RangeNoise(sigma=0.01, per_metre=0.002)(cloud, np.random.default_rng(1))
+    error = np.linalg.norm(out.xyz, axis=1) - ranges
+    assert 0.018 < error[:2000].std() < 0.022
+    assert 0.10 < error[2000:].std() < 0.12
+    np.testing.assert_allclose(out.xyz / np.linalg.norm(out.xyz, axis=1, keepdims=True), directions, atol=1e-12)
+
+
+def test_elastic_displacement_has_the_asked_size_and_is_smooth() -> None:
+    line = PointCloud(np.column_stack([np.linspace(0, 40, 4000), np.zeros(4000), np.zeros(4000)]))
+    move = naive.Elastic(grain=2, sigma=0.2)(line, np.random.default_rng(5)).xyz - line.xyz
+    assert 0.05 < np.abs(move).mean() < 0.4
+    assert np.abs(np.diff(move, axis=0)).max() < 0.01
+
+
+def make_pulses(sizes: list[int]) -> PointCloud:
+    """Pulses of so many echoes each, in a shuffled order."""
+    time = np.repeat(np.arange(len(sizes)), sizes).astype(float)
+    number = np.concatenate([np.arange(1, s + 1) for s in sizes])
+    order = np.random.default_rng(0).permutation(len(time))
+    fields = {
+        "time": time,
+        "return_number": number.astype(np.uint8),
+        "number_of_returns": np.repeat(sizes, sizes).astype(np.uint8),
+    }
+    return PointCloud(np.random.default_rng(1).normal(size=(len(time), 3)), {k: v[order] for k, v in fields.items()})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(0, 2**32 - 1))
+def test_pulses_that_lose_echoes_count_those_that_are_left(sizes: list[int], seed: int) -> None:
+    cloud = make_pulses(sizes)
+    keep = np.random.default_rng(seed).random(len(cloud)) < 0.6
+    out = kept(cloud, keep)
+    for pulse in np.unique(out["time"]):
+        own = out["time"] == pulse
+        assert (out["number_of_returns"][own] == own.sum()).all()
+        assert sorted(out["return_number"][own]) == list(range(1, own.sum() + 1))
+        before = cloud["return_number"][keep][own]
+        np.testing.assert_array_equal(np.argsort(before), np.argsort(out["return_number"][own]))
+
+
+def test_dropped_beams_are_whole_pulses() -> None:
+    cloud = make_pulses([1, 2, 3, 4] * 20)
+    out = thinning.DropBeams(most=0.9)(cloud, np.random.default_rng(0))
+    assert 0 < len(out) < len(cloud)
+    for pulse in np.unique(out["time"]):
+        assert (out["time"] == pulse).sum() == (cloud["time"] == pulse).sum()
+
+
+@pytest.mark.parametrize(("to", "left"), [(32, 32), (16, 16), (64, 64)])
+def test_a_smaller_sensor_keeps_every_second_or_fourth_ring(to: int, left: int) -> None:
+    cloud = make_scan(6000)
+    out = thinning.FewerBeams(64, to)(cloud, np.random.default_rng(2))
+    rings = np.unique(cloud["ring"][out["row"]])
+    assert len(rings) == left
+    assert len(set(np.diff(rings))) == 1
+    np.testing.assert_array_equal(np.unique(out["ring"]), np.arange(left))
+
+
+def test_beams_without_ring_numbers_are_told_by_inclination() -> None:
+    ring = np.repeat(np.arange(16), 100)
+    angle, azimuth = np.radians(np.linspace(-24, 2, 16))[ring], np.tile(np.linspace(0, 6.2, 100), 16)
+    xyz = 10 * np.column_stack([np.cos(angle) * np.cos(azimuth), np.cos(angle) * np.sin(azimuth), np.sin(angle)])
+    out = thinning.FewerBeams(16, 8)(PointCloud(xyz, {"own": ring}), np.random.default_rng(0))
+    assert set(np.diff(np.unique(out["own"]))) == {2}
+
+
+def test_crop_and_blocks_cut_squares() -> None:
+    cloud = make_cloud(5000, size=50.0)
+    crop = thinning.Crop(edge=10)(cloud, np.random.default_rng(0))
+    assert (np.ptp(crop.xyz[:, :2], axis=0) <= 10).all()
+    row = np.arange(5000)
+    out = thinning.DropBlocks(most=1, edge=20)(cloud.with_fields(row=row), np.random.default_rng(4))
+    gone = cloud.xyz[~np.isin(row, out["row"]), :2]
+    assert len(gone)
+    assert (np.ptp(gone, axis=0) <= 20).all()
+
+
+def test_integer_values_stay_in_their_range() -> None:
+    cloud = make_cloud(10).with_fields(intensity=np.full(10, 65535, np.uint16), rgb=np.full((10, 3), 200, np.uint16))
+    for seed in range(5):
+        out = values.IntensityShift(gain=0.5)(cloud, np.random.default_rng(seed))
+        assert out["intensity"].dtype == np.uint16
+        coloured = values.ColourJitter(brightness=1.0)(cloud, np.random.default_rng(seed))
+        assert coloured["rgb"].dtype == np.uint16
+        assert coloured["rgb"].max() <= 255
+
+
+def test_gamma_keeps_the_order_and_the_ends() -> None:
+    cloud = make_cloud(100).with_fields(intensity=np.linspace(0, 1, 100, dtype=np.float32))
+    out = values.IntensityGamma(most=3)(cloud, np.random.default_rng(1))["intensity"]
+    assert (np.diff(out) >= 0).all()
+    assert out[0] == 0
+    assert out[-1] == 1
+
+
+def test_grey_has_the_luma_of_the_colour() -> None:
+    cloud = PointCloud(np.zeros((1, 3)), {"rgb": np.array([[255, 128, 0]], np.uint16)})
+    assert values.ColourDrop(1.0)(cloud, np.random.default_rng(0))["rgb"].tolist() == [[151, 151, 151]]
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"name": "rotatez"}, "did you mean rotate_z"),
+        ({"name": "rotate_z", "degree": 5}, "no argument 'degree'"),
+        ({"name": "jitter", "sigma": -1.0}, "greater than or equal to 0"),
+        ({"name": "rotate_z", "about": "middle"}, "'centre' or 'origin'"),
+        ({"name": "flip", "probability": "often"}, "valid number"),
+        ({"name": "flip", "chance": 2}, "no probability"),
+    ],
+)
+def test_pipeline_refuses_what_does_not_fit(table: dict[str, object], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        pipeline([table])

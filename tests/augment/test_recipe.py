@@ -1,0 +1,84 @@
+"""Recipes: every shipped one draws, mistakes are named, and the command writes what it says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import make_cloud
+
+from pcaug import catalogue
+from pcaug.augment.recipe import augment_corpus, load_recipe
+from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import RecipeError
+
+
+def make_corpus(folder: Path, *, spinning: bool, units: int = 3) -> Corpus:
+    with CorpusWriter(folder, frame="sensor" if spinning else "map") as writer:
+        for index in range(units):
+            cloud = make_cloud(600, seed=index, size=40.0, time=np.arange(600.0))
+            xyz = cloud.xyz * (1, 1, 0.05) - (20, 20, 2.2) if spinning else cloud.xyz * (1, 1, 0.2) + (1000, 1000, 0)
+            writer.add(
+                PointCloud(xyz, cloud.fields, cloud.taxonomy), f"scan{index}", f"unit{index}", split="train" if index else "test"
+            )
+    return Corpus.open(folder)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue.names("datasets/augmentations")))
+def test_every_shipped_recipe_draws_and_keeps_units_and_splits(name: str, tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "c", spinning=name in ("spinning", "weather"))
+    for out in ("a", "b"):
+        augment_corpus(load_recipe(name), corpus, tmp_path / out, 5, copies=2)
+    made, again = Corpus.open(tmp_path / "a"), Corpus.open(tmp_path / "b")
+    assert [(t.unit, t.split) for t in made.tiles] == [(t.unit, t.split) for t in corpus.tiles for _ in range(2)]
+    assert {t.kind for t in made.tiles} == {"synthetic"}
+    for one, other in zip(made.tiles, again.tiles, strict=True):
+        assert (made.folder / one.path).read_bytes() == (again.folder / other.path).read_bytes()
+
+
+def test_test_data_never_reaches_training_through_a_mixer(tmp_path: Path) -> None:
+    corpus = make_corpus(tmp_path / "c", spinning=False)
+    recipe = load_recipe("mobile", ['mix=[{name="mix3d"}]', "step=[]"])
+    augment_corpus(recipe, corpus, tmp_path / "a", 0, copies=3)
+    test = {row.tobytes() for row in next(corpus.clouds("test"))["intensity"]}
+    for cloud in Corpus.open(tmp_path / "a").clouds("train"):
+        assert not test & {row.tobytes() for row in cloud["intensity"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('step = [{name = "spin"}]', "no augmentation named 'spin'"),
+        ('mix = [{name = "polarmx"}]', "did you mean polarmix"),
+        ('mix = [{name = "lasermix", bands = [1]}]', "bands.0"),
+        ("steps = []", "did you mean 'step'"),
+    ],
+)
+def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "r.toml"
+    path.write_text(f'name = "r"\n{text}\n')
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(path)
+
+
+def test_the_command_writes_corpus_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make_corpus(tmp_path / "c", spinning=True)
+    with pytest.raises(SystemExit) as ended:
+        main(["augment", "weather", str(tmp_path / "c"), "-o", str(tmp_path / "o"), "--png", str(tmp_path / "p.png"), "--json"])
+    assert ended.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["points"] == Corpus.open(tmp_path / "o").points
+    assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(SystemExit) as refused:
+        main(["augment", "weather", str(tmp_path / "c")])
+    assert refused.value.code == 2
+    with pytest.raises(SystemExit) as refused:
+        main(["augment", "spinning", str(make_corpus(tmp_path / "m", spinning=False).folder), "-o", str(tmp_path / "x")])
+    assert refused.value.code == 1
+    assert "spinning sensor" in capsys.readouterr().err
+    assert not (tmp_path / "x").exists()
