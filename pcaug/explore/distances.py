@@ -153,7 +153,7 @@ def two_sample(
 
 def _boosted(x: Table, y: NDArray[Any], rng: np.random.Generator) -> Callable[[Table], Table]:
     from sklearn.ensemble import HistGradientBoostingClassifier
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     model = HistGradientBoostingClassifier(max_iter=60, random_state=int(rng.integers(1 << 31)))
     with threadpool_limits(1, user_api="openmp"):  # threads that wait for each other on a busy machine cost ten times more
