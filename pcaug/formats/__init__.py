@@ -15,7 +15,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
-CHUNK = 500_000
+CHUNK = 250_000
 """Points a chunk: above 100 k, more buys nothing and costs memory."""
 
 

@@ -11,9 +11,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,25 +118,26 @@ def _kind(node: Any) -> np.dtype[Any] | None:
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
     """Write one scan without a pose, streamed; the CRS becomes the file's coordinate metadata."""
-    pye57 = naming.extra("pye57", "pye57", path)
+    libe57 = naming.extra("pye57", "pye57", path).libe57
+    image = libe57.ImageFile(str(path), "w")
     try:
-        with pye57.E57(str(path), mode="w") as file:
-            return _write(file, chunks)
-    except pye57.libe57.E57Exception as error:
+        return _write(image, chunks)
+    except libe57.E57Exception as error:
         raise FileError(f"cannot be written as E57 ({_line(error)})", path, "write another format") from None
+    finally:
+        image.close()
 
 
-def _write(file: Any, chunks: Iterator[PointCloud]) -> int:
+def _write(image: Any, chunks: Iterator[PointCloud]) -> int:
     from pye57 import libe57
 
-    image = file.image_file
     low, high, written = np.full(3, np.inf), np.full(3, -np.inf), 0
     writer: Any = None
     try:
         for chunk in chunks:
             columns = {_element(name): _plain(values, name) for name, values in naming.spread(chunk).items()}
             if writer is None:
-                scan = _scan(file, chunk)
+                scan = _scan(image, chunk)
                 points = libe57.CompressedVectorNode(image, _prototype(image, columns), libe57.VectorNode(image, True))
                 scan.set("points", points)
                 buffers, sources = _buffers(image, {name: values.dtype for name, values in columns.items()}, BUFFER)
@@ -190,17 +192,30 @@ def _plain(values: NDArray[Any], name: str) -> NDArray[Any]:
     return values.astype(kind, copy=False)
 
 
-def _scan(file: Any, cloud: PointCloud) -> Any:
-    """A new scan in the file, and what the file says of itself."""
+def _scan(image: Any, cloud: PointCloud) -> Any:
+    """The root of a new file, as the standard wants it, with one scan; its id comes from the points: the same bytes again."""
     from pye57 import libe57
 
-    image = file.image_file
+    image.extensionsAdd("", libe57.E57_V1_0_URI)
     image.extensionsAdd(NAMESPACE, URI)
-    file.root.set(f"{NAMESPACE}:describes", libe57.StringNode(image, json.dumps(naming.describe(cloud))))
-    if cloud.crs:
-        file.root.set("coordinateMetadata", libe57.StringNode(image, cloud.crs))
-    scan = _structure(image, {"guid": libe57.StringNode(image, f"{{{uuid4()}}}"), "name": libe57.StringNode(image, "pcaug")})
-    file.data3d.append(scan)
+    texts = {
+        "formatName": "ASTM E57 3D Imaging Data File",
+        "guid": f"{{{uuid5(NAMESPACE_OID, sha256(cloud.xyz.tobytes()).hexdigest())}}}",
+        "e57LibraryVersion": libe57.E57_LIBRARY_ID,
+        "coordinateMetadata": cloud.crs or "",
+        f"{NAMESPACE}:describes": json.dumps(naming.describe(cloud)),
+    }
+    root, scans = image.root(), libe57.VectorNode(image, True)
+    for name, value in texts.items():
+        root.set(name, libe57.StringNode(image, value))
+    for name, number in (("versionMajor", libe57.E57_FORMAT_MAJOR), ("versionMinor", libe57.E57_FORMAT_MINOR)):
+        root.set(name, libe57.IntegerNode(image, number))
+    root.set("data3D", scans)
+    root.set("images2D", libe57.VectorNode(image, True))
+    scan = _structure(
+        image, {name: libe57.StringNode(image, text) for name, text in (("guid", texts["guid"]), ("name", "pcaug"))}
+    )
+    scans.append(scan)
     return scan
 
 

@@ -34,7 +34,7 @@ ASPRS = {
 
 RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_rank": "scan_angle"}
 MAX_CHUNK_BYTES = 256 << 20
-AGAIN = 500_000
+AGAIN = 250_000
 """Points a chunk where a file is written again in another point format."""
 
 _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
