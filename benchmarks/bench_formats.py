@@ -21,13 +21,15 @@ from pcaug import formats
 from pcaug.corpus import sample
 
 CLOCK = """
-import json, resource, sys, time
+import json, pathlib, sys, time
 {imports}
 source, target = sys.argv[1:3]
 begin = time.perf_counter()
 {work}
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([time.perf_counter() - begin, time.process_time(), peak]))
+took = time.perf_counter() - begin
+status = pathlib.Path("/proc/self/status")  # getrusage would count the parent's memory too
+peak = status.read_text().split("VmHWM:")[1].split()[0] if status.exists() else 0
+print(json.dumps([took, int(peak) / 1024]))
 """
 LAZ = {
     "laspy, parallel lazrs": (
@@ -55,7 +57,7 @@ def measure(rivals: dict[str, tuple[str, str]], source: Path, target: Path, repe
             code = CLOCK.format(imports=imports, work=work)
             out = subprocess.run([sys.executable, "-c", code, source, target], check=True, capture_output=True, text=True)
             runs[name].append(json.loads(out.stdout.splitlines()[-1]))
-    return {name: (statistics.median(r[0] for r in rows), max(r[2] for r in rows)) for name, rows in runs.items()}
+    return {name: (statistics.median(r[0] for r in rows), max(r[1] for r in rows)) for name, rows in runs.items()}
 
 
 def show(title: str, found: dict[str, tuple[float, float]], points: int, peer: str) -> None:

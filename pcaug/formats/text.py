@@ -194,15 +194,18 @@ def _parse(block: memoryview, kinds: Kinds, path: Path, line: Callable[[], int])
 
 def _by_arrow(block: bytes | memoryview, separator: str, kinds: Kinds) -> Columns:
     names = [str(i) for i in range(len(kinds))]
-    types = {name: pa.from_numpy_dtype(np.uint8 if kind.kind == "b" else kind) for name, kind in zip(names, kinds, strict=True)}
+    held = [np.dtype("u1") if kind.kind == "b" else kind for kind in kinds]
+    types = {name: pa.type_for_alias(kind.name) for name, kind in zip(names, held, strict=True)}
     table = csv.read_csv(
         pa.py_buffer(block),
         csv.ReadOptions(use_threads=False, column_names=names, block_size=len(block) + 1),
         csv.ParseOptions(delimiter=separator, quote_char=False),
         csv.ConvertOptions(column_types=types, null_values=[], strings_can_be_null=False, check_utf8=False),
     )
-    chunks = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
-    return [chunk.to_numpy().astype(kind, copy=False) for chunk, kind in zip(chunks, kinds, strict=True)]
+    arrays = [column.chunk(0) if column.num_chunks == 1 else column.combine_chunks() for column in table.columns]
+    buffers = [array.buffers()[1] for array in arrays]  # to_numpy would import pandas where it is installed
+    plain = [np.frombuffer(buffer, kind, table.num_rows) for buffer, kind in zip(buffers, held, strict=True)]
+    return [values.astype(kind, copy=False) for values, kind in zip(plain, kinds, strict=True)]
 
 
 def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
