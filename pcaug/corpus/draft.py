@@ -83,7 +83,7 @@ def _look(folder: Path) -> _Found:
     kinds: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith(".") and formats.is_known(path):
-            kinds.setdefault(formats.sniff(path), []).append(path)
+            kinds.setdefault(formats.sniff(path).replace("copc", "las"), []).append(path)  # both are LAZ
     laid_out = [c.name for c in all_cards().values() if c.encoding in LAYOUTS and any(map(c.matches, folder.rglob("*")))]
     if laid_out:
         raise PcaugError(f"is laid out as {laid_out[0]}, whose card reads it", folder, "convert it without a card of your own")
