@@ -23,6 +23,9 @@ test-browser: .venv/.ok  ## the HTML page in a real headless Chromium
 bench: .venv/.ok  ## side-by-side measurements (minutes)
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
+docs: .venv/.ok  ## docs/datasets.md from the cards
+	$(BIN)/pcaug datasets --markdown > docs/datasets.md
+
 clean:  ## remove .venv and caches
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
 
@@ -30,4 +33,4 @@ clean:  ## remove .venv and caches
 	sh .ci/setup.sh $(PY)
 	touch $@
 
-.PHONY: help setup demo test test-browser bench clean
+.PHONY: help setup demo test test-browser bench docs clean

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 NAMES = ("X", "Y", "Z", "X_noise", "Y_noise", "Z_noise", "R", "G", "B", "time", "eol", "label")
 OURS = "from pcaug.corpus.sources import scans\nfor chunk in scans(path)[0].labelled():\n    pass"
 WHOLE = "import pyarrow.parquet as pq\npq.read_table(path, columns=['X', 'Y', 'Z', 'R', 'G', 'B', 'time', 'eol', 'label'])"
-PEAK = "\nimport resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+PEAK = "\nprint(next(int(line.split()[1]) / 1024 for line in open('/proc/self/status') if line.startswith('VmHWM')))"
 
 
 def make(path: Path, rows: int) -> None:

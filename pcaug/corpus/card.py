@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from fnmatch import fnmatchcase
@@ -248,6 +249,21 @@ def _any_matches(path: Path, patterns: tuple[str, ...]) -> bool:
     return False
 
 
+def check_download(card: DatasetCard, folder: Path) -> dict[str, Literal["as published", "differs", "missing"]]:
+    """Compare the files below a folder with the SHA-256 that the card knows; raises NotFound where it knows none."""
+    if not card.checksums:
+        raise NotFound(f"no checksums of {card.name} are known", folder)
+    verdicts: dict[str, Literal["as published", "differs", "missing"]] = {}
+    for name, digest in card.checksums.items():
+        path = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)
+        if path is None:
+            verdicts[name] = "missing"
+            continue
+        with path.open("rb") as file:
+            verdicts[name] = "as published" if hashlib.file_digest(file, "sha256").hexdigest() == digest else "differs"
+    return verdicts
+
+
 def full(path: Path) -> Path:
     """A path from the root, by its words alone: a link's target has another name, and names are what tells."""
     return Path(os.path.abspath(path))  # noqa: PTH100
@@ -260,7 +276,7 @@ def load_card(name: str | Path) -> DatasetCard:
     try:
         card.label_map()
     except NotFound as error:
-        raise RecipeError(error.what, path, error.do) from None
+        raise RecipeError(error.what, path, error.do or "name a node of datasets/taxonomy.toml, or ignore") from None
     return card
 
 

@@ -229,6 +229,13 @@ class SensorRow(Strict):
     divergence: float = 0.0004
 
 
+class Transfer(Strict):
+    """Intensities of a class: the 5, 25, 50, 75 and 95 % quantiles that the scanner's model gives, and the real ones."""
+
+    composed: tuple[float, float, float, float, float]
+    real: tuple[float, float, float, float, float]
+
+
 class SceneRecipe(Strict):
     """A world and who looks at it.
 
@@ -238,6 +245,7 @@ class SceneRecipe(Strict):
         street, town, wood, room: The world, one of them.
         assets: The user's own meshes.
         sensor: The scanner.
+        transfer: By class, to what its intensities are mapped; written by ``compose --like``.
         folder: Where relative paths start; set on loading.
     """
 
@@ -249,6 +257,7 @@ class SceneRecipe(Strict):
     room: Room | None = None
     assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
+    transfer: dict[str, Transfer] = {}
     folder: str = "."
 
     @property
@@ -284,3 +293,13 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
 def draw(low_high: Range, rng: np.random.Generator) -> float:
     """One value of a range."""
     return float(rng.uniform(*low_high))
+
+
+def save_recipe(recipe: SceneRecipe, path: Path) -> None:
+    """Write a recipe as TOML to read and edit; what has its default's value is written too."""
+    import tomli_w
+
+    table = recipe.model_dump(mode="json", exclude={"folder"}, exclude_none=True)
+    partial = path.with_name(f".{path.name}.tmp")
+    partial.write_text(tomli_w.dumps(table), encoding="utf-8")
+    partial.replace(path)

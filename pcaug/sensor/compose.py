@@ -13,6 +13,7 @@ from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
 from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor.scan import scan
+from pcaug.sensor.transfer import transferred
 
 Progress = Callable[[str, int, int], None]
 TOGETHER = 8
@@ -22,7 +23,7 @@ TOGETHER = 8
 def compose_one(recipe: SceneRecipe, seed: int, index: int) -> PointCloud:
     """The index-th scan of a recipe and seed: always the same, whoever asks."""
     rng = np.random.default_rng((seed, 0, index))
-    return scan(compose(recipe, rng), recipe.sensor, rng)
+    return transferred(scan(compose(recipe, rng), recipe.sensor, rng), recipe.transfer)
 
 
 def compose_corpus(

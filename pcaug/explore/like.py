@@ -1,0 +1,215 @@
+"""Fit a scene recipe to real clouds: their scanner first, then how much there is of each class, then its intensities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pcaug import catalogue
+from pcaug.corpus.read import Corpus
+from pcaug.errors import RecipeError
+from pcaug.explore.knobs import SHARES
+from pcaug.explore.pattern import RANGES
+from pcaug.explore.profile import ClassProfile, Frame, Profile, Quantiles, profile
+from pcaug.scene.recipe import SceneRecipe, Transfer
+from pcaug.sensor.compose import compose_one
+
+Progress = Callable[[str, int, int], None]
+ROUNDS = 4
+"""Scenes are composed, compared and their recipe amended this often."""
+SCENES = 6
+"""Scenes of a round."""
+CLOUDS = 40
+"""Real clouds that are looked at, evenly drawn."""
+PULL = 0.7
+"""Exponent on the ratio of shares: below 1, because classes share the points and would overshoot together."""
+STEP = (0.4, 2.5)
+"""By what a round may change a value at most."""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted recipe.
+
+    Attributes:
+        recipe: It.
+        before, after: Mean distance of class shares to the real ones, see ``mismatch``, of the recipe as it was and as it is.
+        changes: What was set, "key: old -> new".
+    """
+
+    recipe: SceneRecipe
+    before: float
+    after: float
+    changes: tuple[str, ...]
+
+
+def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Progress | None = None) -> Fitted:
+    """A recipe whose scenes look like some real clouds.
+
+    The scanner is taken from the clouds: beams, steps of a turn, height, noise, losses, range, or density and scan angle.
+    How many objects stand in a scene follows from scenes composed and compared with the clouds. Intensities are mapped by
+    quantiles, class by class.
+
+    Args:
+        recipe: Where to start; its kind of scanner must be that of the clouds.
+        real: A few real scans.
+        seed: Of the scenes that are composed on the way.
+        progress: Called as ``progress("rounds", done, total)``.
+
+    Raises:
+        RecipeError: If a recipe of scans should be fitted to a map, or the other way round.
+    """
+    frame = real.manifest.frame
+    if (recipe.sensor.kind == "spinning") != (frame == "sensor"):
+        raise RecipeError(
+            f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {'scans' if frame == 'sensor' else 'a map'}",
+            real.folder,
+            "start from street for scans, from town for maps",
+        )
+    tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
+    wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
+    nodes = real.used_nodes
+    start = recipe
+    recipe = with_scanner(recipe, wanted)
+    best = (np.inf, recipe)
+    first = mismatch(wanted, _composed(start, seed, frame), nodes)
+    for number in range(ROUNDS):
+        if progress:
+            progress("rounds", number, ROUNDS)
+        made = _composed(recipe, seed, frame)
+        off = mismatch(wanted, made, nodes)
+        if off < best[0]:
+            best = (off, recipe)
+        recipe = with_shares(recipe, wanted, made, nodes)
+    made = _composed(recipe, seed, frame)
+    off = mismatch(wanted, made, nodes)
+    if off < best[0]:
+        best = (off, recipe)
+    recipe = best[1]
+    transfer = transfers(wanted, _composed(recipe, seed, frame), nodes)
+    recipe = recipe.model_copy(update={"transfer": transfer, "name": f"{start.name}-like"})
+    if progress:
+        progress("rounds", ROUNDS, ROUNDS)
+    return Fitted(recipe, first, best[0], tuple(_changes(start, recipe)))
+
+
+def _composed(recipe: SceneRecipe, seed: int, frame: Frame) -> Profile:
+    return profile((compose_one(recipe, seed, index) for index in range(SCENES)), frame)
+
+
+def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
+    """The scanner of the real clouds, as far as they show it."""
+    new: dict[str, Any] = {}
+    if real.spinning is not None:
+        losses = [share for share in real.spinning.dropout if share is not None]
+        new |= {
+            "model": "custom",
+            "elevations": tuple(round(e, 3) for e in real.spinning.elevations),
+            "azimuth_steps": real.spinning.azimuth_steps,
+            "noise": round(real.spinning.noise, 4),
+            "dropout": round(min(losses, default=recipe.sensor.dropout), 3),
+        }
+    if real.height_of_scanner is not None:
+        new["height"] = (round(real.height_of_scanner[0], 3), round(real.height_of_scanner[-1] + 0.001, 3))
+    if real.ranges:
+        seen = np.flatnonzero(np.cumsum(real.ranges) >= 0.9995)
+        new["range_max"] = float(RANGES[int(seen[0]) + 1]) if len(seen) else recipe.sensor.range_max
+    if real.airborne is not None:
+        density = real.airborne.density
+        new["density"] = (round(density * 0.8, 2), round(density * 1.2, 2))
+        if real.airborne.scan_angle:
+            new["scan_angle"] = round(max(real.airborne.scan_angle, 1.0), 1)
+    return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})
+
+
+def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int]) -> SceneRecipe:
+    """More of what there is too little of, fewer of what there is too much: one step."""
+    (world,) = recipe.worlds
+    values = getattr(recipe, world)
+    new: dict[str, Any] = {}
+    for name, keys in SHARES.get(world, {}).items():
+        upper = _told(name, nodes)
+        if upper is None:
+            continue
+        there, here = _share(real, upper), _share(made, upper)
+        ratio = float(np.clip((max(there, 1e-5) / max(here, 1e-5)) ** PULL, *STEP))
+        for key in keys:
+            field = key.lstrip("-").removeprefix(f"{world}.")
+            if hasattr(values, field):
+                new[field] = _scaled(new.get(field, getattr(values, field)), ratio ** (-1 if key.startswith("-") else 1))
+    return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
+
+
+def _scaled(value: Any, ratio: float) -> Any:
+    """A range or a probability, times a ratio; probabilities stay below one."""
+    if isinstance(value, tuple):
+        low, high = value
+        return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))
+    return round(min(value * ratio, 1.0), 3)
+
+
+def _told(name: str, nodes: set[int]) -> int | None:
+    """The deepest node that the real clouds label and that covers a class; None where they do not tell it."""
+    tree = catalogue.taxonomy()
+    return next((node for node in tree.ancestors(tree.id(name)) if node in nodes), None)
+
+
+def _share(of: Profile, upper: int) -> float:
+    """Share of the points of a node and of all below it."""
+    tree = catalogue.taxonomy()
+    return sum(row.share for name, row in of.classes.items() if tree.covers(upper, tree.id(name)))
+
+
+def mismatch(real: Profile, made: Profile, nodes: set[int]) -> float:
+    """Mean absolute difference of log2 shares over the classes that both can tell: 1 is twice or half as much.
+
+    Shares below 0.05 % count as that: they are noise.
+    """
+    uppers = {_told(name, nodes) for name in made.classes} - {None}
+    least = 5e-4
+    gaps = [abs(np.log2(max(_share(real, u), least) / max(_share(made, u), least))) for u in uppers if u is not None]
+    return float(np.mean(gaps)) if gaps else float("nan")
+
+
+def transfers(real: Profile, made: Profile, nodes: set[int]) -> dict[str, Transfer]:
+    """For each class of the composed clouds the quantiles of its intensities, and those that they should have."""
+    found: dict[str, Transfer] = {}
+    tree = catalogue.taxonomy()
+    for name, row in made.classes.items():
+        upper = _told(name, nodes)
+        rows = [r for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
+        own = _levels(row)
+        theirs = _levels(max(rows, key=lambda r: r.share)) if rows else None
+        if own is not None and theirs is not None:
+            found[name] = Transfer(composed=own, real=theirs)
+    return found
+
+
+def _levels(row: ClassProfile) -> Quantiles | None:
+    """Quantiles of a class's intensities, mean over the ranges at which it was seen."""
+    bins = [bin_ for bin_ in row.intensity if bin_ is not None]
+    if not bins:
+        return None
+    a, b, c, d, e = np.round(np.mean(bins, axis=0), 5).tolist()
+    return a, b, c, d, e
+
+
+def _changes(old: SceneRecipe, new: SceneRecipe) -> list[str]:
+    """What differs between two recipes, one line a key."""
+    (world,) = old.worlds
+    rows = []
+    for table in ("sensor", world):
+        before: Mapping[str, Any] = getattr(old, table).model_dump()
+        for key, value in getattr(new, table).model_dump().items():
+            if before.get(key) != value:
+                rows.append(f"{table}.{key}: {_brief(before.get(key))} -> {_brief(value)}")
+    return rows
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, tuple | list) and len(value) > 4:
+        return f"{len(value)} values"
+    return str(value)

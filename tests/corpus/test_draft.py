@@ -1,0 +1,125 @@
+"""A first card of a user's folder: written, edited as it asks, used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import laspy
+import numpy as np
+import pytest
+from builders import make_cloud
+from numpy.typing import NDArray
+
+from pcaug import formats
+from pcaug.cli.app import main
+from pcaug.corpus.card import load_card
+from pcaug.corpus.convert import convert
+from pcaug.corpus.draft import draft
+from pcaug.corpus.read import Corpus
+from pcaug.errors import NotFound, PcaugError, RecipeError
+
+IDS = np.array([2, 2, 6, 64] * 25)
+XYZ = np.random.default_rng(0).uniform(-40, 40, (100, 3))
+
+
+def las(folder: Path) -> None:
+    file = laspy.create(point_format=6, file_version="1.4")
+    file.x, file.y, file.z = XYZ.T
+    file.classification = IDS.astype(np.uint8)
+    file.write(folder / "tile.laz")
+
+
+def ply(folder: Path) -> None:
+    formats.write(folder / "b.ply", make_cloud(100, labelled=False, kindof=IDS.astype(np.uint8)))
+
+
+def text(folder: Path) -> None:
+    table = np.column_stack([XYZ, np.arange(300).reshape(100, 3) % 256, XYZ[:, 0], IDS])
+    np.savetxt(folder / "site a.txt", table, header="x and so on, by hand")
+
+
+def headed(folder: Path) -> None:
+    lines = [",".join(f"{v:g}" for v in (*p, i)) for p, i in zip(XYZ, IDS, strict=True)]
+    (folder / "a.csv").write_text("X,Y,Z,class\n" + "\n".join(lines) + "\n")
+
+
+def text_beside(folder: Path) -> None:
+    np.savetxt(folder / "a.xyz", XYZ)
+    (folder / "a.ids").write_text("".join(f"{i}\n" for i in IDS))
+    (folder / "notes.txt").write_text("my notes\n")
+
+
+def binary_apart(folder: Path, ids: NDArray[np.int64] = IDS) -> None:
+    for name in ("scans", "marks"):
+        (folder / name).mkdir()
+    for stem in ("000", "001"):
+        np.column_stack([XYZ, XYZ[:, 0]]).astype("<f4").tofile(folder / f"scans/{stem}.bin")
+        (ids | 5 << 16).astype("<u4").tofile(folder / f"marks/{stem}.dat")
+
+
+@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, binary_apart])
+def test_a_first_card_is_edited_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "My Harbour"
+    folder.mkdir()
+    write(folder)  # type: ignore[operator]
+    with pytest.raises(SystemExit) as ended:
+        main(["datasets", "new", str(folder)])
+    assert not ended.value.code
+    card = tmp_path / "my-harbour.toml"
+    with pytest.raises(RecipeError, match=r"no class 'TODO'.*or ignore"):
+        load_card(card)
+    card.write_text(card.read_text().replace('"TODO"', '"building"'))
+    assert set(load_card(card).classes) == {"2", "6", "64"}
+    convert(folder, tmp_path / "corpus", card)
+    corpus = Corpus.open(tmp_path / "corpus")
+    scans = 2 if write is binary_apart else 1
+    found = np.concatenate([cloud["native_label"] for cloud in corpus.clouds()])
+    assert sorted(found.tolist()) == sorted(IDS.tolist() * scans)
+    assert corpus.manifest.frame == ("sensor" if scans == 2 else "map")
+
+
+def test_what_las_names_is_filled_in(tmp_path: Path) -> None:
+    las(tmp_path)
+    text = draft(tmp_path, "mine")
+    assert '2 = { name = "ground", node = "ground" }  # 50 points' in text
+    assert '64 = { name = "class-64", node = "TODO" }  # 25 points' in text
+    assert "cards that know all these ids: fractal, lidarhd" in text
+
+
+def test_columns_are_told_apart(tmp_path: Path) -> None:
+    text(tmp_path)
+    assert 'columns = ["x", "y", "z", "red", "green", "blue", "", "native_label"]' in draft(tmp_path)
+
+
+def test_names_of_files_stay_in_comments(tmp_path: Path) -> None:
+    folder = tmp_path / 'x"\n[evil]\nname = "y'
+    folder.mkdir()
+    las(folder)
+    path = tmp_path / "mine.toml"
+    path.write_text(draft(folder).replace('"TODO"', '"ignore"'))
+    assert load_card(path).name == "x-evil-name-y"
+
+
+def test_folders_without_scans_of_ones_own(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="nothing to read"):
+        draft(tmp_path)
+    with pytest.raises(NotFound, match="no such folder"):
+        draft(tmp_path / "not there")
+    (tmp_path / "001/lidar").mkdir(parents=True)
+    (tmp_path / "001/lidar/00.pkl.gz").write_bytes(b"")
+    with pytest.raises(PcaugError, match="laid out as pandaset, whose card reads it"):
+        draft(tmp_path)
+
+
+def test_nothing_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "set").mkdir()
+    las(tmp_path / "set")
+    (tmp_path / "set.toml").write_text("mine")
+    for arguments in (["datasets", "new", "set"], ["datasets", "new"], ["datasets", "las", "set"]):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 1
+    assert (tmp_path / "set.toml").read_text() == "mine"
+    assert capsys.readouterr().err.count("\n") == 3
