@@ -17,7 +17,7 @@ from pcaug.scene.meshes.card import AssetCard
 
 Range = tuple[float, float]
 """Lowest and highest value of a uniform draw."""
-WORLDS = ("street", "town", "wood", "room")
+WORLDS = ("street", "town", "wood", "room", "helios")
 """What a recipe can make: the table of that name, and a builder in ``compose``."""
 
 
@@ -174,6 +174,16 @@ class Room(Strict):
     chairs: float = 0.75
 
 
+class Helios(Strict):
+    """A scene of HELIOS++ as it stands; its classes are those of its materials.
+
+    Attributes:
+        path: The scene's XML file, below the recipe's folder or absolute.
+    """
+
+    path: str
+
+
 class AssetRow(AssetCard):
     """Meshes of the user's own. The keys of an asset card may be given here too, and win over those beside the meshes.
 
@@ -235,7 +245,7 @@ class SceneRecipe(Strict):
     Attributes:
         name: Name of the recipe.
         title: One line on it.
-        street, town, wood, room: The world, one of them.
+        street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
         sensor: The scanner.
         folder: Where relative paths start; set on loading.
@@ -247,6 +257,7 @@ class SceneRecipe(Strict):
     town: Town | None = None
     wood: Wood | None = None
     room: Room | None = None
+    helios: Helios | None = None
     assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
     folder: str = "."
@@ -268,13 +279,15 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
 
 def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     """Build one world of a recipe; the same generator state gives the same world."""
-    from pcaug.scene.library import Library
+    from pcaug.scene.library import Library, build_helios
     from pcaug.scene.room import build_room
     from pcaug.scene.street import build_street
     from pcaug.scene.town import build_town
     from pcaug.scene.wood import build_wood
 
-    builders: dict[str, Any] = {"street": build_street, "town": build_town, "wood": build_wood, "room": build_room}
+    builders: dict[str, Any] = {
+        "street": build_street, "town": build_town, "wood": build_wood, "room": build_room, "helios": build_helios,
+    }  # fmt: skip
     library = Library(recipe.assets, Path(recipe.folder))
     (world,) = recipe.worlds
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
