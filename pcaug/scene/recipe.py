@@ -87,6 +87,8 @@ class Town(Strict):
         pitch: Roof slope, degrees.
         flat: Share of flat roofs.
         hipped: Share of hipped roofs among the others.
+        other_roofs: Share of roofs with one slope or a mansard among the rest.
+        wings: Share of houses with a wing at right angles.
         empty: Share of plots without a house.
         trees, bushes: Objects per plot.
         tree_height: Height of trees.
@@ -106,6 +108,8 @@ class Town(Strict):
     pitch: Range = (18.0, 45.0)
     flat: float = 0.15
     hipped: float = 0.3
+    other_roofs: float = 0.15
+    wings: float = 0.35
     empty: float = 0.12
     trees: Range = (0.5, 3.0)
     bushes: Range = (1.0, 6.0)
