@@ -13,7 +13,8 @@ from pcaug.scene import furniture, objects, trees
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.meshes.entry import Entry, entries
-from pcaug.scene.recipe import AssetRow
+from pcaug.scene.meshes.helios import load_scene
+from pcaug.scene.recipe import AssetRow, Helios
 
 Rng = np.random.Generator
 VARIANTS = 8
@@ -59,10 +60,23 @@ class Library:
     """
 
     def __init__(self, rows: tuple[AssetRow, ...] = (), folder: Path = Path()) -> None:
-        self.rows = [(row, stock(_inside(folder.resolve(), row), row)) for row in rows]
+        self.folder = folder.resolve()
+        self.rows = [(row, stock(self.inside(row.path), row)) for row in rows]
         for row in rows:
             if row.kind is not None and row.kind not in MAKERS:
                 raise RecipeError(f"no object kind {row.kind!r}", do=f"choose from {', '.join(MAKERS)}")
+
+    def inside(self, name: str) -> Path:
+        """A path of the recipe: absolute, or below its folder."""
+        path = Path(name)
+        if path.is_absolute():
+            return path
+        found = (self.folder / path).resolve()
+        if not found.is_relative_to(self.folder):
+            raise RecipeError(
+                f"mesh {name!r} lies outside the recipe's folder", self.folder, "move it below, or give an absolute path"
+            )
+        return found
 
     def pick(self, kind: str, rng: Rng) -> Asset:
         """One object of a kind. A recipe without meshes of that kind draws one number, whatever else it holds."""
@@ -93,13 +107,7 @@ class Library:
         return Scene((*scene.placements, *more), scene.name, scene.viewpoint, scene.heading, scene.extent)
 
 
-def _inside(folder: Path, row: AssetRow) -> Path:
-    path = Path(row.path)
-    if path.is_absolute():
-        return path
-    found = (folder / path).resolve()
-    if not found.is_relative_to(folder):
-        raise RecipeError(
-            f"mesh {row.path!r} lies outside the recipe's folder", folder, "move it below, or give an absolute path"
-        )
-    return found
+def build_helios(recipe: Helios, name: str, rng: Rng, library: Library) -> Scene:
+    """A HELIOS++ scene, the same every time."""
+    scene = load_scene(library.inside(recipe.path))
+    return Scene(scene.placements, name, scene.viewpoint, scene.heading, scene.extent)

@@ -16,7 +16,7 @@ Rng = np.random.Generator
 
 
 def tree(rng: Rng, height: float | None = None) -> Asset:
-    """A broad-leaved tree: tapered trunk, two orders of branches, leaves around the branch ends."""
+    """A broad-leaved tree: tapered trunk, branches of two orders, clusters of leaves along the twigs."""
     h = height or rng.uniform(5, 13)
     crown, clear = rng.uniform(0.28, 0.42) * h, rng.uniform(0.18, 0.32) * h
     out = Builder()
@@ -25,19 +25,23 @@ def tree(rng: Rng, height: float | None = None) -> Asset:
     radius = 0.018 * h + 0.04
     out.add(tube((0, 0, -0.3), top, radius, radius * 0.3, 7), "tree", "bark")
     ends = [top]
-    for _ in range(int(rng.integers(9, 15))):
+    for _ in range(int(rng.integers(10, 16))):
         s = rng.uniform(clear / h, 0.8)
         start = top * (s / 0.82)
         reach = crown * np.sin(np.pi * np.clip((s - clear / h + 0.12) / (1.0 - clear / h), 0.1, 0.95)) * rng.uniform(0.7, 1.05)
         angle = rng.uniform(0, 2 * np.pi)
         end = start + np.array([np.cos(angle) * reach, np.sin(angle) * reach, reach * rng.uniform(0.25, 0.8)])
         out.add(tube(start, end, radius * 0.35, radius * 0.12, 4), "tree", "bark")
-        ends += [start + (end - start) * f for f in (0.55, 0.8, 1.0)]
+        for f in (0.5, 0.75, 1.0):
+            fork = start + (end - start) * f
+            twig = fork + rng.normal(0, 0.3 * reach, 3) + (0, 0, 0.12 * reach)
+            out.add(tube(fork, twig, radius * 0.1, 0.01, 3), "tree", "bark")
+            ends += [fork, (fork + twig) / 2, twig]
     middle = np.array(ends)
-    each = int(rng.integers(45, 75))
-    centres = np.repeat(middle, each, axis=0) + rng.normal(0, 0.085 * h, (len(middle) * each, 3))
+    each = int(rng.integers(26, 44))
+    centres = np.repeat(middle, each, axis=0) + rng.normal(0, 0.06 * h, (len(middle) * each, 3))
     centres = centres[centres[:, 2] > clear * 0.9]
-    out.add(leaves(centres, rng.uniform(0.16, 0.26), rng), "tree", "leaves")
+    out.add(leaves(centres, rng.uniform(0.13, 0.2), rng), "tree", "leaves")
     return out.asset("tree")
 
 
@@ -199,20 +203,29 @@ def bicycle(rng: Rng) -> Asset:
 
 
 def person(rng: Rng) -> Asset:
-    """A standing or walking person."""
-    h, stride = rng.uniform(1.5, 1.9), rng.uniform(0, 0.35)
+    """A standing or walking person: legs with knees and feet, bent arms, a round head; some with a bag."""
+    h, stride, build = rng.uniform(1.5, 1.9), rng.uniform(0, 0.32), rng.uniform(0.9, 1.2)
     out = Builder()
-    hip, shoulder = 0.5 * h, 0.82 * h
+    hip, knee, shoulder = 0.5 * h, 0.27 * h, 0.82 * h
     for side in (-1, 1):
-        foot = (side * stride, side * 0.1, 0)
-        out.add(tube(foot, (0, side * 0.1, hip), 0.065, 0.09, 6), "person", "cloth")
-        hand = (-side * stride * 0.8, side * 0.27, hip)
-        out.add(tube((0, side * 0.2, shoulder), hand, 0.055, 0.04, 5), "person", "cloth")
-    ring = np.linspace(0, 2 * np.pi, 8, endpoint=False)
-    heights = ((hip - 0.05, 0.17, 0.12), (0.66 * h, 0.17, 0.12), (shoulder, 0.21, 0.12), (0.87 * h, 0.07, 0.07))
-    trunk = [np.stack([np.cos(ring) * d, np.sin(ring) * w, np.full(8, z)], axis=1) for z, w, d in heights]
-    out.add(loft(np.array(trunk)), "person", "cloth")
-    out.add(tube((0, 0, 0.86 * h), (0, 0, h), 0.095, 0.08, 7), "person", "cloth")
+        y, swing = side * 0.09 * build, side * stride
+        bent = (swing * 0.35 + 0.06 * stride / 0.3, y, knee)
+        out.add(tube((0, y, hip), bent, 0.085 * build, 0.06 * build, 7), "person", "cloth")
+        out.add(tube(bent, (swing, y, 0.05), 0.058 * build, 0.045, 7), "person", "cloth")
+        out.add(box((swing - 0.08, y - 0.045, 0), (swing + 0.17, y + 0.045, 0.08)), "person", "rubber")
+        elbow = (-swing * 0.4 - 0.03, side * 0.25 * build, 0.62 * h)
+        out.add(tube((0, side * 0.19 * build, shoulder - 0.03), elbow, 0.05 * build, 0.042, 6), "person", "cloth")
+        out.add(tube(elbow, (-swing * 0.8 + 0.1, side * 0.22 * build, 0.48 * h), 0.042, 0.035, 6), "person", "cloth")
+    ring = np.linspace(0, 2 * np.pi, 10, endpoint=False)
+    sections = (  # height, half width, half depth
+        (hip - 0.06, 0.16, 0.11), (0.58 * h, 0.145, 0.1), (0.7 * h, 0.17, 0.12), (shoulder - 0.03, 0.2, 0.11),
+        (shoulder, 0.14, 0.08), (0.86 * h, 0.055, 0.055), (0.885 * h, 0.07, 0.08), (0.93 * h, 0.08, 0.1),
+        (0.97 * h, 0.07, 0.09), (h, 0.02, 0.03),
+    )  # fmt: skip
+    body = [np.stack([np.cos(ring) * d * build, np.sin(ring) * w * build, np.full(10, z)], axis=1) for z, w, d in sections]
+    out.add(loft(np.array(body)), "person", "cloth")
+    if rng.random() < 0.3:
+        out.add(box((-0.3, -0.15, 0.58 * h), (-0.1, 0.15, 0.8 * h)), "person", "cloth")
     return out.asset("person")
 
 

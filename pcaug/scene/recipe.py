@@ -17,7 +17,7 @@ from pcaug.scene.meshes.card import AssetCard
 
 Range = tuple[float, float]
 """Lowest and highest value of a uniform draw."""
-WORLDS = ("street", "town", "wood", "room")
+WORLDS = ("street", "town", "wood", "room", "helios")
 """What a recipe can make: the table of that name, and a builder in ``compose``."""
 
 
@@ -87,6 +87,8 @@ class Town(Strict):
         pitch: Roof slope, degrees.
         flat: Share of flat roofs.
         hipped: Share of hipped roofs among the others.
+        other_roofs: Share of roofs with one slope or a mansard among the rest.
+        wings: Share of houses with a wing at right angles.
         empty: Share of plots without a house.
         trees, bushes: Objects per plot.
         tree_height: Height of trees.
@@ -106,6 +108,8 @@ class Town(Strict):
     pitch: Range = (18.0, 45.0)
     flat: float = 0.15
     hipped: float = 0.3
+    other_roofs: float = 0.15
+    wings: float = 0.35
     empty: float = 0.12
     trees: Range = (0.5, 3.0)
     bushes: Range = (1.0, 6.0)
@@ -172,6 +176,16 @@ class Room(Strict):
     clutter: Range = (0, 4)
     people: Range = (0, 2)
     chairs: float = 0.75
+
+
+class Helios(Strict):
+    """A scene of HELIOS++ as it stands; its classes are those of its materials.
+
+    Attributes:
+        path: The scene's XML file, below the recipe's folder or absolute.
+    """
+
+    path: str
 
 
 class AssetRow(AssetCard):
@@ -242,7 +256,7 @@ class SceneRecipe(Strict):
     Attributes:
         name: Name of the recipe.
         title: One line on it.
-        street, town, wood, room: The world, one of them.
+        street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
         sensor: The scanner.
         transfer: By class, to what its intensities are mapped; written by ``compose --like``.
@@ -255,6 +269,7 @@ class SceneRecipe(Strict):
     town: Town | None = None
     wood: Wood | None = None
     room: Room | None = None
+    helios: Helios | None = None
     assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
     transfer: dict[str, Transfer] = {}
@@ -277,13 +292,15 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
 
 def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     """Build one world of a recipe; the same generator state gives the same world."""
-    from pcaug.scene.library import Library
+    from pcaug.scene.library import Library, build_helios
     from pcaug.scene.room import build_room
     from pcaug.scene.street import build_street
     from pcaug.scene.town import build_town
     from pcaug.scene.wood import build_wood
 
-    builders: dict[str, Any] = {"street": build_street, "town": build_town, "wood": build_wood, "room": build_room}
+    builders: dict[str, Any] = {
+        "street": build_street, "town": build_town, "wood": build_wood, "room": build_room, "helios": build_helios,
+    }  # fmt: skip
     library = Library(recipe.assets, Path(recipe.folder))
     (world,) = recipe.worlds
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)

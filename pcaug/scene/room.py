@@ -44,7 +44,8 @@ class _World:
     def stand(self, kind: str, x: float, y: float, yaw: float, z: float = 0.0, margin: float = 0.05) -> Placement | None:
         """Place an object if it fits: inside the walls and clear of all that stands. Returns None if it does not."""
         asset = self.library.pick(kind, self.rng)
-        corners = moved(asset.bounds[None], (x, y, z), yaw)[0]
+        (x0, y0, z0), (x1, y1, z1) = asset.bounds
+        corners = moved(np.array([[(x0, y0, z0), (x1, y0, z0), (x0, y1, z1), (x1, y1, z1)]]), (x, y, z), yaw)[0]
         low, high = corners.min(axis=0), corners.max(axis=0)
         if (low[:2] < -0.01).any() or (high > (*self.size + 0.01, self.height + 0.01)).any():
             return None

@@ -261,7 +261,7 @@ def _houses(world: _World, side: _Side) -> None:
         front = side.house_line + (0.0 if row else rng.uniform(0, 3))
         if _free(side, x + width / 2, width / 2 + 2):
             height = eaves + rng.uniform(-0.8, 0.8)
-            roof = str(rng.choice(["gable", "hip", "flat"], p=[0.6, 0.25, 0.15]))
+            roof = str(rng.choice(["gable", "hip", "flat", "mansard"], p=[0.55, 0.22, 0.15, 0.08]))
             built = house(rng, width, depth, height, roof=roof, pitch=rng.uniform(25, 45))
             px, py = world.curve(np.array(x + width / 2), np.array((front + depth / 2) * side.sign))
             z = _height(world, side, x + width / 2, front) - 0.05

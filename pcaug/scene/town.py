@@ -14,7 +14,7 @@ from pcaug.scene.buildings import house, place
 from pcaug.scene.library import Library
 from pcaug.scene.lines import pylon, pylon_arms, wire
 from pcaug.scene.recipe import Town, draw
-from pcaug.scene.shapes import Points, box, grid, noise
+from pcaug.scene.shapes import Points, box, grid, moved, noise
 
 Rng = np.random.Generator
 CELL = 0.8
@@ -216,10 +216,18 @@ def _house(world: _World, middle: NDArray[np.float64], room: float, yaw: float) 
     if not world.free(middle[0], middle[1], max(width, depth) * 0.7):
         return 3.0
     roof = "flat" if rng.random() < recipe.flat else "hip" if rng.random() < recipe.hipped else "gable"
+    if roof == "gable" and rng.random() < recipe.other_roofs:
+        roof = str(rng.choice(["mono", "mansard"]))
+    long, short = max(width, depth), min(width, depth)
     eaves, pitch = draw(recipe.eaves, rng), draw(recipe.pitch, rng)
-    built = house(rng, max(width, depth), min(width, depth), eaves, roof=roof, pitch=pitch, facade=False)
-    place(world.static, built, (middle[0], middle[1], world.land.height(*middle)), yaw)
-    return max(width, depth) / 2 + 1.0
+    built = house(rng, long, short, eaves, roof=roof, pitch=pitch, facade=False)
+    at = (middle[0], middle[1], world.land.height(*middle))
+    place(world.static, built, at, yaw)
+    if roof in ("gable", "hip", "flat") and rng.random() < recipe.wings:  # an L or a T
+        wing = house(rng, short * 1.3, long * rng.uniform(0.35, 0.5), eaves, roof=roof, pitch=pitch, facade=False)
+        turned = moved(np.array([[[rng.uniform(-0.25, 0.25) * long, 0.45 * short, 0.0]]]), at, yaw)[0, 0]
+        place(world.static, wing, (turned[0], turned[1], at[2]), yaw + np.pi / 2)
+    return long / 2 + 1.0
 
 
 def _border(world: _World, edges: tuple[float, float, float, float]) -> None:

@@ -147,6 +147,14 @@ def test_a_helios_scene_is_rotated_then_scaled_then_moved_and_classed_by_its_mtl
     np.testing.assert_allclose(scene.extent, [[-999, -999], [999, 999]])
 
 
+def test_a_helios_scene_is_a_world_of_a_recipe(tmp_path: Path) -> None:
+    helios_scene(tmp_path)
+    (tmp_path / "r.toml").write_text('name = "demo"\n[helios]\npath = "data/scenes/s.xml"\n[sensor]\nkind = "airborne"\n')
+    scene = compose(load_recipe(tmp_path / "r.toml"), np.random.default_rng(0))
+    assert (scene.name, len(scene.placements)) == ("demo", 2)
+    assert [e.name for e in entries(tmp_path / "data/scenes/s.xml")] == ["ground", "tree"]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

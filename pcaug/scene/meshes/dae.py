@@ -32,18 +32,22 @@ def read_dae(bundle: Bundle, name: str) -> MeshFile:
     if document.scene is None:
         raise FileError("has no scene", bundle.where(name), "export it again")
     parts: list[Part] = []
-    loose = 0
-    for kind in ("geometry", "controller"):
-        for bound in document.scene.objects(kind):
-            owner = getattr(bound, "original", None)
-            owner = getattr(owner, "geometry", owner)
-            for primitive in bound.primitives():
-                triangles = _triangles(primitive)
-                loose += triangles is None
-                if triangles is not None and len(triangles):
-                    material = getattr(primitive, "material", None)
-                    mesh = getattr(owner, "name", None) or getattr(owner, "id", None) or ""
-                    parts.append(Part(triangles, mesh=str(mesh), material=_name(material)))
+    loose, unused = 0, {str(geometry.id) for geometry in document.geometries}
+    skinned = [bound.geometry for bound in document.scene.objects("controller") if hasattr(bound, "geometry")]
+    if skinned:
+        problems.append(f"{len(skinned)} skinned shapes stand in the pose in which they were bound to their skeleton")
+    for bound in (*document.scene.objects("geometry"), *skinned):
+        unused.discard(str(bound.original.id))
+        for primitive in bound.primitives():
+            triangles = _triangles(primitive)
+            loose += triangles is None
+            if triangles is not None and len(triangles):
+                mesh = bound.original.name or bound.original.id or ""
+                parts.append(Part(triangles, mesh=str(mesh), material=_name(getattr(primitive, "material", None))))
+    if unused:
+        problems.append(f"not placed in the scene, left out: {', '.join(sorted(unused)[:5])}")
+    if not parts:
+        raise FileError("mesh without faces: nothing of it is placed in its scene", bundle.where(name), "export it again")
     if loose:
         problems.append(f"{loose} sets of lines or unknown primitives are left out: they have no surface")
     unit = document.assetInfo.unitmeter

@@ -53,6 +53,8 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
         material = getattr(getattr(mesh.visual, "material", None), "name", None) or ""
         part = Part(triangles, node=str(node), mesh=str(key), material=material)
         parts.append(_dressed(part, materials.get(material, {}), mesh, problems))
+    if unused := set(map(str, loaded.geometry)) - {part.mesh for part in parts}:
+        problems.append(f"not placed in the scene, without faces or lines, left out: {', '.join(sorted(unused)[:5])}")
     asset = tree.get("asset", {})
     extras = asset.get("extras") if isinstance(asset.get("extras"), dict) else {}
     licence = str(extras.get("license") or asset.get("copyright") or "")

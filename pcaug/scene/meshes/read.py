@@ -162,7 +162,7 @@ def _inside_out(triangles: NDArray[np.float64]) -> bool:
     low, high = triangles.min(axis=(0, 1)), triangles.max(axis=(0, 1))
     a, b, c = (triangles[:, i] - (low + high) / 2 for i in range(3))
     signed = float(np.einsum("ij,ij->i", a, np.cross(b, c)).sum()) / 6
-    thick = np.maximum(high - low, 1e-3 * float((high - low).max()))
+    thick = np.maximum(high - low, 0.05 * float((high - low).max()))
     return signed < -0.05 * float(np.prod(thick))
 
 
