@@ -165,6 +165,12 @@ class PointCloud:
             cloud.point[names.get(name, name)] = open3d.core.Tensor.from_numpy(np.ascontiguousarray(table))
         return cloud
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a sample of the points to turn and read."""
+        from importlib import import_module  # the viewer stands above this module
+
+        return str(import_module("pcaug.view.page").notebook(self))
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes: a read-only mapping cannot."""
         return PointCloud, (self.xyz, dict(self.fields), self.taxonomy, self.crs, self.source)

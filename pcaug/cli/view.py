@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from pcaug.view.stage import Exhibit
+
+MESHES = (".obj", ".glb", ".gltf", ".stl", ".off", ".3mf")
+SHEET = {"width": 420, "height": 300, "per_row": 4}
+"""Pixels of a scan on a contact sheet, and scans in a row."""
+ON_A_SHEET = 12
+
 
 def view(
-    sources: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora; several are shown side by side.")],
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files, folders, corpora, scene recipes or meshes; several are shown beside each other.")
+    ],
     png: Annotated[Path | None, typer.Option(help="Write a picture instead of opening a window.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one page that opens in any browser.")] = None,
     card: Annotated[str | None, typer.Option(help="How to read the sources.")] = None,
     colour: Annotated[
         str | None, typer.Option(help="class, prediction, error, native, intensity, height, return, instance, rgb.")
     ] = None,
-    number: Annotated[int, typer.Option("-n", min=1, help="Of a folder or corpus, show so many scans.")] = 1,
+    number: Annotated[
+        int | None, typer.Option("-n", min=1, help="Of a folder or corpus, show so many scans (1; on a sheet, 12).")
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Picture: from straight above.")] = False,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Picture: many small ones, spread over the whole corpus.")] = False,
+    gl: Annotated[
+        bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
+    ] = False,
+    most: Annotated[int, typer.Option(min=1000, help="Page: draw at most so many points.")] = 5_000_000,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
@@ -26,41 +43,80 @@ def view(
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)
-    named = [pair for source in sources for pair in _clouds(source, card, number)]
-    clouds, titles = [cloud for cloud, _ in named], [title for _, title in named]
+    many = number or (ON_A_SHEET if sheet else 1)
+    exhibits = [exhibit for source in sources for exhibit in _exhibits(source, card, many, spread=sheet)]
+    clouds, titles = [exhibit.cloud for exhibit in exhibits], [exhibit.title for exhibit in exhibits]
     if png is not None:
-        from pcaug.view.picture import save_png
-
-        save_png(clouds, png, titles, colour, elevation=90.0 if plan else 38.0)
+        _picture(clouds, titles, png, colour, plan=plan, sheet=sheet, gl=gl)
         out().print(str(png), soft_wrap=True, markup=False)
     if html is not None:
         from pcaug.view.page import save_html
 
-        points = save_html(clouds, html, titles, title=", ".join(source.name for source in sources), colour=colour)
+        points = save_html(clouds, html, titles, ", ".join(source.name for source in sources), most, colour)
         out().print(f"{html}: {points:,} points, {html.stat().st_size / 1e6:.1f} MB", soft_wrap=True, markup=False)
     if png is None and html is None:
         from pcaug.view.window import show
 
-        show(clouds, titles, colour)
+        show(exhibits, colour)
 
 
-def _clouds(source: Path, card: str | None, number: int) -> list[tuple[Any, str]]:
-    """The first scans (of a map: the largest sites) of a source, with their names."""
+def _picture(clouds: Any, titles: list[str], png: Path, colour: str | None, *, plan: bool, sheet: bool, gl: bool) -> None:
+    from pcaug.view.picture import render, save_png
+
+    draw = render
+    if gl:
+        from pcaug.view.legacy import render_open3d
+
+        draw = render_open3d
+    save_png(clouds, png, titles, colour, elevation=90.0 if plan else 38.0, draw=draw, **(SHEET if sheet else {}))
+
+
+def _exhibits(source: Path, card: str | None, number: int, *, spread: bool) -> list[Exhibit]:
+    """A scene with its scan, a mesh with points on it, or the scans of a file, a folder or a corpus."""
+    from pcaug.view.stage import Exhibit, mesh_exhibit, scene_exhibit
+
+    if _is_recipe(source):
+        from pcaug.scene.recipe import load_recipe
+
+        return [scene_exhibit(load_recipe(str(source)), index=index) for index in range(number)]
+    if source.suffix.lower() in MESHES:
+        from pcaug.scene.meshes import load_mesh
+
+        return [mesh_exhibit(load_mesh(source, "object"))]
+    return [Exhibit(title, cloud) for cloud, title in _clouds(source, card, number, spread=spread)]
+
+
+def _is_recipe(source: Path) -> bool:
+    from pcaug import catalogue
+
+    return source.suffix == ".toml" or (not source.exists() and str(source) in catalogue.names("datasets/recipes"))
+
+
+def _clouds(source: Path, card: str | None, number: int, *, spread: bool) -> list[tuple[Any, str]]:
+    """The first scans (of a map: the largest sites; on a sheet: evenly spread ones) of a source, with their names."""
     from pcaug.cloud import common_fields, concatenate
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.sources import is_corpus, scans
 
     if is_corpus(source):
         corpus = Corpus.open(source)
-        if corpus.manifest.frame == "map":
+        if corpus.manifest.frame == "map" and not spread:
             sites = corpus.sites()[:number]
             return [(concatenate(common_fields([corpus.read(t) for t in site])), _site(source, site)) for site in sites]
-        return [(corpus.read(tile), tile.name) for tile in corpus.tiles[:number]]
+        return [(corpus.read(tile), tile.name) for tile in _some(corpus.tiles, number, spread=spread)]
     found = []
-    for scan in scans(source, card)[:number]:
+    for scan in _some(scans(source, card), number, spread=spread):
         chunks = list(scan.chunks())
-        found.append((concatenate([c for c in chunks if len(c)] or chunks), scan.path.name))
+        name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
+        found.append((concatenate([c for c in chunks if len(c)] or chunks), str(name)))
     return found
+
+
+def _some(things: Any, number: int, *, spread: bool) -> list[Any]:
+    """The first, or as many from beginning to end."""
+    if not spread or number >= len(things):
+        return list(things[:number])
+    return [things[round(i * (len(things) - 1) / max(1, number - 1))] for i in range(number)]
 
 
 def _site(source: Path, site: list[Any]) -> str:

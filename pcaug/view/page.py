@@ -132,6 +132,32 @@ def page(
     return whole, sum(len(cloud) for cloud in shown)
 
 
+def framed(
+    clouds: Sequence[PointCloud],
+    titles: Sequence[str] = (),
+    title: str = "pcaug",
+    most: int = 200_000,
+    colour: str | None = None,
+) -> str:
+    """The page of ``save_html`` as an HTML element for another page or a notebook; same arguments, same errors.
+
+    It is an ``iframe`` whose content is in its ``srcdoc``: it may run its scripts and save a picture, and reach nothing of the
+    page around it.
+    """
+    text, _ = page(clouds, titles, title, most, colour)
+    element = Markup('<iframe title="{}" sandbox="allow-scripts allow-downloads" srcdoc="{}"></iframe>')
+    return str(element.format(title, text))
+
+
+def notebook(cloud: PointCloud, most: int = 100_000) -> str:
+    """A cloud inline in a notebook: its summary, and a viewer of an even sample of it."""
+    summary = Markup("<p>{}</p>").format(repr(cloud))
+    if not len(cloud):
+        return str(summary)
+    frame = framed([cloud], [Path(cloud.source.file).name], "PointCloud", most)
+    return str(summary) + frame.replace("<iframe ", '<iframe style="width:100%;height:480px;border:1px solid #8884" ', 1)
+
+
 def _sample(cloud: PointCloud, share: float) -> PointCloud:
     """One point of each of equal runs of points, drawn from a fixed seed: even along a scan, but in step with no ring of it."""
     if share >= 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import textwrap
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,8 +142,21 @@ def save_png(
     width: int = 900,
     height: int = 640,
     elevation: float = 38.0,
+    per_row: int = PER_ROW,
+    draw: Callable[..., Image] = render,
 ) -> None:
     """Write clouds side by side, with titles and a legend: the classes that occur, or the range of a quantity.
+
+    Args:
+        clouds: What to show.
+        path: The picture.
+        titles: One a cloud.
+        colour: One of ``colours.MODES``; None chooses, for each cloud.
+        width: Of each cloud's part, pixels.
+        height: Of each cloud's part, pixels.
+        elevation: Degrees above the horizon from which it is seen; 90 is a plan.
+        per_row: Clouds beside each other before the next row starts.
+        draw: ``render``, or ``legacy.render_open3d``.
 
     Raises:
         PcaugError: Without clouds, or for a colour mode that a cloud lacks the field of.
@@ -153,7 +166,7 @@ def save_png(
     if not clouds:
         raise PcaugError("no clouds to show", path)
     path = Path(path)
-    columns = min(len(clouds), PER_ROW)
+    columns = min(len(clouds), per_row)
     rows = -(-len(clouds) // columns)
     modes = [colour or best_mode(cloud) for cloud in clouds]
     marks = legend(clouds, modes)
@@ -165,8 +178,8 @@ def save_png(
         left, top = 20 + (index % columns) * (width + 20), 52 * (index // columns + 1) + index // columns * height
         axis = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
         axis.set_axis_off()
-        axis.imshow(render(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
-        _title(axis, titles[index] if index < len(titles) else "", cloud, mode)
+        axis.imshow(draw(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
+        _title(axis, titles[index] if index < len(titles) else "", cloud, mode, width // 15)
     _draw_legend(figure, marks, per_line)
     partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -176,9 +189,9 @@ def save_png(
     partial.replace(path)
 
 
-def _title(axis: Any, title: str, cloud: PointCloud, mode: str) -> None:
+def _title(axis: Any, title: str, cloud: PointCloud, mode: str, letters: int) -> None:
     """Name on the left; points, and for a quantity its range and ramp, on the right."""
-    name = textwrap.shorten(title, 60, placeholder="…") if len(title.split()) > 1 else title[-60:]
+    name = textwrap.shorten(title, letters, placeholder="…") if len(title.split()) > 1 else title[-letters:]
     axis.set_title(name.replace("$", r"\$"), loc="left", fontsize=8, color="#1d2530", pad=5, fontweight="bold")
     note = f"{len(cloud):,} points"
     if mode in ("height", "intensity") and len(cloud):

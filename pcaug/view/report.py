@@ -15,6 +15,7 @@ import numpy as np
 from markupsafe import Markup
 
 from pcaug import __version__
+from pcaug.cloud import PointCloud
 from pcaug.view.picture import Image
 
 PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
@@ -43,11 +44,12 @@ th { white-space:normal } .words { text-align:left; white-space:normal; min-widt
 tbody tr:hover { background:var(--panel) }
 figure { margin:1rem 0; border:1px solid var(--line); border-radius:8px; padding:.6rem; overflow:hidden }
 figure img, figure svg { width:100%; height:auto; display:block } figure img { border-radius:4px }
+figure iframe { width:100%; height:34rem; max-height:85vh; border:0; border-radius:4px; display:block }
 figcaption { color:var(--soft); font-size:.86rem; padding:.5rem .2rem 0 }
 .marks { display:flex; flex-wrap:wrap; gap:.2rem 1.1rem; font-size:.86rem; padding:0; margin:.6rem 0; list-style:none }
 .marks i { display:inline-block; width:.75em; height:.75em; border-radius:3px; border:1px solid #8886; margin-right:.45em }
 footer { color:var(--soft); font-size:.82rem; margin-top:3rem }
-@media print { main { max-width:none; padding:0 } figure, tr { break-inside:avoid } }
+@media print { main { max-width:none; padding:0 } figure, tr { break-inside:avoid } figure iframe { display:none } }
 """
 INK, GRID = "#1d2530", "#dde3e9"
 """What a chart is drawn in; on the page they become the page's ink and lines, light or dark."""
@@ -109,6 +111,31 @@ class Report:
         Pillow.fromarray(np.ascontiguousarray(image)).save(buffer, "PNG", optimize=True)
         source = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
         return self._figure(Markup('<img alt="{}" src="{}">').format(caption, source), caption)
+
+    def viewer(
+        self,
+        clouds: Sequence[PointCloud],
+        titles: Sequence[str] = (),
+        caption: str = "",
+        most: int = 200_000,
+        colour: str | None = None,
+    ) -> Report:
+        """Clouds to turn, compare and read, the page of ``page.save_html`` inside this one; about 5 bytes a point.
+
+        Args:
+            clouds: What to show; of more than ``most`` points in all, an even sample.
+            titles: One a cloud.
+            caption: Below; also the viewer's title.
+            most: Points in all.
+            colour: What to colour by at first; None chooses.
+
+        Raises:
+            PcaugError: If there are no points.
+            NotFound: For a colour mode that no cloud has the field of.
+        """
+        from pcaug.view.page import framed
+
+        return self._figure(Markup(framed(clouds, titles, caption or "clouds", most, colour)), caption)
 
     def bars(self, groups: Mapping[str, Mapping[str, float]], caption: str = "", unit: str = "") -> Report:
         """Grouped bars: series -> category -> value."""

@@ -1,151 +1,218 @@
-"""A window: Open3D's new viewer where its renderer runs, the older one otherwise."""
+"""A window: Open3D's renderer on Vulkan where it runs, the older OpenGL window otherwise."""
 
 from __future__ import annotations
 
+import ctypes
 import ctypes.util
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
 from pcaug.sensor.engine import open3d
-from pcaug.view.colours import best_mode, colours, node_name
+from pcaug.view.stage import Exhibit, Part, describe, nearest, outlook, parts, rows
 
-GAP = 1.1
-"""Clouds stand beside each other, this many times the widest apart."""
+ELSE = "use --html FILE or --png FILE, which need neither display nor OpenGL"
 FRONT = np.array([0.0, -0.8, 0.6])
 """Where the viewer stands at first."""
-KEYS = "123456789"
-ELSE = "use --html FILE or --png FILE, which need neither display nor OpenGL"
+TOGGLES = "123456789"
+HELP = (
+    "drag: turn    ctrl drag: move    wheel: zoom",
+    "click: read a point    1-9: first rows on, off",
+    "A all    N none    R back    T from above    + - size",
+)
+PANEL = 21
+"""Width of the panel, letters."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """Points that are shown and hidden together.
-
-    Attributes:
-        name: Of the class, or of the colour mode.
-        group: Title of the cloud.
-        xyz: (N, 3) float64, moved to where it stands in the window.
-        paint: (N, 3) float64, 0..1.
-    """
-
-    name: str
-    group: str
-    xyz: NDArray[np.float64]
-    paint: NDArray[np.float64]
-
-
-def show(clouds: Sequence[PointCloud], titles: Sequence[str], colour: str | None = None) -> None:
-    """Open a window and return when it is closed; clouds with classes become one group a class that can be hidden.
+def show(exhibits: Sequence[Exhibit], colour: str | None = None) -> None:
+    """Open a window and return when it is closed.
 
     Args:
-        clouds: Shown beside each other.
-        titles: One a cloud.
+        exhibits: Shown beside each other.
         colour: One of ``colours.MODES``; None chooses.
 
     Raises:
         PcaugError: Without points, a display or OpenGL: pictures and pages need neither.
     """
-    made = parts(clouds, titles, colour)
-    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    made = parts(exhibits, colour)
+    if sys.platform == "linux" and not _display():
         raise PcaugError("no display to open a window on", do=ELSE)
-    o3d = open3d()
-    shown = [_geometry(o3d, part) for part in made]
     if ctypes.util.find_library("vulkan"):
-        named = [{"name": _name(part, made), "geometry": g, "group": part.group} for part, g in zip(made, shown, strict=True)]
-        middle, away = _outlook(made)
-        o3d.visualization.draw(
-            named, title="pcaug", width=1280, height=800, show_ui=True, show_skybox=False, point_size=2,
-            bg_color=(0.98, 0.98, 0.98, 1), lookat=middle, eye=middle + away * FRONT, up=(0, 0, 1), on_init=_exact,
-        )  # fmt: skip
+        Window(exhibits, made).run()
     else:
-        _older(o3d, made, shown)
+        from pcaug.view.legacy import LegacyWindow
+
+        LegacyWindow(exhibits, made).run()
 
 
-def parts(clouds: Sequence[PointCloud], titles: Sequence[str], colour: str | None = None) -> list[Part]:
-    """What stands in the window: clouds beside each other, each in a part a class that occurs, or whole.
-
-    Raises:
-        PcaugError: If there are no points.
-    """
-    named = [(cloud, title) for cloud, title in zip(clouds, titles, strict=True) if len(cloud)]
-    if not named:
-        raise PcaugError("no points to show")
-    width = max(float(np.ptp(cloud.bounds[:, 0])) for cloud, _ in named) * GAP
-    found = []
-    for index, (cloud, title) in enumerate(named):
-        mode = colour or best_mode(cloud)
-        paint = colours(cloud, mode).astype(np.float64) / 255
-        xyz = cloud.xyz - cloud.bounds.mean(axis=0) + [index * width, 0, 0]
-        for name, rows in _groups(cloud, mode):
-            found.append(Part(name, title or f"cloud {index + 1}", xyz[rows], paint[rows]))
-    return found
+def _display() -> bool:
+    """Whether there is a display that answers: Open3D waits for ever for one that does not."""
+    if os.environ.get("WAYLAND_DISPLAY"):
+        return True
+    library = ctypes.util.find_library("X11")
+    if not os.environ.get("DISPLAY") or library is None:
+        return False
+    x11 = ctypes.CDLL(library)
+    x11.XOpenDisplay.restype = ctypes.c_void_p
+    display = x11.XOpenDisplay(None)
+    if display:
+        x11.XCloseDisplay(ctypes.c_void_p(display))
+    return bool(display)
 
 
-def _groups(cloud: PointCloud, mode: str) -> list[tuple[str, NDArray[np.bool_]]]:
-    """(name, mask) of each class that occurs, or of everything."""
-    field = {"class": "label", "prediction": "prediction"}.get(mode)
-    if field is None:
-        return [(mode, np.ones(len(cloud), dtype=bool))]
-    return [(node_name(int(node)), cloud[field] == node) for node in np.unique(cloud[field])]
-
-
-def _geometry(o3d: Any, part: Part) -> Any:
-    made = o3d.geometry.PointCloud(o3d.utility.Vector3dVector(part.xyz))
-    made.colors = o3d.utility.Vector3dVector(part.paint)
+def geometry(o3d: Any, part: Part) -> Any:
+    """A part as Open3D draws it."""
+    points, cells = o3d.utility.Vector3dVector(part.xyz), np.arange(len(part.xyz), dtype=np.int32)
+    if part.corners == 1:
+        made = o3d.geometry.PointCloud(points)
+        made.colors = o3d.utility.Vector3dVector(part.paint)
+    elif part.corners == 2:
+        made = o3d.geometry.LineSet(points, o3d.utility.Vector2iVector(cells.reshape(-1, 2)))
+        made.paint_uniform_color(part.tint)
+    else:
+        made = o3d.geometry.TriangleMesh(points, o3d.utility.Vector3iVector(cells.reshape(-1, 3)))
+        made.vertex_colors = o3d.utility.Vector3dVector(part.paint)
     return made
 
 
-def _name(part: Part, everything: Sequence[Part]) -> str:
-    return part.name if len({p.group for p in everything}) < 2 else f"{part.group}: {part.name}"
+class Window:
+    """What ``open3d.visualization.draw`` draws with, beside a legend of ours: its own has no colours, counts or read-out."""
 
+    def __init__(self, exhibits: Sequence[Exhibit], made: Sequence[Part]) -> None:
+        o3d = self.o3d = open3d()
+        self.gui, self.rendering = o3d.visualization.gui, o3d.visualization.rendering
+        self.exhibits, self.made, self.hidden = exhibits, made, set[str]()
+        self.size, self.pressed = 2.5, (0, 0)
+        self.app = self.gui.Application.instance
+        self.app.initialize()
+        self.window = self.app.create_window("pcaug · " + " | ".join(e.title for e in exhibits if len(e.cloud)), 1280, 800)
+        self.view = self.gui.SceneWidget()
+        self.view.scene = self.rendering.Open3DScene(self.window.renderer)
+        self.view.scene.set_background([0.97, 0.975, 0.98, 1])
+        self.view.scene.view.set_post_processing(False)  # class colours as they are: tone mapping washes them out
+        for number, part in enumerate(made):
+            self.view.scene.add_geometry(str(number), geometry(o3d, part), self.material(part))
+        self.view.set_on_mouse(self.on_mouse)
+        self.window.set_on_key(self.on_key)
+        self.window.set_on_layout(self.on_layout)
+        self.ticks: dict[str, Any] = {}
+        self.panel = self.legend()
+        self.window.add_child(self.view)
+        self.window.add_child(self.panel)
+        self.look(FRONT, [0, 0, 1])
 
-def _outlook(made: Sequence[Part]) -> tuple[NDArray[np.float64], float]:
-    """Middle of everything without its outermost points, and how far away it fills the view."""
-    low, high = np.percentile(np.concatenate([part.xyz for part in made]), [1, 99], axis=0)
-    return (low + high) / 2, 0.85 * float(np.linalg.norm(high - low))
+    def run(self) -> None:
+        """Until it is closed."""
+        self.app.run()
 
+    def material(self, part: Part) -> Any:
+        """Unlit: the colours say what a point is."""
+        made = self.rendering.MaterialRecord()
+        made.shader = "unlitLine" if part.corners == 2 else "defaultUnlit"
+        made.point_size, made.line_width = self.size * self.window.scaling, 1.0
+        return made
 
-def _exact(window: Any) -> None:
-    """Class colours as they are: the renderer's tone mapping washes them out."""
-    window.scene.view.set_post_processing(False)
+    def legend(self) -> Any:
+        """Titles, a row a class with tick, colour, name and counts, what was read, and the keys."""
+        gui, em = self.gui, self.window.theme.font_size
+        panel = gui.ScrollableVert(0.25 * em, gui.Margins(0.7 * em, 0.7 * em, 0.7 * em, 0.7 * em))
+        for number, exhibit in enumerate(e for e in self.exhibits if len(e.cloud)):
+            panel.add_child(gui.Label(f"{number + 1}. {exhibit.title}: {len(exhibit.cloud):,} points"))
+        for index, (name, tint, counts) in enumerate(rows(self.made)):
+            row = gui.Horiz(0.4 * em)
+            swatch = np.tile((np.array(tint) * 255).astype(np.uint8), (int(0.9 * em), int(0.9 * em), 1))
+            tick = self.ticks[name] = gui.Checkbox((f"{TOGGLES[index]}  " if index < len(TOGGLES) else "     ") + name)
+            tick.checked = True
+            tick.set_on_checked(partial(self.toggle, name))
+            row.add_child(gui.ImageWidget(self.o3d.geometry.Image(swatch)))
+            row.add_child(tick)
+            row.add_stretch()
+            row.add_child(gui.Label("  ".join(f"{count:,}" for count in counts)))
+            panel.add_child(row)
+        self.said = gui.Label("click a point to read it")
+        panel.add_fixed(0.6 * em)
+        panel.add_child(self.said)
+        panel.add_fixed(0.6 * em)
+        for line in HELP:
+            panel.add_child(gui.Label(line))
+        return panel
 
+    def on_layout(self, context: Any) -> None:
+        """The scene on the left, the legend on the right."""
+        area, wide = self.window.content_rect, PANEL * context.theme.font_size
+        self.view.frame = self.gui.Rect(area.x, area.y, area.width - wide, area.height)
+        self.panel.frame = self.gui.Rect(area.get_right() - wide, area.y, wide, area.height)
 
-def _older(o3d: Any, made: Sequence[Part], shown: Sequence[Any]) -> None:
-    """The legacy window; its title says which number key hides which class."""
-    names = list(dict.fromkeys(part.name for part in made))
-    keys = dict(zip(KEYS, names, strict=False))
-    window = o3d.visualization.VisualizerWithKeyCallback()
-    title = "pcaug · " + " · ".join(f"{key} {name}" for key, name in keys.items()) + " · R back · Q close"
-    if not window.create_window(title, 1280, 800):
-        raise PcaugError("the window cannot be opened: there is no OpenGL", do=ELSE)
-    for geometry in shown:
-        window.add_geometry(geometry)
-    window.get_render_option().point_size = 2.0
-    view = window.get_view_control()
-    view.set_lookat(_outlook(made)[0])
-    view.set_front(FRONT)
-    view.set_up([0.0, 0.0, 1.0])
-    view.set_zoom(0.35)
-    hidden: set[str] = set()
-    for key, name in keys.items():
-        mine = [geometry for part, geometry in zip(made, shown, strict=True) if part.name == name]
-        window.register_key_callback(ord(key), partial(_toggle, name=name, geometries=mine, hidden=hidden))
-    window.run()
-    window.destroy_window()
+    def look(self, front: Any, up: Sequence[float]) -> None:
+        """Everything in view, from a direction."""
+        middle, away = outlook(self.made)
+        self.view.setup_camera(60, self.view.scene.bounding_box, middle)
+        self.view.look_at(middle, middle + away * np.asarray(front), up)
 
+    def toggle(self, name: str, on: bool) -> None:
+        """Show or hide the parts of a name, in all exhibits."""
+        (self.hidden.discard if on else self.hidden.add)(name)
+        self.ticks[name].checked = on
+        for number, part in enumerate(self.made):
+            if part.name == name:
+                self.view.scene.show_geometry(str(number), on)
+        self.window.post_redraw()
 
-def _toggle(window: Any, name: str, geometries: Sequence[Any], hidden: set[str]) -> bool:
-    change: Callable[..., Any] = window.add_geometry if name in hidden else window.remove_geometry
-    hidden.symmetric_difference_update({name})
-    for geometry in geometries:
-        change(geometry, reset_bounding_box=False)
-    return False
+    def resize(self, factor: float) -> None:
+        """Larger or smaller points."""
+        self.size = float(np.clip(self.size * factor, 1, 12))
+        for number, part in enumerate(self.made):
+            self.view.scene.modify_geometry_material(str(number), self.material(part))
+        self.window.post_redraw()
+
+    def on_key(self, event: Any) -> bool:
+        """Keys of HELP; anything else is left to the window."""
+        gui = self.gui
+        names = list(self.ticks)
+        if event.type != gui.KeyEvent.Type.DOWN:
+            return False
+        if 49 <= event.key < 49 + min(len(names), len(TOGGLES)):
+            name = names[event.key - 49]
+            self.toggle(name, name in self.hidden)
+        elif event.key in (gui.KeyName.A, gui.KeyName.N):
+            for name in names:
+                self.toggle(name, event.key == gui.KeyName.A)
+        elif event.key == gui.KeyName.R:
+            self.look(FRONT, [0, 0, 1])
+        elif event.key == gui.KeyName.T:
+            self.look([0, 0, 1], [0, 1, 0])
+        elif event.key in (gui.KeyName.EQUALS, gui.KeyName.PLUS, gui.KeyName.MINUS):
+            self.resize(1 / 1.25 if event.key == gui.KeyName.MINUS else 1.25)
+        else:
+            return False
+        return True
+
+    def on_mouse(self, event: Any) -> Any:
+        """A press and release in one place reads the point there."""
+        kind, place = self.gui.MouseEvent.Type, (event.x, event.y)
+        if event.type == kind.BUTTON_DOWN:
+            self.pressed = place
+        if event.type == kind.BUTTON_UP and abs(np.subtract(place, self.pressed)).max() <= 3:
+            self.read(event.x - self.view.frame.x, event.y - self.view.frame.y)
+        return self.gui.Widget.EventCallbackResult.IGNORED
+
+    def read(self, x: float, y: float) -> None:
+        """Say what is known of the point there, and mark it."""
+        camera = self.view.scene.camera
+        clip_from_world = np.asarray(camera.get_projection_matrix()) @ np.asarray(camera.get_view_matrix())
+        shown = [part for part in self.made if part.name not in self.hidden]
+        found = nearest(shown, clip_from_world, (self.view.frame.width, self.view.frame.height), (x, y))
+        self.view.scene.remove_geometry("mark")
+        self.said.text = "\n".join(describe(self.exhibits, *found)) if found else "no point here"
+        if found:
+            spot = self.o3d.geometry.PointCloud(self.o3d.utility.Vector3dVector(found[0].xyz[found[1]][None]))
+            material = self.material(found[0])
+            material.base_color, material.point_size = [1, 0.1, 0.1, 1], 12 * self.window.scaling
+            self.view.scene.add_geometry("mark", spot, material)
+        self.window.set_needs_layout()
+        self.window.post_redraw()

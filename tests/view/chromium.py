@@ -117,19 +117,21 @@ class Browser:
         os.close(self.back)
 
 
-def run(page: Path, script: str) -> dict[str, Any]:
+def run(page: Path, script: str, *, tools: bool = True) -> dict[str, Any]:
     """Open a page from disk, run a script in it once it is ready, and return what that returned.
+
+    ``tools`` are helpers for the viewer's own page, and tell when it is ready; another page is ready once it is loaded.
 
     Fails the test on console errors, uncaught exceptions, or anything that asks the network.
     """
     browser = Browser(page.parent / "profile")
     try:
         browser.call("Page.navigate", url=page.as_uri())
-        while not browser.evaluate(READY):
+        while not browser.evaluate(READY if tools else "document.readyState === 'complete'"):
             assert time.monotonic() < browser.until, "the page does not get ready"
             time.sleep(0.05)
         assert browser.evaluate("document.body.dataset.failed ?? null") is None
-        result: dict[str, Any] = browser.evaluate(f"(async () => {{ {TOOLS} {script} }})()")
+        result: dict[str, Any] = browser.evaluate(f"(async () => {{ {TOOLS if tools else ''} {script} }})()")
     finally:
         browser.close()
     named = [(event.get("method", ""), event.get("params", {})) for event in browser.events]

@@ -174,3 +174,13 @@ def test_a_million_points_stay_small(tmp_path: Path) -> None:
     cloud = PointCloud(np.column_stack([xy, z]), {"label": label, "intensity": rng.random(n)}, catalogue.taxonomy())
     save_html([cloud], tmp_path / "a.html")
     assert (tmp_path / "a.html").stat().st_size < 5.2e6 * n / 1e6 + 60_000
+
+
+def test_a_notebook_shows_a_sample_and_an_empty_cloud_only_its_summary() -> None:
+    cloud = make_cloud(250_000)
+    shown = cloud._repr_html_()
+    assert shown.startswith("<p>PointCloud(250,000 points")
+    assert shown.count("<iframe") == 1
+    assert "srcdoc=" in shown
+    assert len(shown) < 900_000
+    assert "iframe" not in cloud.take(slice(0, 0))._repr_html_()

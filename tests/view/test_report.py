@@ -4,6 +4,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+from builders import make_cloud
+from view.chromium import needs_chromium, run
 
 from pcaug.view.report import Report
 
@@ -76,3 +78,31 @@ def test_empty_charts_and_tables_do_not_fail() -> None:
 def test_the_same_report_is_the_same_bytes(tmp_path: Path) -> None:
     one, two = (full("x").write(tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
     assert one == two
+
+
+def test_a_viewer_inside_a_report_is_shut_off_from_it(tmp_path: Path) -> None:
+    page = (
+        Report("t").viewer([make_cloud(300)], [HOSTILE], HOSTILE, most=100).write(tmp_path / "r.html").read_text(encoding="utf-8")
+    )
+    tags = Tags()
+    tags.feed(page)
+    assert tags.seen.count("iframe") == 1
+    assert "script" not in tags.seen
+    assert tags.open == []
+    assert 'sandbox="allow-scripts allow-downloads"' in page
+
+
+@needs_chromium
+def test_a_viewer_inside_a_report_draws(tmp_path: Path) -> None:
+    Report("t").viewer([make_cloud(3000)], ["one"], "a cloud").write(tmp_path / "r.html")
+    found = run(
+        tmp_path / "r.html",
+        """
+        const text = document.querySelector("iframe").srcdoc;
+        await new Promise(done => setTimeout(done, 1500));
+        return { inside: text.includes("<canvas"), height: document.querySelector("iframe").clientHeight };
+        """,
+        tools=False,
+    )
+    assert found["inside"]
+    assert found["height"] > 300
