@@ -13,18 +13,25 @@ def predict(
     source: Annotated[Path, typer.Argument(help="A scan, or a folder of scans.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File for a scan, folder for a folder.")],
     card: Annotated[str | None, typer.Option(help="How to read the source.")] = None,
+    views: Annotated[int, typer.Option(min=1, max=8, help="Turned and mirrored views that vote.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:
-    """Label every point and keep every field: adds prediction (taxonomy node) and confidence."""
-    from pcaug.cli.console import emit_json, fresh, out, reporter
+    """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Interrupted, it goes on."""
+    from pcaug.cli.console import emit_json, err, out, reporter
     from pcaug.segment.predict import predict as label
     from pcaug.segment.run import Run
 
-    fresh(output, force=force)
+    warnings: list[str] = []
     with reporter() as progress:
-        points = label(Run.open(run), source, output, card, force=force, progress=progress)
+        opened = Run.open(run)
+        points = label(
+            opened, source, output, card, force=force, views=views, workers=workers, progress=progress, warn=warnings.append
+        )
+    for warning in warnings:
+        err().print(f"warning: {warning}", soft_wrap=True)
     if json:
-        emit_json({"points": points, "output": output})
+        emit_json({"points": points, "output": output, "warnings": warnings})
     else:
         out().print(f"{points:,} points in {output}", soft_wrap=True)

@@ -43,7 +43,7 @@ class Pillars(nn.Module):
         rows = torch.cat([xyz, place - cell - 0.5, features], dim=2).reshape(blocks * points, -1)
         block = torch.arange(blocks, device=xyz.device)[:, None] * self.grid**2
         index = (block + cell[..., 0].long() * self.grid + cell[..., 1].long()).reshape(-1)
-        own = self.point(rows)
+        own = self.point(rows).float()  # sums of many points in bfloat16 would stop growing
         around = self.plan(self._pooled(own, index, blocks))
         seen = around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])[index]
         logits: Tensor = self.head(torch.cat([own, seen], dim=1))
@@ -52,8 +52,10 @@ class Pillars(nn.Module):
     def _pooled(self, own: Tensor, index: Tensor, blocks: int) -> Tensor:
         """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, G); zeros in empty cells."""
         cells = blocks * self.grid**2
-        count = own.new_zeros(cells).index_add_(0, index, own.new_ones(len(index)))[:, None]
-        mean = own.new_zeros(cells, own.shape[1]).index_add_(0, index, own) / count.clamp(min=1)
+        counted = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
+        sums = own.new_zeros(cells, counted.shape[1]).index_add_(0, index, counted)
+        count = sums[:, -1:]
+        mean = sums[:, :-1] / count.clamp(min=1)
         most = own.new_zeros(cells, own.shape[1]).scatter_reduce(0, index[:, None].expand_as(own), own, "amax")
         table = torch.cat([most, mean, count.log1p()], dim=1)
         return table.view(blocks, self.grid, self.grid, -1).permute(0, 3, 1, 2)

@@ -1,0 +1,49 @@
+"""ONNX: the same answers from another runtime, for any number of points."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pcaug.errors import FileError, RecipeError
+from pcaug.segment.blocks import Block
+from pcaug.segment.checkpoint import write
+from pcaug.segment.export import export
+from pcaug.segment.model import build, probabilities
+from pcaug.segment.networks import NETWORKS
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_onnxruntime_says_what_torch_says(trained: Run, tmp_path: Path, network: str) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    run = replace(trained, folder=tmp_path, recipe=trained.recipe.model_copy(update={"network": network}))
+    torch.manual_seed(0)
+    made = build(run).eval()
+    write(made.state_dict(), tmp_path / "weights.safetensors")
+    assert export(run, tmp_path / "model.onnx") < 1e-4
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(-4, 4, (41, 3)).astype(np.float32)
+    features = rng.normal(run.mean, run.spread, (41, len(run.mean))).astype(np.float32)
+    found = session.run(None, {"xyz": xyz[None], "features": features[None]})[0][0]
+    expected = next(probabilities(run, made, [Block(xyz, features, np.zeros(41, np.uint8))]))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    card = json.loads(session.get_modelmeta().custom_metadata_map["pcaug"])
+    assert card["classes"] == run.classes.names
+    assert len(card["features"]) == len(run.mean)
+    assert [p.name for p in tmp_path.glob("*.onnx*")] == ["model.onnx"]
+
+
+def test_what_cannot_be_exported_says_so(trained: Run, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="cannot be exported"):
+        export(replace(trained, recipe=TrainRecipe(network="trees")), tmp_path / "m.onnx")
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(FileError):
+        export(replace(trained, folder=tmp_path), tmp_path / "m.onnx")
