@@ -85,10 +85,12 @@ def _rule(taxonomy: Taxonomy, node: int | None) -> Clustering:
 
 
 def _numbered(cloud: PointCloud, rows: Rows) -> list[Rows]:
-    numbers = cloud["instance"][rows]
-    rows, numbers = rows[numbers > 0], numbers[numbers > 0]
-    order = np.argsort(numbers, kind="stable")
-    return np.split(rows[order], np.flatnonzero(np.diff(numbers[order])) + 1)
+    """Objects by instance id; some datasets count each of their own classes from 1, so that one differs too."""
+    rows = rows[cloud["instance"][rows] > 0]
+    own = cloud["native_label"][rows] if "native_label" in cloud else np.zeros(len(rows), np.int32)
+    owner = np.unique(np.stack([own, cloud["instance"][rows]]), axis=1, return_inverse=True)[1].ravel()
+    order = np.argsort(owner, kind="stable")
+    return np.split(rows[order], np.flatnonzero(np.diff(owner[order])) + 1)
 
 
 def _clustered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> list[Rows]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "assets": "class, size, triangles and problems of meshes",
     "compose": "labelled scenes seen by a simulated scanner",
     "augment": "mix, move, thin and dim clouds as training will see them",
+    "objects": "a bank of single objects out of a labelled corpus",
     "generate": "learn objects of a class and sample new ones",
     "explore": "does a synthetic set fit the real one",
     "train": "train a segmenter on real and synthetic clouds",

@@ -9,7 +9,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.explore.statistics import Mask
-from pcaug.generate.score import one_nna, pairwise
+from pcaug.generate.score import apart, one_nna, pairwise
 
 LEAST = 6
 """Objects of each set below which nothing is said."""
@@ -48,8 +48,8 @@ def object_gap(
     if count < LEAST:
         return None
     mine, theirs = _even(real, count), _even(synthetic, count)
-    a, b = [cloud for _, cloud in mine], [cloud for _, cloud in theirs]
-    across, within = pairwise(b, a), pairwise(a, a)
+    a, b = [cloud.xyz for _, cloud in mine], [cloud.xyz for _, cloud in theirs]
+    across, within = pairwise(b, a, apart), pairwise(a, a, apart)
     floors = []
     for half in cuts:
         one, two = (np.flatnonzero([bool(half[g]) == side for g, _ in mine]) for side in (True, False))
@@ -62,7 +62,7 @@ def object_gap(
         synthetic=count,
         mmd=float(across.min(axis=0).mean()),
         coverage=len(np.unique(across.argmin(axis=1))) / count,
-        one_nna=one_nna(pairwise(b, b), across, within),
+        one_nna=one_nna(pairwise(b, b, apart), across, within),
         floor=float(np.mean(floors)) if floors else float("nan"),
     )
 

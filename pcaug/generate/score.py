@@ -1,71 +1,130 @@
-"""Scores of generated objects against real ones: MMD, coverage, 1-NNA and memorisation, by Chamfer distance.
+"""Scores of generated objects against real ones: MMD, coverage, 1-NNA, each by Chamfer and earth mover's distance; memorisation.
 
-Definitions: Achlioptas et al., ICML 2018 (MMD, COV); Yang et al., PointFlow, ICCV 2019 (1-NNA).
+Definitions: Achlioptas et al., ICML 2018 (MMD, COV, both distances); Yang et al., PointFlow, ICCV 2019 (1-NNA, section 5.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
+from scipy.spatial.distance import cdist
 
-from pcaug.cloud import PointCloud
+from pcaug.generate.bank import Thing
+from pcaug.generate.model import resampled
 
-Distances = NDArray[np.float64]
+Points = NDArray[np.float64]
+Table = NDArray[np.float64]
+COPIED = 0.5
+"""Samples that lie less than this share as far from the training objects as held-out objects do are copies of them."""
+
+
+def chamfer(a: Points, b: Points) -> float:
+    """Chamfer distance of (N, 3) and (M, 3): mean squared nearest distance there plus back, in m^2."""
+    table = cdist(a, b, "sqeuclidean")
+    return float(table.min(axis=1).mean() + table.min(axis=0).mean())
+
+
+def emd(a: Points, b: Points) -> float:
+    """Earth mover's distance of two sets of N points: mean distance in metres under the best one-to-one assignment."""
+    table = cdist(a, b)
+    return float(np.mean(table[linear_sum_assignment(table)]))
+
+
+def apart(a: Points, b: Points) -> float:
+    """Mean nearest distance there and back of (N, 3) and (M, 3), in metres: Chamfer without squares, for objects of any size."""
+    return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean()) / 2
+
+
+Distance = Callable[[Points, Points], float]
+DISTANCES: dict[str, Distance] = {"CD": chamfer, "EMD": emd}
+
+
+def pairwise(first: Sequence[Points], second: Sequence[Points], distance: Distance) -> Table:
+    """Distances (len(first), len(second)); the upper half is computed once where both are the same sequence."""
+    table = np.zeros((len(first), len(second)))
+    for i, one in enumerate(first):
+        for j, other in enumerate(second):
+            if first is second and j <= i:
+                table[i, j] = table[j, i] if j < i else 0.0
+            else:
+                table[i, j] = distance(one, other)
+    return table
+
+
+def mmd(across: Table) -> float:
+    """Minimum matching distance: mean over real objects (columns) of the distance to the nearest sample; lower is better."""
+    return float(across.min(axis=0).mean())
+
+
+def coverage(across: Table) -> float:
+    """Share of real objects (columns) that are some sample's nearest; higher is better."""
+    return len(np.unique(across.argmin(axis=1))) / int(across.shape[1])
+
+
+def one_nna(samples: Table, across: Table, real: Table) -> float:
+    """Accuracy of telling samples from real objects by their nearest neighbour among all others; 0.5 is the best."""
+    table = np.block([[samples, across], [across.T, real]])
+    np.fill_diagonal(table, np.inf)
+    is_sample = np.arange(len(table)) < len(samples)
+    return float(np.mean(is_sample[table.argmin(axis=1)] == is_sample))
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How samples compare with held-out real objects.
+    """How samples compare with held-out real objects, by Chamfer (cd) and earth mover's (emd) distance.
 
     Attributes:
-        mmd: Mean over real objects of the distance to the nearest sample, metres; lower is better.
-        coverage: Share of real objects that are some sample's nearest; higher is better.
-        one_nna: Accuracy of a nearest-neighbour test between the two sets; 0.5 is indistinguishable.
-        memorised: Median distance of samples to training objects over that of held-out objects; far below 1 is copying.
+        mmd_cd, mmd_emd: Minimum matching distance, m^2 and m; lower is better.
+        cov_cd, cov_emd: Coverage; higher is better.
+        nna_cd, nna_emd: 1-NN accuracy; 0.5 is indistinguishable.
+        memorised: Median Chamfer distance of samples to the nearest training object over that of held-out objects.
+        copies: Share of samples that are nearer to a training object than 95 % of the held-out ones are.
+        nearest: For each sample the row of the nearest training object.
     """
 
-    mmd: float
-    coverage: float
-    one_nna: float
+    mmd_cd: float
+    mmd_emd: float
+    cov_cd: float
+    cov_emd: float
+    nna_cd: float
+    nna_emd: float
     memorised: float
+    copies: float
+    nearest: tuple[int, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What the memorisation figures mean."""
+        share = f"{100 * self.copies:.0f} % of the samples lie nearer to a training object than 95 % of held-out objects do"
+        if self.memorised < COPIED:
+            return f"COPIES ITS TRAINING SET: {share}; such samples add nothing that the training data has not"
+        return f"no sign of copying: {share} (5 % by chance)"
 
 
-def chamfer(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Symmetric mean nearest-point distance in metres between (N, 3) and (M, 3)."""
-    return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean()) / 2
+def score(
+    samples: Sequence[Thing], held_out: Sequence[Thing], training: Sequence[Thing], rng: np.random.Generator, *, points: int = 128
+) -> Scores:
+    """Score samples against real objects that the generator never saw, each in its own frame with so many points.
 
-
-def pairwise(first: Sequence[PointCloud], second: Sequence[PointCloud]) -> Distances:
-    """Chamfer distances (len(first), len(second)) float64."""
-    trees = [cKDTree(cloud.xyz) for cloud in second]
-    table = np.zeros((len(first), len(second)))
-    for i, cloud in enumerate(first):
-        own = cKDTree(cloud.xyz)
-        for j, other in enumerate(second):
-            table[i, j] = (trees[j].query(cloud.xyz)[0].mean() + own.query(other.xyz)[0].mean()) / 2
-    return table
-
-
-def score(samples: Sequence[PointCloud], held_out: Sequence[PointCloud], training: Sequence[PointCloud]) -> Scores:
-    """Score samples against real objects that the generator never saw."""
-    across = pairwise(samples, held_out)
-    within_samples, within_real = pairwise(samples, samples), pairwise(held_out, held_out)
-    copied = np.median(pairwise(samples, training).min(axis=1)) / max(np.median(pairwise(held_out, training).min(axis=1)), 1e-12)
+    As many samples as held-out objects are the fair number for COV and 1-NNA.
+    """
+    new, real, known = ([resampled(t.upright.xyz, points, rng) for t in things] for things in (samples, held_out, training))
+    values = {}
+    for name, distance in DISTANCES.items():
+        across = pairwise(new, real, distance)
+        key = name.lower()
+        values[f"mmd_{key}"], values[f"cov_{key}"] = mmd(across), coverage(across)
+        values[f"nna_{key}"] = one_nna(pairwise(new, new, distance), across, pairwise(real, real, distance))
+    to_known = pairwise(new, known, chamfer)
+    own, usual = to_known.min(axis=1), pairwise(real, known, chamfer).min(axis=1)
     return Scores(
-        mmd=float(across.min(axis=0).mean()),
-        coverage=len(np.unique(across.argmin(axis=1))) / len(held_out),
-        one_nna=one_nna(within_samples, across, within_real),
-        memorised=float(copied),
+        **values,
+        memorised=float(np.median(own) / max(float(np.median(usual)), 1e-12)),
+        copies=float((own < np.quantile(usual, 0.05)).mean()),
+        nearest=tuple(int(row) for row in to_known.argmin(axis=1)),
     )
-
-
-def one_nna(samples: Distances, across: Distances, real: Distances) -> float:
-    """Accuracy of the nearest-neighbour test from distances within samples, across to real objects, and within these."""
-    table = np.block([[samples, across], [across.T, real]])
-    np.fill_diagonal(table, np.inf)
-    is_sample = np.arange(len(table)) < len(samples)
-    return float((is_sample[table.argmin(axis=1)] == is_sample).mean())

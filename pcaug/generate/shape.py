@@ -7,20 +7,17 @@ points to those of a template.
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pcaug import catalogue
-from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError, PcaugError
+from pcaug.generate.bank import Thing
+from pcaug.generate.model import ModelCard, View, check_enough, resampled, sampled
 
 Shapes = NDArray[np.float32]
 
@@ -30,69 +27,60 @@ class ShapeModel:
     """Mean and variations of a class of objects.
 
     Attributes:
+        card: What it was fitted to.
         mean: (M, 3) float32, metres, foot at z = 0.
         modes: (K, M, 3) float32, unit variations.
         spread: (K,) float32, standard deviation of each coefficient.
-        label: Name of the class.
-        trained_on: Number of objects that it was fitted to.
+        rest: (M,) float32, standard deviation of what the modes leave over, per coordinate of a point.
+        views: (N, 2) float32, azimuth and distance from which the training objects were seen.
     """
 
+    card: ModelCard
     mean: Shapes
     modes: Shapes
     spread: NDArray[np.float32]
-    label: str
-    trained_on: int
+    rest: NDArray[np.float32]
+    views: NDArray[np.float32]
 
-    def sample(self, n: int, rng: np.random.Generator) -> list[PointCloud]:
-        """Draw new objects, each (M, 3), labelled with the class; coefficients are clipped at 2.5 deviations."""
-        taxonomy = catalogue.taxonomy()
-        node = taxonomy.id(self.label)
-        draws = np.clip(rng.standard_normal((n, len(self.spread))), -2.5, 2.5) * self.spread
-        shapes = self.mean + np.tensordot(draws, self.modes, axes=1)
-        labels = np.full(len(self.mean), node, np.uint16)
-        return [PointCloud(shape, {"label": labels}, taxonomy, source=Source("generated", self.label)) for shape in shapes]
-
-    def save(self, folder: Path) -> None:
-        """Write ``weights.safetensors`` and ``card.json`` into a folder, beside and renamed."""
-        from safetensors.numpy import save_file
-
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f".weights.tmp-{os.getpid()}"
-        save_file({"mean": self.mean, "modes": self.modes, "spread": self.spread}, partial)
-        card = {"kind": "shape", "label": self.label, "trained_on": self.trained_on, "points": len(self.mean)}
-        (folder / "card.json").write_text(json.dumps(card, indent=2) + "\n")
-        partial.replace(folder / "weights.safetensors")
+    def arrays(self) -> Mapping[str, NDArray[Any]]:
+        """Everything to be kept, by name."""
+        return {name: getattr(self, name) for name in ("mean", "modes", "spread", "rest", "views")}
 
     @classmethod
-    def load(cls, folder: Path) -> ShapeModel:
-        """Read a saved model; raises FileError."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+    def of(cls, card: ModelCard, arrays: Mapping[str, NDArray[Any]]) -> ShapeModel:
+        """From its card and arrays; raises KeyError where one is missing."""
+        return cls(card, *(arrays[name] for name in ("mean", "modes", "spread", "rest", "views")))
 
-        try:
-            card = json.loads((folder / "card.json").read_text())
-            arrays = load_file(folder / "weights.safetensors")
-            return cls(arrays["mean"], arrays["modes"], arrays["spread"], str(card["label"]), int(card["trained_on"]))
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
-            raise FileError(f"is no generator ({error})", folder, "make one with pcaug generate fit") from None
+    def sample(self, n: int, rng: np.random.Generator, points: int | None = None) -> list[Thing]:
+        """Draw new objects, each (points, 3); coefficients are clipped at 2.5 deviations.
+
+        More points than the model has are drawn between neighbours, fewer are a subset.
+        """
+        draws = np.clip(rng.standard_normal((n, len(self.spread))), -2.5, 2.5) * self.spread
+        shapes = self.mean + np.tensordot(draws, self.modes, axes=1)
+        shapes = shapes + rng.standard_normal(shapes.shape) * self.rest[:, None]
+        views = self.views[rng.integers(len(self.views), size=n)]
+        name = self.card.classes[0]
+        return [
+            sampled(_sized(shape, points or len(self.mean), rng), name, View(float(view[0]), float(view[1])), "shape")
+            for shape, view in zip(shapes, views, strict=True)
+        ]
 
 
-def fit(objects: Sequence[PointCloud], label: str, rng: np.random.Generator, *, points: int = 256, modes: int = 12) -> ShapeModel:
-    """Fit a shape model.
+def fit(things: Sequence[Thing], card: ModelCard, rng: np.random.Generator, *, modes: int = 12) -> ShapeModel:
+    """Fit a shape model to objects of one class.
 
     Args:
-        objects: Single objects, upright at the origin (``gather``).
-        label: Class name that samples will carry.
+        things: The objects.
+        card: Says class and points.
         rng: Chooses the points of each object.
-        points: M, points of an object.
         modes: Most variations to keep; fewer where 98 % of the variance needs fewer.
 
     Raises:
         PcaugError: With fewer than three objects.
     """
-    if len(objects) < 3:
-        raise PcaugError(f"{len(objects)} objects are too few to learn from", label, "give at least three, better fifty")
-    shapes = np.stack([_resample(cloud.xyz, points, rng) for cloud in objects])
+    check_enough(things, card.classes[0])
+    shapes = np.stack([resampled(thing.upright.xyz, card.points, rng) for thing in things])
     template = shapes[np.argmin([_size_rank(shapes, index) for index in range(len(shapes))])]
     for _ in range(2):  # the second round corresponds to the mean, which is smoother than any one object
         shapes = np.stack([shape[_correspondence(template, shape)] for shape in shapes])
@@ -100,20 +88,29 @@ def fit(objects: Sequence[PointCloud], label: str, rng: np.random.Generator, *, 
     offsets = (shapes - template).reshape(len(shapes), -1)
     _, singular, axes = np.linalg.svd(offsets, full_matrices=False)
     share = np.cumsum(singular**2) / max(float(np.sum(singular**2)), 1e-12)
-    kept = min(modes, len(objects) - 1, int(np.searchsorted(share, 0.98)) + 1)
-    spread = singular[:kept] / np.sqrt(len(shapes) - 1)
+    kept = min(modes, len(shapes) - 1, int(np.searchsorted(share, 0.98)) + 1)
+    left = offsets - (offsets @ axes[:kept].T) @ axes[:kept]
     return ShapeModel(
+        card,
         template.astype(np.float32),
-        axes[:kept].reshape(kept, points, 3).astype(np.float32),
-        spread.astype(np.float32),
-        label,
-        len(objects),
+        axes[:kept].reshape(kept, card.points, 3).astype(np.float32),
+        (singular[:kept] / np.sqrt(len(shapes) - 1)).astype(np.float32),
+        np.sqrt((left.reshape(shapes.shape) ** 2).mean(axis=(0, 2))).astype(np.float32),
+        np.array([[thing.viewpoint, thing.row.distance or 15.0] for thing in things], np.float32),
     )
 
 
-def _resample(xyz: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    chosen: NDArray[np.float64] = xyz[rng.choice(len(xyz), count, replace=len(xyz) < count)]
-    return chosen
+def _sized(shape: NDArray[Any], points: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """So many points of a shape: a subset, or its own and more on the lines between neighbours."""
+    shape = np.asarray(shape, np.float64)
+    if points <= len(shape):
+        return shape[rng.permutation(len(shape))[:points]]
+    from scipy.spatial import cKDTree
+
+    start = rng.integers(len(shape), size=points - len(shape))
+    near = cKDTree(shape).query(shape[start], k=4)[1][np.arange(len(start)), rng.integers(1, 4, len(start))]
+    between = shape[start] + rng.random((len(start), 1)) * (shape[near] - shape[start])
+    return np.concatenate([shape, between])
 
 
 def _size_rank(shapes: NDArray[np.float64], index: int) -> float:

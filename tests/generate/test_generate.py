@@ -1,96 +1,134 @@
-"""The shape model learns sizes and shapes, and its scores can tell good samples from bad ones."""
+"""Both families learn sizes and shapes, are kept and sampled alike, and cannot be fooled into nonsense."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_cloud
+from generate.builders_generate import CAR, make_cars
 
-from pcaug import catalogue
-from pcaug.cloud import PointCloud
-from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.generate import ShapeModel, fit, gather, score
-
-TAXONOMY = catalogue.taxonomy()
-CAR = TAXONOMY.id("car")
-
-
-def box(length: float, width: float, height: float, rng: np.random.Generator, n: int = 300) -> np.ndarray:
-    """Points on the sides and roof of a box standing at the origin."""
-    points = rng.uniform(-0.5, 0.5, (n, 3)) * (length, width, height)
-    face = rng.integers(0, 3, n)
-    points[face == 0, 0] = np.sign(points[face == 0, 0]) * length / 2
-    points[face == 1, 1] = np.sign(points[face == 1, 1]) * width / 2
-    points[face == 2, 2] = height / 2
-    return points + (0, 0, height / 2)
+from pcaug.augment import MIXERS, build
+from pcaug.cli.app import main
+from pcaug.corpus.read import Corpus
+from pcaug.errors import FileError, PcaugError
+from pcaug.generate import flow, model, shape
+from pcaug.generate.bank import read_bank, write_bank
+from pcaug.generate.model import Generator, ModelCard
+from pcaug.generate.score import chamfer
 
 
-def street(rng: np.random.Generator, cars: int = 24, *, instances: bool) -> PointCloud:
-    parts, owner = [], []
-    for index in range(cars):
-        xyz = box(rng.normal(4.4, 0.3), 1.8, 1.5, rng)
-        angle = rng.uniform(0, np.pi)
-        turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
-        parts.append(xyz @ turn.T + (index * 12.0, 5.0, -1.7))
-        owner.append(np.full(len(xyz), index + 1, np.int32))
-    labels = np.full(len(parts) * 300, CAR, np.uint16)
-    fields = {"label": labels} | ({"instance": np.concatenate(owner)} if instances else {})
-    return PointCloud(np.concatenate(parts), fields, TAXONOMY)
-
-
-@pytest.mark.parametrize("instances", [True, False])
-def test_objects_are_found_and_set_upright(instances: bool) -> None:
-    objects = gather([street(np.random.default_rng(0), instances=instances)], "vehicle")
-    assert len(objects) == 24
-    for cloud in objects:
-        low, high = cloud.bounds
-        assert low[2] == pytest.approx(0, abs=1e-9)
-        assert high[0] - low[0] > high[1] - low[1]
-
-
-def test_samples_have_the_sizes_of_the_class_and_beat_noise() -> None:
-    rng = np.random.default_rng(1)
-    objects = gather([street(rng, 40, instances=True)], "car")
-    model = fit(objects[:30], "car", rng, points=200)
-    samples = model.sample(10, rng)
-    lengths = [np.ptp(cloud.xyz[:, 0]) for cloud in samples]
-    assert 3.5 < np.mean(lengths) < 5.0
-    assert all((cloud["label"] == CAR).all() for cloud in samples)
-    noise = [PointCloud(rng.normal(0, 1, (200, 3)) + (0, 0, 0.75), {"label": cloud["label"]}, TAXONOMY) for cloud in samples]
-    ours, theirs = score(samples, objects[30:], objects[:30]), score(noise, objects[30:], objects[:30])
-    assert ours.mmd < 0.5 * theirs.mmd
-    assert ours.coverage >= theirs.coverage
-
-
-def test_copies_of_the_training_set_are_called_out() -> None:
-    rng = np.random.default_rng(2)
-    objects = gather([street(rng, 30, instances=True)], "car")
-    assert score(objects[:10], objects[20:], objects[:20]).memorised < 0.1
-    assert score(objects[10:20], objects[20:], objects[:10]).memorised > 0.7
-
-
-def test_identical_sets_cannot_be_told_apart() -> None:
+@cache
+def make_model(family: str, steps: int = 60, n: int = 20) -> Generator:
+    card = ModelCard(family=family, classes=("car",), objects=(n,), points=48)  # type: ignore[arg-type]
     rng = np.random.default_rng(3)
-    objects = gather([street(rng, 40, instances=True)], "car")
-    assert 0.2 < score(objects[:20], objects[20:], objects[:20]).one_nna < 0.8
+    return (
+        shape.fit(make_cars(n), card, rng)
+        if family == "shape"
+        else flow.fit(make_cars(n), card, rng, steps=steps, batch=8, learning_rate=5e-3)
+    )
 
 
-def test_saved_model_samples_the_same(tmp_path: Path) -> None:
-    rng = np.random.default_rng(4)
-    model = fit(gather([street(rng, instances=True)], "car"), "car", rng, points=64)
-    model.save(tmp_path / "m")
-    a, b = (m.sample(2, np.random.default_rng(9)) for m in (model, ShapeModel.load(tmp_path / "m")))
-    np.testing.assert_array_equal(a[1].xyz, b[1].xyz)
+@pytest.mark.parametrize("family", ["shape", "flow"])
+def test_samples_have_the_sizes_of_the_class_its_label_and_as_many_points_as_asked(family: str) -> None:
+    samples = make_model(family).sample(12, np.random.default_rng(0), 160)
+    lengths = [np.ptp(thing.upright.xyz[:, 0]) for thing in samples]
+    assert 3.5 < np.mean(lengths) < 7.0
+    for thing in samples:
+        assert len(thing.cloud) == thing.row.points == 160
+        assert (thing.cloud["label"] == CAR).all()
+        assert np.isfinite(thing.cloud.xyz).all()
+        assert thing.row.distance is not None
 
 
-def test_what_cannot_be_learned_says_so(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    with pytest.raises(LabelError, match="no object of class 'car'"):
-        gather([make_cloud(20)], "car")
-    with pytest.raises(PcaugError, match="too few"):
-        fit(gather([street(rng, 2, instances=True)], "car"), "car", rng)
+@pytest.mark.parametrize("family", ["shape", "flow"])
+def test_saved_model_samples_the_same_and_says_where_it_comes_from(family: str, tmp_path: Path) -> None:
+    fitted = make_model(family)
+    model.save(fitted, tmp_path / "m")
+    back = model.load(tmp_path / "m")
+    assert back.card == fitted.card
+    a, b = (m.sample(2, np.random.default_rng(9)) for m in (fitted, back))
+    np.testing.assert_array_equal(a[1].cloud.xyz, b[1].cloud.xyz)
+
+
+def test_a_flow_learns() -> None:
+    cars = [thing.upright.xyz for thing in make_cars(10, seed=8)]
+
+    def off(fitted: Generator) -> float:
+        samples = [thing.upright.xyz for thing in fitted.sample(6, np.random.default_rng(1), 128)]
+        return float(np.mean([min(chamfer(xyz, car) for car in cars) for xyz in samples]))
+
+    assert off(make_model("flow")) < 0.5 * off(make_model("flow", steps=1))
+
+
+def test_a_flow_is_told_its_class_and_its_size() -> None:
+    small = [thing for thing in make_cars(20, seed=5)]
+    poles = []
+    for thing in small:
+        xyz = thing.upright.xyz * (0.05, 0.1, 3)
+        poles.append(model.sampled(xyz, "pole", model.View(0.0, 8.0), "test"))
+    card = ModelCard(family="flow", classes=("car", "pole"), objects=(20, 20), points=32)
+    fitted = flow.fit(small + poles, card, np.random.default_rng(0), steps=20, batch=4)
+    for thing in fitted.sample(12, np.random.default_rng(0), 64):
+        tall = np.ptp(thing.upright.xyz[:, 2]) > np.ptp(thing.upright.xyz[:, 0])
+        assert tall == (thing.row.name == "pole")
+
+
+def test_what_cannot_be_learned_or_read_says_so(tmp_path: Path) -> None:
+    for family in ("shape", "flow"):
+        with pytest.raises(PcaugError, match="too few"):
+            make_model(family, n=2)
     (tmp_path / "card.json").write_text("{}")
     with pytest.raises(FileError, match="is no generator"):
-        ShapeModel.load(tmp_path)
+        model.load(tmp_path)
+    fitted = make_model("flow", steps=1, n=4)
+    model.save(fitted, tmp_path)
+    card = json.loads((tmp_path / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(card | {"settings": {"width": 32.0, "blocks": 4.0}}))
+    with pytest.raises(FileError, match="is no generator"):
+        model.load(tmp_path)
+
+
+def test_the_commands_go_from_a_bank_to_samples_that_paste_uses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*words: str) -> dict[str, object]:
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--json"])
+        told = capsys.readouterr()
+        assert ended.value.code == 0, told.err
+        return json.loads(told.out)
+
+    write_bank(make_cars(16), tmp_path / "bank", licence="CC BY-NC-SA 4.0")
+    fit = run("generate", "fit", str(tmp_path / "bank"), "--class", "car", "-o", str(tmp_path / "m"))
+    assert (fit["objects"], fit["held_out"]) == (12, 4)
+    assert {"shape samples", "Gaussian noise"} <= set(fit["scores"])  # type: ignore[call-overload]
+    page = (tmp_path / "m" / "report.html").read_text()
+    assert "memorised" in page
+    assert page.count("data:image/png") >= 4
+    card = json.loads((tmp_path / "m" / "card.json").read_text())
+    assert (card["licence"], card["seed"], card["objects"]) == ("CC BY-NC-SA 4.0", 0, [12])
+    run("generate", "sample", str(tmp_path / "m"), "-n", "5", "--points", "200", "-o", str(tmp_path / "s"))
+    run("generate", "sample", str(tmp_path / "m"), "-n", "3", "--rescan", "-o", str(tmp_path / "r"))
+    samples = Corpus.open(tmp_path / "s")
+    assert {tile.kind for tile in samples.tiles} == {"synthetic"}
+    assert all(thing.cloud["label"][0] == CAR for thing in read_bank(tmp_path / "r"))
+    plan = np.stack(np.meshgrid(np.arange(-30, 30, 0.5), np.arange(-30, 30, 0.5)), axis=-1).reshape(-1, 2)
+    things = read_bank(tmp_path / "s")
+    road = things[0].cloud.taxonomy
+    assert road is not None
+    ground = model.PointCloud(np.column_stack([plan, np.full(len(plan), -1.7)]), {"label": np.zeros(len(plan), np.uint16)}, road)
+    mixed = build(MIXERS, {"name": "paste", "classes": ["car"], "number": 2})(ground, things[0].cloud, np.random.default_rng(0))
+    assert (mixed["label"] == CAR).sum() > 100
+    scored = run(
+        "generate",
+        "score",
+        str(tmp_path / "s"),
+        "--training",
+        str(tmp_path / "bank"),
+        "--real",
+        str(tmp_path / "bank"),
+        "-o",
+        str(tmp_path / "x.html"),
+    )
+    assert "samples" in scored["scores"]  # type: ignore[operator]

@@ -1,0 +1,45 @@
+"""``pcaug objects``: an object bank out of a labelled corpus."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def objects(
+    source: Annotated[Path, typer.Argument(help="A labelled corpus.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The bank: a corpus of one object a tile.")],
+    names: Annotated[list[str] | None, typer.Option("--class", help="Class of the taxonomy; may be given several times.")] = None,
+    least: Annotated[int, typer.Option(min=8, help="Leave out objects of fewer points.")] = 64,
+    split: Annotated[str | None, typer.Option(help="Take objects of this split alone.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Write a contact sheet.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+) -> None:
+    """Cut single objects out of a corpus, by instance id or by clustering, with size, pose, range and sensor."""
+    from collections import Counter
+
+    from pcaug.cli.console import emit_json, fresh, out
+    from pcaug.corpus.read import Corpus
+    from pcaug.generate.bank import gather, write_bank
+    from pcaug.generate.sheet import draw_bank
+
+    for path in (output, png):
+        if path is not None:
+            fresh(path, force=force)
+    corpus = Corpus.open(source)
+    if split is not None:
+        corpus = corpus.only(split=split)
+    licence = "; ".join(sorted({row.licence for row in corpus.manifest.sources if row.licence}))
+    things = gather(corpus, names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"], least=least)
+    write_bank(things, output, made_by={"source": str(source), "least": least}, licence=licence, force=force)
+    if png is not None:
+        draw_bank(things, png)
+    counts = dict(Counter(thing.row.name for thing in things))
+    if json:
+        emit_json({"objects": len(things), "classes": counts, "output": output})
+    else:
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        out().print(f"{len(things)} objects in {output}: {listed}", soft_wrap=True, markup=False)

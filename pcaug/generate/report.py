@@ -1,0 +1,114 @@
+"""The report of a generator: its scores beside two floors, whether it copies, and pictures of samples beside the nearest real."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+
+from pcaug.augment import pipeline
+from pcaug.generate.bank import Thing, frame_from_object
+from pcaug.generate.score import Scores, score
+from pcaug.view.picture import Image, render
+from pcaug.view.report import Report
+
+PAIRS = 8
+"""Samples that are shown."""
+NAIVE = ({"name": "flip"}, {"name": "scale", "low": 0.9, "high": 1.1, "anisotropic": True}, {"name": "jitter", "sigma": 0.03})
+REFERENCE = [
+    ["PointFlow (Yang et al. 2019), ShapeNet cars", "58.1", "56.3"],
+    ["PVD (Zhou et al. 2021), ShapeNet cars", "54.6", "53.8"],
+    ["LION (Zeng et al. 2022), ShapeNet cars", "53.4", "51.1"],
+]
+"""1-NNA in % by CD and EMD as table 1 of the LION paper gives them."""
+
+
+def floors(training: Sequence[Thing], n: int, rng: np.random.Generator) -> dict[str, list[Thing]]:
+    """What any generator has to beat: training objects with naive augmentation, and Gaussian noise of their size."""
+    pipe = pipeline(NAIVE)
+    rows = rng.integers(len(training), size=n)
+    own, noise = [], []
+    for row in rows:
+        thing = training[row]
+        upright = pipe(thing.upright, rng)
+        own.append(_standing(thing, upright.xyz))
+        size = np.array(thing.row.size)
+        noise.append(_standing(thing, rng.standard_normal(upright.xyz.shape) * size / 4 + (0, 0, size[2] / 2)))
+    return {"training objects, naively augmented": own, "Gaussian noise": noise}
+
+
+def _standing(thing: Thing, xyz: np.ndarray) -> Thing:
+    """Other points for a thing, given in its own frame."""
+    cloud = replace(thing.upright, xyz=xyz).moved(frame_from_object(thing.row.pose))
+    return Thing(cloud, thing.row.model_copy(update={"points": len(xyz)}))
+
+
+def scored(
+    arms: dict[str, list[Thing]], held_out: Sequence[Thing], training: Sequence[Thing], seed: int, points: int
+) -> dict[str, Scores]:
+    """Scores of several sets of samples, each of as many as are held out."""
+    return {name: score(own, held_out, training, np.random.default_rng((seed, 7)), points=points) for name, own in arms.items()}
+
+
+def write_report(
+    title: str,
+    results: dict[str, Scores],
+    arms: dict[str, list[Thing]],
+    training: Sequence[Thing],
+    held_out: Sequence[Thing],
+    path: Path,
+) -> None:
+    """Write one page; the first of ``results`` is the generator."""
+    first = next(iter(results))
+    units = f"{len(training)} objects of {_units(training)} to learn from, {len(held_out)} of {_units(held_out)} held out"
+    report = Report(title, units)
+    report.verdict([f"{name}: {result.verdict}." for name, result in results.items()][:1])
+    report.heading("Scores")
+    report.text(
+        "MMD: how far held-out objects are from the nearest sample. COV: share of held-out objects that are a sample's nearest. "
+        "1-NNA: how well samples are told from held-out objects by their nearest neighbour, 50 % is best. Memorised: distance "
+        "of samples to the training objects over that of held-out ones, far below 1 is copying."
+    )
+    head = ["", "1-NNA CD", "1-NNA EMD", "COV CD", "COV EMD", "MMD CD", "MMD EMD", "memorised", "copies"]
+    report.table(head, [[name, *row(result)] for name, result in results.items()])
+    report.heading("Samples beside the nearest training object")
+    own = arms[first]
+    for index in np.linspace(0, len(own) - 1, min(PAIRS, len(own))).astype(int):
+        nearest = training[results[first].nearest[index]]
+        report.picture(_pair(own[index], nearest), f"{own[index].row.name}: a sample, and the training object nearest to it")
+    report.heading("Published, for reference")
+    report.text("On complete, clean CAD models: for orientation, no comparison.")
+    report.table(["generator and data", "1-NNA CD, %", "1-NNA EMD, %"], REFERENCE)
+    report.write(path)
+
+
+def row(result: Scores) -> list[str]:
+    """Cells of a table of scores."""
+    shares = [result.nna_cd, result.nna_emd, result.cov_cd, result.cov_emd]
+    return [
+        *(f"{100 * value:.0f} %" for value in shares),
+        f"{result.mmd_cd:.3f} m²",
+        f"{result.mmd_emd:.2f} m",
+        f"{result.memorised:.2f}",
+        f"{100 * result.copies:.0f} %",
+    ]
+
+
+def to_json(results: dict[str, Scores]) -> dict[str, dict[str, object]]:
+    """The figures of every arm, with the verdict on copying."""
+    return {
+        name: {key: value for key, value in asdict(result).items() if key != "nearest"} | {"verdict": result.verdict}
+        for name, result in results.items()
+    }
+
+
+def _units(things: Sequence[Thing]) -> str:
+    units = sorted({thing.row.unit for thing in things})
+    return f"{len(units)} units ({', '.join(units[:12])}{', ...' if len(units) > 12 else ''})"
+
+
+def _pair(sample: Thing, real: Thing) -> Image:
+    images = [render(thing.upright, 460, 300, "height", elevation=22.0) for thing in (sample, real)]
+    return np.concatenate(images, axis=1)

@@ -1,0 +1,111 @@
+"""Objects are found, measured, kept, completed and seen anew."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from builders import make_cloud
+from generate.builders_generate import CAR, TAXONOMY, make_box, make_street
+
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, LabelError
+from pcaug.generate.bank import described, fitted_yaw, frame_from_object, gather, read_bank, write_bank
+from pcaug.generate.complete import completed, rescanned, surfels
+from pcaug.generate.model import View, sampled
+
+
+def make_corpus(folder: Path, *, instances: bool = True, frame: str = "sensor") -> Corpus:
+    with CorpusWriter(folder, frame=frame) as writer:  # type: ignore[arg-type]
+        for unit in ("a", "b"):
+            writer.add(make_street(np.random.default_rng(len(unit)), cars=6, instances=instances), f"scan-{unit}", unit)
+    return Corpus.open(folder)
+
+
+@pytest.mark.parametrize("instances", [True, False])
+def test_objects_are_found_and_set_upright(instances: bool, tmp_path: Path) -> None:
+    things = gather(make_corpus(tmp_path / "c", instances=instances), ["vehicle"])
+    assert [thing.row.unit for thing in things] == ["a"] * 6 + ["b"] * 6
+    for thing in things:
+        low, high = thing.upright.bounds
+        assert low[2] == pytest.approx(0, abs=1e-9)
+        assert high[0] == pytest.approx(-low[0], abs=1e-6)
+        assert 3.2 < high[0] - low[0] < 5.5
+        assert high[1] - low[1] < 2.1
+        np.testing.assert_allclose(high - low, thing.row.size, atol=1e-6)
+        middle = thing.cloud.bounds.mean(axis=0)[:2]
+        assert thing.row.distance == pytest.approx(np.linalg.norm(middle), abs=0.3)
+        assert np.cos(thing.viewpoint) >= -1e-9  # the end that the sensor sees is ahead
+
+
+@pytest.mark.parametrize("degrees", [0, 20, 45, 70, 110, 160])
+def test_two_sides_of_a_box_tell_its_direction(degrees: float) -> None:
+    along = np.column_stack([np.linspace(-2.2, 2.2, 120), np.full(120, -0.9)])
+    across = np.column_stack([np.full(50, 2.2), np.linspace(-0.9, 0.9, 50)])
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = fitted_yaw(np.concatenate([along, across]) @ turn.T + np.random.default_rng(0).normal(0, 0.02, (170, 2)))
+    assert np.degrees(np.abs(np.angle(np.exp(2j * (found - angle))))) / 2 < 2.0
+
+
+def test_a_bank_gives_back_what_went_in(tmp_path: Path) -> None:
+    things = gather(make_corpus(tmp_path / "c"), ["car"])
+    write_bank(things, tmp_path / "bank", licence="CC0")
+    back = read_bank(tmp_path / "bank", ["car"])
+    assert [thing.row for thing in back] == [thing.row for thing in things]
+    np.testing.assert_array_equal(back[3].cloud.xyz, things[3].cloud.xyz)
+    assert (back[3].cloud["label"] == CAR).all()
+    with pytest.raises(LabelError, match="it has car"):
+        read_bank(tmp_path / "bank", ["pole"])
+    with pytest.raises(FileError, match="no object bank"):
+        read_bank(tmp_path / "c")
+    with pytest.raises(LabelError, match="no object of class person"):
+        gather(Corpus.open(tmp_path / "c"), ["person"])
+
+
+def make_half_car(azimuth: float) -> np.ndarray:
+    """What a sensor at an azimuth sees of a car: its front and its left or right side."""
+    box = make_box(4.4, 1.8, 1.5, np.random.default_rng(0), 3000)
+    seen = (box[:, 0] > 2.15) | (box[:, 1] * np.sign(np.sin(azimuth)) > 0.85)
+    return box[seen] - (0, 0.45 * np.sign(np.sin(azimuth)), 0)  # its own frame has what was seen in the middle
+
+
+@pytest.mark.parametrize("azimuth", [0.6, -0.6])
+def test_a_mirrored_car_is_whole_and_keeps_what_was_seen(azimuth: float) -> None:
+    half = make_half_car(azimuth)
+    thing = sampled(half, "car", View(azimuth, 12.0), "test")
+    whole = completed(thing)
+    assert whole is not None
+    assert len(whole) == 2 * len(half)
+    np.testing.assert_allclose(np.ptp(whole.xyz, axis=0), (4.4, 1.8, 1.5), atol=0.15)
+    np.testing.assert_allclose(whole.xyz[:, 1].mean(), 0, atol=1e-9)
+    short = sampled(half[half[:, 0] > 1.0], "car", View(azimuth, 12.0), "test")
+    assert completed(short) is None
+    assert completed(described(make_cloud(30), "building", "u", "map")) is None
+
+
+def test_surfels_close_a_surface_and_a_scan_of_them_is_labelled_and_one_sided() -> None:
+    rng = np.random.default_rng(1)
+    thing = sampled(make_box(4.4, 1.8, 1.5, rng, 1500), "car", View(0.5, 10.0), "test")
+    asset = surfels(thing.upright, "car")
+    assert (asset.face_label == CAR).all()
+    np.testing.assert_allclose(np.ptp(asset.bounds, axis=0), (4.4, 1.8, 1.5), atol=0.5)
+    seen = rescanned(thing, rng)
+    assert seen is not None
+    assert set(seen.cloud["label"]) == {CAR}
+    assert np.linalg.norm(seen.cloud.xyz[:, :2], axis=1).mean() == pytest.approx(10, abs=1.5)
+    towards = np.array([np.cos(0.5), np.sin(0.5)])
+    assert (seen.upright.xyz[:, :2] @ towards).mean() > 0.4  # more of the side that faces the sensor
+    assert seen.row.distance == pytest.approx(10.0, abs=0.01)
+
+
+def test_a_sample_stands_before_the_sensor_as_it_is_seen() -> None:
+    xyz = make_box(4.0, 1.8, 1.5, np.random.default_rng(2))
+    thing = sampled(xyz, "car", View(2.0, 14.0), "test")
+    np.testing.assert_allclose(thing.upright.xyz, xyz, atol=1e-9)
+    assert np.cos(thing.viewpoint - 2.0) == pytest.approx(1)
+    assert thing.cloud.xyz[:, 2].min() == pytest.approx(-1.73, abs=0.05)
+    np.testing.assert_allclose(frame_from_object(thing.row.pose)[:2, 3], (14, 0))
+    assert TAXONOMY.label_name(int(thing.cloud["label"][0])) == "car"
