@@ -16,6 +16,7 @@ def compose(
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans that the scenes should look like.")] = None,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
     json: o.Json = False,
@@ -23,18 +24,33 @@ def compose(
 ) -> None:
     """Build worlds from a recipe, see each with its sensor, and write a labelled corpus.
 
-    A run that was killed goes on where it stood when the same command is given again.
+    With --like, scanner, amounts and intensities are fitted to real scans first; the fitted recipe lies in the corpus as
+    recipe.toml, to read, edit and give to compose again. A run that was killed goes on where it stood when the same command is
+    given again.
     """
-    from pcaug.cli.console import emit_json, fresh, out, reporter
+    from pcaug.cli.console import emit_json, err, fresh, out, reporter
     from pcaug.corpus.read import Corpus
-    from pcaug.scene.recipe import load_recipe
+    from pcaug.scene.recipe import load_recipe, save_recipe
     from pcaug.sensor.compose import compose_corpus
 
     wanted = load_recipe(recipe, change or [])
     fresh(output, force=force)
+    told: list[str] = []
     with reporter() as progress:
+        if like is not None:
+            from pcaug.explore.like import fit_recipe
+
+            fitted = fit_recipe(wanted, Corpus.open(like), seed, progress=progress)
+            wanted = fitted.recipe
+            told = [
+                *fitted.changes,
+                f"class shares off by {fitted.before:.2f} before, {fitted.after:.2f} after (log2; 1 is twice)",
+            ]
         compose_corpus(wanted, number, output, seed, workers=workers, scheduler=scheduler, force=force, progress=progress)
+    save_recipe(wanted, output / "recipe.toml")
     corpus = Corpus.open(output)
+    for line in told:
+        err().print(f"like: {line}", soft_wrap=True, markup=False)
     if json:
         emit_json({"points": corpus.points, "scans": number, "classes": corpus.counts(), "seed": seed, "output": output})
     else:

@@ -15,6 +15,9 @@ def convert(
     target: Annotated[Path, typer.Argument(help="A file (.las .laz .ply .bin .parquet .txt ...), or a folder for a corpus.")],
     card: Annotated[str | None, typer.Option(help="Name or path of the card that says how to read the source.")] = None,
     ids_of: Annotated[str | None, typer.Option(help="File: write labels as the class ids of this card's dataset.")] = None,
+    each: Annotated[
+        str | None, typer.Option(help="Corpus to a folder of files, one a tile: .laz, .ply, .bin (KITTI's layout), ...")
+    ] = None,
     bounds: o.Bounds = None,
     classes: o.Classes = None,
     every: o.Every = None,
@@ -37,7 +40,14 @@ def convert(
     """Convert a source: streamed, every field kept that the target can hold, every label accounted for."""
     from pcaug.cli.console import reporter, tell
     from pcaug.corpus import convert as room
+    from pcaug.corpus.export import export
+    from pcaug.corpus.read import Corpus
 
+    if each:
+        with reporter() as progress:
+            report = export(Corpus.open(source), target, each, ids_of, force=force, progress=progress)
+        tell(report, target, json=json)
+        return
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     settings = {"split": split, "block": block, "buffer": buffer, "tile": tile, "classes": coarse, "unique": unique, "seed": seed}
     with reporter() as progress:

@@ -80,9 +80,10 @@ def _exhibits(source: Path, card: str | None, number: int, *, spread: bool) -> l
 
         return [scene_exhibit(load_recipe(str(source)), index=index) for index in range(number)]
     if source.suffix.lower() in MESHES:
-        from pcaug.scene.meshes import load_mesh
+        from pcaug.scene.meshes.entry import entries
 
-        return [mesh_exhibit(load_mesh(source, "object"))]
+        found = [entry.load(label=entry.card.label or "object") for entry in entries(source)]
+        return [mesh_exhibit(loaded.asset) for loaded in found]
     return [Exhibit(title, cloud) for cloud, title in _clouds(source, card, number, spread=spread)]
 
 

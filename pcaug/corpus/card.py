@@ -153,6 +153,11 @@ class DatasetCard(Strict):
         minor = frozenset(int(key) for key, c in self.classes.items() if c.minor)
         return LabelMap(taxonomy, nodes, minor, {int(key): c.name for key, c in self.classes.items()})
 
+    def told(self) -> tuple[int, ...]:
+        """Nodes that the dataset labels whole: not small classes, not nodes of which it labels a part alone."""
+        whole = {c.node for c in self.classes.values() if not c.part}
+        return tuple(sorted(n for n in self.label_map().used() if catalogue.taxonomy().label_name(n) in whole))
+
     def native_of(self) -> dict[int, int]:
         """Node id -> class id to write it as: the class with that node, else with the deepest node above it."""
         labels = self.label_map()

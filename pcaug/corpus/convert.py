@@ -64,7 +64,7 @@ def convert(
     chunks, uneven = _even(streams, dst)
     without: Counter[str] = Counter()
     if ids_of:
-        chunks = _with_ids(chunks, ids_of, without)
+        chunks = with_ids(chunks, ids_of, without)
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
@@ -150,7 +150,7 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
     return {}
 
 
-def _with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[str]) -> Iterator[PointCloud]:
+def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[str]) -> Iterator[PointCloud]:
     """Labels as the class ids of a dataset; what it has no class for is counted and becomes its class for nothing.
 
     Raises:

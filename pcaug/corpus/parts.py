@@ -76,7 +76,7 @@ class Part:
             card=card.name,
             licence=card.licence,
             flags=card.flags,
-            nodes=tuple(sorted(card.label_map().used())),
+            nodes=card.told(),
             encoding=dict(to_metres(next(self.scan.raw(1))).source.encoding),
         )
 

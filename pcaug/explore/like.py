@@ -27,7 +27,9 @@ CLOUDS = 40
 PULL = 0.7
 """Exponent on the ratio of shares: below 1, because classes share the points and would overshoot together."""
 STEP = (0.4, 2.5)
-"""By what a round may change a value at most."""
+"""By what a round may change a value at most ..."""
+REACH = 4.0
+"""... and all rounds together, either way: a world has no houses beyond its edge."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,9 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     """
     frame = real.manifest.frame
     if (recipe.sensor.kind == "spinning") != (frame == "sensor"):
-        raise RecipeError(
-            f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {'scans' if frame == 'sensor' else 'a map'}",
-            real.folder,
-            "start from street for scans, from town for maps",
-        )
+        what = "scans" if frame == "sensor" else "a map"
+        do = "start from street for scans, from town for maps"
+        raise RecipeError(f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {what}", real.folder, do)
     tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
     nodes = real.used_nodes
@@ -83,7 +83,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
         off = mismatch(wanted, made, nodes)
         if off < best[0]:
             best = (off, recipe)
-        recipe = with_shares(recipe, wanted, made, nodes)
+        recipe = with_shares(recipe, wanted, made, nodes, start)
     made = _composed(recipe, seed, frame)
     off = mismatch(wanted, made, nodes)
     if off < best[0]:
@@ -125,10 +125,10 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})
 
 
-def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int]) -> SceneRecipe:
-    """More of what there is too little of, fewer of what there is too much: one step."""
+def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int], start: SceneRecipe) -> SceneRecipe:
+    """More of what there is too little of, fewer of what there is too much: one step, within REACH of where it started."""
     (world,) = recipe.worlds
-    values = getattr(recipe, world)
+    values, first = getattr(recipe, world), getattr(start, world)
     new: dict[str, Any] = {}
     for name, keys in SHARES.get(world, {}).items():
         upper = _told(name, nodes)
@@ -139,16 +139,18 @@ def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[in
         for key in keys:
             field = key.lstrip("-").removeprefix(f"{world}.")
             if hasattr(values, field):
-                new[field] = _scaled(new.get(field, getattr(values, field)), ratio ** (-1 if key.startswith("-") else 1))
+                turn = ratio ** (-1 if key.startswith("-") else 1)
+                new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field))
     return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
 
 
-def _scaled(value: Any, ratio: float) -> Any:
+def _scaled(value: Any, ratio: float, first: Any) -> Any:
     """A range or a probability, times a ratio; probabilities stay below one."""
     if isinstance(value, tuple):
+        ratio = float(np.clip(value[1] * ratio / first[1], 1 / REACH, REACH)) * first[1] / value[1]
         low, high = value
         return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))
-    return round(min(value * ratio, 1.0), 3)
+    return round(float(np.clip(value * ratio, first / REACH, min(first * REACH, 1.0))), 3)
 
 
 def _told(name: str, nodes: set[int]) -> int | None:
@@ -193,8 +195,8 @@ def _levels(row: ClassProfile) -> Quantiles | None:
     bins = [bin_ for bin_ in row.intensity if bin_ is not None]
     if not bins:
         return None
-    a, b, c, d, e = np.round(np.mean(bins, axis=0), 5).tolist()
-    return a, b, c, d, e
+    mean = [round(float(np.mean(level)), 5) for level in zip(*bins, strict=True)]
+    return mean[0], mean[1], mean[2], mean[3], mean[4]
 
 
 def _changes(old: SceneRecipe, new: SceneRecipe) -> list[str]:

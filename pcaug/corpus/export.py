@@ -1,0 +1,90 @@
+"""Write the tiles of a corpus as files of another format, one each: a folder of LAZ tiles, or KITTI's layout."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from pcaug import formats
+from pcaug.corpus.convert import with_ids
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.report import Report
+from pcaug.errors import PcaugError
+
+Progress = Callable[[str, int, int], None]
+
+
+def export(
+    corpus: Corpus,
+    folder: Path,
+    suffix: str,
+    ids_of: str | Path | None = None,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Write each tile of a corpus to a file; the folder appears when all of them are written.
+
+    ``.bin`` gives the layout of SemanticKITTI (Behley et al., ICCV 2019): a unit is a drive
+    ``sequences/NN``, its scans are ``velodyne/NNNNNN.bin`` with ``labels/NNNNNN.label``; drives are numbered in the order of
+    the corpus. Other formats keep the names of the tiles.
+
+    Args:
+        corpus: What to write.
+        folder: Where; it must not exist, or be an empty one, unless forced.
+        suffix: Of the files, such as ``.laz``.
+        ids_of: Card whose class ids the labels become.
+        force: Replace the folder.
+        progress: Called as ``progress("tiles", done, total)``.
+    """
+    if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
+        formats.sniff(Path(f"x{suffix}"))
+    if folder.exists() and not (force or (folder.is_dir() and not any(folder.iterdir()))):
+        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    partial = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(partial, ignore_errors=True)
+    without: Counter[str] = Counter()
+    lost: set[str] = set()
+    written = 0
+    try:
+        for index, tile in enumerate(corpus.tiles):
+            path = partial / _name(corpus, index, suffix)
+            clouds = iter([corpus.read(tile)])
+            if ids_of:
+                clouds = with_ids(clouds, ids_of, without)
+            cloud = next(clouds)
+            lost |= set(formats.lost(cloud.fields, path))
+            written += formats.write(path, cloud)
+            if suffix == ".bin":
+                _to_labels(path)
+            if progress:
+                progress("tiles", index + 1, len(corpus.tiles))
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    notes = tuple(
+        f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()
+    )
+    notes += (f"{suffix[1:].upper()} cannot hold {', '.join(sorted(lost))}: lost",) if lost else ()
+    return Report(written, tuple(sorted(lost)), notes)
+
+
+def _name(corpus: Corpus, index: int, suffix: str) -> str:
+    tile = corpus.tiles[index]
+    if suffix != ".bin":
+        return Path(tile.path).with_suffix("").name + suffix
+    units = list(dict.fromkeys(t.unit for t in corpus.tiles))
+    number = sum(other.unit == tile.unit for other in corpus.tiles[:index])
+    return f"sequences/{units.index(tile.unit):02d}/velodyne/{number:06d}.bin"
+
+
+def _to_labels(path: Path) -> None:
+    made = path.with_suffix(".label")
+    if made.exists():
+        home = path.parent.parent / "labels"
+        home.mkdir(exist_ok=True)
+        made.rename(home / made.name)

@@ -1,0 +1,63 @@
+"""Corpora back to files of other formats, with the labels of other datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.export import export
+from pcaug.corpus.merge import merge
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import NotFound, PcaugError
+
+TREE = catalogue.taxonomy()
+
+
+def corpus(folder: Path) -> Corpus:
+    with CorpusWriter(folder, frame="sensor") as writer:
+        for index in range(4):
+            rng = np.random.default_rng(index)
+            labels = rng.choice([TREE.id("road"), TREE.id("car"), TREE.id("building"), TREE.id("tree")], 200).astype(np.uint16)
+            fields = {"label": labels, "instance": np.arange(200, dtype=np.int32), "intensity": rng.random(200, np.float32)}
+            writer.add(PointCloud(rng.uniform(-50, 50, (200, 3)), fields, TREE), f"scan-{index}", f"drive-{index // 2}")
+    return Corpus.open(folder)
+
+
+def test_a_corpus_becomes_kittis_layout_and_comes_back_the_same(tmp_path: Path) -> None:
+    before = corpus(tmp_path / "c")
+    export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    names = sorted(p.relative_to(tmp_path / "kitti").as_posix() for p in (tmp_path / "kitti").rglob("*.*"))
+    assert names[:4] == [
+        "sequences/00/labels/000000.label",
+        "sequences/00/labels/000001.label",
+        "sequences/00/velodyne/000000.bin",
+        "sequences/00/velodyne/000001.bin",
+    ]
+    merge([tmp_path / "kitti"], tmp_path / "again")
+    after = Corpus.open(tmp_path / "again")
+    assert after.units == ["00", "01"]
+    expected = before.counts()
+    expected["vegetation"] = expected.pop("tree")  # SemanticKITTI has no class for whole trees
+    assert after.counts() == expected
+    first, other = before.read(before.tiles[0]), after.read(after.tiles[0])
+    np.testing.assert_allclose(first.xyz, other.xyz, atol=1e-5)
+    np.testing.assert_array_equal(first["instance"], other["instance"])
+
+
+def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
+    before = corpus(tmp_path / "c")
+    report = export(before, tmp_path / "laz", ".laz")
+    files = sorted((tmp_path / "laz").iterdir())
+    assert [p.suffix for p in files] == [".laz"] * 4
+    assert report.points == 800 == sum(len(formats.read(p)) for p in files)
+    np.testing.assert_array_equal(formats.read(files[0])["label"], before.read(before.tiles[0])["label"])
+    with pytest.raises(PcaugError, match="already exists"):
+        export(before, tmp_path / "laz", ".laz")
+    with pytest.raises(NotFound):
+        export(before, tmp_path / "other", ".exe")
+    assert not (tmp_path / "other").exists()

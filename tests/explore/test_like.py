@@ -1,0 +1,71 @@
+"""Fitting a recipe to clouds whose own recipe is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pcaug import catalogue
+from pcaug.corpus.read import Corpus
+from pcaug.errors import RecipeError
+from pcaug.explore.like import fit_recipe, mismatch
+from pcaug.explore.profile import profile
+from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
+from pcaug.sensor.compose import compose_corpus, compose_one
+from pcaug.sensor.transfer import transferred
+
+COARSE = "sensor.azimuth_steps=400"
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneRecipe, Corpus]:
+    """Streets that differ from the default: full of cars, a higher scanner, more noise."""
+    changes = [COARSE, "street.parked=[9.0, 18.0]", "street.parking=1.0", "sensor.height=[2.2, 2.3]", "sensor.noise=0.04"]
+    recipe = load_recipe("street", changes)
+    folder = tmp_path_factory.mktemp("like") / "real"
+    compose_corpus(recipe, 6, folder, seed=9)
+    return recipe, Corpus.open(folder)
+
+
+def test_a_fit_finds_scanner_and_amounts(
+    other: tuple[SceneRecipe, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcaug.explore.like.ROUNDS", 2)
+    recipe, real = other
+    found = fit_recipe(load_recipe("street", [COARSE]), real, seed=1)
+    assert found.recipe.sensor.azimuth_steps == pytest.approx(400, abs=8)
+    assert found.recipe.sensor.height == pytest.approx(recipe.sensor.height, abs=0.08)
+    assert found.recipe.street is not None
+    assert found.recipe.street.parked[1] > 9.0  # the default's
+    assert found.after < found.before
+    save_recipe(found.recipe, tmp_path / "fitted.toml")
+    assert load_recipe(tmp_path / "fitted.toml").model_copy(update={"folder": found.recipe.folder}) == found.recipe
+    assert len(compose_one(found.recipe, 0, 0)) > 1000
+    again = fit_recipe(load_recipe("street", [COARSE]), real, seed=1)
+    assert again.recipe == found.recipe
+
+
+def test_intensities_take_the_real_quantiles() -> None:
+    cloud = compose_one(load_recipe("street", [COARSE]), 3, 0)
+    mine = cloud["label"] == catalogue.taxonomy().id("road")
+    levels = np.quantile(cloud["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95))
+    real = (0.1, 0.2, 0.3, 0.5, 0.6)
+    moved = transferred(cloud, {"road": Transfer(composed=tuple(levels.tolist()), real=real)})
+    np.testing.assert_allclose(np.quantile(moved["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95)), real, atol=0.01)
+    np.testing.assert_array_equal(moved["intensity"][~mine], cloud["intensity"][~mine])
+
+
+def test_clouds_of_one_recipe_hardly_mismatch() -> None:
+    recipe = load_recipe("street", [COARSE])
+    a, b = (profile((compose_one(recipe, seed, i) for i in range(8)), "sensor") for seed in (1, 2))
+    nodes = {catalogue.taxonomy().id(name) for name in ("road", "building", "terrain", "vegetation")}
+    assert mismatch(a, b, nodes) < 0.5
+    assert mismatch(a, a, nodes) == 0
+
+
+def test_a_map_is_not_fitted_by_a_street(tmp_path: Path) -> None:
+    compose_corpus(load_recipe("town", ["town.size=30.0"]), 1, tmp_path / "t", seed=0)
+    with pytest.raises(RecipeError, match="start from"):
+        fit_recipe(load_recipe("street"), Corpus.open(tmp_path / "t"))
