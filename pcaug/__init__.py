@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pcaug.cloud import PointCloud, concatenate
+    from pcaug.corpus.convert import convert
+    from pcaug.corpus.merge import merge
     from pcaug.corpus.read import Corpus
     from pcaug.errors import PcaugError
     from pcaug.formats import iter_chunks, read, write
@@ -21,13 +23,17 @@ __all__ = [
     "PointCloud",
     "Taxonomy",
     "concatenate",
+    "convert",
     "iter_chunks",
+    "merge",
     "read",
     "write",
 ]
 
 _HOMES = {
     "pcaug.cloud": ("PointCloud", "concatenate"),
+    "pcaug.corpus.convert": ("convert",),
+    "pcaug.corpus.merge": ("merge",),
     "pcaug.corpus.read": ("Corpus",),
     "pcaug.errors": ("PcaugError",),
     "pcaug.formats": ("iter_chunks", "read", "write"),
