@@ -17,6 +17,7 @@ def compose(
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
     like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans that the scenes should look like.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Corpus of real scans to place the recipe's [into] objects in.")] = None,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
     json: o.Json = False,
@@ -30,8 +31,10 @@ def compose(
     """
     from pcaug.cli.console import emit_json, err, fresh, out, reporter
     from pcaug.corpus.read import Corpus
+    from pcaug.explore.pattern import pattern_of
     from pcaug.scene.recipe import load_recipe, save_recipe
     from pcaug.sensor.compose import compose_corpus
+    from pcaug.sensor.place import place_corpus
 
     wanted = load_recipe(recipe, change or [])
     fresh(output, force=force)
@@ -46,7 +49,12 @@ def compose(
                 *fitted.changes,
                 f"class shares off by {fitted.before:.2f} before, {fitted.after:.2f} after (log2; 1 is twice)",
             ]
-        compose_corpus(wanted, number, output, seed, workers=workers, scheduler=scheduler, force=force, progress=progress)
+        shared = {"workers": workers, "scheduler": scheduler, "force": force, "progress": progress}
+        if into is not None:
+            real = Corpus.open(into)
+            place_corpus(wanted, real, pattern_of(real), number, output, seed, **shared)  # type: ignore[arg-type]
+        else:
+            compose_corpus(wanted, number, output, seed, **shared)  # type: ignore[arg-type]
     save_recipe(wanted, output / "recipe.toml")
     corpus = Corpus.open(output)
     for line in told:

@@ -106,7 +106,7 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     if real.spinning is not None:
         losses = [share for share in real.spinning.dropout if share is not None]
         new |= {
-            "model": "custom",
+            "model": "",
             "elevations": tuple(round(e, 3) for e in real.spinning.elevations),
             "azimuth_steps": real.spinning.azimuth_steps,
             "noise": round(real.spinning.noise, 4),

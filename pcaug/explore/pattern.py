@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.errors import PcaugError
 
 RANGES = (0.0, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 120.0)
 """Edges of the bins of range, metres."""
@@ -185,3 +187,16 @@ def _line_spacing(first: PointCloud) -> float | None:
         _, _, axes = np.linalg.svd(centre - centre.mean(axis=0), full_matrices=False)
         apart += np.abs(np.diff(centre @ axes[0])).tolist()
     return float(np.median(apart)) if apart else None
+
+
+def pattern_of(real: Corpus, looked_at: int = 8) -> tuple[tuple[float, ...], int]:
+    """Elevations of the beams (degrees) and columns of a turn of the spinning scanner behind a corpus.
+
+    Raises:
+        PcaugError: If its scans show no such scanner.
+    """
+    tiles = [tile for tile in real.tiles if tile.points][:: max(1, len(real.tiles) // looked_at)]
+    found = joined([scan for tile in tiles if (scan := spinning(real.read(tile)))])
+    if found is None or real.manifest.frame != "sensor":
+        raise PcaugError("holds no scans of a spinning scanner", real.folder, "objects are placed into such scans alone")
+    return found.elevations, found.azimuth_steps

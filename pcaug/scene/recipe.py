@@ -243,6 +243,21 @@ class SensorRow(Strict):
     divergence: float = 0.0004
 
 
+class Into(Strict):
+    """What ``compose --into`` places into a real scan.
+
+    Attributes:
+        objects: How many, lowest and highest; those that find no free place are left out.
+        kinds: Weight of each kind of object (``pcaug.scene.library.MAKERS``, or of the user's own meshes).
+    """
+
+    objects: tuple[int, int] = (4, 14)
+    kinds: dict[str, float] = {
+        "car": 3.0, "person": 2.0, "bicycle": 2.0, "lorry": 0.7, "tree": 1.0, "bush": 1.0, "lamp": 1.0, "sign": 1.0,
+        "signal": 0.3, "bollard": 0.5, "bin": 0.5, "bench": 0.3,
+    }  # fmt: skip
+
+
 class Transfer(Strict):
     """Intensities of a class: the 5, 25, 50, 75 and 95 % quantiles that the scanner's model gives, and the real ones."""
 
@@ -259,6 +274,7 @@ class SceneRecipe(Strict):
         street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
         sensor: The scanner.
+        into: What is placed into real scans.
         transfer: By class, to what its intensities are mapped; written by ``compose --like``.
         folder: Where relative paths start; set on loading.
     """
@@ -273,6 +289,7 @@ class SceneRecipe(Strict):
     assets: tuple[AssetRow, ...] = ()
     sensor: SensorRow = SensorRow()
     transfer: dict[str, Transfer] = {}
+    into: Into = Into()
     folder: str = "."
 
     @property

@@ -1,0 +1,85 @@
+"""Compose a corpus out of real scans with simulated objects placed into them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pcaug.corpus.build import Job, build
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.scene.library import Library
+from pcaug.scene.recipe import SceneRecipe
+from pcaug.sensor.compose import TOGETHER
+from pcaug.sensor.into import beams_of, into
+
+Progress = Callable[[str, int, int], None]
+Pattern = tuple[Sequence[float], int]
+"""Elevations of the beams, degrees, and columns of a turn."""
+
+
+def place_corpus(
+    recipe: SceneRecipe,
+    real: Corpus,
+    pattern: Pattern,
+    n: int,
+    folder: Path,
+    seed: int,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> None:
+    """Write ``n`` real scans with objects of the recipe's ``[into]`` placed into them, as a synthetic corpus.
+
+    Scans are taken in turn, and keep their unit: what is made of a drive counts as that drive.
+
+    Args:
+        recipe: Objects, the user's own meshes, noise and losses of the scanner.
+        real: Labelled scans of a spinning scanner, each with its origin at the scanner.
+        pattern: Of the scanner.
+        n: How many.
+        folder: The corpus.
+        seed: The same seed gives the same bytes for any number of workers.
+        workers, scheduler, force, progress: As of ``compose_corpus``.
+    """
+    described = recipe.model_dump(mode="json", exclude={"folder"})
+    jobs = []
+    for first in range(0, n, TOGETHER):
+        indices = range(first, min(first + TOGETHER, n))
+        about = [
+            described,
+            recipe.folder,
+            str(real.folder.resolve()),
+            [t.path for t in real.tiles],
+            list(pattern),
+            seed,
+            list(indices),
+        ]
+        jobs.append(Job(_write, (recipe, real, pattern, seed, indices), about))
+
+    def told(text: str, done: int, total: int) -> None:
+        if progress:
+            progress(text, min(done * TOGETHER, n), n)
+
+    made_by = {"recipe": described, "into": str(real.folder), "seed": seed, "n": n}
+    build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scans", progress=told)
+
+
+def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -> None:
+    recipe, real, (elevations, steps), seed, indices = job
+    library = Library(recipe.assets, Path(recipe.folder))
+    kinds, weights = list(recipe.into.kinds), np.array(list(recipe.into.kinds.values()))
+    with CorpusWriter(folder, kind="synthetic", frame="sensor") as writer:
+        for index in indices:
+            rng = np.random.default_rng((seed, 1, index))
+            tile = real.tiles[index % len(real.tiles)]
+            cloud = real.read(tile)
+            count = int(rng.integers(recipe.into.objects[0], recipe.into.objects[1] + 1))
+            assets = [library.pick(str(kind), rng) for kind in rng.choice(kinds, count, p=weights / weights.sum())]
+            made, _ = into(cloud, assets, beams_of(cloud, elevations, steps), recipe.sensor, rng, recipe.transfer)
+            writer.source(real.manifest.sources[tile.source].model_copy(update={"encoding": {}}))
+            writer.add(made, f"{tile.name}-{index:05d}", tile.unit)

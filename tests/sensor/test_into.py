@@ -1,0 +1,118 @@
+"""Objects in a real scan: on free ground, seen by its beams, hidden and hiding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.errors import LabelError
+from pcaug.explore.pattern import pattern_of
+from pcaug.scene.library import variant
+from pcaug.scene.recipe import SensorRow, load_recipe
+from pcaug.sensor.compose import compose_corpus
+from pcaug.sensor.into import beams_of, into
+from pcaug.sensor.place import place_corpus
+
+TREE = catalogue.taxonomy()
+ELEVATIONS = np.linspace(2, -24, 64)
+STEPS = 1000
+CLEAN = SensorRow(noise=0.0, dropout=0.0, threshold=0.0, range_min=0.5)
+
+
+def scan(wall: float | None = None, bottom: float = -10.0) -> PointCloud:
+    """A flat road 1.7 m below the scanner, seen by every beam that goes down; ahead a wall at x = ``wall`` from ``bottom`` up."""
+    slant, angle = np.meshgrid(np.radians(ELEVATIONS), 2 * np.pi * np.arange(STEPS) / STEPS, indexing="ij")
+    ray = np.stack([np.cos(slant) * np.cos(angle), np.cos(slant) * np.sin(angle), np.sin(slant)], axis=-1).reshape(-1, 3)
+    reach = np.where(ray[:, 2] < 0, -1.7 / np.minimum(ray[:, 2], -1e-9), np.inf)
+    label = np.full(len(ray), TREE.id("road"), np.uint16)
+    if wall is not None:
+        to_wall = np.where(ray[:, 0] > 1e-6, wall / np.maximum(ray[:, 0], 1e-6), np.inf)
+        front = (to_wall < reach) & (to_wall * ray[:, 2] > bottom)
+        reach, label = np.where(front, to_wall, reach), np.where(front, TREE.id("building"), label).astype(np.uint16)
+    seen = reach < 80
+    fields = {"label": label[seen], "intensity": np.full(int(seen.sum()), 0.3, np.float32)}
+    return PointCloud(ray[seen] * reach[seen, None], fields, TREE)
+
+
+def slots(cloud: PointCloud) -> NDArray[np.int64]:
+    return beams_of(cloud, ELEVATIONS.tolist(), STEPS).slot
+
+
+def test_every_point_has_the_beam_that_made_it() -> None:
+    cloud = scan()
+    beams = beams_of(cloud, ELEVATIONS.tolist(), STEPS)
+    assert len(np.unique(beams.slot)) == len(cloud)
+    unit = cloud.xyz / np.linalg.norm(cloud.xyz, axis=1, keepdims=True)
+    np.testing.assert_allclose(beams.directions[beams.slot], unit, atol=1e-12)
+
+
+def test_objects_stand_on_the_ground_and_hide_what_is_behind() -> None:
+    cloud = scan(wall=60.0)
+    assets = [variant("car", 0), variant("car", 1), variant("person", 0)]
+    made, count = into(cloud, assets, beams_of(cloud, ELEVATIONS.tolist(), STEPS), CLEAN, np.random.default_rng(3))
+    assert count == 3
+    assert {"car", "person", "road", "building"} <= set(TREE.counts(made["label"]))
+    new = made.take(made["instance"] > 0)
+    assert set(np.unique(new["instance"]).tolist()) == {1, 2, 3}
+    assert new.xyz[:, 2].min() > -1.75
+    slot = slots(made)
+    assert len(np.unique(slot)) == len(slot)  # a beam has one echo: what is behind an object is gone
+    old = made.take(made["instance"] == 0)
+    np.testing.assert_array_equal(np.isin(slots(cloud), slots(old)), ~np.isin(slots(cloud), slots(new)))
+
+
+def test_what_stands_before_an_object_hides_it() -> None:
+    """A screen at 3 m over all beams ahead: what is placed behind it stays unseen there."""
+    screen = scan(wall=3.0, bottom=-1.0)
+    for seed in range(5):
+        made, count = into(
+            screen, [variant("car", 0)], beams_of(screen, ELEVATIONS.tolist(), STEPS), CLEAN, np.random.default_rng(seed)
+        )
+        new = made.take(made["instance"] > 0)
+        ahead = new.take((new.xyz[:, 0] > 3.0) & (new.xyz[:, 2] / new.xyz[:, 0] > -1.0 / 3.0 + 0.01))
+        assert count == 1
+        assert not len(ahead)
+
+
+def test_the_same_seed_gives_the_same_scan_and_crowded_ground_takes_nothing() -> None:
+    cloud = scan()
+    beams = beams_of(cloud, ELEVATIONS.tolist(), STEPS)
+    one, two = (into(cloud, [variant("car", 0)], beams, SensorRow(), np.random.default_rng(1))[0] for _ in range(2))
+    np.testing.assert_array_equal(one.xyz, two.xyz)
+    rng = np.random.default_rng(0)
+    posts = np.column_stack([rng.uniform(-45, 45, (20_000, 2)), rng.uniform(-1, 1, 20_000)])
+    labels = np.concatenate([cloud["label"], np.full(20_000, TREE.id("pole"), np.uint16)])
+    crowded = PointCloud(np.concatenate([cloud.xyz, posts]), {"label": labels}, TREE)
+    _, count = into(crowded, [variant("car", 0)], beams_of(crowded, ELEVATIONS.tolist(), STEPS), CLEAN, rng)
+    assert count == 0
+
+
+def test_a_scan_without_labels_is_refused() -> None:
+    bare = PointCloud(scan().xyz)
+    with pytest.raises(LabelError, match="ground"):
+        into(bare, [variant("car", 0)], beams_of(bare, ELEVATIONS.tolist(), STEPS), CLEAN, np.random.default_rng(0))
+
+
+def test_placed_corpora_keep_units_and_are_the_same_for_any_number_of_workers(tmp_path: Path) -> None:
+    recipe = load_recipe("street", ["sensor.azimuth_steps=400", "into.objects=[6, 6]"])
+    compose_corpus(recipe, 2, tmp_path / "real", seed=3)
+    real = Corpus.open(tmp_path / "real")
+    pattern = pattern_of(real)
+    assert len(pattern[0]) == 64
+    assert pattern[1] == pytest.approx(400, abs=4)
+    place_corpus(recipe, real, pattern, 9, tmp_path / "one", seed=1)
+    place_corpus(recipe, real, pattern, 9, tmp_path / "two", seed=1, workers=2)
+    one, two = Corpus.open(tmp_path / "one"), Corpus.open(tmp_path / "two")
+    assert one.units == real.units
+    assert {tile.kind for tile in one.tiles} == {"synthetic"}
+    for tile, same in zip(one.tiles, two.tiles, strict=True):
+        assert (one.folder / tile.path).read_bytes() == (two.folder / same.path).read_bytes()
+    before = {tile.unit: real.read(tile)["instance"].max() for tile in real.tiles}
+    placed = [one.read(tile)["instance"].max() - before[tile.unit] for tile in one.tiles]
+    assert sum(placed) > len(placed)
