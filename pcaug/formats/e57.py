@@ -54,9 +54,10 @@ def _line(error: Exception) -> str:
 
 def _scans(file: Any, path: Path, size: int) -> Iterator[PointCloud]:
     said = {}
-    if file.root.isDefined(f"{NAMESPACE}:describes"):
-        said = naming.understand(file.root[f"{NAMESPACE}:describes"].value(), path)
-    metadata = file.root["coordinateMetadata"].value() if file.root.isDefined("coordinateMetadata") else ""
+    root = file.root
+    if f"{NAMESPACE}:describes" in {root.get(i).elementName() for i in range(root.childCount())}:
+        said = naming.understand(root[f"{NAMESPACE}:describes"].value(), path)
+    crs = _crs(root["coordinateMetadata"].value()) if root.isDefined("coordinateMetadata") else None
     headers = [file.get_header(i) for i in range(file.scan_count)]
     if not headers:
         raise FileError("holds no scan", path, "check the file")
@@ -65,11 +66,22 @@ def _scans(file: Any, path: Path, size: int) -> Iterator[PointCloud]:
         for left in sorted(set(header.point_fields) - set(shared)):
             naming.skipped(f"field {left!r} of scan {i}, which not all scans have,", path)
         for rows in _rows(file, header, shared, size):
-            cloud = naming.assemble(rows.__getitem__, naming.plan(rows, path, said), path, said, metadata or None)
+            cloud = naming.assemble(rows.__getitem__, naming.plan(rows, path, said), path, said, crs)
             if header.has_pose():
                 turned = np.einsum("ij,kj->ik", cloud.xyz, header.rotation_matrix)
                 cloud = replace(cloud, xyz=turned + header.translation)
             yield cloud.with_fields(scan=np.full(len(cloud), i, np.uint16)) if len(headers) > 1 else cloud
+
+
+def _crs(text: str) -> str | None:
+    """The CRS of the file's metadata, which may be any text; None for what PROJ does not understand."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return CRS.from_user_input(text).to_wkt() if text else None
+    except CRSError:
+        return None
 
 
 def _rows(file: Any, header: Any, names: list[str], size: int) -> Iterator[dict[str, NDArray[Any]]]:

@@ -114,7 +114,7 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
         FileError: For wave packets in LAZ, which no open compressor takes.
     """
     first = next(chunks)
-    written, rest = _write(path, first, chunks, 6 if _highest(first) > 31 else 0)
+    written, rest = _write(path, first, chunks, least_format(first))
     if rest is None:
         return written
     before = path.replace(path.with_stem(f"{path.stem}-before"))
@@ -135,7 +135,7 @@ def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], least: i
     units, written, rest = in_units(first), 0, None
     with laspy.open(path, mode="w", header=header, do_compress=compress) as writer:
         for chunk in chain([first], chunks):
-            if header.point_format.id < 6 and _highest(chunk) > 31:
+            if header.point_format.id < least_format(chunk):
                 rest = chunk
                 break
             writer.write_points(record(chunk, header, units, path))
@@ -144,6 +144,11 @@ def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], least: i
         if evlrs and str(header.version) == "1.4":
             writer.write_evlrs(laspy.vlrs.vlrlist.VLRList([las_header.restore(v) for v in evlrs]))
     return written, rest
+
+
+def least_format(cloud: PointCloud) -> int:
+    """The point format that the classes of a cloud need: 6 where one is above 31."""
+    return 6 if _highest(cloud) > 31 else 0
 
 
 def _highest(cloud: PointCloud) -> int:

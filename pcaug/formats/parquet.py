@@ -7,7 +7,8 @@ which columns (``rgb_0``, ``rgb_1``, ``rgb_2``) make one vector.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError, LabelError
+from pcaug.errors import FileError
+from pcaug.formats import columns as naming
 
 NOISE = ("x_noise", "y_noise", "z_noise")
-RENAMED = {"label": "native_label", "class": "native_label", "classification": "native_label"}
 
 
 def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coords: str = "clean") -> Iterator[PointCloud]:
@@ -42,64 +42,54 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
 
 
 def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords: str) -> Iterator[PointCloud]:
-    names = file.schema_arrow.names
-    ours = json.loads((file.schema_arrow.metadata or {}).get(b"pcaug", b"{}"))
-    vectors: dict[str, int] = ours.get("vectors", {})
-    lower = {name.lower(): name for name in names}
-    if not {"x", "y", "z"} <= set(lower):
-        raise FileError("has no columns x, y and z", path, f"it has {', '.join(names[:12])}")
-    plan = _plan(names, vectors, lower, ours=bool(ours))
+    schema = file.schema_arrow
+    said = understood(schema.metadata, path)
+    made = _plan(schema.names, path, said)
     if wanted is not None:
-        keep = set(wanted)
-        plan = {name: columns for name, columns in plan.items() if name in keep}
+        keep = {"xyz", *wanted}
+        made = {name: columns for name, columns in made.items() if name in keep}
+    lower = {name.lower(): name for name in schema.names}
     noisy = tuple(lower[n] for n in NOISE) if coords == "noisy" and all(n in lower for n in NOISE) else ()
-    columns = [lower[axis] for axis in "xyz"] + [c for group in plan.values() for c in group] + list(noisy)
-    source = Source(**ours["source"]) if "source" in ours else Source(file=str(path))
-    taxonomy = catalogue.taxonomy() if ours.get("taxonomy") == catalogue.taxonomy().name and "label" in plan else None
+    columns = [*dict.fromkeys(c for group in made.values() for c in group), *noisy]
     empty = True
     for batch in file.iter_batches(batch_size=size, columns=columns):
         rows = {name: _numbers(batch.column(name), name, path) for name in columns}
-        xyz = np.stack([rows[lower[axis]].astype(np.float64) for axis in "xyz"], axis=1)
+        cloud = _cloud(rows, made, path, said)
         if noisy:
-            xyz = _noisy(xyz, np.stack([rows[name] for name in noisy], axis=1), path)
-        yield PointCloud(xyz, _fields(plan, rows, path), taxonomy, ours.get("crs"), source)
+            cloud = replace(cloud, xyz=_noisy(cloud.xyz, np.stack([rows[name] for name in noisy], axis=1), path))
+        yield cloud
         empty = False
     if empty:
-        rows = {name: np.zeros(0, file.schema_arrow.field(name).type.to_pandas_dtype()) for name in columns}
-        yield PointCloud(np.zeros((0, 3)), _fields(plan, rows, path), taxonomy, ours.get("crs"), source)
+        rows = {name: np.zeros(0, schema.field(name).type.to_pandas_dtype()) for name in columns}
+        yield _cloud(rows, made, path, said)
 
 
-def _plan(names: list[str], vectors: dict[str, int], lower: dict[str, str], *, ours: bool) -> dict[str, tuple[str, ...]]:
-    """Field -> columns that make it."""
-    plan = {name: tuple(f"{name}_{i}" for i in range(width)) for name, width in vectors.items()}
-    if not ours and all(c in lower for c in "rgb"):
-        plan["rgb"] = tuple(lower[c] for c in "rgb")
-    used = {c for group in plan.values() for c in group} | {lower[axis] for axis in "xyz"}
-    for name in names:
-        if name in used or (not ours and name.lower() in NOISE):
-            continue
-        field = name if ours else RENAMED.get(name.lower(), name)
-        plan[field if field not in plan else name] = (name,)
-    return plan
+def understood(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, Any]:
+    """What a table of ours says of itself in its schema's metadata; {} for others."""
+    return naming.understand((metadata or {}).get(b"pcaug", b""), path)
 
 
-def _fields(plan: dict[str, tuple[str, ...]], rows: dict[str, NDArray[Any]], path: Path) -> dict[str, NDArray[Any]]:
-    fields = {}
-    for name, columns in plan.items():
-        values = rows[columns[0]] if len(columns) == 1 else np.stack([rows[c] for c in columns], axis=1)
-        if name == "native_label" and values.dtype != np.int32:
-            whole = values.astype(np.int32)
-            if not np.array_equal(whole, values):
-                raise LabelError("has class ids that are no whole numbers", path)
-            values = whole
-        fields[name] = values
-    return fields
+def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any]) -> naming.Plan:
+    return naming.plan([name for name in names if said or name.lower() not in NOISE], path, said)
+
+
+def _cloud(rows: Mapping[str, NDArray[Any]], made: naming.Plan, path: Path, said: Mapping[str, Any]) -> PointCloud:
+    cloud = naming.assemble(rows.__getitem__, made, path, said)
+    return replace(cloud, source=Source(**said["source"])) if "source" in said else cloud
+
+
+def from_table(table: Any, path: Path = Path("table")) -> PointCloud:
+    """The cloud of an Arrow table; ``path`` is for errors."""
+    said = understood(table.schema.metadata, path)
+    made = _plan(table.column_names, path, said)
+    rows = {c: _numbers(table.column(c), c, path) for group in made.values() for c in group}
+    return _cloud(rows, made, path, said)
 
 
 def _numbers(column: Any, name: str, path: Path) -> NDArray[Any]:
     if column.null_count:
         raise FileError(f"column {name!r} has {column.null_count} empty values", path, "fill or drop them at the source")
-    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = column.to_numpy() if isinstance(column, pa.ChunkedArray) else column.to_numpy(zero_copy_only=False)
     if values.dtype.kind not in "iufb":
         raise FileError(f"column {name!r} holds no numbers", path, "drop it")
     return values

@@ -1,0 +1,98 @@
+"""Clouds to and from the types of other libraries: laspy, Arrow, pandas, Open3D. Every field goes along, in its own type.
+
+To Open3D: ``PointCloud.to_open3d``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug.cloud import PointCloud, Source
+from pcaug.errors import MissingExtra
+from pcaug.formats import columns, las, las_header, parquet
+from pcaug.labels import Taxonomy
+
+if TYPE_CHECKING:
+    import laspy
+    import pandas as pd
+    import pyarrow as pa
+
+
+def to_laspy(cloud: PointCloud) -> laspy.LasData:
+    """The cloud as laspy's, as ``pcaug.write`` would write it to a LAS file.
+
+    Raises:
+        FileError, LabelError: If LAS cannot hold it.
+    """
+    import laspy
+
+    header = las_header.make(cloud, las.least_format(cloud))
+    return laspy.LasData(header, las.record(cloud, header, las.in_units(cloud), Path("LasData")))
+
+
+def from_laspy(data: laspy.LasData) -> PointCloud:
+    """The cloud of laspy's, as ``pcaug.read`` would read it from its file; its encoding is kept for writing."""
+    encoding = las_header.encoding(data.header, Path("LasData"))
+    return las.decoded(data.points, las_header.crs(data.header), Source(encoding=encoding))
+
+
+def to_arrow(cloud: PointCloud) -> pa.Table:
+    """The table that a Parquet file of ours holds: x, y, z, fields, ``name_0``... of a vector; taxonomy and CRS as metadata."""
+    return parquet.to_table(cloud)
+
+
+def from_arrow(table: pa.Table) -> PointCloud:
+    """The cloud of a table with columns x, y and z. Of tables of others, columns are renamed as of files of others.
+
+    Raises:
+        FileError: Without positions, with empty values, or with columns that are no numbers.
+        LabelError: For class ids that are no whole numbers.
+    """
+    return parquet.from_table(table)
+
+
+def to_pandas(cloud: PointCloud) -> pd.DataFrame:
+    """A frame with columns x, y, z, fields, ``red``, ``green``, ``blue``, ``name_0``... of a vector; the rest in ``attrs``."""
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise MissingExtra(f"pandas cannot be imported ({error})", do="pip install pandas") from None
+    frame = pd.DataFrame(columns.spread(cloud))
+    frame.attrs["pcaug"] = columns.describe(cloud)
+    return frame
+
+
+def from_pandas(frame: pd.DataFrame) -> PointCloud:
+    """The cloud of a frame; arguments and errors as ``from_arrow``."""
+    said, where = frame.attrs.get("pcaug", {}), Path("DataFrame")
+    made = columns.plan(map(str, frame.columns), where, said)
+    return columns.assemble(lambda name: frame[name].to_numpy(), made, where, said)
+
+
+def from_open3d(cloud: Any, taxonomy: Taxonomy | None = None) -> PointCloud:
+    """The cloud of Open3D's, tensor or legacy; colours within 0..1 become 16 bits.
+
+    Args:
+        cloud: ``open3d.t.geometry.PointCloud`` or ``open3d.geometry.PointCloud``.
+        taxonomy: What an attribute ``label`` means; without it, it holds class ids of its own (``native_label``).
+    """
+    if hasattr(cloud, "point"):
+        rows = {name: tensor.cpu().numpy() for name, tensor in cloud.point.items()}
+    else:
+        parts = {"positions": cloud.points, "colors": cloud.colors, "normals": cloud.normals}
+        rows = {name: np.asarray(values) for name, values in parts.items() if len(values) or name == "positions"}
+    if "colors" in rows and rows["colors"].dtype.kind == "f":
+        rows["colors"] = _sixteen_bits(rows["colors"])
+    said = {"taxonomy": taxonomy.name} if taxonomy else {}
+    names = {"colors": "rgb", "normals": "normal"} if said else {}
+    rows = {names.get(name, name): values for name, values in rows.items()}
+    where = Path("Open3D cloud")
+    return columns.assemble(rows.__getitem__, columns.plan(rows, where, said), where, said)
+
+
+def _sixteen_bits(colours: NDArray[Any]) -> NDArray[np.uint16]:
+    return np.asarray(np.round(np.clip(colours, 0, 1) * 65535), np.uint16)

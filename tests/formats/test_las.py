@@ -1,0 +1,168 @@
+"""LAS in full: point formats promoted, records kept, wave packets, one decision for all chunks; laspy as the witness."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import laspy
+import numpy as np
+import pytest
+from builders import make_cloud
+from pyproj import CRS
+
+from pcaug import iter_chunks, read, write
+from pcaug.cloud import PointCloud, Source
+from pcaug.errors import FileError, LabelError, PcaugError
+
+
+def make_las(path: Path, point_format: int, n: int = 100, *, version: str = "1.4", crs: str | None = None) -> laspy.LasData:
+    rng = np.random.default_rng(point_format)
+    las = laspy.create(point_format=point_format, file_version=version)
+    las.header.offsets, las.header.scales = np.array([650_000.0, 6_860_000.0, 0.0]), np.array([0.01, 0.01, 0.01])
+    if crs:
+        las.header.add_crs(CRS.from_user_input(crs))
+    las.x, las.y, las.z = rng.uniform(650_000, 650_100, n), rng.uniform(6_860_000, 6_860_100, n), rng.uniform(0, 50, n)
+    las.classification = rng.integers(0, 31, n).astype(np.uint8)
+    las.return_number, las.intensity = rng.integers(1, 5, n), rng.integers(0, 65535, n)
+    las.synthetic, las.user_data = rng.integers(0, 2, n), rng.integers(0, 255, n)
+    if "gps_time" in las.point_format.dimension_names:
+        las.gps_time = rng.random(n)
+    las.write(path)
+    return las
+
+
+@pytest.mark.parametrize("point_format", range(6))
+@pytest.mark.parametrize("late", [False, True])
+def test_a_high_class_promotes_the_point_format(tmp_path: Path, point_format: int, late: bool) -> None:
+    before = make_las(tmp_path / "a.las", point_format, crs="EPSG:2154")
+
+    def chunks() -> list[PointCloud]:
+        parts = list(iter_chunks(tmp_path / "a.las", 40))
+        high = 2 if late else 0
+        parts[high] = parts[high].with_fields(native_label=np.full(len(parts[high]), 67, np.int32))
+        return parts
+
+    assert write(tmp_path / "b.las", iter(chunks())) == 100
+    after = laspy.read(tmp_path / "b.las")
+    assert after.point_format.id == {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}[point_format]
+    assert str(after.header.version) == "1.4"
+    assert after.header.global_encoding.wkt
+    assert after.header.parse_crs() == CRS.from_epsg(2154)
+    assert not [v for v in after.header.vlrs if v.record_id in (34735, 34736, 34737)]
+    changed = slice(80, 100) if late else slice(0, 40)
+    expected = np.array(before.classification)
+    expected[changed] = 67
+    np.testing.assert_array_equal(after.classification, expected)
+    for name in ("X", "Y", "Z", "intensity", "return_number", "synthetic", "user_data"):
+        np.testing.assert_array_equal(after[name], before[name])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.las", "b.las"]
+
+
+def test_a_class_beyond_eight_bits_is_refused(tmp_path: Path) -> None:
+    make_las(tmp_path / "a.las", 6)
+    cloud = read(tmp_path / "a.las")
+    for wrong in (256, -1):
+        with pytest.raises(LabelError, match=f"class {wrong} does not fit"):
+            write(tmp_path / "b.las", cloud.with_fields(native_label=np.full(len(cloud), wrong, np.int32)))
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2", "1.3", "1.4"])
+def test_versions_and_header_survive(tmp_path: Path, version: str) -> None:
+    las = make_las(tmp_path / "a.las", 1, version=version)
+    las.header.system_identifier, las.header.file_source_id = "a scanner", 77
+    las.write(tmp_path / "a.las")
+    write(tmp_path / "b.laz", iter_chunks(tmp_path / "a.las"))
+    after = laspy.read(tmp_path / "b.laz").header
+    assert (str(after.version), after.system_identifier, after.file_source_id) == (version, "a scanner", 77)
+    assert (after.uuid, after.creation_date) == (las.header.uuid, las.header.creation_date)
+
+
+def test_las_1_0_is_read_and_written_as_1_1(tmp_path: Path) -> None:
+    before = make_las(tmp_path / "a.las", 1, version="1.1")
+    raw = bytearray((tmp_path / "a.las").read_bytes())
+    raw[25] = 0
+    (tmp_path / "a.las").write_bytes(raw)
+    write(tmp_path / "b.las", read(tmp_path / "a.las"))
+    after = laspy.read(tmp_path / "b.las")
+    assert str(after.header.version) == "1.1"
+    assert after.points.array.tobytes() == before.points.array.tobytes()
+
+
+def test_extended_records_survive_and_liars_are_refused(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 6)
+    las.evlrs = laspy.vlrs.vlrlist.VLRList([laspy.VLR("someone", 9, "big", b"x" * 70_000)])
+    las.write(tmp_path / "a.las")
+    write(tmp_path / "b.laz", iter_chunks(tmp_path / "a.las", 30))
+    with laspy.open(tmp_path / "b.laz") as reader:
+        assert [v.record_data_bytes() for v in reader.evlrs] == [b"x" * 70_000]
+    raw = bytearray((tmp_path / "a.las").read_bytes())
+    start = struct.unpack_from("<Q", raw, 235)[0]
+    struct.pack_into("<Q", raw, start + 20, 1 << 40)
+    (tmp_path / "c.las").write_bytes(raw)
+    with pytest.raises(FileError, match="extended records lie beyond its end"):
+        read(tmp_path / "c.las")
+
+
+@pytest.mark.parametrize("point_format", [4, 5, 9, 10])
+def test_wave_packets_need_las_and_can_be_dropped(tmp_path: Path, point_format: int) -> None:
+    make_las(tmp_path / "a.las", point_format)
+    with pytest.raises(FileError, match=r"wave packets cannot be written as LAZ.*write \.las"):
+        write(tmp_path / "b.laz", iter_chunks(tmp_path / "a.las"))
+    cloud = read(tmp_path / "a.las")
+    names = ("wavepacket_index", "wavepacket_offset", "wavepacket_size", "return_point_wave_location", "x_t", "y_t", "z_t")
+    write(tmp_path / "b.laz", cloud.with_fields(**dict.fromkeys(names)))  # type: ignore[arg-type]
+    after = laspy.read(tmp_path / "b.laz")
+    assert after.point_format.id == {4: 1, 5: 3, 9: 6, 10: 8}[point_format]
+    np.testing.assert_array_equal(after.intensity, cloud["intensity"])
+
+
+def test_samples_of_waveforms_are_left_out_with_a_word(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 9)
+    las.evlrs = laspy.vlrs.vlrlist.VLRList([laspy.VLR("LASF_Spec", 65535, "waveform", b"x" * 1000)])
+    las.write(tmp_path / "a.las")
+    with pytest.warns(UserWarning, match="the waveform within the file is left out"):
+        cloud = read(tmp_path / "a.las")
+    assert cloud.source.encoding["evlrs"] == []
+
+
+def test_an_unchanged_cloud_is_written_with_its_own_bytes_and_a_changed_one_with_the_change(tmp_path: Path) -> None:
+    before = make_las(tmp_path / "a.las", 3)
+    cloud = next(iter_chunks(tmp_path / "a.las"))
+    write(tmp_path / "same.las", cloud)
+    write(tmp_path / "moved.las", cloud.moved(np.array([[1, 0, 0, 5], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])))
+    write(tmp_path / "half.las", cloud.take(slice(0, 50)))
+    assert laspy.read(tmp_path / "same.las").points.array.tobytes() == before.points.array.tobytes()
+    np.testing.assert_array_equal(laspy.read(tmp_path / "moved.las").X, before.X + 500)
+    assert laspy.read(tmp_path / "half.las").points.array.tobytes() == before.points.array[:50].tobytes()
+
+
+def test_float_intensity_is_scaled_once_for_all_chunks(tmp_path: Path) -> None:
+    low = PointCloud(np.zeros((2, 3)), {"intensity": np.array([0.5, 1.0], np.float32)})
+    high = PointCloud(np.zeros((2, 3)), {"intensity": np.array([3.0, 200.0], np.float32)})
+    write(tmp_path / "a.las", iter([low, low]))
+    assert laspy.read(tmp_path / "a.las").intensity.tolist() == [32768, 65535] * 2
+    write(tmp_path / "a.las", iter([high, low]))
+    assert laspy.read(tmp_path / "a.las").intensity.tolist() == [3, 200, 0, 1]
+    with pytest.raises(FileError, match=r"intensity is 200 after clouds within 0\.\.1"):
+        write(tmp_path / "b.las", iter([low, high]))
+    assert not (tmp_path / "b.las").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".las", ".parquet", ".pcd", ".txt", ".npy", ".npz", ".h5", ".e57"])
+def test_clouds_that_differ_in_type_are_refused_by_name(tmp_path: Path, suffix: str) -> None:
+    one, other = (make_cloud(4, ring=np.arange(4, dtype=kind)) for kind in (np.uint8, np.float32))
+    with pytest.raises(PcaugError, match="differ in the type of field 'ring': uint8, then float32"):
+        write(tmp_path / f"a{suffix}", iter([one, other]))
+    assert not list(tmp_path.iterdir())
+    wide = make_cloud(4, ring=np.zeros((4, 2), np.uint8))
+    with pytest.raises(PcaugError, match=r"'ring': uint8, then uint8 \(2,\)"):
+        write(tmp_path / f"a{suffix}", iter([one, wide]))
+
+
+def test_positions_far_out_keep_the_grid(tmp_path: Path) -> None:
+    xyz = np.array([[4_841_948.123, -6_860_000.456, 8848.789], [4_841_949.001, -6_860_000.002, -11_000.003]])
+    write(tmp_path / "a.laz", PointCloud(xyz, source=Source(file="made")))
+    np.testing.assert_allclose(laspy.read(tmp_path / "a.laz").xyz, xyz, rtol=0, atol=5.1e-4)
+    with pytest.raises(FileError, match="32-bit grid"):
+        write(tmp_path / "b.laz", PointCloud(np.array([[0, 0, 0], [4e6, 0, 0.0]])))

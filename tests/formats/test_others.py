@@ -1,0 +1,258 @@
+"""PCD, E57, COPC, NumPy and HDF5 files, against the libraries that others read and write them with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import h5py
+import laspy
+import numpy as np
+import pytest
+from builders import assert_same_cloud, make_cloud
+
+from pcaug import iter_chunks, read, write
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError, MissingExtra, PcaugError
+
+
+def coloured(n: int = 50, kind: Any = np.uint8) -> PointCloud:
+    rng = np.random.default_rng(1)
+    colours = rng.integers(0, np.iinfo(kind).max, (n, 3)).astype(kind)
+    return make_cloud(n, rgb=colours, normal=rng.normal(size=(n, 3)).astype(np.float32), big=np.arange(n) + 2**60)
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("n", [0, 1, 50])
+def test_pcd_in_its_three_encodings(tmp_path: Path, data: str, kind: Any, n: int) -> None:
+    cloud = coloured(n, kind)
+    write(tmp_path / "a.pcd", iter([cloud.take(slice(0, n // 2)), cloud.take(slice(n // 2, None))]), data=data)
+    back = read(tmp_path / "a.pcd")
+    assert_same_cloud(back, cloud)
+    assert back.taxonomy is cloud.taxonomy
+
+
+@pytest.mark.parametrize("data", ["ascii", "binary", "binary_compressed"])
+def test_pcd_and_open3d_understand_each_other(tmp_path: Path, data: str) -> None:
+    from pcaug.sensor.engine import open3d
+
+    o3d = open3d()
+    cloud = coloured().with_fields(big=None)
+    write(tmp_path / "a.pcd", cloud, data=data)
+    there = o3d.t.io.read_point_cloud(str(tmp_path / "a.pcd"))
+    np.testing.assert_array_equal(there.point.positions.numpy(), cloud.xyz)
+    np.testing.assert_array_equal(there.point.colors.numpy(), cloud["rgb"])
+    np.testing.assert_array_equal(there.point["label"].numpy()[:, 0], cloud["label"])
+    options = {"write_ascii": data == "ascii", "compressed": data == "binary_compressed"}
+    o3d.t.io.write_point_cloud(str(tmp_path / "b.pcd"), there, **options)
+    back = read(tmp_path / "b.pcd")
+    np.testing.assert_allclose(back.xyz, cloud.xyz, rtol=0, atol=1e-6 if data == "ascii" else 0)
+    np.testing.assert_array_equal(back["rgb"], cloud["rgb"])
+    np.testing.assert_array_equal(back["native_label"], cloud["label"])  # a label of others is not in our taxonomy
+
+
+def test_pcd_as_pcl_writes_it(tmp_path: Path) -> None:
+    head = ("# .PCD v.7 - Point Cloud Data file format\nVERSION .7\nFIELDS x y z _ rgb\nSIZE 4 4 4 1 4\nTYPE F F F U F\n"
+            "COUNT 1 1 1 4 1\nWIDTH 2\nHEIGHT 2\nVIEWPOINT 0 0 0 1 0 0 0\nPOINTS 4\nDATA binary\n")  # fmt: skip
+    rows = np.zeros(4, [("xyz", "<f4", (3,)), ("_", "u1", (4,)), ("rgb", "<u4")])
+    rows["xyz"] = np.arange(12).reshape(4, 3)
+    rows["xyz"][1] = np.nan  # a beam that met nothing
+    rows["rgb"] = 0x00102030
+    (tmp_path / "a.pcd").write_bytes(head.encode() + rows.tobytes())
+    cloud = read(tmp_path / "a.pcd")
+    assert cloud.xyz[:, 0].tolist() == [0, 6, 9]
+    assert cloud["rgb"].tolist() == [[0x10, 0x20, 0x30]] * 3
+    assert set(cloud.fields) == {"rgb"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"POINTS 50", b"POINTS 4000000000", "truncated"),
+        (b"COUNT 1", b"COUNT 99999999", "no PCD type"),
+        (b"SIZE 8", b"SIZE 3", "no PCD type"),
+        (b"FIELDS x", b"FIELDS", "differ in length"),
+        (b"DATA binary", b"DATA pigeon", "no PCD header"),
+        (b"POINTS 50", b"POINTS -5", "no PCD header"),
+    ],
+)
+def test_pcd_headers_that_lie(tmp_path: Path, old: bytes, new: bytes, message: str) -> None:
+    write(tmp_path / "a.pcd", make_cloud(50))
+    raw = (tmp_path / "a.pcd").read_bytes()
+    assert old in raw
+    (tmp_path / "b.pcd").write_bytes(raw.replace(old, new, 1))
+    with pytest.raises(FileError, match=message):
+        read(tmp_path / "b.pcd")
+
+
+def test_e57_is_read_by_pye57_and_reads_its_scans_and_poses(tmp_path: Path) -> None:
+    import pye57
+
+    cloud = make_cloud(40, rgb=np.arange(120, dtype=np.uint8).reshape(40, 3))
+    write(tmp_path / "a.e57", cloud)
+    with pye57.E57(str(tmp_path / "a.e57")) as file:
+        seen = file.read_scan(0, intensity=True, colors=True, ignore_missing_fields=True)
+    np.testing.assert_array_equal(seen["cartesianX"], cloud.xyz[:, 0])
+    np.testing.assert_array_equal(seen["intensity"], cloud["intensity"])
+    np.testing.assert_array_equal(seen["colorGreen"], cloud["rgb"][:, 1])
+
+    xyz, turn = cloud.xyz.astype(np.float32), np.array([np.sqrt(0.5), 0, 0, np.sqrt(0.5)])  # a quarter turn about z
+    invalid = (np.arange(40) % 4 == 0).astype(np.int8)
+    columns = {f"cartesian{axis}": xyz[:, i] for i, axis in enumerate("XYZ")} | {"cartesianInvalidState": invalid}
+    with pye57.E57(str(tmp_path / "b.e57"), mode="w") as file:
+        file.write_scan_raw(columns, rotation=turn, translation=np.array([100.0, 200, 300]))
+        file.write_scan_raw(columns | {"intensity": cloud["intensity"]})
+    with pytest.warns(UserWarning, match="field 'intensity' of scan 1, which not all scans have, is left out"):
+        back = read(tmp_path / "b.e57")
+    kept = xyz[invalid == 0].astype(float)
+    expected = np.stack([100 - kept[:, 1], 200 + kept[:, 0], 300 + kept[:, 2]], axis=1)
+    np.testing.assert_allclose(back.xyz[:30], expected, atol=1e-4)
+    np.testing.assert_allclose(back.xyz[30:], kept, atol=1e-5)
+    assert back["scan"].tolist() == [0] * 30 + [1] * 30
+
+
+def test_e57_says_which_extra_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pye57", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'pcaug\[formats\]'"):
+        write(tmp_path / "a.e57", make_cloud(3))
+
+
+def test_copc_holds_the_same_points_and_gives_boxes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 60_000
+    xyz = np.column_stack([rng.uniform(0, 200, n), rng.uniform(0, 100, n), rng.uniform(0, 5, n)]) + [650_000, 6_860_000, 0]
+    cloud = PointCloud(xyz, {"native_label": rng.integers(0, 200, n).astype(np.int32), "order": np.arange(n, dtype=np.uint32)})
+    write(tmp_path / "a.las", cloud)
+    write(tmp_path / "a.copc.laz", iter_chunks(tmp_path / "a.las", 7000))
+    cloud = read(tmp_path / "a.las")
+    back = read(tmp_path / "a.copc.laz")
+    back = back.take(np.argsort(back["order"]))
+    assert_same_cloud(back, cloud)
+    low, high = np.array([650_050, 6_860_020.0]), np.array([650_070, 6_860_040.0])
+    box = read(tmp_path / "a.copc.laz", bounds=(low, high))
+    inside = ((cloud.xyz[:, :2] >= low) & (cloud.xyz[:, :2] <= high)).all(axis=1)
+    assert sorted(box["order"]) == sorted(cloud["order"][inside])
+    coarse = read(tmp_path / "a.copc.laz", resolution=5.0)
+    assert 100 < len(coarse) < n
+    with laspy.CopcReader.open(str(tmp_path / "a.copc.laz")) as reader:
+        assert reader.query().array.size == n
+
+
+def test_copc_is_read_by_copclib(tmp_path: Path) -> None:
+    copclib = pytest.importorskip("copclib")
+    rng = np.random.default_rng(0)
+    cloud = make_cloud(30_000, rgb=rng.integers(0, 65536, (30_000, 3)).astype(np.uint16))
+    write(tmp_path / "a.copc.laz", cloud)
+    reader = copclib.FileReader(str(tmp_path / "a.copc.laz"))
+    nodes = reader.GetAllNodes()
+    assert sum(node.point_count for node in nodes) == 30_000
+    info, step = reader.copc_config.copc_info, 0.001
+    for node in nodes:
+        edge = 2 * info.halfsize / 2**node.key.d
+        corner = np.array([info.center_x, info.center_y, info.center_z]) - info.halfsize
+        low = corner + np.array([node.key.x, node.key.y, node.key.z]) * edge
+        points = reader.GetPoints(node)
+        xyz = np.stack([points.x, points.y, points.z], axis=1)
+        assert (xyz >= low - step).all()
+        assert (xyz <= low + edge + step).all()
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_a_tiny_copc(tmp_path: Path, n: int) -> None:
+    write(tmp_path / "a.copc.laz", make_cloud(n))
+    assert len(read(tmp_path / "a.copc.laz")) == n
+
+
+def test_npy_and_npz_of_others(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    xyz, labels = rng.random((9, 3), np.float32), rng.integers(0, 5, 9)
+    np.save(tmp_path / "a.npy", np.column_stack([xyz, labels]))
+    cloud = read(tmp_path / "a.npy", columns=["x", "y", "z", "label"])
+    np.testing.assert_array_equal(cloud.xyz, xyz)
+    np.testing.assert_array_equal(cloud["native_label"], labels)
+    with pytest.raises(FileError, match="no names of its columns"):
+        read(tmp_path / "a.npy")
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "a.npz", points=np.asfortranarray(xyz), labels=labels[:, None], names=np.array(["car", "tree"]))
+        with pytest.warns(UserWarning, match="array 'names'"):
+            cloud = read(tmp_path / "a.npz")
+        np.testing.assert_array_equal(cloud.xyz, xyz)
+        np.testing.assert_array_equal(cloud["native_label"], labels)
+
+
+def test_files_of_ours_are_plain_arrays_to_numpy_and_h5py(tmp_path: Path) -> None:
+    cloud = coloured()
+    for suffix in (".npy", ".npz", ".h5"):
+        write(tmp_path / f"a{suffix}", cloud)
+        assert_same_cloud(read(tmp_path / f"a{suffix}"), cloud)
+    table = np.load(tmp_path / "a.npy")
+    np.testing.assert_array_equal(table["x"], cloud.xyz[:, 0])
+    np.testing.assert_array_equal(table["rgb"], cloud["rgb"])
+    with np.load(tmp_path / "a.npz") as arrays:
+        np.testing.assert_array_equal(arrays["xyz"], cloud.xyz)
+        np.testing.assert_array_equal(arrays["big"], cloud["big"])
+    with h5py.File(tmp_path / "a.h5") as file:
+        np.testing.assert_array_equal(file["xyz"][:], cloud.xyz)
+        np.testing.assert_array_equal(file["label"][:], cloud["label"])
+
+
+def test_hdf5_of_others(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        rows = np.zeros(4, [("X", "f4"), ("Y", "f4"), ("Z", "f4"), ("Classification", "u1")])
+        rows["X"], rows["Classification"] = np.arange(4), [1, 2, 3, 4]
+        file["scans/one"] = rows
+        file["scans/about"] = "a text"
+    with pytest.raises(FileError, match="no columns x, y and z"):
+        read(tmp_path / "a.h5")
+    with pytest.warns(UserWarning, match="dataset 'about'"):
+        cloud = read(tmp_path / "a.h5", group="scans")
+    assert cloud["native_label"].tolist() == [1, 2, 3, 4]
+    assert cloud.xyz[:, 0].tolist() == [0, 1, 2, 3]
+
+
+def test_hdf5_does_not_leave_its_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(72))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("xyz", (3, 3), "f8", external=[(str(tmp_path / "secret"), 0, 72)])
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["xyz"] = h5py.ExternalLink("a.h5", "xyz")
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file.create_dataset("xyz", (10**12, 3), "f8", chunks=(1024, 3))
+    with pytest.raises(FileError, match="stored in other files"):
+        read(tmp_path / "a.h5")
+    with pytest.warns(UserWarning, match="link 'xyz'"), pytest.raises(FileError, match="no columns x, y and z"):
+        read(tmp_path / "b.h5")
+    with pytest.raises(FileError, match="stores less than"):
+        read(tmp_path / "c.h5")
+
+
+def test_arrays_that_hold_objects_are_not_unpickled(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([object()]), allow_pickle=True)
+    np.savez(tmp_path / "a.npz", xyz=np.array([[object()] * 3]))
+    for name in ("a.npy", "a.npz"):
+        with pytest.raises(FileError, match="objects"):
+            read(tmp_path / name)
+
+
+def test_ply_lists_are_left_out_with_a_word(tmp_path: Path) -> None:
+    from plyfile import PlyData, PlyElement
+
+    rows = np.zeros(2, [("x", "f4"), ("y", "f4"), ("z", "f4"), ("neighbours", object), ("label", "u1")])
+    rows["neighbours"][:] = [np.array([1, 2], np.int32), np.array([3], np.int32)]
+    rows["label"] = [4, 5]
+    PlyData([PlyElement.describe(rows, "vertex")]).write(str(tmp_path / "a.ply"))
+    with pytest.warns(UserWarning, match="list property 'neighbours'"):
+        cloud = read(tmp_path / "a.ply")
+    assert set(cloud.fields) == {"native_label"}
+    assert cloud["native_label"].tolist() == [4, 5]
+
+
+def test_what_a_format_cannot_name_is_refused(tmp_path: Path) -> None:
+    for suffix, name in ((".pcd", "two words"), (".e57", "two words"), (".ply", "two words")):
+        with pytest.raises(PcaugError, match=f"field {name!r}"):
+            write(tmp_path / f"a{suffix}", make_cloud(3, **{name: np.zeros(3)}))
+    with pytest.raises(PcaugError, match="needs columns that are taken"):
+        write(tmp_path / "a.ply", make_cloud(3, x=np.zeros(3)))
+    assert not list(tmp_path.iterdir())
