@@ -298,13 +298,17 @@ H, W = 4, 36
 TIMES = (1500000000100000, 1500000000200000)
 
 
-def waymo(root: Path, *, drift: NDArray[np.float64] | None = None, yaw: float = 0.3) -> dict[str, Any]:
+BEAMS = [-0.3, -0.2, -0.05, 0.04]
+
+
+def waymo(
+    root: Path, *, drift: NDArray[np.float64] | None = None, yaw: float = 0.3, beams: list[float] | None = BEAMS
+) -> dict[str, Any]:
     """Two frames of a segment, all five scanners, labels of the top one; beams as given or spread evenly."""
     name = "1234_000_001.parquet"
     extrinsic = np.eye(4)
     extrinsic[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
     extrinsic[:3, 3] = [1.4, 0.0, 2.2]
-    beams = [-0.3, -0.2, -0.05, 0.04]
     ranges = RNG.uniform(3, 60, (2, H, W)).astype(np.float32)
     ranges[RNG.random((2, H, W)) < 0.3] = -1  # no return
     classes = RNG.integers(0, 23, (2, H, W)).astype(np.int32)
@@ -391,6 +395,12 @@ def test_waymo_pixels_find_their_row_and_column_again(tmp_path: Path) -> None:
     columns = np.rint(W - 1.0 + 0.5 - (turned + np.pi) / (2 * np.pi) * W).astype(int)
     expected = np.argwhere(truth["ranges"][0] > 0)
     np.testing.assert_array_equal(np.stack([rows, columns], axis=1), expected)
+
+
+def test_waymo_beams_without_angles_are_spread_evenly(tmp_path: Path) -> None:
+    truth = waymo(tmp_path / "training", beams=None)
+    truth["beams"] = [-0.4 + (row + 0.5) / H * 0.5 for row in range(H)]
+    np.testing.assert_allclose(next(scans(tmp_path)[0].chunks()).xyz, by_hand(truth)[0], atol=1e-4)
 
 
 @pytest.mark.parametrize("axis", range(3))
