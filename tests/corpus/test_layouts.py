@@ -428,6 +428,21 @@ def test_waymo_frames_are_scans_of_their_own(tmp_path: Path) -> None:
     assert len(Corpus.open(tmp_path / "corpus").tiles) == 2
 
 
+@pytest.mark.parametrize("rows", [1, 100])
+def test_waymo_rows_are_found_in_row_groups_of_any_size(tmp_path: Path, rows: int) -> None:
+    truth = waymo(tmp_path / "training", drift=np.zeros(6))
+    lidar = tmp_path / "training/lidar/1234_000_001.parquet"
+    pq.write_table(pq.read_table(lidar), lidar, row_group_size=rows)
+    for scan in scans(tmp_path):
+        np.testing.assert_allclose(next(scan.chunks()).xyz, by_hand(truth)[0], atol=1e-3)
+    pq.write_table(pq.read_table(lidar).slice(0, 3), lidar)
+    with pytest.raises(FileError, match="0 rows for one frame"):
+        next(scans(tmp_path)[1].chunks())
+    pq.write_table(pa.table({"x": [1]}), lidar)
+    with pytest.raises(FileError, match="no component of Waymo v2"):
+        next(scans(tmp_path)[1].chunks())
+
+
 def test_waymo_says_which_component_is_missing(tmp_path: Path) -> None:
     waymo(tmp_path / "training")
     (tmp_path / "training/lidar_calibration/1234_000_001.parquet").unlink()

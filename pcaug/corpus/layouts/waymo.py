@@ -8,14 +8,14 @@ the vehicle's frame at the time of the frame, z up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
@@ -23,6 +23,8 @@ from pcaug.errors import FileError, LabelError
 
 TOP = 1
 """The scanner on the roof, the only one with labels."""
+BATCH = 8
+"""Rows of images that are held at once."""
 TIME, LASER = "key.frame_timestamp_micros", "key.laser_name"
 LABELS, RANGES, POSES = "LiDARSegmentationLabelComponent", "LiDARComponent", "LiDARPoseComponent"
 CALIBRATION, VEHICLE = "LiDARCalibrationComponent", "VehiclePoseComponent"
@@ -30,8 +32,10 @@ CALIBRATION, VEHICLE = "LiDARCalibrationComponent", "VehiclePoseComponent"
 
 def frames(path: Path) -> Sequence[str]:
     """Times of the labelled frames of a segment, microseconds, in their order."""
-    table = _table(path, [TIME], None)
-    return [str(time) for time in sorted(set(table.column(TIME).to_pylist()))]
+    with _opened(path) as file:
+        if TIME not in file.schema_arrow.names:
+            raise FileError(f"has no column {TIME}", path, "get the component of this segment again")
+        return [str(time) for time in sorted(set(file.read(columns=[TIME]).column(TIME).to_pylist()))]
 
 
 def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
@@ -109,22 +113,33 @@ def _inclination(calibration: Mapping[str, Any], height: int) -> NDArray[np.floa
 
 
 def _row(path: Path, time: int | None, laser: int | None) -> dict[str, Any]:
-    """The one row of a table for a time and a scanner."""
-    conditions = [pc.field(name) == value for name, value in ((TIME, time), (LASER, laser)) if value is not None]
-    wanted = conditions[0] if len(conditions) == 1 else conditions[0] & conditions[1]
-    table = _table(path, None, wanted)
-    if table.num_rows != 1:
-        raise FileError(f"has {table.num_rows} rows for one frame", path, "get the component of this segment again")
-    return {name: table.column(name)[0] for name in table.column_names}
+    """The one row of a table for a time and a scanner. A row is an image of megabytes, a file has a thousand: few are read."""
+    wanted = {name: value for name, value in ((TIME, time), (LASER, laser)) if value is not None}
+    with _opened(path) as file:
+        keys = file.read(columns=list(wanted))
+        rows = np.flatnonzero(np.all([keys.column(name).to_numpy() == value for name, value in wanted.items()], axis=0))
+        if len(rows) != 1:
+            raise FileError(f"has {len(rows)} rows for one frame", path, "get the component of this segment again")
+        row, group = int(rows[0]), 0
+        while row >= file.metadata.row_group(group).num_rows:
+            row -= file.metadata.row_group(group).num_rows
+            group += 1
+        for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
+            if row < batch.num_rows:
+                return {name: batch.column(name)[row] for name in batch.schema.names}
+            row -= batch.num_rows
+    raise FileError("is truncated", path, "get the component of this segment again")
 
 
-def _table(path: Path, columns: list[str] | None, wanted: Any) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A component's file; what pyarrow cannot read in it is an error of ours."""
     if not path.is_file():
         raise FileError("is missing", path, f"download the component {path.parent.name} of this segment too")
     try:
-        # Few rows at a time: a row is an image of megabytes, and a file has a thousand of them.
-        return ds.dataset(path, format="parquet").to_table(columns, filter=wanted, batch_size=8, batch_readahead=1)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            yield file
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise FileError(f"is no component of Waymo v2 ({error})", path, "get it again") from None
 
 
