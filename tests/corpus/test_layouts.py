@@ -443,6 +443,28 @@ def test_waymo_rows_are_found_in_row_groups_of_any_size(tmp_path: Path, rows: in
         next(scans(tmp_path)[1].chunks())
 
 
+@pytest.mark.parametrize(
+    ("component", "change"),
+    [
+        ("lidar_calibration", {"[LiDARCalibrationComponent].beam_inclination.values": [0.1]}),
+        ("lidar_calibration", {"[LiDARCalibrationComponent].extrinsic.transform": [1.0, 2.0]}),
+        ("vehicle_pose", {"[VehiclePoseComponent].world_from_vehicle.transform": [0.0] * 16}),
+        ("lidar", {"[LiDARComponent].range_image_return1.shape": [1, 2, 4]}),
+        (
+            "lidar_pose",
+            {f"[LiDARPoseComponent].range_image_return1.{k}": v for k, v in (("shape", [1, 1, 6]), ("values", [0.0] * 6))},
+        ),
+        ("lidar_segmentation", {"[LiDARSegmentationLabelComponent].range_image_return2.values": None}),
+    ],
+)
+def test_waymo_components_that_do_not_fit_together(tmp_path: Path, component: str, change: dict[str, Any]) -> None:
+    waymo(tmp_path / "training", drift=np.zeros(6))
+    path = tmp_path / "training" / component / "1234_000_001.parquet"
+    pq.write_table(pa.Table.from_pylist([row | change for row in pq.read_table(path).to_pylist()]), path)
+    with pytest.raises(FileError, match="1234_000_001"):
+        next(scans(tmp_path)[0].chunks())
+
+
 def test_waymo_says_which_component_is_missing(tmp_path: Path) -> None:
     waymo(tmp_path / "training")
     (tmp_path / "training/lidar_calibration/1234_000_001.parquet").unlink()
