@@ -246,12 +246,18 @@ def _listed(path: Path) -> frozenset[str]:
 
 def _any_matches(path: Path, patterns: tuple[str, ...]) -> bool:
     """Whether one of the patterns matches a path from the right, whatever its case: TILE.LAZ is a ``*.laz``."""
-    parts = full(path).as_posix().lower().split("/")[::-1]
+    parts = _reversed(path)
     for pattern in patterns:
         wanted = pattern.lower().split("/")[::-1]
         if len(wanted) < len(parts) and all(fnmatchcase(part, want) for part, want in zip(parts, wanted, strict=False)):
             return True
     return False
+
+
+@lru_cache(maxsize=64)
+def _reversed(path: Path) -> list[str]:
+    """The parts of a path in lower case, last first; many patterns ask for the same one."""
+    return os.path.abspath(path).lower().replace(os.sep, "/").split("/")[::-1]  # noqa: PTH100
 
 
 def check_download(card: DatasetCard, folder: Path) -> dict[str, Literal["as published", "differs", "missing"]]:

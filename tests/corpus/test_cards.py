@@ -15,6 +15,7 @@ from pcaug import catalogue
 from pcaug.corpus.card import DatasetCard, all_cards, check_download, load_card
 from pcaug.corpus.card_page import page
 from pcaug.corpus.convert import convert
+from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.corpus.sources import scans
@@ -199,6 +200,16 @@ def lay_out(root: Path, name: str) -> list[int]:
         case "rellis3d":
             part = root / "00002"
             scan(part / "os1_cloud_node_kitti_bin/000104.bin", part / "os1_cloud_node_semantickitti_label_id/000104.label", ids)
+        case "semantickitti" | "semanticposs":
+            scan(root / "sequences/03/velodyne/000001.bin", root / "sequences/03/labels/000001.label", ids)
+        case "synlidar":
+            scan(root / "SubDataset/07/velodyne/000001.bin", root / "SubDataset/07/labels/000001.label", ids)
+        case "pariscarla":
+            ply(root / "CARLA/test/Town01.ply", "semantic", ids, "u4")
+        case "ahn" | "lidarhd" | "las":
+            las(root / "tile.laz", ids)
+        case "oakland":
+            text(root / "oakland_part3_al_validation.xyz_label_conf", 5, ids, 3, head="# comment\n")
         case _:
             raise AssertionError(name)
     return ids
@@ -212,25 +223,56 @@ LAID_OUT = {  # dataset -> the unit and the official split of what lay_out write
     "stpls3d": ("WMSC_points", "test"), "stpls3d-synthetic": ("5_points_GTv3", "val"),
     "vaihingen": ("Vaihingen3D_Traininig", "train"),
     "helios": ("leg000_points", None), "semantic3d": ("bildstein", "val"), "rellis3d": ("00002", None),
+    "semantickitti": ("03", "train"), "semanticposs": ("03", "val"), "synlidar": ("07", None), "pariscarla": ("Town01", "test"),
+    "ahn": ("tile", None), "lidarhd": ("tile", None), "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
 }  # fmt: skip
+
+
+NAMED_ONLY = ("semanticposs", "synlidar", "pariscarla", "ahn", "lidarhd")
+"""Cards whose layout is another's too: the user names them."""
 
 
 @pytest.mark.parametrize("name", LAID_OUT)
 def test_layouts_are_recognised_and_read(tmp_path: Path, name: str) -> None:
     ids = lay_out(tmp_path / "set", name)
-    (found,) = scans(tmp_path / "set")
+    card = name if name in NAMED_ONLY else None
+    (found,) = scans(tmp_path / "set", card)
     assert found.card is not None
     assert (found.card.name, found.unit, found.split) == (name, *LAID_OUT[name])
-    convert(tmp_path / "set", tmp_path / "corpus")
+    convert(tmp_path / "set", tmp_path / "corpus", card)
     cloud = next(Corpus.open(tmp_path / "corpus").clouds())
     assert sorted(cloud["native_label"].tolist()) == sorted(ids)
     nodes = CARDS[name].label_map().nodes
     assert cloud["label"].tolist() == [nodes[int(i)] for i in cloud["native_label"]]
 
 
-@pytest.mark.parametrize("name", ["semanticposs", "synlidar", "pariscarla", "ahn", "lidarhd"])
+def test_every_card_is_read_in_its_layout() -> None:
+    elsewhere = {"synthcity", *LAYOUTS}  # test_synthcity.py, test_layouts.py
+    assert {*LAID_OUT, *elsewhere} == {card.encoding if card.encoding in LAYOUTS else name for name, card in CARDS.items()}
+
+
+@pytest.mark.parametrize("name", NAMED_ONLY)
 def test_layouts_that_prove_nothing_need_their_card(name: str) -> None:
     assert not CARDS[name].guess
+
+
+@pytest.mark.parametrize("name", [name for name in LAID_OUT if CARDS[name].guess and CARDS[name].companions])
+def test_files_beside_the_scans_do_not_hide_a_dataset(tmp_path: Path, name: str) -> None:
+    lay_out(tmp_path, name)
+    for pattern in CARDS[name].companions:
+        path = tmp_path / re.sub(r"\[[^]]*\]|\?", "0", pattern).replace("*", "x")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"1 2 3\n")
+    (found,) = scans(tmp_path)
+    assert found.card is not None
+    assert found.card.name == name
+
+
+def test_a_scan_in_two_formats_is_one(tmp_path: Path) -> None:
+    for end in ("las", "laz", "txt"):
+        las(tmp_path / f"Epoch_March2018/LiDAR/Mar18_val.{end}", [1, 2])
+    (found,) = scans(tmp_path)
+    assert (found.path.suffix, found.split) == (".laz", "val")
 
 
 def test_other_ids_of_a_las_point_at_the_cards_that_know_them(tmp_path: Path) -> None:

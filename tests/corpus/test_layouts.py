@@ -298,13 +298,17 @@ H, W = 4, 36
 TIMES = (1500000000100000, 1500000000200000)
 
 
-def waymo(root: Path, *, drift: NDArray[np.float64] | None = None, yaw: float = 0.3) -> dict[str, Any]:
+BEAMS = [-0.3, -0.2, -0.05, 0.04]
+
+
+def waymo(
+    root: Path, *, drift: NDArray[np.float64] | None = None, yaw: float = 0.3, beams: list[float] | None = BEAMS
+) -> dict[str, Any]:
     """Two frames of a segment, all five scanners, labels of the top one; beams as given or spread evenly."""
     name = "1234_000_001.parquet"
     extrinsic = np.eye(4)
     extrinsic[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
     extrinsic[:3, 3] = [1.4, 0.0, 2.2]
-    beams = [-0.3, -0.2, -0.05, 0.04]
     ranges = RNG.uniform(3, 60, (2, H, W)).astype(np.float32)
     ranges[RNG.random((2, H, W)) < 0.3] = -1  # no return
     classes = RNG.integers(0, 23, (2, H, W)).astype(np.int32)
@@ -393,6 +397,12 @@ def test_waymo_pixels_find_their_row_and_column_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.stack([rows, columns], axis=1), expected)
 
 
+def test_waymo_beams_without_angles_are_spread_evenly(tmp_path: Path) -> None:
+    truth = waymo(tmp_path / "training", beams=None)
+    truth["beams"] = [-0.4 + (row + 0.5) / H * 0.5 for row in range(H)]
+    np.testing.assert_allclose(next(scans(tmp_path)[0].chunks()).xyz, by_hand(truth)[0], atol=1e-4)
+
+
 @pytest.mark.parametrize("axis", range(3))
 def test_waymo_points_follow_the_vehicle_through_its_turn(tmp_path: Path, axis: int) -> None:
     """A pixel whose pose is turned about one axis, and moved, is turned and moved against the frame's pose."""
@@ -416,6 +426,43 @@ def test_waymo_frames_are_scans_of_their_own(tmp_path: Path) -> None:
     ids, numbers = np.unique(truth["classes"][truth["ranges"] > 0], return_counts=True)
     assert counts == {int(i): 2 * int(n) for i, n in zip(ids, numbers, strict=True)}
     assert len(Corpus.open(tmp_path / "corpus").tiles) == 2
+
+
+@pytest.mark.parametrize("rows", [1, 100])
+def test_waymo_rows_are_found_in_row_groups_of_any_size(tmp_path: Path, rows: int) -> None:
+    truth = waymo(tmp_path / "training", drift=np.zeros(6))
+    lidar = tmp_path / "training/lidar/1234_000_001.parquet"
+    pq.write_table(pq.read_table(lidar), lidar, row_group_size=rows)
+    for scan in scans(tmp_path):
+        np.testing.assert_allclose(next(scan.chunks()).xyz, by_hand(truth)[0], atol=1e-3)
+    pq.write_table(pq.read_table(lidar).slice(0, 3), lidar)
+    with pytest.raises(FileError, match="0 rows for one frame"):
+        next(scans(tmp_path)[1].chunks())
+    pq.write_table(pa.table({"x": [1]}), lidar)
+    with pytest.raises(FileError, match="no component of Waymo v2"):
+        next(scans(tmp_path)[1].chunks())
+
+
+@pytest.mark.parametrize(
+    ("component", "change"),
+    [
+        ("lidar_calibration", {"[LiDARCalibrationComponent].beam_inclination.values": [0.1]}),
+        ("lidar_calibration", {"[LiDARCalibrationComponent].extrinsic.transform": [1.0, 2.0]}),
+        ("vehicle_pose", {"[VehiclePoseComponent].world_from_vehicle.transform": [0.0] * 16}),
+        ("lidar", {"[LiDARComponent].range_image_return1.shape": [1, 2, 4]}),
+        (
+            "lidar_pose",
+            {f"[LiDARPoseComponent].range_image_return1.{k}": v for k, v in (("shape", [1, 1, 6]), ("values", [0.0] * 6))},
+        ),
+        ("lidar_segmentation", {"[LiDARSegmentationLabelComponent].range_image_return2.values": None}),
+    ],
+)
+def test_waymo_components_that_do_not_fit_together(tmp_path: Path, component: str, change: dict[str, Any]) -> None:
+    waymo(tmp_path / "training", drift=np.zeros(6))
+    path = tmp_path / "training" / component / "1234_000_001.parquet"
+    pq.write_table(pa.Table.from_pylist([row | change for row in pq.read_table(path).to_pylist()]), path)
+    with pytest.raises(FileError, match="1234_000_001"):
+        next(scans(tmp_path)[0].chunks())
 
 
 def test_waymo_says_which_component_is_missing(tmp_path: Path) -> None:

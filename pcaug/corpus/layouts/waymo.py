@@ -8,14 +8,15 @@ the vehicle's frame at the time of the frame, z up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
@@ -23,6 +24,8 @@ from pcaug.errors import FileError, LabelError
 
 TOP = 1
 """The scanner on the roof, the only one with labels."""
+BATCH = 8
+"""Rows of images that are held at once."""
 TIME, LASER = "key.frame_timestamp_micros", "key.laser_name"
 LABELS, RANGES, POSES = "LiDARSegmentationLabelComponent", "LiDARComponent", "LiDARPoseComponent"
 CALIBRATION, VEHICLE = "LiDARCalibrationComponent", "VehiclePoseComponent"
@@ -30,33 +33,73 @@ CALIBRATION, VEHICLE = "LiDARCalibrationComponent", "VehiclePoseComponent"
 
 def frames(path: Path) -> Sequence[str]:
     """Times of the labelled frames of a segment, microseconds, in their order."""
-    table = _table(path, [TIME], None)
-    return [str(time) for time in sorted(set(table.column(TIME).to_pylist()))]
+    with _opened(path) as file:
+        if TIME not in file.schema_arrow.names:
+            raise FileError(f"has no column {TIME}", path, "get the component of this segment again")
+        return [str(time) for time in sorted(set(file.read(columns=[TIME]).column(TIME).to_pylist()))]
 
 
 def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     """Read both returns of one labelled frame."""
-    time = int(part)
-    segment = {
-        name: path.parent.parent / name / path.name for name in ("lidar", "lidar_calibration", "lidar_pose", "vehicle_pose")
-    }
-    calibration = _row(segment["lidar_calibration"], None, TOP)
-    ranges, labels = _row(segment["lidar"], time, TOP), _row(path, time, TOP)
+    try:
+        return _frame(path, int(part))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FileError(f"has components that do not fit together ({error})", path, "get the segment again") from None
+
+
+def _frame(path: Path, time: int) -> PointCloud:
+    lidar, place, poses, vehicle = (
+        path.parent.parent / name / path.name for name in ("lidar", "lidar_calibration", "lidar_pose", "vehicle_pose")
+    )
+    calibration, ranges, labels = _row(place, None, TOP), _row(lidar, time, TOP), _row(path, time, TOP)
     motion = None
-    if segment["lidar_pose"].is_file() and segment["vehicle_pose"].is_file():
-        pixels = _image(_row(segment["lidar_pose"], time, TOP), f"[{POSES}].range_image_return1", 6, segment["lidar_pose"])
-        motion = pixels, _matrix(_row(segment["vehicle_pose"], time, None)[f"[{VEHICLE}].world_from_vehicle.transform"])
+    if poses.is_file() and vehicle.is_file():
+        pixels = _image(_row(poses, time, TOP), f"[{POSES}].range_image_return1", 6, poses)
+        motion = _Motion.of(pixels, _matrix(_row(vehicle, time, None)[f"[{VEHICLE}].world_from_vehicle.transform"]))
     returns = []
     for number in (1, 2):
         if number == 2 and not ranges[f"[{RANGES}].range_image_return2.values"].is_valid:
             continue
-        image = _image(ranges, f"[{RANGES}].range_image_return{number}", 4, segment["lidar"])
+        image = _image(ranges, f"[{RANGES}].range_image_return{number}", 4, lidar)
         classes = _image(labels, f"[{LABELS}].range_image_return{number}", 2, path)
         if classes.shape[:2] != image.shape[:2]:
             raise LabelError(f"has labels {classes.shape[:2]} for a range image {image.shape[:2]}", path, "get the segment again")
-        returns.append(_return(image, classes, _points(image[..., 0], calibration, motion), number))
+        xyz = _points(image[..., 0], calibration)
+        returns.append(_return(image, classes, motion.undone(xyz) if motion else xyz, number))
     fields = {name: np.concatenate([fields[name] for _, fields in returns]) for name in returns[0][1]}
     return PointCloud(np.concatenate([xyz for xyz, _ in returns]), fields, source=Source(file=str(path)))
+
+
+@dataclass(frozen=True)
+class _Motion:
+    """Where the vehicle was when each pixel was measured.
+
+    Attributes:
+        turn: (H, W, 3, 3) vehicle -> world.
+        shift: (H, W, 3).
+        back: (4, 4) world -> vehicle at the time of the frame.
+    """
+
+    turn: NDArray[np.float64]
+    shift: NDArray[np.float64]
+    back: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, pixels: NDArray[Any], world_from_vehicle: NDArray[np.float64]) -> _Motion:
+        """From roll, pitch, yaw, x, y, z (H, W, 6) of the pixels and the pose of the frame."""
+        from scipy.spatial.transform import Rotation
+
+        turn = Rotation.from_euler("ZYX", pixels[..., 2::-1].reshape(-1, 3)).as_matrix()
+        back: NDArray[np.float64] = np.linalg.inv(world_from_vehicle)
+        return cls(turn.reshape(*pixels.shape[:2], 3, 3), pixels[..., 3:].astype(np.float64), back)
+
+    def undone(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Positions (H, W, 3) as the vehicle at the time of the frame would have seen them."""
+        if xyz.shape != self.shift.shape:
+            raise ValueError(f"poses of {self.shift.shape[:2]} pixels for {xyz.shape[:2]}")
+        world = np.einsum("hwij,hwj->hwi", self.turn, xyz) + self.shift
+        seen: NDArray[np.float64] = np.einsum("ij,hwj->hwi", self.back[:3, :3], world) + self.back[:3, 3]
+        return seen
 
 
 def _return(
@@ -75,12 +118,8 @@ def _return(
     }
 
 
-def _points(
-    ranges: NDArray[Any], calibration: Mapping[str, Any], motion: tuple[NDArray[Any], NDArray[np.float64]] | None
-) -> NDArray[np.float64]:
+def _points(ranges: NDArray[Any], calibration: Mapping[str, Any]) -> NDArray[np.float64]:
     """Positions (H, W, 3) of the pixels (H, W) of a range image, in the vehicle's frame."""
-    from scipy.spatial.transform import Rotation
-
     height, width = ranges.shape
     placed = _matrix(calibration[f"[{CALIBRATION}].extrinsic.transform"])
     inclination = _inclination(calibration, height)[:, None]
@@ -89,42 +128,46 @@ def _points(
     flat = ranges.astype(np.float64) * np.cos(inclination)
     rays = np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), ranges * np.sin(inclination)], axis=-1)
     xyz: NDArray[np.float64] = np.einsum("ij,hwj->hwi", placed[:3, :3], rays) + placed[:3, 3]
-    if motion is None:
-        return xyz
-    pixels, world_from_vehicle = motion
-    turn = Rotation.from_euler("ZYX", pixels[..., 2::-1].reshape(-1, 3)).as_matrix().reshape(height, width, 3, 3)
-    world = np.einsum("hwij,hwj->hwi", turn, xyz) + pixels[..., 3:]
-    vehicle = np.linalg.inv(world_from_vehicle)
-    moved: NDArray[np.float64] = np.einsum("ij,hwj->hwi", vehicle[:3, :3], world) + vehicle[:3, 3]
-    return moved
+    return xyz
 
 
 def _inclination(calibration: Mapping[str, Any], height: int) -> NDArray[np.float64]:
     """Angle of each row above the scanner's horizon, radians, from the top row down."""
     values, low, high = (calibration[f"[{CALIBRATION}].beam_inclination.{key}"].as_py() for key in ("values", "min", "max"))
     if values:
-        return np.array(values, np.float64)[::-1]
+        return np.array(values, np.float64).reshape(height)[::-1]
     angles: NDArray[np.float64] = (0.5 + np.arange(height)) / height * (high - low) + low
     return angles[::-1]
 
 
 def _row(path: Path, time: int | None, laser: int | None) -> dict[str, Any]:
-    """The one row of a table for a time and a scanner."""
-    conditions = [pc.field(name) == value for name, value in ((TIME, time), (LASER, laser)) if value is not None]
-    wanted = conditions[0] if len(conditions) == 1 else conditions[0] & conditions[1]
-    table = _table(path, None, wanted)
-    if table.num_rows != 1:
-        raise FileError(f"has {table.num_rows} rows for one frame", path, "get the component of this segment again")
-    return {name: table.column(name)[0] for name in table.column_names}
+    """The one row of a table for a time and a scanner. A row is an image of megabytes, a file has a thousand: few are read."""
+    wanted = {name: value for name, value in ((TIME, time), (LASER, laser)) if value is not None}
+    with _opened(path) as file:
+        keys = file.read(columns=list(wanted))
+        rows = np.flatnonzero(np.all([keys.column(name).to_numpy() == value for name, value in wanted.items()], axis=0))
+        if len(rows) != 1:
+            raise FileError(f"has {len(rows)} rows for one frame", path, "get the component of this segment again")
+        row, group = int(rows[0]), 0
+        while row >= file.metadata.row_group(group).num_rows:
+            row -= file.metadata.row_group(group).num_rows
+            group += 1
+        for batch in file.iter_batches(batch_size=BATCH, row_groups=[group]):
+            if row < batch.num_rows:
+                return {name: batch.column(name)[row] for name in batch.schema.names}
+            row -= batch.num_rows
+    raise FileError("is truncated", path, "get the component of this segment again")
 
 
-def _table(path: Path, columns: list[str] | None, wanted: Any) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A component's file; what pyarrow cannot read in it is an error of ours."""
     if not path.is_file():
         raise FileError("is missing", path, f"download the component {path.parent.name} of this segment too")
     try:
-        # Few rows at a time: a row is an image of megabytes, and a file has a thousand of them.
-        return ds.dataset(path, format="parquet").to_table(columns, filter=wanted, batch_size=8, batch_readahead=1)
-    except (pa.ArrowException, OSError, ValueError) as error:
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+            yield file
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise FileError(f"is no component of Waymo v2 ({error})", path, "get it again") from None
 
 
