@@ -249,6 +249,7 @@ def changed_gltf(path: Path, change: Any) -> Path:
         (lambda t: t.update(extensionsRequired=["EXT_meshopt_compression"]), "compressed with EXT_meshopt_compression"),
         (lambda t: t["asset"].update(version="1.0"), "is not glTF 2.0"),
         (lambda t: t["accessors"].__setitem__(0, t["accessors"][0] | {"bufferView": 99}), "cannot be read as a mesh"),
+        (lambda t: t["accessors"][0].update(count=10**9), "announces 1,000,000,000 numbers"),
         (lambda t: t.update(nodes=[]), "mesh without faces|cannot be read"),
         (lambda t: t.update(meshes="many"), "cannot be read as a mesh"),
     ],
@@ -334,6 +335,16 @@ def test_lost_faces_of_an_obj_are_counted(tmp_path: Path) -> None:
     assert not [p for p in problems if "corners" in p]  # a line of two corners promises no triangle
     asset, _ = load(written(tmp_path / "n.obj", *CUBE, *FACES[:-1], "f -8 -5 -1 -4"))
     assert len(asset.triangles) == 12
+
+
+def test_many_instances_of_one_mesh_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.scene.meshes.part.MAX_TRIANGLES", 1000)
+    scene = trimesh.Scene()
+    for x in range(200):
+        scene.add_geometry(trimesh.creation.box(), transform=trimesh.transformations.translation_matrix((x, 0, 0)), geom_name="b")
+    scene.export(tmp_path / "m.glb")
+    with pytest.raises(FileError, match=r"has more than 1,008 triangles, .*m.glb"):
+        load(tmp_path / "m.glb")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
