@@ -233,6 +233,30 @@ def test_draco_is_decoded_or_refused_never_zeros(tmp_path: Path, monkeypatch: py
         read_mesh(Bundle(tmp_path), "m.glb")
 
 
+@pytest.mark.parametrize(("suffix", "missing"), [("3mf", "lxml"), ("dae", "collada")])
+def test_a_format_whose_library_is_missing_names_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, missing: str
+) -> None:
+    trimesh.creation.box().export(tmp_path / f"m.{suffix}")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtra, match=rf"needs .*{missing}.*pip install 'pcaug\[assets\]'"):
+        read_mesh(Bundle(tmp_path), f"m.{suffix}")
+
+
+def test_entities_of_a_3mf_are_not_expanded(tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "m.3mf")
+    bomb = '<!DOCTYPE m [<!ENTITY a "9"><!ENTITY b "&a;&a;&a;&a;">]>'
+    with zipfile.ZipFile(tmp_path / "m.3mf") as good, zipfile.ZipFile(tmp_path / "bad.3mf", "w") as bad:
+        for name in good.namelist():
+            text = good.read(name)
+            if name.lower().endswith("3dmodel.model"):
+                head, _, body = text.decode().partition("?>")
+                text = (head + "?>" + bomb + body.replace('x="', 'x="&b;', 1)).encode()
+            bad.writestr(name, text)
+    with pytest.raises(FileError):
+        read_mesh(Bundle(tmp_path), "bad.3mf")
+
+
 def changed_gltf(path: Path, change: Any) -> Path:
     trimesh.creation.box().export(path)
     tree = json.loads(path.read_text())

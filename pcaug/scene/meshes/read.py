@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import logging
 import struct
@@ -31,6 +32,8 @@ def _other(bundle: Bundle, name: str) -> MeshFile:
 
     data, suffix = bundle.read(name), PurePosixPath(name).suffix[1:].lower()
     if suffix == "3mf":
+        if importlib.util.find_spec("lxml") is None:
+            raise MissingExtra("3MF needs lxml", bundle.where(name), "pip install 'pcaug[assets]'")
         _bounded(data)
     scene: Any = trimesh.load_scene(io.BytesIO(data), file_type=suffix, resolver=resolver(bundle, name), process=False)
     parts: list[Part] = []
