@@ -233,6 +233,30 @@ def test_draco_is_decoded_or_refused_never_zeros(tmp_path: Path, monkeypatch: py
         read_mesh(Bundle(tmp_path), "m.glb")
 
 
+@pytest.mark.parametrize(("suffix", "missing"), [("3mf", "lxml"), ("dae", "collada")])
+def test_a_format_whose_library_is_missing_names_the_line_that_installs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, missing: str
+) -> None:
+    trimesh.creation.box().export(tmp_path / f"m.{suffix}")
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingExtra, match=rf"needs .*{missing}.*pip install 'pcaug\[assets\]'"):
+        read_mesh(Bundle(tmp_path), f"m.{suffix}")
+
+
+def test_entities_of_a_3mf_are_not_expanded(tmp_path: Path) -> None:
+    trimesh.creation.box().export(tmp_path / "m.3mf")
+    bomb = '<!DOCTYPE m [<!ENTITY a "9"><!ENTITY b "&a;&a;&a;&a;">]>'
+    with zipfile.ZipFile(tmp_path / "m.3mf") as good, zipfile.ZipFile(tmp_path / "bad.3mf", "w") as bad:
+        for name in good.namelist():
+            text = good.read(name)
+            if name.lower().endswith("3dmodel.model"):
+                head, _, body = text.decode().partition("?>")
+                text = (head + "?>" + bomb + body.replace('x="', 'x="&b;', 1)).encode()
+            bad.writestr(name, text)
+    with pytest.raises(FileError):
+        read_mesh(Bundle(tmp_path), "bad.3mf")
+
+
 def changed_gltf(path: Path, change: Any) -> Path:
     trimesh.creation.box().export(path)
     tree = json.loads(path.read_text())
@@ -249,6 +273,7 @@ def changed_gltf(path: Path, change: Any) -> Path:
         (lambda t: t.update(extensionsRequired=["EXT_meshopt_compression"]), "compressed with EXT_meshopt_compression"),
         (lambda t: t["asset"].update(version="1.0"), "is not glTF 2.0"),
         (lambda t: t["accessors"].__setitem__(0, t["accessors"][0] | {"bufferView": 99}), "cannot be read as a mesh"),
+        (lambda t: t["accessors"][0].update(count=10**9), "announces 1,000,000,000 numbers"),
         (lambda t: t.update(nodes=[]), "mesh without faces|cannot be read"),
         (lambda t: t.update(meshes="many"), "cannot be read as a mesh"),
     ],
@@ -334,6 +359,16 @@ def test_lost_faces_of_an_obj_are_counted(tmp_path: Path) -> None:
     assert not [p for p in problems if "corners" in p]  # a line of two corners promises no triangle
     asset, _ = load(written(tmp_path / "n.obj", *CUBE, *FACES[:-1], "f -8 -5 -1 -4"))
     assert len(asset.triangles) == 12
+
+
+def test_many_instances_of_one_mesh_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.scene.meshes.part.MAX_TRIANGLES", 1000)
+    scene = trimesh.Scene()
+    for x in range(200):
+        scene.add_geometry(trimesh.creation.box(), transform=trimesh.transformations.translation_matrix((x, 0, 0)), geom_name="b")
+    scene.export(tmp_path / "m.glb")
+    with pytest.raises(FileError, match=r"has more than 1,008 triangles, .*m.glb"):
+        load(tmp_path / "m.glb")
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pcaug.errors import FileError, MissingExtra
 from pcaug.scene.meshes.bundle import Bundle
-from pcaug.scene.meshes.part import MeshFile, Part
+from pcaug.scene.meshes.part import MeshFile, Part, gather
 
 
 def read_dae(bundle: Bundle, name: str) -> MeshFile:
@@ -43,7 +43,7 @@ def read_dae(bundle: Bundle, name: str) -> MeshFile:
             loose += triangles is None
             if triangles is not None and len(triangles):
                 mesh = bound.original.name or bound.original.id or ""
-                parts.append(Part(triangles, mesh=str(mesh), material=_name(getattr(primitive, "material", None))))
+                gather(parts, Part(triangles, mesh=str(mesh), material=_name(getattr(primitive, "material", None))))
     if unused:
         problems.append(f"not placed in the scene, left out: {', '.join(sorted(unused)[:5])}")
     if not parts:

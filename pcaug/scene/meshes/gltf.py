@@ -12,7 +12,7 @@ import numpy as np
 
 from pcaug.errors import FileError, MissingExtra
 from pcaug.scene.meshes.bundle import Bundle
-from pcaug.scene.meshes.part import OPAQUE, MeshFile, Part, cut_out, image_alpha, resolver
+from pcaug.scene.meshes.part import MAX_TRIANGLES, OPAQUE, MeshFile, Part, cut_out, gather, image_alpha, placed_in, resolver
 
 DRACO = "KHR_draco_mesh_compression"
 UNDECODED = ("EXT_meshopt_compression", "KHR_meshopt_compression")
@@ -36,7 +36,7 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
         ignore_broken=False,
     )
     materials = {m.get("name"): m for m in tree.get("materials", [])}
-    parts = []
+    parts: list[Part] = []
     for node in loaded.graph.nodes_geometry:
         matrix, key = loaded.graph[node]
         mesh = loaded.geometry[key]
@@ -46,13 +46,9 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
             raise FileError(f"mesh {key!r} points at vertices that do not exist", bundle.where(name), "export it again")
         if not np.any(mesh.vertices):
             raise FileError(f"mesh {key!r} was not decoded: all its vertices are 0", bundle.where(name), "export it uncompressed")
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused later, by name
-            triangles = np.einsum("mck,ik->mci", mesh.triangles, matrix[:3, :3]) + matrix[:3, 3]
-        if np.linalg.det(matrix[:3, :3]) < 0:  # a mirrored node
-            triangles = triangles[:, ::-1]
         material = getattr(getattr(mesh.visual, "material", None), "name", None) or ""
-        part = Part(triangles, node=str(node), mesh=str(key), material=material)
-        parts.append(_dressed(part, materials.get(material, {}), mesh, problems))
+        part = Part(placed_in(matrix, mesh.triangles), node=str(node), mesh=str(key), material=material)
+        gather(parts, _dressed(part, materials.get(material, {}), mesh, problems))
     if unused := set(map(str, loaded.geometry)) - {part.mesh for part in parts}:
         problems.append(f"not placed in the scene, without faces or lines, left out: {', '.join(sorted(unused)[:5])}")
     asset = tree.get("asset", {})
@@ -84,6 +80,9 @@ def _checked(where: str, tree: dict[str, Any]) -> list[str]:
         raise MissingExtra(f"{where} is compressed with Draco", do="pip install 'pcaug[assets]'")
     if found := extensions & set(UNDECODED):
         raise FileError(f"is compressed with {', '.join(sorted(found))}", where, "export it uncompressed")
+    most = max((int(a.get("count", 0)) for a in tree.get("accessors", [])), default=0)
+    if most > 3 * MAX_TRIANGLES:
+        raise FileError(f"announces {most:,} numbers in one place", where, f"simplify it below {MAX_TRIANGLES:,} triangles")
     modes = [int(p.get("mode", 4)) for p in primitives]
     if 6 in modes:
         raise FileError("holds triangle fans, which would be lost", where, "export it as triangles")

@@ -10,7 +10,7 @@ import numpy as np
 
 from pcaug.errors import PcaugError
 from pcaug.scene.meshes.bundle import Bundle
-from pcaug.scene.meshes.part import MeshFile, Part, cut_out, image_alpha, resolver
+from pcaug.scene.meshes.part import MeshFile, Part, cut_out, gather, image_alpha, resolver
 
 Mtl = dict[str, dict[str, str]]
 """Material -> key -> the rest of its line."""
@@ -35,13 +35,13 @@ def read_obj(bundle: Bundle, name: str) -> MeshFile:
         io.BytesIO(body.encode()), file_type="obj", resolver=resolver(bundle, name, generated), process=False,
         split_objects=objects, split_groups=not objects and any(line.startswith("g ") for line in lines),
     )  # fmt: skip
-    parts = []
+    parts: list[Part] = []
     for key, mesh in reversed(scene.geometry.items()):  # trimesh has the file's last material first
         if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
             material = getattr(getattr(mesh.visual, "material", None), "name", None) or ""
             owner = key.removesuffix(material).removesuffix("_") if objects else key
             part = Part(np.asarray(mesh.triangles, np.float64), mesh=owner, material=material)
-            parts.append(_dressed(part, mtl.get(material, {}), bundle, name, mesh, problems))
+            gather(parts, _dressed(part, mtl.get(material, {}), bundle, name, mesh, problems))
     promised = sum(max(len(line.split("#")[0].split()) - 3, 0) for line in lines if line.startswith("f "))
     if (found := sum(len(p.triangles) for p in parts)) < promised:
         problems.append(f"{promised - found} of {promised} triangles have too few or impossible corners and are left out")

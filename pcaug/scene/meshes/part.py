@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.errors import FileError
 from pcaug.scene.asset import Triangles
 from pcaug.scene.meshes.bundle import Bundle
 
+MAX_TRIANGLES = 5_000_000
+"""More than that in one mesh, instances counted, is refused before it fills the memory."""
 OPAQUE = 0.5
 """Alpha above which a texel of a cut-out texture counts as there (the default of glTF 2.0, section 3.9.4)."""
 
@@ -39,6 +42,13 @@ class Part:
     def name(self) -> str:
         """The names that it has, joined, for messages."""
         return "/".join(dict.fromkeys(n for n in (self.node, self.mesh, self.material) if n)) or "unnamed"
+
+
+def gather(parts: list[Part], part: Part) -> None:
+    """Append a part; raises FileError once all together have more triangles than one mesh may have."""
+    parts.append(part)
+    if (count := sum(len(p.triangles) for p in parts)) > MAX_TRIANGLES:
+        raise FileError(f"has more than {count:,} triangles", do=f"simplify it below {MAX_TRIANGLES:,}")
 
 
 @dataclass
@@ -83,6 +93,13 @@ def resolver(bundle: Bundle, beside: str, generated: dict[str, bytes] | None = N
             raise OSError("not here")
 
     return Inside()
+
+
+def placed_in(matrix: NDArray[np.float64], triangles: NDArray[Any]) -> Triangles:
+    """Triangles (M, 3, 3) of a node in its scene, wound the other way round where the node mirrors them."""
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused later, by name
+        found: Triangles = np.einsum("mck,ik->mci", np.asarray(triangles, np.float64), matrix[:3, :3]) + matrix[:3, 3]
+    return found[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else found
 
 
 def cut_out(triangles: Triangles, uv: NDArray[np.float64], alpha: NDArray[np.float64], cutoff: float = OPAQUE) -> float:

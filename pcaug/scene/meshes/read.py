@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import logging
 import struct
@@ -19,9 +20,8 @@ from pcaug.scene.meshes.bundle import MAX_BYTES, Bundle
 from pcaug.scene.meshes.dae import read_dae
 from pcaug.scene.meshes.gltf import read_gltf
 from pcaug.scene.meshes.obj import read_obj
-from pcaug.scene.meshes.part import MeshFile, Part, resolver
+from pcaug.scene.meshes.part import MeshFile, Part, gather, placed_in, resolver
 
-MAX_TRIANGLES = 5_000_000
 UNITS = {"micron": 1e-6, "millimeter": 1e-3, "centimeter": 1e-2, "inch": 0.0254, "foot": 0.3048, "meter": 1.0}
 """Units of 3MF (core specification 1.3, section 3.4)."""
 
@@ -32,14 +32,18 @@ def _other(bundle: Bundle, name: str) -> MeshFile:
 
     data, suffix = bundle.read(name), PurePosixPath(name).suffix[1:].lower()
     if suffix == "3mf":
+        if importlib.util.find_spec("lxml") is None:
+            raise MissingExtra("3MF needs lxml", bundle.where(name), "pip install 'pcaug[assets]'")
         _bounded(data)
     scene: Any = trimesh.load_scene(io.BytesIO(data), file_type=suffix, resolver=resolver(bundle, name), process=False)
-    parts = []
-    for mesh in scene.dump():  # dump turns the winding of mirrored nodes
+    parts: list[Part] = []
+    for node in scene.graph.nodes_geometry:
+        matrix, key = scene.graph[node]
+        mesh = scene.geometry[key]
         if isinstance(mesh, trimesh.Trimesh) and len(mesh.faces):
             if mesh.faces.max() >= len(mesh.vertices) or mesh.faces.min() < 0:
                 raise FileError("points at vertices that do not exist", bundle.where(name), "export it again")
-            parts.append(Part(np.asarray(mesh.triangles, np.float64), mesh=str(mesh.metadata.get("name") or "")))
+            gather(parts, Part(placed_in(matrix, mesh.triangles), mesh=str(mesh.metadata.get("name") or "")))
     unit = UNITS.get(str(scene.units).removesuffix("s"), 0.001) if suffix == "3mf" else None
     return MeshFile(parts, unit=unit, up="z" if suffix == "3mf" else None)
 
@@ -85,9 +89,6 @@ def read_mesh(bundle: Bundle, name: str) -> MeshFile:
     found.problems += heard
     if not found.parts:
         raise FileError("mesh without faces", where, "export it with triangles")
-    count = sum(len(part.triangles) for part in found.parts)
-    if count > MAX_TRIANGLES:
-        raise FileError(f"has {count:,} triangles", where, f"simplify it below {MAX_TRIANGLES:,}")
     if not all(np.isfinite(part.triangles).all() for part in found.parts):
         raise FileError("has vertices that are not finite", where, "repair it")
     _clean(found, where)
