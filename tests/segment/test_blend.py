@@ -20,9 +20,7 @@ def sources(recipe: TrainRecipe, blocks: int, count: int) -> np.ndarray:
 
 
 @settings(max_examples=40, deadline=None)
-@given(
-    share=st.floats(0, 1), start=st.none() | st.floats(0, 1), anneal=st.floats(0, 1), blocks=st.integers(1, 300)
-)
+@given(share=st.floats(0, 1), start=st.none() | st.floats(0, 1), anneal=st.floats(0, 1), blocks=st.integers(1, 300))
 def test_real_blocks_come_as_often_as_they_should(share: float, start: float | None, anneal: float, blocks: int) -> None:
     recipe = TrainRecipe(real_share=share, real_start=start, anneal=anneal)
     real = np.cumsum(sources(recipe, blocks, 2) == 0)

@@ -94,10 +94,9 @@ def test_the_split_head_is_the_published_head() -> None:
     torch.manual_seed(0)
     network = PointNet(0, 5).eval()
     local, whole = torch.randn(2, 30, 64), torch.randn(2, 1024)
-    joined = torch.nn.Linear(1088, 512)
+    joined = torch.nn.Linear(1088, 512, bias=False)
     with torch.no_grad():
         joined.weight.copy_(torch.cat([network.head_local.weight, network.head_global.weight], dim=1))
-        joined.bias.copy_(network.head_global.bias)
         published = joined(torch.cat([local, whole[:, None].expand(-1, 30, -1)], dim=2))
         split = network.head_local(local) + network.head_global(whole)[:, None]
     torch.testing.assert_close(split, published, rtol=1e-4, atol=1e-5)
