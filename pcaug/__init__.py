@@ -13,20 +13,32 @@ if TYPE_CHECKING:
     from pcaug.errors import PcaugError
     from pcaug.formats import iter_chunks, read, write
     from pcaug.labels import ClassSet, LabelMap, Taxonomy
+    from pcaug.segment.dataset import Blocks
+    from pcaug.segment.evaluate import evaluate
+    from pcaug.segment.predict import predict
+    from pcaug.segment.recipe import TrainRecipe
+    from pcaug.segment.run import Run
+    from pcaug.segment.train import train
 
 __version__ = "0.1.0"
 __all__ = [
+    "Blocks",
     "ClassSet",
     "Corpus",
     "LabelMap",
     "PcaugError",
     "PointCloud",
+    "Run",
     "Taxonomy",
+    "TrainRecipe",
     "concatenate",
     "convert",
+    "evaluate",
     "iter_chunks",
     "merge",
+    "predict",
     "read",
+    "train",
     "write",
 ]
 
@@ -38,6 +50,12 @@ _HOMES = {
     "pcaug.errors": ("PcaugError",),
     "pcaug.formats": ("iter_chunks", "read", "write"),
     "pcaug.labels": ("ClassSet", "LabelMap", "Taxonomy"),
+    "pcaug.segment.dataset": ("Blocks",),
+    "pcaug.segment.evaluate": ("evaluate",),
+    "pcaug.segment.predict": ("predict",),
+    "pcaug.segment.recipe": ("TrainRecipe",),
+    "pcaug.segment.run": ("Run",),
+    "pcaug.segment.train": ("train",),
 }
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pcaug.segment.evaluate import Scores
 
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
     corpus: Annotated[Path, typer.Argument(help="A labelled corpus.")],
     split: Annotated[str | None, typer.Option(help="Only this split; without it, everything.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with all of it: an .html file.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Score every original point: mIoU, accuracy, IoU by class, confusion."""
+    """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from rich.table import Table
 
     from pcaug.cli.console import emit_json, out, reporter
@@ -22,24 +26,47 @@ def evaluate(
     from pcaug.segment.evaluate import evaluate as score
     from pcaug.segment.run import Run
 
+    opened = Run.open(run)
     with reporter() as progress:
-        scores = score(Run.open(run), Corpus.open(corpus), split, progress)
-    low, high = scores.interval()
+        scores = score(opened, Corpus.open(corpus), split, progress)
+    if report is not None:
+        from pcaug.segment.report import write_report
+
+        write_report(scores, opened, corpus, report)
     if json:
-        emit_json(
-            {
-                "miou": scores.miou,
-                "interval": [None if low != low else low, None if high != high else high],
-                "accuracy": scores.accuracy,
-                "iou": scores.iou,
-                "names": scores.names,
-                "confusion": scores.confusion,
-            }
-        )
+        emit_json(_plain(scores))
         return
-    table = Table("class", "IoU", "points", box=None)
+    table = Table("class", "IoU", "precision", "recall", "points", box=None)
     for name, value in scores.iou.items():
-        table.add_row(name, f"{100 * value:.1f}", f"{int(scores.confusion[scores.names.index(name)].sum()):,}")
+        shown = (f"{100 * share:.1f}" for share in (value, scores.precision[name], scores.recall[name]))
+        table.add_row(name, *shown, f"{int(scores.confusion[scores.names.index(name)].sum()):,}")
     out().print(table)
-    spread = "" if low != low else f" (95 % over tiles: {100 * low:.1f} to {100 * high:.1f})"
-    out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}")
+    low, high = scores.interval()
+    spread = "" if low != low else f" (95 % over independent clouds: {100 * low:.1f} to {100 * high:.1f})"
+    error = f"calibration error {100 * scores.calibration_error:.1f}"
+    out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True)
+    if report is not None:
+        out().print(f"report: {report}", soft_wrap=True)
+
+
+def _plain(scores: Scores) -> dict[str, Any]:
+    from pcaug.segment.evaluate import iou, miou
+
+    def known(value: float) -> float | None:
+        return None if value != value else value
+
+    return {
+        "miou": scores.miou,
+        "interval": [known(value) for value in scores.interval()],
+        "accuracy": scores.accuracy,
+        "iou": scores.iou,
+        "precision": {name: known(value) for name, value in scores.precision.items()},
+        "recall": scores.recall,
+        "calibration_error": scores.calibration_error,
+        "names": scores.names,
+        "confusion": scores.confusion,
+        "groups": {
+            key: {value: {"miou": miou(table), "iou": iou(table, scores.names)} for value, table in tables.items()}
+            for key, tables in scores.groups.items()
+        },
+    }

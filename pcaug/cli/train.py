@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,35 +10,37 @@ import typer
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pointnet), or a TOML file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pointnet, pillars, ...), or a TOML file.")],
     real: Annotated[Path, typer.Option(help="Corpus of real clouds; its split train is used.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The run; an interrupted training in it goes on.")],
     synthetic: Annotated[list[Path] | None, typer.Option(help="Corpus of synthetic clouds; may be given several times.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
 ) -> None:
-    """Train on real clouds, and on synthetic ones beside them."""
+    """Train on real clouds, and on synthetic ones beside them. Under torchrun, several processes train as one."""
     from pcaug import catalogue
     from pcaug.errors import PcaugError
 
     path = catalogue.find("models", recipe, "*/recipe.toml")
     from pcaug.cli.console import emit_json, out, reporter
-    from pcaug.corpus.read import Corpus
     from pcaug.segment.recipe import TrainRecipe
     from pcaug.segment.run import WEIGHTS
     from pcaug.segment.train import train as fit
 
     wanted = catalogue.load(path, TrainRecipe, change or [])
-    corpora = [Corpus.open(folder) for folder in (real, *(synthetic or []))]
+    first = os.environ.get("RANK", "0") == "0"
     if (output / WEIGHTS).is_file() and not force:
         raise PcaugError("holds a finished run", output, "choose another folder or pass --force")
-    if output.is_dir() and force:
+    if output.is_dir() and force and first:
         import shutil
 
         shutil.rmtree(output)
     with reporter() as progress:
-        run = fit(wanted, corpora[0], corpora[1:], output, progress)
+        run = fit(wanted, real, synthetic or [], output, progress if first else None, tensorboard=tensorboard)
+    if not first:
+        return
     if json:
         emit_json({"run": output, "classes": run.classes.names, "steps": wanted.steps, "recipe": wanted.model_dump(mode="json")})
     else:

@@ -16,7 +16,7 @@ WINDOW = 18
 """Radius of the largest opening, cells: what is narrower than twice this and steeper than SLOPE is an object."""
 SLOPE = 0.15
 """Steepest ground, rise over run."""
-MOST = 1 << 24
+MOST = 1 << 22
 """Cells of a grid; a cloud that spreads farther is seen in coarser ones."""
 
 

@@ -6,6 +6,7 @@ loss are taken over all processes' points. (Lovász-softmax and dropout are each
 
 from __future__ import annotations
 
+import atexit
 import os
 
 import torch
@@ -17,14 +18,10 @@ from torch.distributed.nn.functional import all_reduce
 def start() -> None:
     """Join the group that torchrun's environment describes, if there is one: nccl where there is a GPU, else gloo."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-
-
-def stop() -> None:
-    """Leave the group."""
-    if dist.is_initialized():
-        dist.barrier()
-        dist.destroy_process_group()
+        atexit.register(dist.destroy_process_group)
 
 
 def world() -> int:
@@ -56,7 +53,7 @@ def agreed(flag: bool) -> bool:
     """The first process's answer, in all of them."""
     if world() == 1:
         return flag
-    box = torch.tensor([float(flag)])
+    box = torch.tensor([float(flag)], device="cuda" if torch.cuda.is_available() else "cpu")
     dist.broadcast(box, 0)
     return bool(box[0])
 

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.labels import IGNORE
@@ -35,10 +36,10 @@ Progress = Callable[[str, int, int], None]
 
 
 def train(
-    recipe: TrainRecipe,
-    real: Corpus,
-    synthetic: Sequence[Corpus],
-    folder: Path,
+    recipe: TrainRecipe | str | Path,
+    real: Corpus | str | Path,
+    synthetic: Sequence[Corpus | str | Path] = (),
+    folder: str | Path = "run",
     progress: Progress | None = None,
     *,
     tensorboard: bool = False,
@@ -48,7 +49,7 @@ def train(
     Under ``torchrun`` all processes train together, as one would at the same total batch.
 
     Args:
-        recipe: How.
+        recipe: How: a recipe, the name of one in ``models/``, or a TOML file.
         real: The first pool of blocks; its split "val" is what ``validate_every`` scores.
         synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
         folder: The run.
@@ -59,29 +60,38 @@ def train(
         PcaugError: If the folder holds a run of another recipe.
         RecipeError: For a recipe that cannot be followed.
     """
+    if not isinstance(recipe, TrainRecipe):
+        recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
+    corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
     if recipe.network not in (*NETWORKS, "trees"):
         raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join([*NETWORKS, 'trees'])}")
     parallel.start()
     if recipe.batch % parallel.world():
         raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {parallel.world()} processes")
     if parallel.rank() > 0:
-        parallel.barrier()  # the first one fills the cache
-    data = Blocks.of([real, *synthetic], recipe, progress)
-    run = _run(data, [real, *synthetic], folder)
-    if (folder / CARD).is_file():
-        if Run.card(folder).recipe != recipe:
-            raise PcaugError("holds a run of another recipe", folder, "choose another folder or pass --force")
-        if (folder / WEIGHTS).is_file():
-            return run
+        parallel.barrier()  # the first one fills the cache and writes the card
+    data = Blocks.of(corpora, recipe, progress)
+    run = _run(data, corpora, Path(folder))
+    finished = _is_finished(run)
     if parallel.rank() == 0:
-        run.save()
+        if not finished:
+            run.save()
         parallel.barrier()
+    if finished:
+        return run
     if recipe.network == "trees":
-        trees.fit(run, data.pools, folder / WEIGHTS)
+        trees.fit(run, data.pools, run.folder / WEIGHTS)
     else:
-        _fit(run, data, _validation(recipe, real), progress, tensorboard)
+        _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard)
     parallel.barrier()
     return run
+
+
+def _is_finished(run: Run) -> bool:
+    """Whether the folder holds this very run, finished; raises PcaugError where it holds another."""
+    if (run.folder / CARD).is_file() and Run.card(run.folder).recipe != run.recipe:
+        raise PcaugError("holds a run of another recipe", run.folder, "choose another folder or pass --force")
+    return (run.folder / CARD).is_file() and (run.folder / WEIGHTS).is_file()
 
 
 def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
@@ -173,7 +183,8 @@ class Trainer:
         state.optimiser.step()
         state.advance()
         loss, right = np.sum([loss for loss, _ in seen]), np.mean([right for _, right in seen])
-        return {"loss": float(loss), "accuracy": float(right), "learning_rate": rate}
+        mean = parallel.total(torch.tensor([loss, right], device=device())) / parallel.world()
+        return {"loss": float(mean[0]), "accuracy": float(mean[1]), "learning_rate": rate}
 
     def _backward(self, sample: Sample) -> tuple[float, float]:
         names = ("xyz", "features", "code", "label", "synthetic")

@@ -23,7 +23,8 @@ from pcaug.segment.run import Run
 @pytest.mark.parametrize("network", NETWORKS)
 def test_onnxruntime_says_what_torch_says(trained: Run, tmp_path: Path, network: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
-    run = replace(trained, folder=tmp_path, recipe=trained.recipe.model_copy(update={"network": network}))
+    arguments = {"pillars": {"grid": 16, "depth": 1, "width": 8}, "randla": {"levels": 1}}.get(network, {})
+    run = replace(trained, folder=tmp_path, recipe=trained.recipe.model_copy(update={"network": network, "arguments": arguments}))
     torch.manual_seed(0)
     made = build(run).eval()
     write(made.state_dict(), tmp_path / "weights.safetensors")

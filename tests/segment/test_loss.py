@@ -45,7 +45,7 @@ def test_a_partial_label_trains_the_summed_probability() -> None:
     code = torch.from_numpy(targets.code(np.array([TREE.id("ground")])).astype(np.int64))
     value = loss_of(targets)(logits, code)
     p = logits.softmax(1)[0, [DRIVE.names.index(n) for n in ("road", "sidewalk", "terrain")]].sum()
-    assert float(value) == pytest.approx(-math.log(float(p)), rel=1e-5)
+    assert value.item() == pytest.approx(-math.log(p.item()), rel=1e-5)
     value.backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()

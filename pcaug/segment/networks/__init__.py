@@ -6,5 +6,6 @@ from torch import nn
 
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.networks.pointnet import PointNet
+from pcaug.segment.networks.randla import RandLA
 
-NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars}
+NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars, "randla": RandLA}

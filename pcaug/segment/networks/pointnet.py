@@ -29,7 +29,7 @@ class PointNet(nn.Module):
         self.local = nn.Sequential(layer(inputs, w[0]), layer(w[0], w[1]))
         self.deep = nn.Sequential(layer(w[1], w[2]), layer(w[2], w[3]), layer(w[3], w[4]))
         self.head_local = nn.Linear(w[1], w[5], bias=False)
-        self.head_global = nn.Linear(w[4], w[5])
+        self.head_global = nn.Linear(w[4], w[5], bias=False)
         self.head_norm = nn.Sequential(nn.BatchNorm1d(w[5]), nn.ReLU(inplace=True))
         self.head = nn.Sequential(layer(w[5], w[6]), layer(w[6], w[7]), nn.Dropout(dropout), nn.Linear(w[7], classes))
 
@@ -75,5 +75,5 @@ class TNet(nn.Module):
 
 
 def layer(inputs: int, outputs: int) -> nn.Sequential:
-    """Linear, batch norm, ReLU on rows."""
-    return nn.Sequential(nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
+    """Linear, batch norm, ReLU on rows; the norm has the bias."""
+    return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))

@@ -1,0 +1,102 @@
+"""Scores: known by hand, told apart by range and height, and a page that says it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from segment.builders_segment import gardens
+from sklearn.metrics import jaccard_score, precision_score, recall_score
+
+from pcaug.cli.app import main
+from pcaug.corpus.read import Corpus
+from pcaug.segment.evaluate import Scores, confusion, evaluate
+from pcaug.segment.ground import height_above_ground
+from pcaug.segment.report import confusion_picture, write_report
+from pcaug.segment.run import Run
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    truth, guess = np.array(pairs).T
+    table = confusion(truth, guess, 4)
+    scores = Scores(["a", "b", "c", "d"], table, table[None])
+    present = np.unique(truth)
+    names = [scores.names[i] for i in present]
+    expected = jaccard_score(truth, guess, labels=present, average=None)
+    np.testing.assert_allclose([scores.iou[n] for n in names], expected)
+    assert scores.miou == pytest.approx(expected.mean())
+    np.testing.assert_allclose([scores.recall[n] for n in names], recall_score(truth, guess, labels=present, average=None))
+    named = np.intersect1d(present, guess)
+    found = [scores.precision[scores.names[i]] for i in named]
+    if len(named):
+        np.testing.assert_allclose(found, precision_score(truth, guess, labels=named, average=None))
+    assert all(np.isnan(scores.precision[scores.names[i]]) for i in present if i not in guess)
+
+
+def test_calibration_error_by_hand() -> None:
+    calibration = np.zeros((10, 3))
+    calibration[9] = (10, 9.5, 8)  # ten points of 0.95 confidence, eight right: off by 0.15
+    calibration[5] = (10, 5.5, 6)  # off by 0.05
+    scores = Scores(["a"], np.array([[20]]), np.array([[[20]]]), {}, calibration)
+    assert scores.calibration_error == pytest.approx(0.1)
+
+
+def test_every_group_adds_up_to_the_whole(trained: Run, corpus: Corpus) -> None:
+    scores = evaluate(trained, corpus)
+    for tables in scores.groups.values():
+        np.testing.assert_array_equal(sum(tables.values()), scores.confusion)
+    assert set(scores.groups) >= {"source", "height"}
+    assert scores.calibration[:, 0].sum() == scores.confusion.sum()
+    assert len(scores.per_cloud) == 3  # gardens are independent
+    low, high = scores.interval()
+    assert low <= scores.miou <= high
+    ground = scores.names.index("ground")
+    high_up = scores.groups["height"]["5 to 10 m"]
+    assert high_up[ground].sum() == 0
+
+
+def test_the_page_says_it_and_escapes(trained: Run, corpus: Corpus, tmp_path: Path) -> None:
+    scores = evaluate(trained, corpus, "test")
+    page = write_report(scores, trained, "<script>corpus</script>", tmp_path / "page.html").read_text()
+    for text in ("mIoU", "precision", "By height above ground", "Is it as right as it is sure?", "weakest class"):
+        assert text in page
+    assert "<script>corpus" not in page
+    picture = confusion_picture(scores.confusion, scores.names)
+    assert picture.ndim == 3
+    assert picture.std() > 5
+
+
+def test_the_command_writes_page_and_json(trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = gardens(tmp_path / "corpus", ("test",))
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", str(trained.folder), str(made.folder), "--json", "--report", str(tmp_path / "page.html")])
+    assert caught.value.code == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) >= {"miou", "interval", "iou", "precision", "recall", "calibration_error", "groups", "confusion"}
+    assert told["interval"] == [None, None]  # one cloud says nothing of others
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_height_above_ground_on_a_slope_with_a_house() -> None:
+    rng = np.random.default_rng(0)
+    plan = rng.uniform(0, 60, (20_000, 2))
+    ground = np.column_stack([plan, 0.08 * plan[:, 0]])
+    inside = (np.abs(plan - 30) < 6).all(axis=1)
+    roof = np.column_stack([plan[inside], 0.08 * plan[inside, 0] + 6.0])
+    height = height_above_ground(np.concatenate([ground[~inside], roof]))
+    assert np.abs(height[: (~inside).sum()]).mean() < 0.1
+    np.testing.assert_allclose(np.median(height[(~inside).sum() :]), 6.0, atol=0.5)
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 30])
+def test_height_above_ground_of_few_points_is_finite(n: int) -> None:
+    xyz = np.random.default_rng(0).uniform(0, 1e7, (n, 3))
+    height = height_above_ground(xyz)
+    assert height.shape == (n,)
+    assert np.isfinite(height).all()

@@ -1,0 +1,125 @@
+"""Training: what interrupts it, what stops it, what is kept, and several processes as one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from segment.builders_segment import SMALL, gardens
+
+from pcaug.corpus.read import Corpus
+from pcaug.errors import NotFound, RecipeError
+from pcaug.segment.checkpoint import State
+from pcaug.segment.log import COLUMNS
+from pcaug.segment.parallel import SharedNorm
+from pcaug.segment.predict import Segmenter
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.train import train
+
+
+def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    corpus = gardens(tmp_path / "corpus", ("train", "val"))
+    recipe = TrainRecipe(
+        **SMALL
+        | {"steps": 12, "ema": 0.9, "accumulate": 2, "validate_every": 4, "checkpoint": 4, "loss": "lovasz", "real_start": 0.0}
+    )
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text == "steps" and done == 10:
+            raise KeyboardInterrupt
+
+    whole = train(recipe, corpus, [corpus], tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, corpus, [corpus], tmp_path / "cut", stop)
+    cut = train(recipe, corpus, [corpus], tmp_path / "cut")
+    for name in ("weights.safetensors", "last.safetensors"):
+        assert (whole.folder / name).read_bytes() == (cut.folder / name).read_bytes()
+    logs = [(r.folder / "log.csv").read_text().splitlines() for r in (whole, cut)]
+    seconds = COLUMNS.index("seconds")
+    rows = [[[v for i, v in enumerate(row.split(",")) if i != seconds] for row in log] for log in logs]
+    assert rows[0] == rows[1]
+    assert logs[0][0].endswith("miou,iou tree,iou building,iou ground")
+    assert float(rows[0][4][COLUMNS.index("miou") - 1]) >= 0  # the fourth step was validated
+    assert not list((tmp_path / "cut").glob("*resume*"))
+
+
+def test_training_stops_when_validation_no_longer_gets_better(tmp_path: Path) -> None:
+    corpus = gardens(tmp_path / "corpus", ("train", "val"))
+    recipe = TrainRecipe(**SMALL | {"steps": 60, "learning_rate": 1e-12, "validate_every": 2, "patience": 3})
+    run = train(recipe, corpus, (), tmp_path / "run")
+    assert len((run.folder / "log.csv").read_text().splitlines()) < 60
+
+
+def test_validation_needs_a_split(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no split val"):
+        train(TrainRecipe(**SMALL | {"validate_every": 5}), corpus, (), tmp_path / "run")
+
+
+def test_the_average_follows_the_weights() -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    state = State(network, torch.optim.SGD(network.parameters()), decay=0.5)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+        state.average["weight"].fill_(0.0)
+    state.advance()  # early on the average forgets fast: decay (1 + 1) / (10 + 1)
+    assert state.average["weight"].item() == pytest.approx(1 - 2 / 11)
+    for _ in range(50):
+        state.advance()
+    assert state.average["weight"].item() == pytest.approx(1.0)
+
+
+def test_accumulated_gradients_are_those_of_the_mean(corpus: Corpus, tmp_path: Path) -> None:
+    losses = []
+    for accumulate in (1, 3):
+        recipe = TrainRecipe(**SMALL | {"steps": 2, "accumulate": accumulate})
+        run = train(recipe, corpus, (), tmp_path / f"run{accumulate}")
+        losses.append(float((run.folder / "log.csv").read_text().splitlines()[1].split(",")[1]))
+    assert losses[1] == pytest.approx(losses[0], rel=0.5)  # a mean over batches, not their sum
+
+
+def test_tensorboard_has_events(corpus: Corpus, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run = train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run", tensorboard=True)
+    assert list((run.folder / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_shared_norm_alone_is_batch_norm() -> None:
+    torch.manual_seed(0)
+    for shape in ((40, 3), (4, 3, 5, 5)):
+        ours = SharedNorm(3).eval()
+        theirs = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(3).eval()
+        x = torch.randn(shape)
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> None:
+    changes = {**SMALL, "steps": 4, "arguments": {"dropout": 0.0, "width": 0.25}}
+    alone = train(TrainRecipe(**changes), corpus, (), tmp_path / "alone")
+    sets = [f"--set={k}={v}" for k, v in SMALL.items() if k != "steps"]
+    sets += ["--set=steps=4", "--set=arguments.dropout=0.0", "--set=arguments.width=0.25"]
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pcaug", "train"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[arguments]\n")
+    command += [str(recipe), "--real", str(corpus.folder), "-o", str(tmp_path / "both"), *sets]
+    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)
+    rows = [(f / "log.csv").read_text().splitlines()[1:] for f in (alone.folder, tmp_path / "both")]
+    losses = [[float(row.split(",")[1]) for row in log] for log in rows]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    xyz, features = torch.randn(2, 50, 3), torch.randn(2, 50, len(alone.mean))
+    with torch.inference_mode():  # outputs, not weights: a shift that the next norm takes away may differ
+        one, two = (Segmenter.load(Run.open(f)).model(xyz, features) for f in (alone.folder, tmp_path / "both"))
+    torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+
+
+def test_shares_must_be_whole(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.segment.parallel.world", lambda: 3)
+    with pytest.raises(RecipeError, match="cannot be shared by 3"):
+        train(TrainRecipe(**SMALL), corpus, (), tmp_path / "run")
