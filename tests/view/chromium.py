@@ -22,10 +22,13 @@ needs_chromium = pytest.mark.skipif(
 FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--window-size=1000,700", "--remote-debugging-pipe",
+    "--disable-gpu-watchdog",  # which takes the graphics from a page on a machine that is busy with something else
 )  # fmt: skip
 PATIENCE = 90.0
 """Seconds for the whole of a page."""
-READY = "document.readyState === 'complete' && (document.body.dataset.ready || document.body.dataset.failed)"
+READY = (
+    "document.readyState === 'complete' && (document.body.dataset.ready || document.body.dataset.failed) && !gl?.isContextLost()"
+)
 TOOLS = """
 canvas.setPointerCapture = () => {};
 const pixels = (every = 1) => { paint(every); const b = new Uint8Array(4 * canvas.width * canvas.height);
@@ -130,7 +133,8 @@ def run(page: Path, script: str, *, tools: bool = True) -> dict[str, Any]:
         while not browser.evaluate(READY if tools else "document.readyState === 'complete'"):
             assert time.monotonic() < browser.until, "the page does not get ready"
             time.sleep(0.05)
-        assert browser.evaluate("document.body.dataset.failed ?? null") is None
+        failed = browser.evaluate("document.body.dataset.failed ?? null")
+        assert failed is None, failed
         result: dict[str, Any] = browser.evaluate(f"(async () => {{ {TOOLS if tools else ''} {script} }})()")
     finally:
         browser.close()

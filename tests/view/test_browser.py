@@ -196,3 +196,18 @@ def test_opacity_and_haste_draw_less(tmp_path: Path) -> None:
     )
     assert 0.1 * found["all"] < found["pale"] < 0.6 * found["all"]
     assert 0 < found["few"] < 0.6 * found["all"]
+
+
+def test_it_draws_again_after_the_browser_took_its_graphics(tmp_path: Path) -> None:
+    save_html([make_cloud(4000)], tmp_path / "a.html")
+    found = run(
+        tmp_path / "a.html",
+        """
+        const out = { before: drawn() }, gone = gl.getExtension("WEBGL_lose_context");
+        const event = name => new Promise(done => canvas.addEventListener(name, done, { once: true }));
+        let told = event("webglcontextlost"); gone.loseContext(); await told; await new Promise(done => setTimeout(done, 50));
+        told = event("webglcontextrestored"); gone.restoreContext(); await told;
+        out.after = drawn(); return out;
+        """,
+    )
+    assert found["before"] == found["after"] > 1000

@@ -162,23 +162,23 @@ $("dark").onclick = darken; $("shot").onclick = save; $("fold").onclick = $("unf
 $("walk").onclick = () => stride(); $("home").onclick = home;
 $("layouts").onclick = e => { if (e.target.dataset.layout) arrange(e.target.dataset.layout); };
 $("all").onclick = e => { if (e.target.dataset.show) for (const m of new Set(panes().map(p => family(p.mode)))) if (data.modes[m]?.entries) show(m, () => e.target.dataset.show === "all"); };
-addEventListener("resize", () => camera.home && resize());
+new ResizeObserver(() => camera.home && canvas.clientWidth && resize()).observe(canvas);
 
 async function start() {
   if (!gl) throw Error("This browser has no WebGL2.");
   if (typeof DecompressionStream === "undefined") throw Error("This browser is too old: it has no DecompressionStream.");
   if (matchMedia("(prefers-color-scheme:dark)").matches) root.dataset.dark = "";
-  prepare();
-  const upload = bytes => { const made = gl.createBuffer(); gl.bindBuffer(gl.ARRAY_BUFFER, made); gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW); return made; };
   for (const cloud of data.clouds) {
     const grid = positions(await inflate(cloud.position), cloud.points), values = [];
     for (const packed of cloud.values) values.push(packed === "z" ? heights(cloud, grid) : packed && await inflate(packed));
     const instances = cloud.instance && await inflate(cloud.instance);
-    clouds.push({ ...cloud, grid, values, instances, position: upload(grid), buffers: values.map(v => v && upload(v)) });
+    clouds.push({ ...cloud, grid, values, instances });
   }
+  prepare();
   data.modes.forEach((m, i) => $("mode").append(new Option(m.name, i)));
   for (const name of layouts()) add($("layouts"), "button", name === "beside" ? "side by side" : name).dataset.layout = name;
   $("layouts").hidden = layouts().length < 2;
+  while (!canvas.clientWidth || !canvas.clientHeight) await new Promise(requestAnimationFrame);  // a folded cell of a notebook, a hidden tab
   const low = [0, 1, 2].map(k => Math.min(...clouds.map(c => c.frame[0][k]))), high = [0, 1, 2].map(k => Math.max(...clouds.map(c => c.frame[1][k])));
   camera.home = { at: low.map((l, k) => (l + high[k]) / 2), size: Math.hypot(...low.map((l, k) => high[k] - l)) };
   resize(); arrange(layout); home(); recolour(); paint();

@@ -97,7 +97,7 @@ function compile(vertex, fragment) {
   for (const [type, text] of [[gl.VERTEX_SHADER, vertex], [gl.FRAGMENT_SHADER, fragment]]) {
     const shader = gl.createShader(type);
     gl.shaderSource(shader, text); gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw Error(gl.getShaderInfoLog(shader));
+    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS) && !gl.isContextLost()) throw Error(gl.getShaderInfoLog(shader));
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
@@ -112,10 +112,14 @@ function texture(unit, ...image) {
   return made;
 }
 let points, edges, palette, target, targetImage, targetDepth;
-function prepare() {
+function prepare() {  // all that lives on the graphics card
   points = compile(POINTS, DISC); edges = compile(SCREEN, EDGES);
   palette = texture(0); target = gl.createFramebuffer();
+  const upload = bytes => { const made = gl.createBuffer(); gl.bindBuffer(gl.ARRAY_BUFFER, made); gl.bufferData(gl.ARRAY_BUFFER, bytes, gl.STATIC_DRAW); return made; };
+  for (const cloud of clouds) Object.assign(cloud, { position: upload(cloud.grid), buffers: cloud.values.map(v => v && upload(v)) });
 }
+canvas.addEventListener("webglcontextlost", e => e.preventDefault());  // a browser takes it from pages that it finds too many or too slow
+canvas.addEventListener("webglcontextrestored", () => { prepare(); resize(); recolour(); });
 function resize() {
   const ratio = devicePixelRatio || 1;
   canvas.width = Math.max(1, canvas.clientWidth * ratio); canvas.height = Math.max(1, canvas.clientHeight * ratio);
