@@ -1,35 +1,67 @@
-"""``pcaug explore``: does a synthetic set fit the real one."""
+"""``pcaug explore``: does a synthetic set fit the real one, where not, and what to change."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
+if TYPE_CHECKING:
+    from pcaug.corpus.read import Corpus
+
 
 def explore(
-    real: Annotated[Path, typer.Argument(help="Corpus of real clouds.")],
-    synthetic: Annotated[Path, typer.Argument(help="Corpus of synthetic clouds.")],
+    real: Annotated[Path, typer.Argument(help="The real set: a corpus, or files or a dataset's folder to read with --card.")],
+    synthetic: Annotated[list[Path], typer.Argument(help="Synthetic sets; several are ranked.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML); the figures go beside it as JSON.")],
+    card: Annotated[str | None, typer.Option(help="How to read what is no corpus.")] = None,
+    run: Annotated[Path | None, typer.Option(help="A trained run: compare the features of its network too.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print the figures as one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    workers: o.Workers = 1,
+    scheduler: o.Scheduler = None,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
-    """Compare class shares, heights, ranges, density and local shape, class by class, and say what to change."""
-    from pcaug.cli.console import emit_json, fresh, out
-    from pcaug.corpus.read import Corpus
+    """Compare class shares, heights, ranges, density and local shape, class by class, and say what to change.
+
+    Large sets are sampled tile by tile: cost and memory do not grow with them.
+    """
+    from tempfile import TemporaryDirectory
+
+    from pcaug.cli.console import emit_json, fresh, out, reporter
     from pcaug.explore.gap import explore as compare
+    from pcaug.explore.network import features_of
     from pcaug.explore.report import write_report
 
     fresh(output, force=force)
-    a, b = Corpus.open(real), Corpus.open(synthetic)
-    gap = compare(a, b, seed)
-    write_report(gap, a, b, output)
+    network = features_of(run) if run else None
+    with TemporaryDirectory(prefix="pcaug-explore-") as folder, reporter() as progress:
+        a, *others = (_opened(path, card, Path(folder) / str(n), workers) for n, path in enumerate([real, *synthetic]))
+        found = [compare(a, b, seed, workers=workers, scheduler=scheduler, network=network, progress=progress) for b in others]
+        write_report(found, a, others, output)
     if json:
-        emit_json(gap.to_json())
+        emit_json(found[0].to_json() if len(found) == 1 else [gap.to_json() for gap in found])
         return
-    out().print(gap.verdict, soft_wrap=True)
-    for row in gap.classes:
-        out().print(f"  {row.name}: {row.verdict}", soft_wrap=True, markup=False)
-    out().print(str(output), soft_wrap=True)
+    for path, gap in zip(synthetic, found, strict=True):
+        if len(found) > 1:
+            out().print(f"{path}:", soft_wrap=True, markup=False)
+        out().print(gap.verdict, soft_wrap=True, markup=False)
+        for line in (*gap.scanner, *(f"{row.name}: {row.verdict}" for row in gap.classes)):
+            out().print(f"  {line}", soft_wrap=True, markup=False)
+    out().print(str(output), soft_wrap=True, markup=False)
+
+
+def _opened(path: Path, card: str | None, folder: Path, workers: int) -> Corpus:
+    """A corpus as it is; anything else as a corpus in a temporary folder."""
+    from pcaug.corpus.merge import merge
+    from pcaug.corpus.read import Corpus
+    from pcaug.corpus.sources import is_corpus
+
+    if is_corpus(path):
+        return Corpus.open(path)
+    target = folder / path.resolve().name
+    merge([path], target, [card] if card else (), workers=workers)
+    return Corpus.open(target)

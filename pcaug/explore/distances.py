@@ -47,12 +47,15 @@ def squared(a: Table, b: Table) -> Table:
 
 
 def frechet(x: Table, y: Table) -> float:
-    """Fréchet distance of two Gaussians fitted to rows of features (N, F), (M, F) (Heusel et al., NeurIPS 2017)."""
-    from scipy.linalg import sqrtm
+    """Fréchet distance of two Gaussians fitted to rows of features (N, F), (M, F) (Heusel et al., NeurIPS 2017).
 
+    The trace of the root of AB is that of the root of the symmetric sqrt(A) B sqrt(A), which stands singular covariances.
+    """
     one, two = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-    root = sqrtm(one @ two)
-    return max(float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(one + two - 2 * np.real(root))), 0.0)
+    values, axes = np.linalg.eigh(one)
+    root = (axes * np.sqrt(np.maximum(values, 0))) @ axes.T
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ two @ root), 0)).sum()
+    return max(float(((x.mean(0) - y.mean(0)) ** 2).sum() + np.trace(one) + np.trace(two) - 2 * shared), 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,11 @@ class Measured:
 
     @property
     def beyond(self) -> bool:
-        """Whether the sets differ more than parts of the real one: all of the interval lies above every half against half."""
-        return bool(np.nan_to_num(self.low, nan=self.value) > np.nan_to_num(self.ceiling, nan=0.0))
+        """Whether the sets differ more than parts of the real one: all of the interval lies above every half against half.
+
+        Never where the real set is too small for halves.
+        """
+        return bool(np.nan_to_num(self.low, nan=self.value) > self.ceiling)
 
     def to_json(self) -> dict[str, float | None]:
         """As plain values; None for what could not be measured."""

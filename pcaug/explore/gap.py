@@ -145,6 +145,7 @@ def explore(
     seed: int = 0,
     *,
     workers: int = 1,
+    scheduler: str | None = None,
     network: Callable[[Corpus], tuple[Table, NDArray[np.int64]]] | None = None,
     progress: Progress | None = None,
 ) -> Gap:
@@ -155,6 +156,7 @@ def explore(
         synthetic: The set that should.
         seed: Decides what is sampled; the same figures for any number of workers.
         workers: Processes that read tiles.
+        scheduler: Address of a Dask scheduler, instead of processes here.
         network: Corpus -> features (N, F) of a trained network and the group of each, for the Fréchet distance.
         progress: Called as ``progress(text, done, total)``.
 
@@ -163,7 +165,10 @@ def explore(
     """
     start = time.perf_counter()
     classes = _classes(real, synthetic)
-    a, b = (sample(c, classes, (seed, n), workers=workers, progress=progress) for n, c in enumerate((real, synthetic)))
+    a, b = (
+        sample(c, classes, (seed, n), workers=workers, scheduler=scheduler, progress=progress)
+        for n, c in enumerate((real, synthetic))
+    )
     rng = np.random.default_rng((seed, 2))
     cuts = list(a.halves(CUTS, rng))
     found = probe(a, b, len(classes.groups), rng)
@@ -185,7 +190,7 @@ def explore(
         overall=ClassGap("all points", 1.0, 1.0, _distances(a.label != IGNORE, b.label != IGNORE, a, b, cuts, rng), None, ""),
         above=_above(a, b, cuts, rng),
         frechet=_frechet(*_geometry(a, b), cuts, rng),
-        network=None if network is None else _frechet(*network(real), *network(synthetic), cuts, rng),
+        network=None if network is None else _network(network(real), network(synthetic), rng),
         test=test,
         test_floor=floor,
         density=dense,
@@ -227,9 +232,9 @@ def _measure(
         distance(*(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for rows in parts))
         for _ in range(draws if enough else 0)
     ]
-    low, high = interval(again)
-    nothing = float("nan")
-    value = distance(x, y)
+    value, nothing = distance(x, y), float("nan")
+    excess = float(np.mean(again)) - value if again else 0.0  # groups drawn twice are fewer groups, and farther apart
+    low, high = interval([max(v - excess, 0.0) for v in again])
     return Measured(
         value, min(low, value), max(high, value), float(np.mean(floors)) if floors else nothing, max(floors, default=nothing)
     )
@@ -306,6 +311,15 @@ def _geometry(a: Sample, b: Sample) -> tuple[Table, NDArray[np.int64], Table, ND
     x, y = a.values[:, columns], b.values[:, columns]
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
     return (x - mean) / spread, a.group, (y - mean) / spread, b.group
+
+
+def _network(
+    mine: tuple[Table, NDArray[np.int64]], theirs: tuple[Table, NDArray[np.int64]], rng: np.random.Generator
+) -> Measured:
+    """The Fréchet distance of a network's features; halves are of its own tiles."""
+    count = int(mine[1].max()) + 1
+    cuts = [np.isin(np.arange(count), rng.permutation(count)[: count // 2]) for _ in range(CUTS if count > 1 else 0)]
+    return _frechet(*mine, *theirs, cuts, rng)
 
 
 def _frechet(

@@ -59,7 +59,6 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
         "flatness": {"ground": ("-sensor.noise",)},
         "verticality": {"building": ("town.pitch", "-town.flat"), "ground": ("town.relief",)},
     },
-    "spinning": {"point spacing": {"": ("-sensor.azimuth_steps",)}},
     "airborne": {
         "point spacing": {"": ("-sensor.density", "-sensor.strips")},
         "returns": {"": ("sensor.divergence",)},

@@ -24,16 +24,38 @@ REACH = 30.0
 """Half the edge of the square that is shown of a scan, metres: beyond it there is little to see."""
 
 
-def write_report(gap: Gap, real: Corpus, synthetic: Corpus, path: Path) -> Path:
-    """Write the page, and the same as JSON beside it."""
-    report = Report("Does the synthetic set fit?", f"{real.folder} (real) against {synthetic.folder} (synthetic)")
-    add_fit(report, gap, real, synthetic)
+def write_report(gaps: Sequence[Gap], real: Corpus, synthetic: Sequence[Corpus], path: Path) -> Path:
+    """Write the page, and the same as JSON beside it: an object for one synthetic set, a list for several."""
+    names = ", ".join(str(corpus.folder) for corpus in synthetic)
+    report = Report("Does the synthetic set fit?", f"{real.folder} (real) against {names} (synthetic)")
+    if len(gaps) > 1:
+        _ranking(report, gaps, synthetic)
+    for gap, corpus in zip(gaps, synthetic, strict=True):
+        if len(gaps) > 1:
+            report.heading(f"Does {corpus.folder.name} fit?")
+        add_fit(report, gap, real, corpus)
     report.write(path)
     beside = path.with_suffix(".json")
     partial = beside.with_name(f".tmp-{os.getpid()}-{beside.name}")
-    partial.write_text(json.dumps(gap.to_json(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    found = gaps[0].to_json() if len(gaps) == 1 else [gap.to_json() for gap in gaps]
+    partial.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     partial.replace(beside)
     return path
+
+
+def ranked(gaps: Sequence[Gap]) -> list[int]:
+    """Numbers of the sets, the best fit first: without faults, then by the Fréchet distance, which does not saturate."""
+    return sorted(range(len(gaps)), key=lambda i: (len(gaps[i].faults), gaps[i].frechet.value))
+
+
+def _ranking(report: Report, gaps: Sequence[Gap], synthetic: Sequence[Corpus]) -> None:
+    order = ranked(gaps)
+    report.verdict([f"{synthetic[order[0]].folder.name} fits best."])
+    rows = [
+        [synthetic[i].folder.name, _words(gaps[i].frechet), f"{gaps[i].test.auc:.3f}", _words(gaps[i].shares, 3),
+         f"{100 * gaps[i].probe.synthetic:.1f} %", len(gaps[i].faults) or "none"] for i in order
+    ]  # fmt: skip
+    report.table(["set", "local geometry (Fréchet)", "AUC", "class shares, bits", "mIoU of the probe", "faults"], rows)
 
 
 def add_fit(report: Report, gap: Gap, real: Corpus, synthetic: Corpus) -> None:
@@ -66,11 +88,13 @@ def _probe(gap: Gap) -> list[str]:
 
 
 def _pictures(report: Report, real: Corpus, synthetic: Corpus) -> None:
-    """Both sets from the same place, at the same scale, in the same colours."""
+    """Both sets side by side: the same extent, the same scale, the same colours."""
     shown = _same_extent(largest(real), largest(synthetic))
-    pictures = [render(cloud, 960, 420, "class") for cloud in shown]
-    for name, corpus, picture in zip(("Real", "Synthetic"), (real, synthetic), pictures, strict=True):
-        report.picture(picture, f"{name}: {corpus.folder.name}, {corpus.points:,} points in {len(corpus.tiles)} tiles")
+    gap = np.full((480, 12, 3), 255, np.uint8)
+    for elevation, text in ((38.0, "Seen at a slant"), (90.0, "Seen from above")):
+        one, two = (render(cloud, 640, 480, "class", elevation=elevation) for cloud in shown)
+        names = f"left the real set ({real.folder.name}), right the synthetic one ({synthetic.folder.name})"
+        report.picture(np.concatenate([one, gap, two], axis=1), f"{text}: {names}, the same extent and colours.")
     report.marks(legend(list(shown), ["class", "class"]))
 
 
@@ -97,12 +121,15 @@ def _scanner(report: Report, gap: Gap) -> None:
         curves = {name: (middle, (100 * np.array(p.ranges) / width).tolist()) for name, p in (("real", a), ("synthetic", b))}
         report.lines(
             curves,
-            "Share of points by range: a set that ends earlier teaches nothing about what is far.",
+            "Share of points by range: a set whose points lie near teaches little about what is far.",
             "range, m",
             "% a metre",
         )
-        dense = {name: _known(middle, p.density) for name, p in (("real", a), ("synthetic", b))}
-        report.lines(dense, "Points on a plan square metre that holds any, median, by range.", "range, m", "points a m²")
+        ratio = [100 * y / x if x and y else None for x, y in zip(a.density, b.density, strict=True)]
+        dense = {"synthetic": _known(middle, ratio), "real": (middle, [100.0] * len(middle))}
+        report.lines(
+            dense, "Points on a plan square metre that holds any (median), against the real set.", "range, m", "% of the real"
+        )
     if a.spinning and b.spinning:
         lost = {name: _known(middle, p.spinning.dropout, 100) for name, p in (("real", a), ("synthetic", b)) if p.spinning}
         report.lines(lost, "Beams between two points of one surface that found nothing.", "range, m", "%")
@@ -193,8 +220,8 @@ def _distances(report: Report, gap: Gap) -> None:
     report.table(["whole set", "distance"], rows)
     known = [q for q in QUANTITIES if any(q in row.distance for row in [gap.overall, *gap.classes])]
     report.text(
-        "Class by class: Wasserstein distance of each quantity over the real interquartile range; * marks what lies beyond "
-        "the largest distance that two halves of the real set have, with the whole interval."
+        "Class by class: Wasserstein distance of each quantity over the real interquartile range, in brackets the floor; * marks "
+        "what lies beyond the largest distance that two halves of the real set have, with its whole interval."
     )
     cells = [[row.name, *(_cell(row, q) for q in known)] for row in [gap.overall, *gap.classes] if row.distance]
     report.table(["class", *known], cells)
@@ -202,7 +229,9 @@ def _distances(report: Report, gap: Gap) -> None:
 
 def _cell(row: ClassGap, quantity: str) -> str:
     found = row.distance.get(quantity)
-    return f"{found.value:.2f}{'*' if found.beyond else ''} ({found.floor:.2f})" if found else ""
+    if not found:
+        return ""
+    return f"{found.value:.2f}{'*' if found.beyond else ''} ({found.floor:.2f})".replace("nan", "none")
 
 
 def _objects(report: Report, gap: Gap) -> None:
@@ -238,7 +267,7 @@ def _method(report: Report, gap: Gap) -> None:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f} %" if share >= 0.001 or not share else f"{100 * share:.2g} %"
 
 
 def largest(corpus: Corpus) -> PointCloud:

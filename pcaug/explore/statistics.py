@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +18,7 @@ from pcaug.explore.inventory import Contents, contents
 from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
 from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.parallel import completed
 from pcaug.segment.features import voxels
 
 PER_TILE = 6_000
@@ -146,7 +144,13 @@ def to_shares(numbers: Table) -> Table:
 
 
 def sample(
-    corpus: Corpus, classes: ClassSet, seed: tuple[int, ...], *, workers: int = 1, progress: Progress | None = None
+    corpus: Corpus,
+    classes: ClassSet,
+    seed: tuple[int, ...],
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    progress: Progress | None = None,
 ) -> Sample:
     """Sample a corpus; memory is that of one tile a worker and PER_TILE points of each of TILES.
 
@@ -155,7 +159,8 @@ def sample(
         classes: What labels are counted as.
         seed: Decides tiles and points; the same for any number of workers.
         workers: Processes.
-        progress: Called as ``progress("tiles", done, total)``.
+        scheduler: Address of a Dask scheduler, instead of processes here.
+        progress: Called as ``progress(text, done, total)``.
 
     Raises:
         PcaugError: If it holds no points.
@@ -163,15 +168,15 @@ def sample(
     tiles = [tile for tile in corpus.tiles if tile.points and tile.split != "buffer"]
     if not tiles:
         raise PcaugError("holds no points to compare", corpus.folder)
-    chosen = _stratified([tile.unit for tile in tiles], TILES, np.random.default_rng((*seed, 0)))
+    chosen = stratified([tile.unit for tile in tiles], TILES, np.random.default_rng((*seed, 0)))
     level, group_of = _level(tiles)
     jobs = [(corpus, tiles[number], classes, (*seed, 1, number)) for number in chosen]
-    pieces = []
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) if workers > 1 else nullcontext() as pool:
-        for piece in pool.map(_piece, jobs) if pool else map(_piece, jobs):
-            pieces.append(piece)
-            if progress:
-                progress(f"tiles of {corpus.folder.name}", len(pieces), len(jobs))
+    found = {}
+    for index, piece in completed(_piece, jobs, workers=workers, scheduler=scheduler):
+        found[index] = piece
+        if progress:
+            progress(f"tiles of {corpus.folder.name}", len(found), len(jobs))
+    pieces = [found[index] for index in range(len(jobs))]
     owner = [group_of[number] * (9 if level == "blocks" else 1) for number in chosen]
     return _joined(pieces, owner, level, _counts(tiles, classes, group_of), corpus.points, (len(chosen), len(tiles)))
 
@@ -226,7 +231,7 @@ def _piece(job: tuple[Corpus, Tile, ClassSet, tuple[int, ...]]) -> _Piece:
     )  # fmt: skip
 
 
-def _stratified(units: list[str], most: int, rng: np.random.Generator) -> list[int]:
+def stratified(units: list[str], most: int, rng: np.random.Generator) -> list[int]:
     """Numbers of at most ``most`` tiles: the units take turns, each giving its tiles in random order."""
     order = rng.permutation(len(units))
     turn: dict[str, int] = {}

@@ -113,7 +113,8 @@ def overall(
 ) -> str:
     """Whether a set fits, in a few sentences; ``rows`` are (class, verdict)."""
     if wrong:
-        return f"Something is wrong: {'; '.join(wrong)}."
+        text = f"Something is wrong: {'; '.join(wrong)}"
+        return text if text.endswith("?") else f"{text}."
     alike = test.auc < max(floor + 0.05, 0.6)
     if alike and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
         both = f"AUC {test.auc:.2f}, floor {floor:.2f}"
@@ -131,6 +132,9 @@ def overall(
 
 def scanner_differences(real: Profile, made: Profile, recipe: Recipe) -> list[str]:
     """How the scanner of a synthetic set differs from the real one, each with what to change."""
+    if real.frame != made.frame:
+        kinds = [{"sensor": "single scans", "map": "a map"}[side.frame] for side in (real, made)]
+        return [f"the real set is {kinds[0]}, the synthetic one {kinds[1]}: take a recipe with a scanner of that kind"]
     rows = []
     a, b = real.spinning, made.spinning
     if real.height_of_scanner and made.height_of_scanner:
@@ -140,11 +144,11 @@ def scanner_differences(real: Profile, made: Profile, recipe: Recipe) -> list[st
         rows.append(("looks up to {} degrees", a.elevations[0], b.elevations[0], 0.5, ""))
         rows.append(("looks down to {} degrees", a.elevations[-1], b.elevations[-1], 0.5, ""))
         rows.append(("takes {} columns a turn", a.azimuth_steps, b.azimuth_steps, 0.03 * a.azimuth_steps, "azimuth_steps"))
-        rows.append(("has range noise of {} m", a.noise, b.noise, 0.003, "noise"))
+        rows.append(("has range noise of {} mm", 1000 * a.noise, 1000 * b.noise, 3.0, "noise"))
         for bin_, place in ((2, "at 10 to 15 m"), (4, "at 20 to 30 m")):
             one, two = a.dropout[bin_], b.dropout[bin_]
             if one is not None and two is not None:
-                rows.append((f"loses {{}} % of its beams {place}", 100 * one, 100 * two, 1.0, "dropout"))
+                rows.append((f"loses {{}} % of its beams {place}", round(100 * one, 1), round(100 * two, 1), 1.0, "dropout"))
     c, d = real.airborne, made.airborne
     if c and d:
         rows.append(("sends {} pulses to a square metre", c.density, d.density, 0.25 * c.density, "density"))
@@ -153,7 +157,15 @@ def scanner_differences(real: Profile, made: Profile, recipe: Recipe) -> list[st
         if c.scan_angle and d.scan_angle:
             rows.append(("looks {} degrees to the sides", c.scan_angle, d.scan_angle, 5.0, "scan_angle"))
         if c.returns and d.returns:
-            rows.append(("gets {} % of its pulses back once", 100 * c.returns[0], 100 * d.returns[0], 5.0, "-divergence"))
+            rows.append(
+                (
+                    "gets {} % of its pulses back once",
+                    round(100 * c.returns[0], 1),
+                    round(100 * d.returns[0], 1),
+                    5.0,
+                    "-divergence",
+                )
+            )
     return [
         f"the real scanner {text.format(_plain(x))}, the synthetic one {_plain(y)}{turn(key, y > x, recipe)}"
         for text, x, y, enough, key in rows

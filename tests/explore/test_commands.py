@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import make_cloud
 from explore.builders_explore import corpus
 
 from pcaug import formats
 from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.train import train
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -60,3 +64,26 @@ def test_explore_writes_a_report_and_prints_json(tmp_path: Path, capsys: pytest.
     code, _, error = run(capsys, *words)
     assert code == 1
     assert "already exists" in error
+
+
+def test_explore_reads_files_with_a_card_and_a_networks_features(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+    made = corpus(tmp_path / "one", 1, scans=2)
+    (tmp_path / "las").mkdir()
+    for number, cloud in enumerate(made.clouds()):
+        ids = np.choose(np.searchsorted([2, 5, 7], cloud["label"]), [2, 5, 6])  # ASPRS ground, high vegetation, building
+        bare = PointCloud(cloud.xyz, {"native_label": ids.astype(np.int32)})
+        formats.write(tmp_path / "las" / f"{number}.las", bare)
+    run_folder = tmp_path / "run"
+    small = {"steps": 2, "points": 128, "batch": 4, "block": 8.0, "voxel": 0.3, "precision": "float32", "classes": "als3"}
+    train(TrainRecipe(**small), made, [], run_folder)
+    capsys.readouterr()
+    words = ("explore", tmp_path / "one", tmp_path / "las", "-o", tmp_path / "fit.html", "--card", "las", "--run", run_folder)
+    code, text, error = run(capsys, *words)
+    assert code == 0, error
+    found = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    assert found["synthetic"]["inventory"]["native"]["2 ground"] > 0
+    assert 0 < found["network"]["value"] < 1e4
+    assert "fits" in text

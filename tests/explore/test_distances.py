@@ -73,6 +73,7 @@ def test_a_distance_is_beyond_the_floor_with_its_whole_interval() -> None:
     nothing = float("nan")
     assert Measured(2.0, 1.5, 2.5, 0.5, 1.0).beyond
     assert not Measured(2.0, 0.9, 2.5, 0.5, 1.0).beyond
-    assert Measured(2.0, nothing, nothing, nothing, nothing).beyond
+    assert Measured(2.0, nothing, nothing, 0.5, 1.0).beyond
+    assert not Measured(2.0, 1.5, 2.5, nothing, nothing).beyond
     assert np.isnan(interval([1.0, 2.0])).all()
     assert interval(list(range(101))) == pytest.approx((2.5, 97.5))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,31 +13,22 @@ from pcaug import catalogue
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError, PcaugError
-from pcaug.explore import gap as gap_room
-from pcaug.explore import statistics
+from pcaug.explore import report
 from pcaug.explore.faults import faults
 from pcaug.explore.gap import Gap, explore
 from pcaug.explore.inventory import oddities
 from pcaug.explore.probe import probe
-from pcaug.explore.report import write_report
+from pcaug.explore.profile import profile
+from pcaug.explore.report import ranked, write_report
 from pcaug.explore.statistics import Sample, sample
-from pcaug.explore.verdict import phrases
+from pcaug.explore.verdict import overall, phrases, scanner_differences
 from pcaug.labels import ClassSet
+from pcaug.scene.recipe import load_recipe
+from pcaug.sensor.compose import compose_one
 
 ID = catalogue.taxonomy().id
 Rng = np.random.Generator
 CLASSES = ClassSet.of_cut(catalogue.taxonomy(), [ID(name) for name in ("terrain", "tree", "building")])
-
-
-@pytest.fixture(autouse=True, scope="module")
-def fewer_points() -> Iterator[None]:
-    """Smaller samples than a user's: what is tested does not hang on them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(statistics, "PER_TILE", 2500)
-        patch.setattr(gap_room, "TEST", 3000)
-        patch.setattr(gap_room, "MOST", 1500)
-        patch.setattr(gap_room, "DRAWS", 15)
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +70,6 @@ def doubled(cloud: PointCloud, rng: Rng) -> PointCloud:
     return concatenate([cloud, cloud])
 
 
-def thinned(cloud: PointCloud, rng: Rng) -> PointCloud:
-    return cloud.take(rng.random(len(cloud)) < 0.4)
-
-
 def treeless(cloud: PointCloud, rng: Rng) -> PointCloud:
     return cloud.take(cloud["label"] != ID("tree"))
 
@@ -93,17 +79,35 @@ def taller(cloud: PointCloud, rng: Rng) -> PointCloud:
     return replace(cloud, xyz=np.column_stack([cloud.xyz[:, :2], z]))
 
 
-def test_the_same_kind_of_world_fits(real: Corpus, tmp_path: Path) -> None:
-    gap = compared(real, tmp_path, None)
-    assert gap.verdict.startswith("It fits")
-    assert gap.faults == []
-    assert gap.test.auc == pytest.approx(gap.test_floor, abs=0.06)
-    assert gap.density == pytest.approx(1, abs=0.1)
-    assert [row.verdict for row in gap.classes] == ["fits"] * 3
-    assert gap.probe.synthetic == pytest.approx(gap.probe.real, abs=0.05)
-    assert gap.probe.both > gap.probe.real - 0.03
-    assert gap.frechet.value < 3 * gap.frechet.ceiling + 0.01
-    assert not any(found.beyond and found.value > 0.5 for row in gap.classes for found in row.distance.values())
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Corpus, Corpus]:
+    whole = corpus(tmp_path_factory.mktemp("whole") / "whole", 3, scans=8)
+    return whole.only(units=whole.units[::2]), whole.only(units=whole.units[1::2])
+
+
+@pytest.fixture(scope="module")
+def split(halves: tuple[Corpus, Corpus]) -> Gap:
+    return explore(*halves, 0)
+
+
+def test_the_same_data_split_in_two_fits(split: Gap) -> None:
+    assert split.verdict.startswith("It fits")
+    assert split.faults == []
+    assert {row.verdict for row in split.classes} == {"fits"}
+    assert split.test.auc == pytest.approx(split.test_floor, abs=0.08)
+    assert split.shares.value < 0.02
+    assert split.density == pytest.approx(1, abs=0.1)
+    assert split.probe.synthetic == pytest.approx(split.probe.real, abs=0.06)
+    assert split.probe.both > split.probe.real - 0.04
+    assert split.frechet.value < 3 * split.frechet.ceiling + 0.01
+    assert not any(found.beyond and found.value > 0.5 for row in split.classes for found in row.distance.values())
+
+
+def test_the_same_seed_gives_the_same_figures(halves: tuple[Corpus, Corpus], split: Gap) -> None:
+    one, two = split.to_json(), explore(*halves, 0).to_json()
+    for found in (one, two):
+        del found["seconds"], found["probe"]["seconds"]
+    assert one == two
 
 
 @pytest.fixture(scope="module")
@@ -130,31 +134,6 @@ def test_a_fault_is_named(real_sample: Sample, tmp_path: Path, change: Change, w
     assert re.search(words, said[0])
 
 
-def test_a_fault_is_the_verdict(real: Corpus, tmp_path: Path) -> None:
-    gap = compared(real, tmp_path, larger(100))
-    assert gap.verdict == f"Something is wrong: {gap.faults[0]}."
-
-
-def test_the_same_data_split_in_two_fits(tmp_path: Path) -> None:
-    whole = corpus(tmp_path / "whole", 3, scans=8)
-    one, two = whole.only(units=whole.units[::2]), whole.only(units=whole.units[1::2])
-    gap = explore(one, two, 0)
-    assert gap.verdict.startswith("It fits")
-    assert {row.verdict for row in gap.classes} == {"fits"}
-    assert gap.shares.value < 0.02
-    assert gap.density == pytest.approx(1, abs=0.1)
-
-
-def test_doubled_density_is_named(real: Corpus, tmp_path: Path) -> None:
-    def denser(cloud: PointCloud, rng: Rng) -> PointCloud:
-        return world(rng, 14.0)
-
-    gap = compared(real, tmp_path, denser)
-    assert gap.faults == []
-    assert re.search(r"It is (1\.[89]|2\.[0-3]) times as dense", gap.verdict)
-    assert gap.density == pytest.approx(2, rel=0.1)
-
-
 def test_colours_of_eight_bits_and_empty_fields_are_named(tmp_path: Path) -> None:
     def coloured(cloud: PointCloud, rng: Rng) -> PointCloud:
         fields = {"rgb": rng.integers(0, 256, (len(cloud), 3)).astype(np.uint16), "intensity": np.zeros(len(cloud), np.float32)}
@@ -165,38 +144,6 @@ def test_colours_of_eight_bits_and_empty_fields_are_named(tmp_path: Path) -> Non
         "its colours use 8 of their 16 bits",
         "its intensity is 0 everywhere",
     ]
-
-
-def test_another_density_is_said_and_is_no_fault(real: Corpus, tmp_path: Path) -> None:
-    gap = compared(real, tmp_path, thinned)
-    assert gap.faults == []
-    assert gap.verdict.startswith("It differs")
-    assert "times as sparse" in gap.verdict
-    assert gap.density == pytest.approx(0.4, rel=0.2)
-    assert gap.test.giveaways[0][0] == "point spacing"
-    assert "sparser" in next(row.verdict for row in gap.classes if row.name == "terrain")
-
-
-def test_a_missing_class_is_missing(real: Corpus, tmp_path: Path) -> None:
-    gap = compared(real, tmp_path, treeless)
-    assert "Missing: tree." in gap.verdict
-    assert next(row for row in gap.classes if row.name == "tree").verdict.startswith("missing")
-
-
-def test_a_class_of_another_size_names_the_quantity_the_numbers_and_the_knob(real: Corpus, tmp_path: Path) -> None:
-    recipe = {"town": {"eaves": [2.0, 9.0]}, "sensor": {"kind": "airborne"}}
-    made = corpus(tmp_path / "made", 2, change=taller, made_by={"recipe": recipe}, kind="synthetic")
-    rows = {row.name: row.verdict for row in explore(real, made, 0).classes}
-    assert re.search(r"higher above the ground \(\S+ against \S+ m\): lower town.eaves \(now 2 to 9\)", rows["building"])
-    assert rows["terrain"] == "fits"
-
-
-def test_the_same_seed_gives_the_same_figures(real: Corpus, tmp_path: Path) -> None:
-    made = corpus(tmp_path / "made", 2, scans=2)
-    one, two = (explore(real, made, 3).to_json() for _ in range(2))
-    for found in (one, two):
-        del found["seconds"], found["probe"]["seconds"]
-    assert one == two
 
 
 def test_one_tile_has_a_floor_too(tmp_path: Path) -> None:
@@ -232,14 +179,77 @@ def test_a_knob_is_not_turned_both_ways() -> None:
     assert phrases(words) == ["flatter: raise sensor.noise (now 0.02)", "rougher", "nearer: x"]
 
 
-def test_the_report_and_its_json_say_the_same(real: Corpus, tmp_path: Path) -> None:
-    made = corpus(tmp_path / "<made>", 2, scans=2, change=treeless)
+def test_scanners_are_compared_in_words_with_the_key_to_turn() -> None:
+    street = load_recipe("street")
+    other = street.sensor.model_copy(update={"height": (2.2, 2.2), "azimuth_steps": 1000, "noise": 0.05, "dropout": 0.2})
+    recipes = (street, street.model_copy(update={"sensor": other}))
+    a, b = (profile([compose_one(recipe, 1, 0)], "sensor") for recipe in recipes)
+    said = " / ".join(scanner_differences(a, b, recipes[1].model_dump(mode="json")))
+    for words in (
+        "lower sensor.height (now 2.2 to 2.2)",
+        "raise sensor.azimuth_steps (now 1000)",
+        "lower sensor.noise",
+        "lower sensor.dropout",
+    ):
+        assert words in said
+    assert scanner_differences(a, a, None) == []
+    assert (
+        "is single scans, the synthetic one a map"
+        in scanner_differences(a, profile([world(np.random.default_rng(0))], "map"), None)[0]
+    )
+
+
+def test_doubled_density_is_named_and_is_no_fault(real: Corpus, tmp_path: Path) -> None:
+    gap = compared(real, tmp_path, lambda cloud, rng: world(rng, 14.0))
+    assert gap.faults == []
+    assert re.search(r"It differs.* It is (1\.[89]|2\.[0-3]) times as dense", gap.verdict)
+    assert gap.density == pytest.approx(2, rel=0.1)
+    assert gap.test.giveaways[0][0] == "point spacing"
+    assert "denser" in next(row.verdict for row in gap.classes if row.name == "terrain")
+
+
+def test_a_missing_class_and_one_of_another_size_are_named_with_the_knob(real: Corpus, tmp_path: Path) -> None:
+    recipe = {"town": {"eaves": [2.0, 9.0]}, "sensor": {"kind": "airborne"}}
+    made = corpus(
+        tmp_path / "made", 2, change=lambda c, rng: treeless(taller(c, rng), rng), made_by={"recipe": recipe}, kind="synthetic"
+    )
     gap = explore(real, made, 0)
-    page = write_report(gap, real, made, tmp_path / "fit.html").read_text(encoding="utf-8")
+    rows = {row.name: row.verdict for row in gap.classes}
+    assert re.search(r"higher above the ground \(\S+ against \S+ m\): lower town.eaves \(now 2 to 9\)", rows["building"])
+    assert rows["tree"].startswith("missing")
+    assert "Missing: tree." in gap.verdict
+
+
+def test_a_fault_is_the_verdict(split: Gap) -> None:
+    rows = [(row.name, row.verdict) for row in split.classes]
+    said = overall(split.test, split.test_floor, split.shares, rows, ["metres or feet?", "labels swapped"], 1.0)
+    assert said == "Something is wrong: metres or feet?; labels swapped."
+
+
+def test_several_sets_are_ranked_and_those_with_faults_come_last(
+    halves: tuple[Corpus, Corpus], split: Gap, tmp_path: Path
+) -> None:
+    worse = replace(split, frechet=replace(split.frechet, value=9.0))
+    gaps = [replace(split, faults=["y is up"]), worse, split]
+    assert ranked(gaps) == [2, 1, 0]
+    sets = [replace(halves[1], folder=halves[1].folder.with_name(name)) for name in ("bad", "so-so", "<good>")]
+    page = _written(gaps, halves[0], sets, tmp_path)
+    assert "&lt;good&gt; fits best" in page
+    assert "<good>" not in page
+    assert len(json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))) == 3
+
+
+def test_the_report_and_its_json_say_the_same(halves: tuple[Corpus, Corpus], split: Gap, tmp_path: Path) -> None:
+    page = _written([split], halves[0], [halves[1]], tmp_path)
     data = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
-    assert data["verdict"] == gap.verdict
+    assert data["verdict"] == split.verdict
     assert {row["name"] for row in data["classes"]} == {"terrain", "building", "tree"}
-    assert "<made>" not in page
-    assert "&lt;made&gt;" in page
+    assert all(row["verdict"] in page for row in data["classes"])
     assert page.count("data:image/png") == 2
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def _written(gaps: list[Gap], real: Corpus, made: list[Corpus], folder: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "largest", lambda corpus: world(np.random.default_rng(0)))
+        return write_report(gaps, real, made, folder / "fit.html").read_text(encoding="utf-8")

@@ -20,7 +20,7 @@ def recipe(name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ["street", "town"])
 def test_every_knob_is_a_key_of_the_recipe_and_every_class_is_in_the_tree(name: str) -> None:
     made = recipe(name)
-    tables = [SHARES[name], *SHAPES[name].values(), *SHAPES[made["sensor"]["kind"]].values()]
+    tables = [SHARES[name], *SHAPES[name].values(), *SHAPES.get(made["sensor"]["kind"], {}).values()]
     for table in tables:
         for label, row in table.items():
             assert not label or TREE.id(label) is not None
@@ -39,7 +39,7 @@ def test_advice_knows_directions() -> None:
     street, town = recipe("street"), recipe("town")
     assert advice("share", "car", True, street, TREE) == "lower street.parked (now 2 to 9)"
     assert advice("share", "car", False, street, TREE) == "raise street.parked (now 2 to 9)"
-    assert advice("point spacing", "road", True, street, TREE) == "raise sensor.azimuth_steps (now 2083)"
+    assert advice("roughness", "terrain", False, street, TREE) == "raise street.roughness (now 0.03 to 0.15)"
     assert advice("point spacing", "building", False, town, TREE) == "lower sensor.density (now 8 to 20)"
 
 

@@ -105,9 +105,9 @@ def test_a_large_tile_is_sampled_in_windows_with_the_same_result(tmp_path: Path,
 
 def test_units_take_turns_until_enough_tiles_are_read() -> None:
     units = ["a"] * 100 + ["b"] * 5 + ["c"]
-    chosen = [units[i] for i in statistics._stratified(units, 9, np.random.default_rng(0))]
+    chosen = [units[i] for i in statistics.stratified(units, 9, np.random.default_rng(0))]
     assert [chosen.count(name) for name in "abc"] == [4, 4, 1]
-    assert statistics._stratified(units, 500, np.random.default_rng(0)) == list(range(106))
+    assert statistics.stratified(units, 500, np.random.default_rng(0)) == list(range(106))
 
 
 def test_shares_of_nothing_are_nothing() -> None:
