@@ -32,7 +32,7 @@ class Drop:
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
         share = rng.uniform(0.0, self.most)
-        return _some(cloud, rng.random(len(cloud), dtype=np.float32) >= share)
+        return _some(cloud, rng.integers(1 << 16, size=len(cloud), dtype=np.uint16) >= share * (1 << 16))
 
 
 @dataclass(frozen=True)

@@ -239,8 +239,12 @@ class _Data:
         """Noise (B, N, 3), the objects that it becomes, point by point, their classes and conditions."""
         rows = np.array([rng.choice(self.members[rng.integers(len(self.members))]) for _ in range(size)])
         target = np.stack([resampled(self.shapes[row], self.points, rng) for row in rows]).astype(np.float32) / self.spread
+        told = self.told[rows]
+        mirrored = rng.random(size) < 0.5  # every other object as its mirror image sees the sensor: left as often as right
+        target[mirrored, :, 1] *= -1
+        told[mirrored, 4] = (-(told[mirrored, 4] * self.scale[1, 4] + self.scale[0, 4]) - self.scale[0, 4]) / self.scale[1, 4]
         noise = rng.standard_normal(target.shape, dtype=np.float32)
         for one, other in zip(noise, target, strict=True):
             other[:] = other[linear_sum_assignment(cdist(one, other, "sqeuclidean"))[1]]
         a, b = torch.from_numpy(noise), torch.from_numpy(target)
-        return a, b, torch.from_numpy(self.kind[rows]), torch.from_numpy(self.told[rows])
+        return a, b, torch.from_numpy(self.kind[rows]), torch.from_numpy(told)

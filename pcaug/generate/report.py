@@ -16,7 +16,11 @@ from pcaug.view.report import Report
 
 PAIRS = 8
 """Samples that are shown."""
-NAIVE = ({"name": "flip"}, {"name": "scale", "low": 0.9, "high": 1.1, "anisotropic": True}, {"name": "jitter", "sigma": 0.03})
+NAIVE = (
+    {"name": "rotate_z", "degrees": 5.0},
+    {"name": "scale", "low": 0.9, "high": 1.1, "anisotropic": True},
+    {"name": "jitter", "sigma": 0.03},
+)
 REFERENCE = [
     ["PointFlow (Yang et al. 2019), ShapeNet cars", "58.1", "56.3"],
     ["PVD (Zhou et al. 2021), ShapeNet cars", "54.6", "53.8"],
