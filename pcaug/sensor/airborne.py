@@ -1,78 +1,122 @@
-"""An airborne scanner with an oscillating mirror, flying strips over a scene."""
+"""Airborne scanners, on aircraft and drones, flying strips over a scene."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug.scene.asset import Scene
 from pcaug.scene.recipe import SensorRow, draw
 from pcaug.sensor.engine import Rays
 
-SPEED = 60.0
-"""Flight speed, m/s."""
+Array = NDArray[np.float64]
 BUNDLE = 4.0
 """Edge in metres of the plan cells that bundle rays."""
+PAUSE = 600.0
+"""Seconds from one strip to the next."""
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """A flight past the scene; lengths in metres.
+
+    Attributes:
+        altitude: Above the viewpoint's ground.
+        cone: Half the swath.
+        offset: Of the flight line from the scene's middle, to the left.
+        course: Direction of flight, radians.
+        start: Seconds.
+        speed: m/s.
+        spacing: Of pulses along and across.
+        reach: Half of what is looked at, along and across.
+    """
+
+    altitude: float
+    cone: float
+    offset: float
+    course: float
+    start: float
+    speed: float
+    spacing: float
+    reach: float
 
 
 def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     """Parallel strips in a random direction; each crosses the scene's extent at a random place of its swath.
 
-    Points of a strip lie on zigzag lines (a triangle wave of the mirror), their spacing along and across the flight
-    equal, so that ``density`` pulses fall on a square metre.
+    The spacing of pulses along and across the flight is equal, so that ``density`` of them fall on a square metre of level
+    ground. Their pattern is that of an oscillating mirror (zigzag), of a rotating polygon (parallel lines), or of a mirror
+    that wobbles about a vertical axis (ellipses, after Palmer).
     """
     low, high = scene.extent
-    middle, radius = (low + high) / 2, float(np.linalg.norm(high - low)) / 2
+    reach = float(np.linalg.norm(high - low)) / 2
     altitude, density = draw(sensor.height, rng), draw(sensor.density, rng)
     course = rng.uniform(0, 2 * np.pi)
-    swath = 2 * altitude * np.tan(np.radians(sensor.scan_angle))
+    cone = altitude * np.tan(np.radians(sensor.scan_angle))
     strips = int(rng.integers(sensor.strips[0], sensor.strips[1] + 1))
-    first = rng.uniform(-0.5, 0.5) * max(swath - 2 * radius, 0.0)
+    first = rng.uniform(-0.5, 0.5) * max(2 * (cone - reach), 0.0)
+    speed = max(draw(sensor.speed, rng), 0.1)
     parts = []
-    for strip in range(strips):
-        offset = first + strip * swath * (1 - sensor.overlap)
-        while strip and abs(offset) > swath / 2 + radius * 0.2:  # a strip that misses the scene flies the other way round
-            offset -= np.sign(offset) * swath * 0.5
-        turned = course + np.pi * (strip % 2) + (rng.normal(0, 0.1) if strip else 0.0)
-        parts.append(_strip(middle, radius, scene, altitude, density, swath, offset, turned, strip * 600.0, rng))
-    joined = [np.concatenate(values) for values in zip(*parts, strict=True)]
-    origin, direction, time, angle, cell = joined
-    return Rays(origin, direction, time, np.zeros(len(time), np.uint16), angle.astype(np.float32), cell.astype(np.int64))
+    for index in range(strips):
+        offset = first + index * 2 * cone * (1 - sensor.overlap)
+        while index and abs(offset) > cone + reach * 0.2:  # a strip that misses the scene flies the other way round
+            offset -= np.sign(offset) * cone
+        turned = course + np.pi * (index % 2) + (rng.normal(0, 0.1) if index else 0.0)
+        strip = _Strip(altitude, cone, offset, turned, index * PAUSE, speed, 1 / np.sqrt(density), reach)
+        parts.append(_rays(scene, strip, sensor.pattern, rng))
+    origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Rays(origin, direction, time, np.zeros(len(time), np.uint16), angle.astype(np.float32), cell)
 
 
-def _strip(
-    middle: np.ndarray,
-    radius: float,
-    scene: Scene,
-    altitude: float,
-    density: float,
-    swath: float,
-    offset: float,
-    course: float,
-    start: float,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, ...]:
+def _rays(
+    scene: Scene, strip: _Strip, pattern: str, rng: np.random.Generator
+) -> tuple[Array, Array, Array, Array, NDArray[np.int64]]:
     """Rays of one strip that aim at the scene: origin, direction, time, scan angle, bundle."""
-    spacing = 1 / np.sqrt(density)
-    along = np.array([np.cos(course), np.sin(course)])
+    middle, z0 = scene.extent.mean(axis=0), scene.viewpoint[2]
+    along = np.array([np.cos(strip.course), np.sin(strip.course)])
     across = np.array([-along[1], along[0]])
-    lines = np.arange(-radius, radius, spacing)
-    reach = np.arange(-radius, radius, spacing)
-    line, place = np.meshgrid(lines, reach, indexing="ij")
-    forth = (np.arange(len(lines)) % 2 == 0)[:, None]
-    position = line + np.where(forth, place + radius, radius - place) / (2 * radius) * spacing
-    jitter = rng.normal(0, 0.08 * spacing, (*line.shape, 2))
-    side = place + jitter[..., 1]
-    ground = middle + (position + jitter[..., 0])[..., None] * along + side[..., None] * across
-    inside = ((ground >= scene.extent[0]) & (ground <= scene.extent[1])).all(axis=-1)
-    z0 = scene.viewpoint[2]
-    flight = middle + position[..., None] * along + offset * across
-    origin = np.concatenate([flight, np.full((*line.shape, 1), z0 + altitude)], axis=-1)[inside]
-    target = np.concatenate([ground, np.full((*line.shape, 1), z0)], axis=-1)[inside]
-    direction = target - origin
+    flown, ahead, side = _ellipses(strip) if pattern == "palmer" else _lines(strip, zigzag=pattern == "oscillating")
+    jitter = rng.normal(0, 0.08 * strip.spacing, (len(side), 2))
+    side = side + jitter[:, 1]
+    ground = middle + (ahead + jitter[:, 0])[:, None] * along + side[:, None] * across
+    angle = np.degrees(np.arctan2(side - strip.offset, strip.altitude))
+    inside = ((ground >= scene.extent[0]) & (ground <= scene.extent[1])).all(axis=1)
+    inside &= np.abs(side - strip.offset) <= strip.cone + 1e-9
+    ground, flown = ground[inside], flown[inside]
+    plan = middle + flown[:, None] * along + strip.offset * across
+    origin = np.column_stack([plan, np.full(len(plan), z0 + strip.altitude)])
+    direction = np.column_stack([ground, np.full(len(plan), z0)]) - origin
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    angle = np.degrees(np.arctan2((side - offset)[inside], altitude))
-    kept = np.abs(angle) <= np.degrees(np.arctan(swath / 2 / altitude)) + 1e-9
-    cells = np.floor(target[:, :2] / BUNDLE).astype(np.int64)
-    bundle = cells[:, 0] * 100_003 + cells[:, 1] + int(start) * 10_000_019
-    time = start + (position[inside] + radius) / SPEED
-    return origin[kept], direction[kept], time[kept], angle[kept], bundle[kept]
+    cells = np.floor(ground / BUNDLE).astype(np.int64)
+    bundle = cells[:, 0] * 100_003 + cells[:, 1] + int(strip.start) * 10_000_019
+    time = strip.start + (flown - flown.min(initial=0.0)) / strip.speed
+    if pattern == "palmer":  # a place is seen from before and from behind
+        bundle = 2 * bundle + ((direction[:, :2] @ along) > 0)
+    return origin, direction, time, angle[inside], bundle
+
+
+def _lines(strip: _Strip, *, zigzag: bool) -> tuple[Array, Array, Array]:
+    """Where the aircraft is, and where the beam meets level ground, along and across: lines back and forth, or all one way."""
+    steps = np.arange(-strip.reach, strip.reach, strip.spacing)
+    line, side = np.meshgrid(steps, steps, indexing="ij")
+    back = zigzag & (np.arange(len(steps)) % 2 == 1)[:, None]
+    flown = line + np.where(back, strip.reach - side, side + strip.reach) / (2 * strip.reach) * strip.spacing
+    return flown.ravel(), flown.ravel(), side.ravel()
+
+
+def _ellipses(strip: _Strip) -> tuple[Array, Array, Array]:
+    """The same for circles of radius ``cone`` about the aircraft's nadir, which moves on by one spacing a turn.
+
+    Turns s apart with pulses s apart put pi / (2 s^2) pulses on a square metre of the swath of 2 r: a turn has 2 pi r / s.
+    """
+    spacing = strip.spacing * np.sqrt(np.pi)
+    phase = np.arange(0, 2 * np.pi, spacing / strip.cone)
+    side = strip.cone * np.sin(phase) + strip.offset
+    phase, side = phase[np.abs(side) <= strip.reach], side[np.abs(side) <= strip.reach]
+    before = strip.cone * np.cos(phase)
+    first = np.ceil((-strip.reach - before) / spacing)
+    turn = first[:, None] + np.arange(int(2 * strip.reach / spacing))
+    flown = (turn + phase[:, None] / (2 * np.pi)) * spacing
+    return flown.ravel(), (flown + before[:, None]).ravel(), np.broadcast_to(side[:, None], turn.shape).ravel()

@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.scene.recipe import SensorRow
-from pcaug.sensor.engine import REFLECTANCE, RETRO, TRANSMISSION, Caster, Rays
+from pcaug.sensor.engine import REFLECTANCE, RETRO, TRANSMISSION, Caster, Rays, Surfaces
+from pcaug.sensor.footprint import merged, split, sub_beams
 
+Floats = NDArray[np.float32]
 R0 = 10.0
 FEW = 0.06
 """Share of a beam's energy below which what is left makes no echo."""
 LITTLE = 0.02
 """Share of what arrives below which a surface makes no echo of its own."""
+GRAZING = 0.02
+"""Least cosine of incidence that is told apart."""
 
 
 @dataclass
@@ -30,43 +34,69 @@ class Echoes:
         distance: (M,) float64 metres.
         face: (M,) int64 what was hit: index into the faces of the scene, see ``Caster``.
         strength: (M,) float32 share of the beam's energy that the surface met, times reflectance times cosine.
+        shown: (M,) float32 the same with the cosine to the power ``incidence``: what the scanner reports, before its range law.
     """
 
     ray: NDArray[np.int64]
     distance: NDArray[np.float64]
     face: NDArray[np.int64]
-    strength: NDArray[np.float32]
+    strength: Floats
+    shown: Floats
 
     def take(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Echoes:
         """Some of the echoes."""
-        return Echoes(self.ray[which], self.distance[which], self.face[which], self.strength[which])
+        return Echoes(self.ray[which], self.distance[which], self.face[which], self.strength[which], self.shown[which])
 
 
-def trace(caster: Caster, rays: Rays, rng: np.random.Generator, *, several: bool) -> Echoes:
+def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
     """Follow every beam to its end.
 
-    A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. With ``several`` the
-    footprint is wide: that share makes an echo and the rest goes on, the share drawn from a Beta law of mean 1 - t.
-    Otherwise the beam is a line: it goes on whole with probability t.
+    A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. A line goes on whole with
+    probability t. A beam with sub-rays is as many lines, whose hits add up to echoes. Without sub-rays but with all returns
+    the footprint is wide: a share drawn from a Beta law of mean 1 - t makes an echo, and the rest goes on.
     """
+    if sensor.sub_rays > 1:
+        return _of_sub_rays(caster, rays, sensor, rng)
     met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
-    material = caster.material[met.face]
-    through = TRANSMISSION[material]
-    if several:
-        share = _shares(through, rng)
-        left = _left(met.ray, share)
-        makes = np.flatnonzero((share > LITTLE) & (left > FEW))
-        energy = (share * left)[makes]
-    else:
-        stops = np.flatnonzero(rng.random(len(through)) >= through)
-        makes = stops[np.diff(met.ray[stops], prepend=-1) > 0]  # the first of each ray
-        energy = np.ones(len(makes), np.float32)
-    cosine = np.where(RETRO[material[makes]], 1.0, np.maximum(met.cosine[makes], 0.02))
-    strength = (energy * REFLECTANCE[material[makes]] * cosine).astype(np.float32)
-    return Echoes(met.ray[makes], met.distance[makes].astype(np.float64), met.face[makes], strength)
+    if sensor.returns != "all":
+        hits = _stops(caster, met, rng)
+        return _echoes(caster, met, hits, np.ones(len(hits)), sensor.incidence)
+    share = _shares(TRANSMISSION[caster.material[met.face]], rng)
+    left = _left(met.ray, share)
+    makes = np.flatnonzero((share > LITTLE) & (left > FEW))
+    return _echoes(caster, met, makes, (share * left)[makes], sensor.incidence)
 
 
-def _shares(through: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float64]:
+def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
+    """Echoes of beams of several lines; an echo belongs to what sends back most of it."""
+    number = sensor.sub_rays
+    _, shares = sub_beams(number)
+    met = caster.surfaces(*split(rays, number, sensor.divergence, rng))
+    hits = _stops(caster, met, rng)
+    lines = _echoes(caster, met, hits, shares[met.ray[hits] % number], sensor.incidence)
+    echo = merged(lines.ray // number, lines.distance, lines.strength.astype(np.float64), sensor.pulse)
+    if not len(echo.ray):
+        return lines
+    strength, shown = (np.add.reduceat(values[echo.order], echo.first) for values in (lines.strength, lines.shown))
+    return Echoes(echo.ray, echo.distance, lines.face[echo.strongest], strength, shown)
+
+
+def _stops(caster: Caster, met: Surfaces, rng: np.random.Generator) -> NDArray[np.intp]:
+    """The surface at which each line ends."""
+    through = TRANSMISSION[caster.material[met.face]]
+    stops = np.flatnonzero(rng.random(len(through)) >= through)
+    return stops[np.diff(met.ray[stops], prepend=-1) > 0]  # the first of each line
+
+
+def _echoes(caster: Caster, met: Surfaces, hits: NDArray[np.intp], energy: NDArray[np.float64], incidence: float) -> Echoes:
+    material = caster.material[met.face[hits]]
+    cosine = np.where(RETRO[material], 1.0, np.maximum(met.cosine[hits], GRAZING))
+    back = energy * REFLECTANCE[material]
+    strength, shown = (back * cosine).astype(np.float32), (back * cosine**incidence).astype(np.float32)
+    return Echoes(met.ray[hits], met.distance[hits].astype(np.float64), met.face[hits], strength, shown)
+
+
+def _shares(through: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
     """(M,) shares of a wide footprint that surfaces of these transmissions meet."""
     share = np.ones(len(through))
     porous = through > 0
@@ -85,13 +115,68 @@ def _left(ray: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.floa
 def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
     """Echoes that the receiver notices: in range, not lost at random, and strong enough.
 
-    Detection probability rises from 0 to 1 as P passes the threshold (logistic in log P, width a factor of two).
-    Distances get Gaussian noise.
+    Detection probability rises from 0 to 1 as P passes the threshold (logistic in log P, width a factor of two), so dark,
+    grazing and far surfaces are lost first. For flights R0 is their height. Distances get Gaussian noise.
     """
-    law = (R0 / np.maximum(echoes.distance, 1.0)) ** 2 if sensor.kind == "spinning" else np.ones(len(echoes.distance))
+    law = np.ones(len(echoes.distance)) if sensor.kind == "airborne" else (R0 / np.maximum(echoes.distance, 1.0)) ** 2
     power = echoes.strength * law
     chance = 1 / (1 + (sensor.threshold / np.maximum(power, 1e-12)) ** 3) if sensor.threshold else np.ones(len(power))
     kept = (rng.random(len(power)) < chance * (1 - sensor.dropout)) & (echoes.distance >= sensor.range_min)
-    out = echoes.take(kept & (echoes.distance <= sensor.range_max))
+    out = _chosen(echoes.take(kept & (echoes.distance <= sensor.range_max)), sensor.returns)
     out.distance = out.distance + rng.normal(0, sensor.noise, len(out.distance))
     return out
+
+
+def _chosen(echoes: Echoes, returns: str) -> Echoes:
+    """All echoes, or of each beam the first, the strongest or the last."""
+    if returns == "all" or not len(echoes.ray):
+        return echoes
+    first = np.flatnonzero(np.diff(echoes.ray, prepend=-1) > 0)
+    if returns == "first":
+        return echoes.take(first)
+    last = np.append(first[1:], len(echoes.ray)) - 1
+    if returns == "last":
+        return echoes.take(last)
+    return echoes.take(np.lexsort((echoes.strength, echoes.ray))[last])
+
+
+def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Floats:
+    """Intensity 0..1, 1 the brightest material at right angles.
+
+    rho cos^k / (1 + (R / R1)^m): with k = 1, m = 2 and a small R1 the radar equation; makers calibrate intensities to the
+    reflectance, so that k is near 0 and R1 where their compensation ends.
+    """
+    value = echoes.shown / REFLECTANCE.max()
+    if sensor.intensity_range:
+        value = value / (1 + (echoes.distance / sensor.intensity_range) ** sensor.intensity_fall)
+    if sensor.intensity_noise:
+        value = value * rng.normal(1, sensor.intensity_noise, len(value))
+    return np.asarray(np.clip(value, 0, 1), np.float32)
+
+
+def bloomed(caster: Caster, rays: Rays, echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
+    """Echoes with the halo of retroreflectors: beams that pass one closely see it too, at its distance.
+
+    The optics scatter a little of each beam, and a retroreflector is some hundred times brighter than paint, so the scatter
+    that meets it still makes an echo. Its share falls as exp(-angle^2 / (2 blooming^2)); the beam reports it with that
+    probability, and in place of what lies behind. A plausible law, not a measured one.
+    """
+    from scipy.spatial import cKDTree
+
+    bright = np.flatnonzero(RETRO[caster.material[echoes.face]])
+    if not sensor.blooming or not len(bright):
+        return echoes
+    spread = np.radians(sensor.blooming)
+    angle, nearest = cKDTree(rays.direction[echoes.ray[bright]]).query(rays.direction, distance_upper_bound=3 * spread)
+    beam = np.flatnonzero(np.isfinite(angle) & (rng.random(len(angle)) < np.exp(-0.5 * np.minimum(angle / spread, 9) ** 2)))
+    source = bright[nearest[beam]]
+    ahead = np.full(len(rays.direction), np.inf)
+    np.minimum.at(ahead, echoes.ray, echoes.distance)
+    seen = echoes.distance[source] < ahead[beam] - 1e-6
+    beam, source = beam[seen], source[seen]
+    halo = echoes.take(source)
+    halo.ray = beam
+    rest = echoes.take(~np.isin(echoes.ray, beam))
+    both = [np.concatenate([getattr(rest, k), getattr(halo, k)]) for k in ("ray", "distance", "face", "strength", "shown")]
+    out = Echoes(*both)
+    return out.take(np.lexsort((out.distance, out.ray)))

@@ -3,46 +3,64 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.scene.asset import Scene
 from pcaug.scene.recipe import SensorRow
-from pcaug.sensor import SENSORS, spinning
-from pcaug.sensor.engine import REFLECTANCE, Caster, Rays
-from pcaug.sensor.physics import Echoes, detect, trace
+from pcaug.sensor import SENSORS
+from pcaug.sensor.engine import Caster, Rays
+from pcaug.sensor.motion import Sweep, drifted
+from pcaug.sensor.physics import Echoes, bloomed, detect, reported, trace
 
 
 def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointCloud:
     """See a scene with a sensor, each point labelled by what its beam hit.
 
     Returns:
-        A cloud with label, instance, intensity (0..1 float32), time (s), and for spinning scanners ring, in the scanner's
-        frame; for airborne ones return_number, number_of_returns and scan_angle (degrees), in the scene's frame.
+        A cloud with label, instance, intensity (0..1 float32), time (s); with all returns also return_number and
+        number_of_returns. In the scanner's frame with ring for scanners that make one sweep, in the scene's frame with
+        scan_angle (degrees) for those that map: see ``frame_of``.
     """
     rays = SENSORS[sensor.kind](scene, sensor, rng)
-    several = sensor.kind == "airborne"
     caster = Caster(scene)
-    echoes = detect(trace(caster, rays, rng, several=several), sensor, rng)
-    cloud = _cloud(caster, rays, echoes, several=several)
-    return cloud if several else cloud.moved(spinning.sensor_from_world(scene, rays))
+    echoes = detect(trace(caster, rays, sensor, rng), sensor, rng)
+    echoes = bloomed(caster, rays, echoes, sensor, rng)
+    fields = _fields(caster, rays, echoes, several=sensor.returns == "all")
+    fields["intensity"] = reported(echoes, sensor, rng)
+    return _cloud(scene, sensor, rays, echoes, fields, rng)
 
 
-def _cloud(caster: Caster, rays: Rays, echoes: Echoes, *, several: bool) -> PointCloud:
-    xyz = rays.origin[echoes.ray] + rays.direction[echoes.ray] * echoes.distance[:, None]
-    count = len(xyz)
-    placements = caster.scene.placements
+def _fields(caster: Caster, rays: Rays, echoes: Echoes, *, several: bool) -> dict[str, NDArray[np.generic]]:
+    placements, count = caster.scene.placements, len(echoes.ray)
     label = np.concatenate([p.asset.face_label for p in placements])[echoes.face]
     owner = np.searchsorted(caster.first_face, echoes.face, side="right") - 1
     instance = np.array([p.instance for p in placements], np.int32)[owner]
-    intensity = np.clip(echoes.strength / REFLECTANCE.max(), 0, 1).astype(np.float32)
-    fields = {"label": label, "instance": instance, "intensity": intensity, "time": rays.time[echoes.ray]}
+    fields: dict[str, NDArray[np.generic]] = {"label": label, "instance": instance, "time": rays.time[echoes.ray]}
     if several:
         first = np.flatnonzero(np.diff(echoes.ray, prepend=-1))
         sizes = np.diff(np.append(first, count))
         fields["return_number"] = (np.arange(count) - np.repeat(first, sizes) + 1).astype(np.uint8)
         fields["number_of_returns"] = np.repeat(sizes, sizes).astype(np.uint8)
-        fields["scan_angle"] = rays.scan_angle[echoes.ray]
-    else:
+    if isinstance(rays, Sweep):
         fields["ring"] = rays.ring[echoes.ray]
-    return PointCloud(xyz, fields, catalogue.taxonomy(), source=Source(dataset=caster.scene.name))
+    else:
+        fields["scan_angle"] = rays.scan_angle[echoes.ray]
+    return fields
+
+
+def _cloud(
+    scene: Scene, sensor: SensorRow, rays: Rays, echoes: Echoes, fields: dict[str, NDArray[np.generic]], rng: np.random.Generator
+) -> PointCloud:
+    """Points where the scanner believes them to be: its idea of its beams' directions and of its path has errors."""
+    raw = isinstance(rays, Sweep) and not sensor.deskewed
+    direction = (rays.local if isinstance(rays, Sweep) and raw else rays.direction)[echoes.ray]
+    if sensor.angle_noise:
+        direction = direction + rng.normal(0, np.radians(sensor.angle_noise), direction.shape)
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    xyz = direction * echoes.distance[:, None] + (0.0 if raw else rays.origin[echoes.ray])
+    if not isinstance(rays, Sweep):
+        xyz = drifted(xyz, rays.time[echoes.ray], sensor.drift, rng)
+    cloud = PointCloud(xyz, fields, catalogue.taxonomy(), source=Source(dataset=scene.name))
+    return cloud.moved(rays.sensor_from_world) if isinstance(rays, Sweep) and not raw else cloud

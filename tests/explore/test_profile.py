@@ -15,9 +15,8 @@ from pcaug.errors import PcaugError
 from pcaug.explore.ground import height_above_ground, unevenness
 from pcaug.explore.pattern import airborne, beams, joined, spinning
 from pcaug.explore.profile import Profile, profile
-from pcaug.scene.recipe import SceneRecipe, load_recipe
+from pcaug.scene.recipe import SceneRecipe, SensorRow, load_recipe
 from pcaug.sensor.compose import compose_one
-from pcaug.sensor.spinning import HDL64E
 
 ID = catalogue.taxonomy().id
 
@@ -54,7 +53,7 @@ def test_beams_and_steps_are_recovered(scan: PointCloud, as_found) -> None:  # t
     assert found is not None
     assert len(found.elevations) == 64
     np.testing.assert_allclose(found.elevations, truth(scan), atol=0.005)
-    np.testing.assert_allclose(found.elevations, HDL64E, atol=0.15)
+    np.testing.assert_allclose(found.elevations, SensorRow().elevations, atol=0.15)
     assert found.azimuth_steps == 2083
     assert found.noise == pytest.approx(0.02, rel=0.15)
     assert [value for value in found.dropout[1:4] if value] == pytest.approx([0.1] * 3, abs=0.02)

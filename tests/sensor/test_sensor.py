@@ -115,7 +115,8 @@ def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
 
 
 def test_intensity_falls_with_the_cosine_of_incidence() -> None:
-    sensor = SensorRow(kind="spinning", height=(1.73, 1.73), azimuth_steps=360, **CLEAN)
+    lambert = {"incidence": 1.0, "intensity_range": 0.0}
+    sensor = SensorRow(kind="spinning", height=(1.73, 1.73), azimuth_steps=360, **CLEAN, **lambert)
     cloud = scan(scene_of((plane(), (0, 0, 0))), sensor, np.random.default_rng(0))
     cosine = 1.73 / np.linalg.norm(cloud.xyz, axis=1)
     expected = MATERIALS["asphalt"].reflectance * cosine / max(m.reflectance for m in MATERIALS.values())
