@@ -57,7 +57,9 @@ def read_chunks(
             box = None if bounds is None else laspy.Bounds(*(np.array(corner, float) for corner in bounds))
             points = reader.query(box, resolution=resolution)
             cloud = las.decoded(points, las_header.crs(reader.header), source)
-    except Exception as error:  # as for LAZ
+    except BaseException as error:  # as for LAZ
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise FileError(f"is no COPC file, or a damaged one ({type(error).__name__}: {error})", path, "get it again") from None
     for start in range(0, max(len(cloud), 1), size):
         yield cloud.take(slice(start, start + size))

@@ -58,11 +58,11 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
                 cloud = decoded(points, crs, source)
                 _untouched[cloud] = points
                 yield cloud
-    except FileError:
+    except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except MemoryError:
         raise FileError("is damaged: it asks for impossible memory", path, "get it again") from None
-    except Exception as error:  # laspy and lazrs raise everything from struct.error to a Rust panic's own type
+    except BaseException as error:  # everything from struct.error to a panic of Rust's, which is no Exception
         raise FileError(f"is truncated or damaged ({type(error).__name__}: {error})", path, "get it again") from None
     if left:
         raise FileError(f"is truncated: {left} of {header.point_count} points are missing", path, "get it again")

@@ -12,6 +12,7 @@ demand.
 from __future__ import annotations
 
 import base64
+import io
 import struct
 from collections.abc import Mapping
 from datetime import date
@@ -20,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 import laspy
+import lazrs
 import numpy as np
 
 from pcaug.cloud import PointCloud
@@ -35,6 +37,10 @@ WRITERS_OWN = {("laszip encoded", 22204), ("LASF_Spec", 4), ("copc", 1), ("copc"
 GEOTIFF = {34735, 34736, 34737}
 SAMPLES = ("LASF_Spec", 65535)
 """Waveform samples within the file: they may be larger than the points."""
+VARIABLE = 0xFFFFFFFF
+"""Size of chunks that are not all of one size."""
+MOST = 1 << 29
+"""Bytes that a chunk may unpack to: a decompressor takes a chunk as a whole, and writers make them of 50,000 points."""
 OWN = "pcaug"
 """Description of the extra bytes that stand for fields of ours and not for a producer's."""
 
@@ -63,13 +69,44 @@ def check(path: Path) -> int:
         if length == 0 or (not compressed and offset + count * length > size):
             raise FileError(f"is truncated: it should hold {count} points of {length} bytes", path, "get it again")
         if compressed and count:
-            file.seek(offset)
-            table = int.from_bytes(file.read(8), "little", signed=True)
-            file.seek(min(table, size) if table >= 0 else size)
-            chunks = int.from_bytes(file.read(8)[4:], "little")
-            if table >= 0 and (table + 8 > size or chunks > size):
-                raise FileError("is truncated: its table of chunks lies beyond its end", path, "get it again")
+            try:
+                _check_chunks(file, offset, int.from_bytes(head[94:96], "little"), vlrs, length)
+            except BaseException as error:  # a panic of Rust's is no Exception
+                if isinstance(error, KeyboardInterrupt | SystemExit):
+                    raise
+                raise FileError(f"is truncated or damaged: its chunks cannot be found ({error})", path, "get it again") from None
     return length
+
+
+def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int) -> None:
+    """Raise where the chunks of a LAZ file are larger than the file, or unpack to more than anybody's do."""
+    body, at = b"", first
+    for _ in range(vlrs):
+        file.seek(at)
+        head = file.read(54)
+        at += 54 + int.from_bytes(head[20:22], "little")
+        if head[2:16] == b"laszip encoded":
+            body = file.read(int.from_bytes(head[20:22], "little"))
+    points = struct.unpack_from("<I", body, 12)[0]
+    items = np.frombuffer(body, "<u2", 3 * struct.unpack_from("<H", body, 32)[0], 34).reshape(-1, 3)
+    if points == 0 or (points != VARIABLE and points * length > MOST) or items[:, 1].sum() != length:
+        raise ValueError("impossible sizes")
+    file.seek(offset)
+    table = int.from_bytes(file.read(8), "little", signed=True)
+    end = file.seek(0, io.SEEK_END)
+    if table == -1:  # written as a stream: the last eight bytes say where it is
+        file.seek(end - 8)
+        table = int.from_bytes(file.read(8), "little", signed=True)
+    file.seek(table)
+    if not offset < table <= end - 8 or int.from_bytes(file.read(8)[4:], "little") > end:
+        raise ValueError("no table")
+    file.seek(offset)
+    chunks = lazrs.read_chunk_table(file, lazrs.LazVlr(body))
+    if (
+        sum(size for _, size in chunks) > table - offset
+        or max((n * length for n, _ in chunks if n != VARIABLE), default=0) > MOST
+    ):
+        raise ValueError("impossible sizes")
 
 
 def encoding(header: Any, path: Path) -> dict[str, Any]:
