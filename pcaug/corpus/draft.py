@@ -202,6 +202,8 @@ def _label_kind(path: Path, points: int) -> dict[str, Any] | None:
     """How a file could hold one id a point: a whole number a line, or so many bytes each."""
     if not points:
         return None
+    if path.suffix == ".npy":
+        return {"kind": "npy"}
     with path.open("rb") as file:
         head = file.read(4096)
     lines = head.split(b"\n")

@@ -1,4 +1,4 @@
-"""Class ids that lie in a file beside the scan: one a line, or packed binary numbers."""
+"""Class ids that lie in a file beside the scan: one a line, packed binary numbers, or a numpy array."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class LabelFile(Strict):
     """Where the class ids of a scan are, if they are not in the scan itself.
 
     Attributes:
-        kind: "text": one id a line. "binary": numbers of ``dtype``, nothing else.
+        kind: "text": one id a line. "binary": numbers of ``dtype``, nothing else. "npy": a numpy array of whole numbers.
         scan: Regular expression that matches the end of a scan's path.
         file: What takes the matched part's place in the label file's path (``\\1`` is the first group).
         dtype: Of binary ids, little endian.
         mask: Bits of a binary number that hold the id; 0 takes all.
     """
 
-    kind: Literal["text", "binary"]
+    kind: Literal["text", "binary", "npy"]
     scan: str
     file: str
     dtype: Literal["u1", "u2", "u4", "i1", "i2", "i4", "i8"] = "u4"
@@ -68,7 +68,7 @@ class LabelFile(Strict):
             yield from chunks
             return
         with path.open("rb") as file:
-            take = self._text(file, path) if self.kind == "text" else self._binary(file, path)
+            take = {"text": self._text, "binary": self._binary, "npy": self._npy}[self.kind](file, path)
             points = 0
             for chunk in chunks:
                 ids = take(len(chunk))
@@ -102,6 +102,24 @@ class LabelFile(Strict):
                 raise FileError(f"is truncated: its end is no whole number of {size} bytes", path, "get it again")
             values: NDArray[Any] = np.frombuffer(data, "<" + self.dtype).astype(np.int64)
             return _ids(values & self.mask if self.mask else values, path)
+
+        return take
+
+    def _npy(self, file: IO[bytes], path: Path) -> Callable[[int], NDArray[np.int32]]:
+        try:
+            values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).reshape(-1)
+        except (ValueError, EOFError, OSError) as error:
+            raise FileError(f"is no numpy array of numbers or a truncated one ({error})", path, "get it again") from None
+        at = 0
+
+        def take(count: int) -> NDArray[np.int32]:
+            nonlocal at
+            part = np.array(values[at : at + count])
+            at += len(part)
+            whole = part.astype(np.int64) if part.dtype.kind in "iuf" else None
+            if whole is None or not np.array_equal(whole, part):
+                raise FileError(f"holds {part.dtype} that are no class ids", path, "correct the card's [labels]")
+            return _ids(whole & self.mask if self.mask else whole, path)
 
         return take
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import re
 from pathlib import Path
+from typing import Any
 
 import laspy
 import numpy as np
@@ -302,6 +304,12 @@ def test_names_tell_not_the_targets_of_links(tmp_path: Path) -> None:
     assert found.card.name == "hessigheim"
 
 
+def npy(values: list[Any]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, np.array(values), allow_pickle=True)
+    return stream.getvalue()
+
+
 BESIDE = LabelFile(kind="text", scan=r"\.xyz$", file=".ids")
 CARD = """
 name = "mine"
@@ -332,7 +340,13 @@ def pair(root: Path, kind: str, ids: bytes, points: int = 3) -> tuple[Path, Path
 
 @pytest.mark.parametrize(
     ("kind", "ids"),
-    [("text", b"3\n4\n3\n"), ("text", b"3\r\n\r\n4\r\n3"), ("binary", np.array([0x703, 4, 0xFF03], "<u2").tobytes())],
+    [
+        ("text", b"3\n4\n3\n"),
+        ("text", b"3\r\n\r\n4\r\n3"),
+        ("binary", np.array([0x703, 4, 0xFF03], "<u2").tobytes()),
+        ("npy", npy([0x703, 4, 0xFF03])),
+        ("npy", npy([[3.0], [4.0], [3.0]])),
+    ],
 )
 def test_ids_beside_the_scan_are_paired_point_by_point(tmp_path: Path, kind: str, ids: bytes) -> None:
     path, card = pair(tmp_path, kind, ids)
@@ -351,6 +365,13 @@ def test_ids_beside_the_scan_are_paired_point_by_point(tmp_path: Path, kind: str
         ("binary", b"\3\0\4\0", "has 2 ids for more points"),
         ("binary", b"\3\0\4\0\3", "is truncated"),
         ("binary", b"\3\0\4\0\3\0\3\0", "has more ids"),
+        ("npy", npy([3, 4]), "has 2 ids for more points"),
+        ("npy", npy([3, 4, 3, 3]), "has more ids"),
+        ("npy", npy([3, 4.5, 3]), "are no class ids"),
+        ("npy", npy(["3", "4", "3"]), "are no class ids"),
+        ("npy", npy([3, {}, 3]), "no numpy array of numbers"),
+        ("npy", npy([3, 4, 3])[:-9], "no numpy array of numbers"),
+        ("npy", b"", "no numpy array of numbers"),
     ],
 )
 def test_ids_that_do_not_fit_are_refused(tmp_path: Path, kind: str, ids: bytes, message: str) -> None:

@@ -57,7 +57,12 @@ def binary_apart(folder: Path, ids: NDArray[np.int64] = IDS) -> None:
         (ids | 5 << 16).astype("<u4").tofile(folder / f"marks/{stem}.dat")
 
 
-@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, binary_apart])
+def array_beside(folder: Path) -> None:
+    np.savetxt(folder / "a.xyz", np.repeat(XYZ, 20, axis=0))
+    np.save(folder / "a.npy", np.repeat(IDS, 20)[:, None])
+
+
+@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, binary_apart, array_beside])
 def test_a_first_card_is_edited_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "My Harbour"
@@ -73,10 +78,10 @@ def test_a_first_card_is_edited_and_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert set(load_card(card).classes) == {"2", "6", "64"}
     convert(folder, tmp_path / "corpus", card)
     corpus = Corpus.open(tmp_path / "corpus")
-    scans = 2 if write is binary_apart else 1
+    scans = {binary_apart: 2, array_beside: 20}.get(write, 1)  # type: ignore[call-overload]
     found = np.concatenate([cloud["native_label"] for cloud in corpus.clouds()])
     assert sorted(found.tolist()) == sorted(IDS.tolist() * scans)
-    assert corpus.manifest.frame == ("sensor" if scans == 2 else "map")
+    assert corpus.manifest.frame == ("sensor" if write is binary_apart else "map")
 
 
 def test_what_las_names_is_filled_in(tmp_path: Path) -> None:
@@ -110,6 +115,25 @@ def test_folders_without_scans_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "001/lidar/00.pkl.gz").write_bytes(b"")
     with pytest.raises(PcaugError, match="laid out as pandaset, whose card reads it"):
         draft(tmp_path)
+
+
+def test_cards_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def shown(*arguments: str, code: int = 0) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["datasets", *arguments])
+        assert (ended.value.code or 0) == code
+        printed = capsys.readouterr()
+        return printed.out + printed.err
+
+    lines = shown().splitlines()
+    assert any(line.split()[:1] == ["pandaset"] and "spinning" in line and "CC BY 4.0" in line for line in lines)
+    whole = shown("synthcity")
+    assert all(word in whole for word in ("215,870,472", "not verified", "area3", "pole-like"))
+    assert "# Datasets" in shown("--markdown")
+    (tmp_path / "area1.parquet").write_bytes(b"another file")
+    told = shown("synthcity", "--check", str(tmp_path), code=1)
+    assert "differ from what was published: area1.parquet" in told
+    assert told.count("missing") == 8
 
 
 def test_nothing_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -90,7 +90,7 @@ class _Motion:
         from scipy.spatial.transform import Rotation
 
         turn = Rotation.from_euler("ZYX", pixels[..., 2::-1].reshape(-1, 3)).as_matrix()
-        back: NDArray[np.float64] = np.linalg.inv(world_from_vehicle)
+        back = np.linalg.inv(world_from_vehicle).astype(np.float64)
         return cls(turn.reshape(*pixels.shape[:2], 3, 3), pixels[..., 3:].astype(np.float64), back)
 
     def undone(self, xyz: NDArray[np.float64]) -> NDArray[np.float64]:
