@@ -1,0 +1,128 @@
+"""Which model buys the most mIoU a minute of training, and how fast a whole file is labelled.
+
+Usage: python benchmarks/bench_segment.py CORPUS --test UNIT UNIT [--minutes 0.5 2] [--classes drive9] [--repeat 1]
+       python benchmarks/bench_segment.py --predict RUN SCAN
+
+The first trains every model for about as many minutes (steps from a short timing) on the units that are not the test. The
+second labels a file end to end, and the same voxels with the bare network, and says how much of its speed is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from pcaug import catalogue, formats
+from pcaug.corpus.read import Corpus
+from pcaug.segment.blocks import Block, prepare_corpus
+from pcaug.segment.dataset import Blocks
+from pcaug.segment.evaluate import evaluate
+from pcaug.segment.model import probabilities
+from pcaug.segment.predict import Segmenter, predict
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.train import Trainer, train
+
+MODELS = ("trees", "pointnet", "pillars", "randla")
+FEATURES = '["position", "intensity", "plan", "geometry"]'
+
+
+def recipe_of(model: str, classes: str, *changes: str) -> TrainRecipe:
+    name = "pointnet" if model == "trees" else model
+    wanted = [f"network={model}", f"classes={classes}", f"features={FEATURES}", *changes]
+    return catalogue.load(catalogue.find("models", name, "*/recipe.toml"), TrainRecipe, wanted)
+
+
+def step_seconds(recipe: TrainRecipe, corpus: Corpus, folder: Path) -> float:
+    """Median seconds of a training step."""
+    data = Blocks.of([corpus], recipe)
+    trainer = Trainer.of(Run(folder, recipe, data.classes, data.mean, data.spread), data)
+    batches, seconds = data.batches(0), []
+    for _ in range(7):
+        started = time.perf_counter()
+        trainer.step(batches)
+        seconds.append(time.perf_counter() - started)
+    batches.close()
+    return statistics.median(seconds[2:])
+
+
+def compare(options: argparse.Namespace) -> None:
+    corpus = Corpus.open(options.corpus)
+    learn = corpus.only(units=[unit for unit in corpus.units if unit not in options.test])
+    test = corpus.only(units=options.test)
+    print("model     minutes   steps   mIoU   label s   by class")
+    for model in options.models:
+        for part in (learn, test):
+            prepare_corpus(part, recipe_of(model, options.classes))  # features are made once, for all models alike
+        for minutes in options.minutes:
+            for seed in range(options.repeat):
+                with tempfile.TemporaryDirectory() as folder:
+                    steps = 1
+                    if model != "trees":
+                        probe = recipe_of(model, options.classes, "steps=8")
+                        steps = max(10, int(60 * minutes / step_seconds(probe, learn, Path(folder) / "probe")))
+                    recipe = recipe_of(model, options.classes, f"steps={steps}", f"seed={seed}")
+                    started = time.perf_counter()
+                    run = train(recipe, learn, (), Path(folder) / "run")
+                    trained = time.perf_counter()
+                    scores = evaluate(run, test)
+                    taken = time.perf_counter() - trained
+                by_class = " ".join(f"{name} {100 * value:.0f}" for name, value in scores.iou.items())
+                spent = (trained - started) / 60
+                print(f"{model:9} {spent:7.2f} {steps:7} {scores.miou:7.3f} {taken:8.1f}   {by_class}", flush=True)
+            if model == "trees":
+                break  # more minutes buy a forest nothing
+
+
+def end_to_end(options: argparse.Namespace) -> None:
+    folder, scan = options.predict
+    run = Run.open(folder)
+    segmenter = Segmenter.load(run)
+    with tempfile.TemporaryDirectory() as out:
+        started = time.perf_counter()
+        points = predict(run, scan, Path(out) / Path(scan).name)
+        whole = time.perf_counter() - started
+    cloud = formats.read(scan)
+    tile = cloud.take(np.arange(min(len(cloud), 3_000_000)))
+    started = time.perf_counter()
+    segmenter.label(tile, str(run.data[0].get("frame", "map")))
+    labelled = time.perf_counter() - started
+    recipe = run.recipe
+    xyz = np.random.default_rng(0).uniform(-1, 1, (recipe.points, 3)).astype(np.float32)
+    table = np.zeros((recipe.points, len(run.mean)), np.float32)
+    made = [Block(xyz, table, np.zeros(recipe.points, np.uint8))] * max(4, 65_536 // recipe.points)
+    started = time.perf_counter()
+    for _ in probabilities(run, segmenter.model, made):
+        pass
+    bare = len(made) * recipe.points / (time.perf_counter() - started)
+    print(f"{points:,} points in {whole:.1f} s: {points / whole:,.0f} points/s end to end, {len(tile) / labelled:,.0f} labelled")
+    print(f"bare network: {bare:,.0f} points/s; end to end is {100 * points / whole / bare:.0f} % of it")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, nargs="?")
+    parser.add_argument("--test", nargs="+", default=[], help="units of the corpus that are scored")
+    parser.add_argument("--classes", default="drive9")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 2.0])
+    parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--predict", nargs=2, metavar=("RUN", "SCAN"))
+    options = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads")
+    if options.predict:
+        end_to_end(options)
+    elif options.corpus and options.test:
+        compare(options)
+    else:
+        parser.error("give a corpus and its test units, or --predict RUN SCAN")
+
+
+if __name__ == "__main__":
+    main()
