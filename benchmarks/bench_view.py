@@ -31,12 +31,12 @@ OURS = """(async () => {
   fold(); const b = new Uint8Array(4), times = [];
   const frame = () => { camera.yaw += .05; paint(); gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, b); };
   for (let k = 0; k < FRAMES; k++) { const t = performance.now(); frame(); times.push(performance.now() - t); }
-  const marks = [], until = performance.now() + 6000;  // while it moves: as a user sees it, with fewer points
+  const marks = [], until = performance.now() + 8000;  // while it moves: as a user sees it, with fewer points
   await new Promise(done => (function on(t) {
     marks.push(t); turn(.02, 0); if (t < until) requestAnimationFrame(on); else done();
   })(performance.now()));
   const gaps = marks.slice(1).map((t, k) => t - marks[k]);
-  return { times, moving: gaps.slice(gaps.length >> 1), few: Math.floor(few), size: [canvas.width, canvas.height] };
+  return { times, moving: gaps.slice(gaps.length >> 1), few: 2 ** Math.floor(Math.log2(few)), size: [canvas.width, canvas.height] };
 })()""".replace("FRAMES", str(FRAMES))
 K3D = """(async () => {
   const k = await K3DInstance, w = k.getWorld(), g = w.renderer.getContext(), b = new Uint8Array(4), times = [];

@@ -132,15 +132,17 @@ function resize() {
   gl.framebufferTexture2D(gl.FRAMEBUFFER, gl.DEPTH_ATTACHMENT, gl.TEXTURE_2D, targetDepth, 0);
   draw();
 }
-let asked = 0, few = 1, rest = 0;
+let asked = 0, few = 0, rest = 0;
 function draw() { asked ||= requestAnimationFrame(() => { asked = 0; paint(); }); }
 function moving() {  // while the view moves, one point in so many that it stays smooth; all of them once it rests
+  const millions = clouds.reduce((n, cloud) => n + cloud.points, 0) / 1e6;
+  few ||= Math.max(1, millions);
   clearTimeout(rest); rest = setTimeout(paint, 250);
   asked ||= requestAnimationFrame(begun => {
-    asked = 0; paint(Math.floor(few));
+    asked = 0; paint(2 ** Math.floor(Math.log2(few)));  // powers of two: some drivers copy the points for each new spacing
     requestAnimationFrame(ended => {
-      const most = Math.min(40, Math.max(1, clouds.reduce((n, c) => n + c.points, 0) / 2e5));
-      few = Math.min(most, Math.max(1, few * (ended - begun > 70 ? 1.5 : ended - begun < 35 ? .9 : 1)));
+      const took = ended - begun, factor = took > 70 ? Math.min(8, took / 50) : took < 35 ? .9 : 1;
+      few = Math.min(40, Math.max(1, 5 * millions), Math.max(1, few * factor));
     });
   });
 }
