@@ -36,7 +36,8 @@ OURS = """(async () => {
     marks.push(t); turn(.02, 0); if (t < until) requestAnimationFrame(on); else done();
   })(performance.now()));
   const gaps = marks.slice(1).map((t, k) => t - marks[k]);
-  return { times, moving: gaps.slice(gaps.length >> 1), few: 2 ** Math.floor(Math.log2(few)), size: [canvas.width, canvas.height] };
+  const size = [canvas.width, canvas.height];
+  return { times, moving: gaps.slice(gaps.length >> 1), few: 2 ** Math.floor(Math.log2(few)), size };
 })()""".replace("FRAMES", str(FRAMES))
 K3D = """(async () => {
   const k = await K3DInstance, w = k.getWorld(), g = w.renderer.getContext(), b = new Uint8Array(4), times = [];

@@ -15,6 +15,7 @@ from pcaug.explore.knobs import SHARES
 from pcaug.explore.pattern import RANGES
 from pcaug.explore.profile import ClassProfile, Frame, Profile, Quantiles, profile
 from pcaug.scene.recipe import SceneRecipe, Transfer
+from pcaug.sensor import frame_of
 from pcaug.sensor.compose import compose_one
 
 Progress = Callable[[str, int, int], None]
@@ -65,7 +66,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
         RecipeError: If a recipe of scans should be fitted to a map, or the other way round.
     """
     frame = real.manifest.frame
-    if (recipe.sensor.kind == "spinning") != (frame == "sensor"):
+    if frame_of(recipe.sensor) != frame:
         what = "scans" if frame == "sensor" else "a map"
         do = "start from street for scans, from town for maps"
         raise RecipeError(f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {what}", real.folder, do)
@@ -107,6 +108,8 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
         losses = [share for share in real.spinning.dropout if share is not None]
         new |= {
             "model": "",
+            "azimuths": (),
+            "firing": (),
             "elevations": tuple(round(e, 3) for e in real.spinning.elevations),
             "azimuth_steps": real.spinning.azimuth_steps,
             "noise": round(real.spinning.noise, 4),

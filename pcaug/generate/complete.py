@@ -17,7 +17,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.generate.bank import ObjectRow, Thing, frame_from_object, object_from_frame
 from pcaug.generate.model import GROUND
 from pcaug.scene.asset import MATERIAL_NAMES, Asset, Scene, placed
-from pcaug.scene.recipe import SensorRow
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.scan import scan
 
 MIRRORED = {"car": (3.2, 1.7), "heavy_vehicle": (4.5, 2.2), "two_wheeler": (1.4, 0.5)}

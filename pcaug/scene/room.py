@@ -8,7 +8,8 @@ import numpy as np
 
 from pcaug.scene.asset import Builder, Placement, Scene, Triangles, placed
 from pcaug.scene.library import Library
-from pcaug.scene.recipe import Room, draw
+from pcaug.scene.ranges import draw
+from pcaug.scene.recipe import Room
 from pcaug.scene.shapes import box, moved
 
 Rng = np.random.Generator

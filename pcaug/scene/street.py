@@ -13,7 +13,8 @@ from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
 from pcaug.scene.buildings import house, place
 from pcaug.scene.library import Library
 from pcaug.scene.lines import wire
-from pcaug.scene.recipe import Street, draw
+from pcaug.scene.ranges import draw
+from pcaug.scene.recipe import Street
 from pcaug.scene.shapes import Points, grid, noise
 
 Rng = np.random.Generator

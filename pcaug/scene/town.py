@@ -13,7 +13,8 @@ from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, 
 from pcaug.scene.buildings import house, place
 from pcaug.scene.library import Library
 from pcaug.scene.lines import pylon, pylon_arms, wire
-from pcaug.scene.recipe import Town, draw
+from pcaug.scene.ranges import draw
+from pcaug.scene.recipe import Town
 from pcaug.scene.shapes import Points, box, grid, moved, noise
 
 Rng = np.random.Generator

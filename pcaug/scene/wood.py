@@ -9,7 +9,8 @@ from scipy.spatial import cKDTree
 from pcaug import catalogue
 from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
 from pcaug.scene.library import Library
-from pcaug.scene.recipe import Wood, draw
+from pcaug.scene.ranges import draw
+from pcaug.scene.recipe import Wood
 from pcaug.scene.shapes import Points, grid, noise
 
 Rng = np.random.Generator

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from pcaug.scene.asset import Scene
-from pcaug.scene.recipe import SensorRow
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor import airborne, forward, mapping, spinning
 from pcaug.sensor.engine import Rays
 

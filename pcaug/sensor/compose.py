@@ -12,6 +12,7 @@ from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
 from pcaug.scene.recipe import SceneRecipe, compose
+from pcaug.sensor import frame_of
 from pcaug.sensor.scan import scan
 from pcaug.sensor.transfer import transferred
 
@@ -67,7 +68,7 @@ def compose_corpus(
 
 def _write(job: tuple[SceneRecipe, int, range], folder: Path) -> None:
     recipe, seed, indices = job
-    with CorpusWriter(folder, kind="synthetic", frame="sensor" if recipe.sensor.kind == "spinning" else "map") as writer:
+    with CorpusWriter(folder, kind="synthetic", frame=frame_of(recipe.sensor)) as writer:
         writer.source(SourceRow(path=recipe.name, card="", licence="made by pcaug"))
         for index in indices:
             name = f"{recipe.name}-{index:05d}"

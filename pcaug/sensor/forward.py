@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pcaug.scene.asset import Scene
-from pcaug.scene.recipe import SensorRow
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.motion import Sweep, carried
 
 CELL = np.radians(8.0)

@@ -19,9 +19,10 @@ from pcaug import catalogue
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import LabelError
 from pcaug.scene.asset import Asset, Placement, Scene, placed
-from pcaug.scene.recipe import SensorRow, Transfer
-from pcaug.sensor.engine import REFLECTANCE, Caster, Rays
-from pcaug.sensor.physics import detect, trace
+from pcaug.scene.recipe import Transfer
+from pcaug.scene.scanner import SensorRow
+from pcaug.sensor.engine import Caster, Rays
+from pcaug.sensor.physics import detect, reported, trace
 from pcaug.sensor.transfer import transferred
 
 NEAR, FAR = 4.0, 40.0
@@ -113,7 +114,8 @@ def into(
         np.zeros(count, np.float32),
         (beams.ring // 16) * 256 + (np.arange(count) % (count // (beams.ring[-1] + 1))) // 16,
     )
-    echoes = detect(trace(caster, rays, rng, several=False), sensor, rng)
+    one = sensor if sensor.returns != "all" else sensor.model_copy(update={"returns": "strongest"})
+    echoes = detect(trace(caster, rays, one, rng), one, rng)
     behind = np.full(count, np.inf)
     np.minimum.at(behind, beams.slot, np.linalg.norm(cloud.xyz, axis=1))
     seen = echoes.take(echoes.distance < behind[echoes.ray])
@@ -124,7 +126,7 @@ def into(
     fields = {
         "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
         "instance": np.array([p.instance for p in placements], np.int32)[owner],
-        "intensity": np.clip(seen.strength / REFLECTANCE.max(), 0, 1).astype(cloud["intensity"].dtype),
+        "intensity": reported(seen, one, rng),
         "ring": beams.ring[seen.ray].astype(np.uint16),
     }
     new = PointCloud(

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.scene.asset import Scene
-from pcaug.scene.recipe import SensorRow, draw
+from pcaug.scene.ranges import draw
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.engine import Rays
 
 APART = (8.0, 14.0)

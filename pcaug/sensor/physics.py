@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.scene.recipe import SensorRow
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.engine import REFLECTANCE, RETRO, TRANSMISSION, Caster, Rays, Surfaces
 from pcaug.sensor.footprint import merged, split, sub_beams
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.scene.asset import Scene
-from pcaug.scene.recipe import SensorRow
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor import SENSORS
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.motion import Sweep, drifted

@@ -15,8 +15,8 @@ from pcaug.errors import PcaugError
 from pcaug.scene.asset import Asset, Scene, placed
 from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor import SENSORS
+from pcaug.sensor.motion import Sweep
 from pcaug.sensor.scan import scan
-from pcaug.sensor.spinning import sensor_from_world
 from pcaug.view.colours import best_mode, class_table, colours, node_name
 
 Vectors = NDArray[np.float64]
@@ -78,13 +78,14 @@ class Part:
 
 
 def scene_exhibit(recipe: SceneRecipe, seed: int = 0, index: int = 0) -> Exhibit:
-    """The index-th scan of a recipe in its scene, with the beams that made it: the cloud is the one that compose writes."""
+    """The index-th scan of a recipe in its scene, with the beams that made it: what compose writes, deskewed."""
     rng = np.random.default_rng((seed, 0, index))
     scene = compose(recipe, rng)
-    rays = SENSORS[recipe.sensor.kind](scene, recipe.sensor, copy.deepcopy(rng))  # the beams that scan is about to draw
-    cloud = scan(scene, recipe.sensor, rng)
-    if recipe.sensor.kind == "spinning":
-        cloud = cloud.moved(np.linalg.inv(sensor_from_world(scene, rays)).astype(np.float64))
+    sensor = recipe.sensor.model_copy(update={"deskewed": True})  # else the points would not lie on the surfaces
+    rays = SENSORS[sensor.kind](scene, sensor, copy.deepcopy(rng))  # the beams that scan is about to draw
+    cloud = scan(scene, sensor, rng)
+    if isinstance(rays, Sweep):
+        cloud = cloud.moved(np.linalg.inv(rays.sensor_from_world).astype(np.float64))
     order = np.argsort(rays.time, kind="stable")
     left = np.minimum(np.searchsorted(rays.time[order], cloud["time"]), len(order) - 1)
     return Exhibit(recipe.name, cloud, scene, np.asarray(rays.origin)[order[left]])

@@ -15,7 +15,8 @@ from pcaug.errors import PcaugError
 from pcaug.explore.ground import height_above_ground, unevenness
 from pcaug.explore.pattern import airborne, beams, joined, spinning
 from pcaug.explore.profile import Profile, profile
-from pcaug.scene.recipe import SceneRecipe, SensorRow, load_recipe
+from pcaug.scene.recipe import SceneRecipe, load_recipe
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.compose import compose_one
 
 ID = catalogue.taxonomy().id

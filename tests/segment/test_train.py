@@ -116,7 +116,7 @@ def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> 
     xyz, features = torch.randn(2, 50, 3), torch.randn(2, 50, len(alone.mean))
     with torch.inference_mode():  # outputs, not weights: a shift that the next norm takes away may differ
         one, two = (Segmenter.load(Run.open(f)).model(xyz, features) for f in (alone.folder, tmp_path / "both"))
-    torch.testing.assert_close(one, two, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-3)
 
 
 def test_shares_must_be_whole(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.explore.pattern import pattern_of
 from pcaug.scene.library import variant
-from pcaug.scene.recipe import SensorRow, load_recipe
+from pcaug.scene.recipe import load_recipe
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.compose import compose_corpus
 from pcaug.sensor.into import beams_of, into
 from pcaug.sensor.place import place_corpus

@@ -10,7 +10,8 @@ import pytest
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.scene.asset import MATERIALS, Asset, Builder, Placement, Scene, placed
-from pcaug.scene.recipe import SensorRow, compose, load_recipe
+from pcaug.scene.recipe import compose, load_recipe
+from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, quad
 from pcaug.sensor import SENSORS
 from pcaug.sensor.compose import compose_corpus

@@ -1,0 +1,138 @@
+"""The scanner of a recipe: what a model's file in ``datasets/sensors`` says, and what the recipe says instead."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from pcaug import catalogue
+from pcaug.catalogue import Strict
+from pcaug.scene.ranges import Range
+
+SCANNERS = {
+    "spinning": "HDL-64E",
+    "solid": "solid-state",
+    "rosette": "Mid-40",
+    "mobile": "mobile",
+    "terrestrial": "VZ-400",
+    "airborne": "airborne",
+}
+"""The scanner of each kind where a recipe names none."""
+
+
+class SensorRow(Strict):
+    """The scanner, and how it moves. Angles in degrees, azimuth clockwise from ahead, elevation up from the horizon.
+
+    Attributes:
+        model: A scanner of ``datasets/sensors`` (or a TOML file) whose keys hold where the recipe says nothing.
+        kind: Way of scanning; without a model, that of ``SCANNERS``.
+        title, source: What it is, and where its figures come from.
+        height: Above the ground: of the scanner's origin, or of the flight.
+        range_min, range_max: Metres.
+        elevations: Spinning: of each beam, which is its ring.
+        azimuths: Spinning: by which each beam looks ahead of the rotor, or none.
+        firing: Spinning: microseconds after the column's start at which each beam fires, or none.
+        mounting: Spinning: standard deviation of a beam's direction from the table.
+        rate: Turns, frames or profiles a second.
+        period: Microseconds from one firing to the next.
+        azimuth_steps: Columns of a turn, points of a profile; by default what rate and period give.
+        azimuth, elevation: Solid, rosette, terrestrial: field of view.
+        rows: Solid, terrestrial: points of a column.
+        prisms: Rosette: revolutions a minute of its two prisms.
+        speed, turn: Of the platform, m/s and degrees/s to the left.
+        tilt: Standard deviation of roll and pitch of the platform.
+        deskewed: Points of a moving scanner are in its frame at the start of the sweep; else each in that of its own time.
+        drift: Mobile, airborne: standard deviation of the trajectory's slow error, metres.
+        track: Mobile: length of the drive, metres.
+        profile: Mobile: angle of the profile's plane from square to the drive.
+        stations: Terrestrial: number of set-ups, lowest and highest, 8 to 14 m apart.
+        noise: Standard deviation of the range, metres.
+        angle_noise: Standard deviation of the direction.
+        dropout: Share of returns that is lost at random.
+        threshold: Echoes weaker than this (reflectance x cos x range law, 1 = a white wall at 10 m) may be lost.
+        returns: Which echoes of a pulse are kept.
+        divergence: Full angle of the beam, radians (1/e2).
+        sub_rays: Rays that stand for a beam: 1 is a line (or, with all returns, a footprint that porous surfaces share).
+        pulse: Length of the pulse, ns: echoes nearer to each other than half of it are one.
+        incidence: Exponent of cos in the intensity: 1 Lambert, 0 calibrated to the surface.
+        intensity_range, intensity_fall: Intensity is divided by 1 + (range / intensity_range)^intensity_fall; 0 for none.
+        intensity_noise: Standard deviation of the intensity, relative.
+        blooming: Standard deviation of the halo around retroreflectors, degrees; 0 for none.
+        pattern: Airborne: of the lines on the ground.
+        density: Airborne: pulses per square metre of a strip.
+        scan_angle: Airborne: half the swath's angle.
+        overlap: Airborne: share of a strip that the next covers too.
+        strips: Airborne: number of strips, lowest and highest.
+    """
+
+    model: str = ""
+    kind: Literal["spinning", "solid", "rosette", "mobile", "terrestrial", "airborne"] = "spinning"
+    title: str = ""
+    source: str = ""
+    height: Range = (1.7, 1.76)
+    range_min: float = 2.5
+    range_max: float = 80.0
+    elevations: tuple[float, ...] = ()
+    azimuths: tuple[float, ...] = ()
+    firing: tuple[float, ...] = ()
+    mounting: float = Field(default=0.0, ge=0)
+    rate: float = Field(default=10.0, gt=0)
+    period: float = Field(default=50.0, gt=0)
+    azimuth_steps: int | None = Field(default=None, ge=8)
+    azimuth: Range = (-60.0, 60.0)
+    elevation: Range = (-12.5, 12.5)
+    rows: int = Field(default=128, ge=1)
+    prisms: tuple[float, float] = (7294.0, -4664.0)
+    speed: Range = (0.0, 0.0)
+    turn: Range = (0.0, 0.0)
+    tilt: float = Field(default=0.0, ge=0)
+    deskewed: bool = True
+    drift: float = Field(default=0.0, ge=0)
+    track: float = Field(default=40.0, gt=0)
+    profile: float = 0.0
+    stations: tuple[int, int] = (1, 1)
+    noise: float = Field(default=0.018, ge=0)
+    angle_noise: float = Field(default=0.0, ge=0)
+    dropout: float = Field(default=0.04, ge=0, lt=1)
+    threshold: float = Field(default=0.001, ge=0)
+    returns: Literal["all", "first", "strongest", "last"] = "strongest"
+    divergence: float = Field(default=0.0004, ge=0)
+    sub_rays: Literal[1, 7, 19] = 1
+    pulse: float = Field(default=5.0, gt=0)
+    incidence: float = Field(default=1.0, ge=0)
+    intensity_range: float = Field(default=0.0, ge=0)
+    intensity_fall: float = Field(default=2.0, gt=0)
+    intensity_noise: float = Field(default=0.0, ge=0)
+    blooming: float = Field(default=0.0, ge=0)
+    pattern: Literal["oscillating", "polygon", "palmer"] = "oscillating"
+    density: Range = (8.0, 20.0)
+    scan_angle: float = 20.0
+    overlap: float = 0.3
+    strips: tuple[int, int] = (1, 2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_model(cls, row: Any) -> Any:
+        """What the recipe does not say, the scanner's file says; raises NotFound."""
+        if not isinstance(row, dict):
+            return row
+        name = row.get("model") or SCANNERS.get(row.get("kind", "spinning"), "")
+        if not name:
+            return row
+        merged = {**catalogue.read_toml(catalogue.find("datasets/sensors", name)), **row}
+        return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}
+
+    @model_validator(mode="after")
+    def _of_beams(self) -> SensorRow:
+        if self.kind == "spinning" and not self.elevations:
+            raise ValueError("a spinning scanner needs elevations of its beams")
+        for name in ("azimuths", "firing"):
+            if getattr(self, name) and len(getattr(self, name)) != len(self.elevations):
+                raise ValueError(f"{name} needs as many values as elevations, {len(self.elevations)}")
+        return self
+
+    @property
+    def columns(self) -> int:
+        """Firings of a turn, a frame or a profile."""
+        return self.azimuth_steps or max(8, round(1e6 / (self.rate * self.period)))
