@@ -142,7 +142,8 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, Any]:
         names[colour : colour + 3] = ["red", "green", "blue"]
     ids = [i for i in range(3, wide) if whole[i] and not names[i] and len(np.unique(table[:, i])) <= MOST]
     if ids:
-        names[ids[-1]] = "native_label"
+        varied = [i for i in ids if np.ptp(table[:, i]) > 0]  # a constant column is no class, if another one varies
+        names[(varied or ids)[-1]] = "native_label"
     for i in range(3, wide):
         kind = "whole" if whole[i] else "fractions"
         remarks.append(

@@ -84,6 +84,14 @@ def test_a_first_card_is_edited_and_used(tmp_path: Path, monkeypatch: pytest.Mon
     assert corpus.manifest.frame == ("sensor" if write is binary_apart else "map")
 
 
+def test_a_column_that_never_changes_is_not_the_class(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    np.savetxt(
+        tmp_path / "scans/a.xyz", np.column_stack([np.repeat(XYZ, 20, axis=0), np.repeat(IDS, 20), np.full(20 * len(IDS), 2)])
+    )
+    assert 'columns = ["x", "y", "z", "native_label", ""]' in draft(tmp_path / "scans")
+
+
 def test_what_las_names_is_filled_in(tmp_path: Path) -> None:
     las(tmp_path)
     text = draft(tmp_path, "mine")
