@@ -60,6 +60,8 @@ def convert(
         raise PcaugError("already exists", dst, "choose another name or pass --force")
     if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "classes")):
         raise PcaugError("a split, tiles, appending and --unique need a corpus", dst, "give a folder as destination")
+    if len(sources) == 1 and not (card or ids_of or steps) and formats.copies(sources[0], dst):
+        return Report(formats.copy(sources[0], dst, _counter(progress)))
     streams = [stream for path in sources for stream in _streams(path, card, steps)]
     chunks, uneven = _even(streams, dst)
     without: Counter[str] = Counter()
@@ -171,11 +173,22 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         yield replace(cloud.with_fields(native_label=table[cloud["label"]], label=None), taxonomy=None)
 
 
-def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:
+def _counter(progress: Progress | None) -> Callable[[int], None]:
+    """Report points as they are done, of nobody knows how many."""
     done = 0
+
+    def count(points: int) -> None:
+        nonlocal done
+        done += points
+        if progress:
+            progress("points", done, done)
+
+    return count
+
+
+def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:
+    count = _counter(progress and (lambda text, done, _: progress(text, done, max(total, done))))
     for chunk in chunks:
         names.update(chunk.fields)
-        done += len(chunk)
-        if progress:
-            progress("points", done, max(total, done))
+        count(len(chunk))
         yield chunk

@@ -32,7 +32,8 @@ def repeats(folder: Path, tiles: Sequence[Tile]) -> int:
         keys = _places(folder / tile.path)
         kept.append(keys[keys % np.uint64(modulus) == 0])
     places = np.concatenate(kept) if kept else np.zeros(0, np.uint64)
-    return (len(places) - len(np.unique(places))) * modulus
+    places.sort()  # several times faster than np.unique
+    return int(np.count_nonzero(places[1:] == places[:-1])) * modulus
 
 
 def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0) -> list[Tile]:

@@ -20,7 +20,7 @@ from pcaug.errors import NotFound, PcaugError
 Frame = Literal["sensor", "map"]
 TOGETHER = 16
 """Scans that one job takes at most ..."""
-BYTES = 32 << 20
+BYTES = 8 << 20
 """... and bytes of files, after which the next job begins."""
 
 

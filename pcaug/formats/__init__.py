@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,13 +110,34 @@ def write(path: str | Path, clouds: PointCloud | Iterable[PointCloud], **options
     path = Path(path)
     form = FORMATS[sniff(path)]
     chunks = iter([clouds]) if isinstance(clouds, PointCloud) else iter(clouds)
+    with _beside(path) as partial:
+        return form.write(partial, _alike(chunks, path), **options)
+
+
+def copies(src: Path, dst: Path) -> bool:
+    """Whether one file becomes the other without a look at its points: both are LAS or LAZ."""
+    return is_known(src) and src.is_file() and sniff(src) == sniff(dst) == "las"
+
+
+def copy(src: Path, dst: Path, progress: Callable[[int], None] | None = None) -> int:
+    """Copy a file's point records, see ``copies``: beside the target, then renamed over it.
+
+    Returns:
+        Points written.
+    """
+    with _beside(dst) as partial:
+        return las.copy(src, partial, progress)
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[Path]:
+    """A partial file's path; what was written there takes the name of ``path``, or goes if that failed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
-        written = form.write(partial, _alike(chunks, path), **options)
+        yield partial
         for made in path.parent.glob(f"{partial.stem}*"):  # KITTI writes a label file too
             made.replace(path.with_name(made.name.removeprefix(f".tmp-{os.getpid()}-")))
-        return written
     finally:
         for left in path.parent.glob(f"{partial.stem}*"):
             with suppress(OSError):

@@ -10,8 +10,9 @@ colours that are floats within 0..1 fill the 16 bits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_ran
 MAX_CHUNK_BYTES = 256 << 20
 AGAIN = 250_000
 """Points a chunk where a file is written again in another point format."""
+COPIED = 500_000
+"""Points a chunk where records are copied."""
 
 _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
 """Clouds as they were read -> their records. A cloud never changes, so these are what writing it would make again."""
@@ -43,21 +46,53 @@ _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
 
 def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     """Stream a LAS or LAZ file; raises FileError for anything broken."""
+    encoding: dict[str, Any] | None = None
+    crs = None
+    for header, points in _records(path, size):
+        if encoding is None:
+            encoding, crs = las_header.encoding(header, path), las_header.crs(header)
+        cloud = decoded(points, crs, Source(file=str(path), encoding=encoding))
+        _untouched[cloud] = points
+        yield cloud
+
+
+def copy(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> int:
+    """Write a file's records as they are, compressed where the target's name ends with .laz.
+
+    Args:
+        source: LAS or LAZ.
+        target: LAS or LAZ, with the header that ``write`` makes for the same points.
+        progress: Called with the number of points of every chunk written.
+
+    Raises:
+        FileError: As ``read_chunks`` and ``write``.
+    """
+    first = next(read_chunks(source, 1))
+    header = las_header.make(first, 0)
+    with laspy.open(source) as reader:
+        as_is = _same_records(reader.header, header)
+    if not as_is:  # ``write`` says it in other extra bytes
+        return write(target, read_chunks(source, COPIED))
+    with _writer(target, header, first) as writer:
+        for _, points in _records(source, COPIED):
+            writer.write_points(points)
+            if progress:
+                progress(len(points))
+        return int(writer.header.point_count)
+
+
+def _records(path: Path, size: int) -> Iterator[tuple[Any, Any]]:
+    """(header, point records) of each chunk, the next of them decompressed while one is worked on; one empty chunk if none."""
     record = las_header.check(path)
     try:
         with laspy.open(path) as reader:
             header = reader.header
-            encoding = las_header.encoding(header, path)
-            crs = las_header.crs(header)
-            source = Source(file=str(path), encoding=encoding)
             left = header.point_count
             if left == 0:
-                yield decoded(laspy.ScaleAwarePointRecord.empty(header=header), crs, source)
+                yield header, laspy.ScaleAwarePointRecord.empty(header=header)
             for points in _ahead(reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))):
                 left -= len(points)
-                cloud = decoded(points, crs, source)
-                _untouched[cloud] = points
-                yield cloud
+                yield header, points
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except MemoryError:
@@ -128,22 +163,29 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
 def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], least: int) -> tuple[int, PointCloud | None]:
     """Write until a class does not fit; returns points written, and the cloud that could not be."""
     header = las_header.make(first, least)
-    compress = path.suffix.lower() == ".laz"
-    if compress and header.point_format.id in las_header.WAVELESS:
-        do = "write .las, or drop the field wavepacket_index"
-        raise FileError("wave packets cannot be written as LAZ: no open compressor takes them", path, do)
     units, written, rest = in_units(first), 0, None
-    with laspy.open(path, mode="w", header=header, do_compress=compress) as writer:
+    with _writer(path, header, first) as writer:
         for chunk in chain([first], chunks):
             if header.point_format.id < least_format(chunk):
                 rest = chunk
                 break
             writer.write_points(record(chunk, header, units, path))
             written += len(chunk)
+    return written, rest
+
+
+@contextmanager
+def _writer(path: Path, header: Any, first: PointCloud) -> Iterator[Any]:
+    """A writer of point records that ends with the extended records which the first cloud came with."""
+    compress = path.suffix.lower() == ".laz"
+    if compress and header.point_format.id in las_header.WAVELESS:
+        do = "write .las, or drop the field wavepacket_index"
+        raise FileError("wave packets cannot be written as LAZ: no open compressor takes them", path, do)
+    with laspy.open(path, mode="w", header=header, do_compress=compress) as writer:
+        yield writer
         evlrs = first.source.encoding.get("evlrs") or []
         if evlrs and str(header.version) == "1.4":
             writer.write_evlrs(laspy.vlrs.vlrlist.VLRList([las_header.restore(v) for v in evlrs]))
-    return written, rest
 
 
 def least_format(cloud: PointCloud) -> int:
@@ -171,10 +213,8 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
         LabelError: If a class does not fit.
     """
     same = _untouched.get(cloud)
-    if same is not None and same.point_format == header.point_format:
-        grids = [(r.scales.tolist(), r.offsets.tolist()) for r in (same, header)]
-        if grids[0] == grids[1]:
-            return same
+    if same is not None and _same_records(same, header):
+        return same
     points = laspy.ScaleAwarePointRecord.zeros(len(cloud), header=header)
     for i, axis in enumerate("XYZ"):
         grid = np.round((cloud.xyz[:, i] - header.offsets[i]) / header.scales[i])
@@ -205,6 +245,12 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
     if cloud.source.encoding.get("format") != "las" and "label" in cloud:
         points["classification"] = asprs(cloud["label"])
     return points
+
+
+def _same_records(one: Any, other: Any) -> bool:
+    """Whether headers or records have the same dimensions on the same grid."""
+    grids = [(r.scales.tolist(), r.offsets.tolist()) for r in (one, other)]
+    return bool(one.point_format == other.point_format) and grids[0] == grids[1]
 
 
 def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) -> NDArray[np.uint16]:
