@@ -37,7 +37,7 @@ LAZ = {
         "with laspy.open(source) as r, laspy.open(target, 'w', header=r.header, do_compress=True) as w:\n"
         "    for points in r.chunk_iterator(500_000): w.write_points(points)",
     ),
-    "pcaug": ("from pcaug import formats", "formats.write(target, formats.iter_chunks(source))"),
+    "pcaug": ("from pcaug import convert", "convert(source, target, force=True)"),
 }
 TEXT = {
     "polars": ("import polars", "polars.read_csv(source)"),

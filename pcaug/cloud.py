@@ -152,7 +152,8 @@ class PointCloud:
         """(2, 3) lowest and highest corner; NaN for an empty cloud."""
         if not len(self):
             return np.full((2, 3), np.nan)
-        return np.stack([self.xyz.min(axis=0), self.xyz.max(axis=0)])
+        columns = self.xyz.T  # one after the other is several times faster than over axis 0
+        return np.array([[c.min() for c in columns], [c.max() for c in columns]])
 
     def to_open3d(self) -> open3d.t.geometry.PointCloud:
         """Convert to an Open3D tensor cloud; positions stay float64, every field becomes a point attribute."""

@@ -133,10 +133,15 @@ def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], 
     encoding = _one_encoding(firsts)
 
     def clouds() -> Iterator[PointCloud]:
+        first = True
         for stream in streams:
             for cloud in stream.clouds():
-                fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
-                yield replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
+                same = cloud.crs == crs and {name: values.dtype for name, values in cloud.fields.items()} == types
+                if first or not same:  # a cloud as it was read is written without encoding it again
+                    fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
+                    cloud = replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
+                first = False
+                yield cloud
 
     return clouds(), tuple(sorted(set().union(*(cloud.fields for cloud in firsts)) - shared))
 
@@ -155,6 +160,8 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
 def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[str]) -> Iterator[PointCloud]:
     """Labels as the class ids of a dataset; what it has no class for is counted and becomes its class for nothing.
 
+    Points that came from that dataset get the id back that they had, where their label is still that id's.
+
     Raises:
         PcaugError: Where it has no such class either.
     """
@@ -164,13 +171,18 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
     named = np.zeros(IGNORE + 1, np.bool_)
     for node, native in ids.items():
         table[node], named[node] = native, True
+    nodes = loaded.label_map()
     for cloud in chunks:
         strange = catalogue.taxonomy().counts(cloud["label"][~named[cloud["label"]]])
         if strange and IGNORE not in ids:
             do = "choose others with --classes"
             raise PcaugError(f"{loaded.name} has no class for {', '.join(strange)}", cloud.source.file or None, do)
         without.update(strange)
-        yield replace(cloud.with_fields(native_label=table[cloud["label"]], label=None), taxonomy=None)
+        native = table[cloud["label"]]
+        if cloud.source.dataset == loaded.name and "native_label" in cloud:
+            same = nodes.apply(cloud["native_label"]) == cloud["label"]
+            native = np.where(same, cloud["native_label"], native).astype(np.int32)
+        yield replace(cloud.with_fields(native_label=native, label=None), taxonomy=None)
 
 
 def _counter(progress: Progress | None) -> Callable[[int], None]:

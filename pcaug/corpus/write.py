@@ -182,8 +182,8 @@ class CorpusWriter:
         tile.points += len(cloud)
         tile.counts += np.bincount(cloud["label"], minlength=256)
         if len(cloud):
-            tile.low = np.minimum(tile.low, cloud.xyz.min(axis=0))
-            tile.high = np.maximum(tile.high, cloud.xyz.max(axis=0))
+            low, high = cloud.bounds
+            tile.low, tile.high = np.minimum(tile.low, low), np.maximum(tile.high, high)
         self._held += len(cloud)
         if self._held > BUFFERED:
             self._flush(max(self._open.values(), key=lambda t: t.held))
