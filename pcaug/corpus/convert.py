@@ -169,8 +169,8 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
     ids = loaded.native_of()
     table = np.full(IGNORE + 1, ids.get(IGNORE, 0), np.int32)
     named = np.zeros(IGNORE + 1, np.bool_)
-    for node, native in ids.items():
-        table[node], named[node] = native, True
+    for node, number in ids.items():
+        table[node], named[node] = number, True
     nodes = loaded.label_map()
     for cloud in chunks:
         strange = catalogue.taxonomy().counts(cloud["label"][~named[cloud["label"]]])
