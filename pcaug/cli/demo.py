@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+WORKERS = 4
+"""Trainings side by side at most: each takes about a gigabyte."""
 
 
 def demo(
@@ -22,4 +26,4 @@ def demo(
     from pcaug.corpus.sample import fetch
 
     fetch(archive)
-    study("sample", output, change, json, force)
+    study("sample", output, change, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)

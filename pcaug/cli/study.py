@@ -12,6 +12,9 @@ def study(
     recipe: Annotated[str, typer.Argument(help="Name of a study recipe, or a TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Study folder; an interrupted study in it goes on.")],
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786) instead.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds another study.")] = False,
 ) -> None:
@@ -20,14 +23,17 @@ def study(
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.study.recipe import StudyRecipe
 
-    wanted = catalogue.load(catalogue.find("models/studies", recipe), StudyRecipe, change or [])
+    path = catalogue.find("models/studies", recipe)
+    wanted = catalogue.load(path, StudyRecipe, change or [])
+    if full:
+        wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *(change or [])])
     from pcaug.study.report import print_summary, write_report
     from pcaug.study.run import run_study, start_over, summary
 
     if force:
         start_over(output)
     with reporter() as progress:
-        done = run_study(wanted, output, progress)
+        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler)
         page = write_report(done, output / "report.html", progress)
     if json:
         emit_json(summary(done))

@@ -7,7 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ def train(
     folder: str | Path = "run",
     progress: Progress | None = None,
     *,
+    start: Run | None = None,
     tensorboard: bool = False,
 ) -> Run:
     """Train a segmenter on the split "train" of corpora; go on where an interrupted training of this folder stopped.
@@ -54,6 +55,7 @@ def train(
         synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
         folder: The run.
         progress: Called as ``progress("steps", done, total)``.
+        start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
@@ -71,6 +73,8 @@ def train(
     if parallel.rank() > 0:
         parallel.barrier()  # the first one fills the cache and writes the card
     data = Blocks.of(corpora, recipe, progress)
+    if start:
+        data = _following(start, data)
     run = _run(data, corpora, Path(folder))
     finished = _is_finished(run)
     if parallel.rank() == 0:
@@ -82,9 +86,19 @@ def train(
     if recipe.network == "trees":
         trees.fit(run, data.pools, run.folder / WEIGHTS)
     else:
-        _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard)
+        _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
     parallel.barrier()
     return run
+
+
+def _following(start: Run, data: Blocks) -> Blocks:
+    """The data as the run before saw it, whose weights mean its features; raises RecipeError where they do not fit."""
+    for what in ("network", "arguments", "features"):
+        if getattr(start.recipe, what) != getattr(data.recipe, what):
+            raise RecipeError(f"{start.folder} has other {what}, and cannot be the start", do="train with the same recipe")
+    if start.recipe.network == "trees" or start.classes.names != data.classes.names:
+        raise RecipeError(f"{start.folder} is no network for the classes {', '.join(data.classes.names)}")
+    return replace(data, mean=start.mean, spread=start.spread)
 
 
 def _is_finished(run: Run) -> bool:
@@ -111,9 +125,11 @@ def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
     return prepare_corpus(real.only(split="val"), recipe)
 
 
-def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress | None, tensorboard: bool) -> None:
+def _fit(
+    run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress | None, tensorboard: bool, start: Run | None
+) -> None:
     recipe, folder, first = run.recipe, run.folder, parallel.rank() == 0
-    trainer = Trainer.of(run, data)
+    trainer = Trainer.of(run, data, start)
     state = trainer.state
     with Log(
         folder / LOG if first else Path(os.devnull), state.step, run.classes.names, tensorboard=tensorboard and first
@@ -155,11 +171,11 @@ class Trainer:
     cast: bool
 
     @classmethod
-    def of(cls, run: Run, data: Blocks) -> Trainer:
+    def of(cls, run: Run, data: Blocks, start: Run | None = None) -> Trainer:
         """A trainer for a run, gone on to where an interrupted one stopped."""
         recipe = run.recipe
         torch.manual_seed(recipe.seed)
-        network = build(run).train().to(device())
+        network = (build(run) if start is None else Segmenter.load(start).model).train().to(device())
         if parallel.world() > 1:
             network = parallel.share_norms(network)
         cast = parallel.agreed(_precision(recipe, network, data))

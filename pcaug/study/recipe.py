@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from pcaug.catalogue import Strict
@@ -30,27 +32,55 @@ class Real(Strict):
 
 
 class Synthetic(Strict):
-    """A synthetic source: a recipe to compose, or a corpus that exists.
+    """A synthetic source: one of ``recipe``, ``corpus``, ``augment``, ``generate`` and ``copies`` says how it is made.
+
+    What is made out of real clouds (``like``, ``augment``, ``generate``, ``copies``) is made anew for every draw of a budget, out
+    of the clouds of that draw alone.
 
     Attributes:
         name: What arms call it.
-        recipe: Name or path of a scene recipe.
-        number: Scenes to compose.
-        set: ``key=value`` changes of the recipe.
-        corpus: Path of a corpus, instead of a recipe.
+        recipe: Name or path of a scene recipe, to compose.
+        set: ``key=value`` changes of that recipe, or of the augmentation recipe.
+        like: Fit the scene recipe to the real clouds first.
+        corpus: A corpus, or an off-the-shelf set (a file or folder) to convert into one.
+        card: How to read that set, where the path alone does not tell.
+        augment: Name or path of an augmentation recipe: mixed, pasted and changed copies of the real clouds.
+        generate: Learn objects of the real clouds, and paste samples of them into copies of these clouds: "shape" (statistical
+            shape model) or "flow" (flow matching).
+        classes: Of the objects to learn; those with too few objects are left out.
+        objects: Samples of each class.
+        copies: Copies of the real clouds as they are, for a null study: they can teach nothing.
+        number: Scenes to compose, or copies of each real cloud.
+        noise: Share of the points whose labels are exchanged among themselves: what wrong labels cost.
     """
 
     name: str
     recipe: str | None = None
-    number: int = Field(default=20, ge=1)
     set: tuple[str, ...] = ()
+    like: bool = False
     corpus: str | None = None
+    card: str | None = None
+    augment: str | None = None
+    generate: Literal["shape", "flow"] | None = None
+    classes: tuple[str, ...] = ("car", "person", "pole", "tree")
+    objects: int = Field(default=60, ge=1)
+    copies: bool = False
+    number: int = Field(default=20, ge=1)
+    noise: float = Field(default=0.0, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Synthetic:
-        if (self.recipe is None) == (self.corpus is None):
-            raise ValueError(f"synthetic source {self.name!r} needs either a recipe or a corpus")
+    def _made_in_one_way(self) -> Synthetic:
+        ways = [self.recipe, self.corpus, self.augment, self.generate, self.copies or None]
+        if sum(way is not None for way in ways) != 1:
+            raise ValueError(f"synthetic source {self.name!r} needs one of recipe, corpus, augment, generate and copies")
+        if self.like and self.recipe is None:
+            raise ValueError(f"synthetic source {self.name!r}: like goes with a scene recipe")
         return self
+
+    @property
+    def of_real(self) -> bool:
+        """Whether it is made out of the real clouds of a draw."""
+        return self.like or self.copies or self.augment is not None or self.generate is not None
 
 
 class Arm(Strict):
@@ -61,6 +91,7 @@ class Arm(Strict):
         real: Whether the real data of the budget is in it.
         synthetic: Names of synthetic sources in it.
         augment: Whether the training recipe's augmentations are on.
+        pretrain: Train on the synthetic sources alone for half of the steps, then on the real data alone; networks only.
         set: Further ``key=value`` changes of the training recipe.
     """
 
@@ -68,6 +99,7 @@ class Arm(Strict):
     real: bool = True
     synthetic: tuple[str, ...] = ()
     augment: bool = True
+    pretrain: bool = False
     set: tuple[str, ...] = ()
 
 
@@ -87,6 +119,8 @@ class StudyRecipe(Strict):
         draws: How many times a budget smaller than all is drawn.
         seeds: How many times each is trained.
         seed: Seed of composing, drawing and training.
+        threads: Threads of a training. Other numbers of threads round differently, so the same study has the same number.
+        full: ``key=value`` changes that make the full grid out of this reduced one: ``pcaug study --full``.
     """
 
     title: str
@@ -101,6 +135,8 @@ class StudyRecipe(Strict):
     draws: int = Field(default=1, ge=1)
     seeds: int = Field(default=3, ge=1)
     seed: int = 0
+    threads: int = Field(default=1, ge=1)
+    full: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _names_exist(self) -> StudyRecipe:
@@ -115,4 +151,9 @@ class StudyRecipe(Strict):
                 raise ValueError(f"arm {arm.name!r} names unknown sources {sorted(unknown)}")
             if not arm.real and not arm.synthetic:
                 raise ValueError(f"arm {arm.name!r} has no data")
+            if arm.pretrain and not (arm.real and arm.synthetic):
+                raise ValueError(f"arm {arm.name!r}: pretrain needs real and synthetic data")
+            of_real = {source.name for source in self.synthetic if source.of_real} & set(arm.synthetic)
+            if of_real and not arm.real:
+                raise ValueError(f"arm {arm.name!r} has no real data, but {sorted(of_real)} is made out of it")
         return self

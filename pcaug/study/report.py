@@ -14,7 +14,7 @@ from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
-from pcaug.study.results import ArmSummary, label_factor, verdict
+from pcaug.study.results import ArmSummary, Interval, label_factor, verdict
 from pcaug.study.run import Job, Study, test_corpus
 from pcaug.view.picture import render
 from pcaug.view.report import Report
@@ -81,6 +81,14 @@ def _classes(report: Report, study: Study) -> None:
         for s in study.summaries
     ]
     report.table(["IoU, %", *names], rows)
+    gains = [
+        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(_gained(s.class_gain.get(n)) for n in names)]
+        for s in study.summaries
+        if s.class_gain
+    ]
+    if gains:
+        report.text("Gain over the baseline in points of IoU; * where its 95 % interval leaves out zero.")
+        report.table(["gain", *names], gains)
 
 
 def _curves(report: Report, study: Study) -> None:
@@ -89,23 +97,23 @@ def _curves(report: Report, study: Study) -> None:
         return
     report.heading("Learning curves")
     for model in study.recipe.models:
-        curves = {}
+        curves, bands = {}, {}
         for arm in study.recipe.arms:
-            points = [
-                (s.budget, 100 * s.miou.mean) for s in study.summaries if s.model == model and s.arm == arm.name and s.budget
-            ]
-            if points:
-                curves[arm.name] = ([b for b, _ in points], [m for _, m in points])
-        report.lines(curves, f"{model}: mIoU against real training units.", "real units", "mIoU, %")
-        rows = []
+            rows = [s for s in study.summaries if s.model == model and s.arm == arm.name and s.budget]
+            if rows:
+                curves[arm.name] = ([s.budget for s in rows], [100 * s.miou.mean for s in rows])
+                bands[arm.name] = ([100 * s.miou.low for s in rows], [100 * s.miou.high for s in rows])
+        caption = f"{model}: mIoU against real training units; bands are 95 % intervals."
+        report.lines(curves, caption, "real units", "mIoU, %", bands=bands)
+        table = []
         for arm in study.recipe.arms:
             factors = label_factor(study.summaries, model, arm.name, study.recipe.baseline)
             if arm.real and arm.name != study.recipe.baseline:
-                rows.append([arm.name, *(f"{factors[b]:.1f}" if b in factors else "" for b in budgets)])
+                table.append([arm.name, *(f"{factors[b]:.1f}" if b in factors else "" for b in budgets)])
         report.text(
             "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried)."
         )
-        report.table([model, *(f"{b} units" for b in budgets)], rows)
+        report.table([model, *(f"{b} units" for b in budgets)], table)
 
 
 def _cost(report: Report, study: Study) -> None:
@@ -162,6 +170,12 @@ def _span(mean: float, low: float, high: float, sign: str = "") -> str:
     if low != low:
         return f"{100 * mean:{sign}.1f}"
     return f"{100 * mean:{sign}.1f} ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+
+
+def _gained(gain: Interval | None) -> str:
+    if gain is None:
+        return ""
+    return f"{100 * gain.mean:+.1f}{' *' if gain.low > 0 or gain.high < 0 else ''}"
 
 
 def _budget(study: Study, s: ArmSummary) -> str:

@@ -64,6 +64,7 @@ class ArmSummary:
         miou: Over draws and seeds.
         gain: Over the baseline, paired by draw and seed; None for the baseline itself and where nothing pairs.
         iou: Mean IoU per class.
+        class_gain: Gain per class, paired likewise; empty where ``gain`` is None.
         train_seconds: Mean.
     """
 
@@ -73,6 +74,7 @@ class ArmSummary:
     miou: Interval
     gain: Interval | None
     iou: dict[str, float]
+    class_gain: dict[str, Interval]
     train_seconds: float
 
 
@@ -93,19 +95,22 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget and
     is paired with the smallest one.
     """
-    base = {(r.model, r.budget, r.draw, r.seed): r.miou for r in results if r.arm == baseline}
+    base = {(r.model, r.budget, r.draw, r.seed): r for r in results if r.arm == baseline}
     smallest = min((r.budget for r in results if r.arm == baseline), default=0)
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.model, result.arm, result.budget), []).append(result)
     rows = []
     for (model, arm, budget), members in groups.items():
-        pairs = [r.miou - base[key] for r in members if (key := (r.model, r.budget or smallest, r.draw, r.seed)) in base]
-        gain = interval(pairs) if pairs and arm != baseline else None
+        pairs = [(r, base[key]) for r in members if (key := (r.model, r.budget or smallest, r.draw, r.seed)) in base]
+        pairs = [] if arm == baseline else pairs
+        gain = interval([r.miou - b.miou for r, b in pairs]) if pairs else None
         names = list(dict.fromkeys(name for r in members for name in r.iou))
+        gains = {name: [r.iou[name] - b.iou[name] for r, b in pairs if name in r.iou and name in b.iou] for name in names}
+        class_gain = {name: interval(values) for name, values in gains.items() if values}
         iou = {name: float(np.mean([r.iou[name] for r in members if name in r.iou])) for name in names}
         seconds = float(np.mean([r.train_seconds for r in members]))
-        rows.append(ArmSummary(model, arm, budget, interval([r.miou for r in members]), gain, iou, seconds))
+        rows.append(ArmSummary(model, arm, budget, interval([r.miou for r in members]), gain, iou, class_gain, seconds))
     return rows
 
 
@@ -133,18 +138,27 @@ def _budget_for(miou: float, curve: Sequence[tuple[int, float]]) -> float:
 
 
 def verdict(row: ArmSummary) -> str:
-    """One sentence on whether an arm is worth it."""
+    """One or two sentences on whether an arm is worth it, and which classes lose by it."""
     if row.gain is None:
         return ""
     points = f"{abs(row.gain.mean) * 100:.1f} mIoU points"
+    who = f"{row.arm} ({row.model}, {row.budget} units)" if row.budget else f"{row.arm} ({row.model})"
     if np.isnan(row.gain.low):
-        return f"{row.arm}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
+        return f"{who}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
     spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} pairs"
     if row.gain.low > 0:
-        return f"{row.arm}: it helped, by {points} ({spread})."
+        return f"{who}: it helped, by {points} ({spread}).{_losers(row)}"
     if row.gain.high < 0:
-        return f"{row.arm}: it hurt, by {points} ({spread}): not worth it here."
-    return f"{row.arm}: it did not help measurably ({row.gain.mean * 100:+.1f} points, {spread}): not worth it on this evidence."
+        return f"{who}: it hurt, by {points} ({spread}): not worth it here.{_losers(row)}"
+    return (
+        f"{who}: it did not help measurably ({row.gain.mean * 100:+.1f} points, {spread}): not worth it on this evidence."
+        f"{_losers(row)}"
+    )
+
+
+def _losers(row: ArmSummary) -> str:
+    lost = [f"{name} ({100 * gain.mean:+.1f})" for name, gain in row.class_gain.items() if gain.high < 0]
+    return f" Classes that lost by it: {', '.join(lost)}." if lost else ""
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:

@@ -1,8 +1,8 @@
 """Run a study: prepare data once, train every arm on every budget, draw and seed, keep each result on disk.
 
-A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora), ``runs/<job>/`` (trainings), ``results/<job>.json``
-(one a training), and at the end ``results.parquet``, ``summary.json`` and ``report.html``. What is there is not done
-again, so a killed study goes on where it stopped.
+A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d0`` where one is made for a draw of a budget),
+``runs/<job>/`` (trainings), ``results/<job>.json`` (one a training), and at the end ``results.parquet``, ``summary.json`` and
+``report.html``. What is there is not done again, so a killed study goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,14 @@ from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
 from pcaug.errors import PcaugError, RecipeError
-from pcaug.scene.recipe import load_recipe
+from pcaug.parallel import completed
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
 from pcaug.segment.train import train
-from pcaug.sensor.compose import compose_corpus
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdict, write_parquet
+from pcaug.study.sources import cost, make
 
 Progress = Callable[[str, int, int], None]
 
@@ -64,13 +66,17 @@ class Study:
     cost: dict[str, dict[str, float]]
 
 
-def run_study(recipe: StudyRecipe, folder: Path, progress: Progress | None = None) -> Study:
+def run_study(
+    recipe: StudyRecipe, folder: Path, progress: Progress | None = None, *, workers: int = 1, scheduler: str | None = None
+) -> Study:
     """Run a study, or what is left of it.
 
     Args:
         recipe: What to compare.
         folder: Study folder; an earlier, interrupted study of the same recipe goes on.
         progress: Called as ``progress(text, done, total)``.
+        workers: Trainings side by side; the numbers are the same for any number.
+        scheduler: Address of a Dask scheduler whose workers see the same files instead.
 
     Raises:
         PcaugError: If the folder holds a study of another recipe, or a source cannot be read.
@@ -78,18 +84,17 @@ def run_study(recipe: StudyRecipe, folder: Path, progress: Progress | None = Non
     say = progress or (lambda text, done, total: None)
     _same_recipe(recipe, folder)
     real, real_cost = _real(recipe, folder)
-    cost = {"real": real_cost}
-    synthetic = {}
-    for source in recipe.synthetic:
-        synthetic[source.name], cost[source.name] = _synthetic(source, recipe.seed, folder, say)
     jobs = plan(recipe, trainable_units(recipe, real))
-    results = []
-    for index, job in enumerate(jobs):
-        say("trainings", index, len(jobs))
-        results.append(_one(job, recipe, real, synthetic, folder, say))
-    say("trainings", len(jobs), len(jobs))
+    synthetic = _sources(recipe, jobs, real, folder, say)
+    left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]
+    say("trainings", len(jobs) - len(left), len(jobs))
+    work = partial(_train, progress=say) if workers == 1 and scheduler is None else _train
+    for done, _ in enumerate(completed(work, left, workers=workers, scheduler=scheduler), start=1):
+        say("trainings", len(jobs) - len(left) + done, len(jobs))
+    results = [_read(job, folder) for job in jobs]
     summaries = summarise(results, recipe.baseline)
-    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, cost)
+    costs = {"real": real_cost} | _costs(recipe, synthetic)
+    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, costs)
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
     return study
@@ -125,6 +130,8 @@ def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
                 chosen = tuple(sorted(units[i] for i in order[:size]))
                 for arm in recipe.arms:
                     for seed in range(recipe.seeds):
+                        if arm.pretrain and model == "trees":
+                            continue  # a forest cannot be trained further
                         job = Job(model, arm, size, chosen, draw, seed) if arm.real else Job(model, arm, 0, (), 0, seed)
                         jobs.setdefault(job.name, job)
     return list(jobs.values())
@@ -162,17 +169,57 @@ def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
     return real.only(split="test")
 
 
-def _one(job: Job, recipe: StudyRecipe, real: Corpus, synthetic: dict[str, Corpus], folder: Path, progress: Progress) -> Result:
-    done = folder / "results" / f"{job.name}.json"
-    if done.is_file():
-        raw = json.loads(done.read_text())
-        return Result(**raw | {"units": tuple(raw["units"])})
-    sources = [synthetic[name] for name in job.arm.synthetic]
-    main = real.only(units=job.units, split="train") if job.arm.real else sources.pop(0)
-    started = time.perf_counter()
-    run = train(train_recipe(job, recipe), main, sources, folder / "runs" / job.name, progress=progress)
-    trained = time.perf_counter()
-    scores = evaluate(run, test_corpus(recipe, real))
+def _sources(recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, folder: Path, progress: Progress) -> dict[str, Corpus]:
+    """The corpora of the synthetic sources that jobs train on, by folder name; sources of real clouds for every draw anew."""
+    by_name = {source.name: source for source in recipe.synthetic}
+    made: dict[str, Corpus] = {}
+    for job in jobs:
+        for name in job.arm.synthetic:
+            key = folder_of(by_name[name], job)
+            if key not in made:
+                clouds = real.only(units=job.units, split="train") if job.units else real
+                made[key] = make(by_name[name], clouds, folder / "synthetic" / key, recipe.seed, progress)
+    return made
+
+
+def folder_of(source: Synthetic, job: Job) -> str:
+    """Folder of the corpus of a source that a job trains on."""
+    return f"{source.name}_b{job.budget}_d{job.draw}" if source.of_real else source.name
+
+
+def _costs(recipe: StudyRecipe, synthetic: dict[str, Corpus]) -> dict[str, dict[str, float]]:
+    """Of each source, the mean over the draws that it was made for."""
+    found: dict[str, dict[str, float]] = {}
+    for source in recipe.synthetic:
+        rows = [cost(corpus) for key, corpus in synthetic.items() if key == source.name or key.startswith(f"{source.name}_b")]
+        if rows:
+            found[source.name] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return found
+
+
+def _result(job: Job, folder: Path) -> Path:
+    return folder / "results" / f"{job.name}.json"
+
+
+def _read(job: Job, folder: Path) -> Result:
+    raw = json.loads(_result(job, folder).read_text())
+    return Result(**raw | {"units": tuple(raw["units"])})
+
+
+def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progress: Progress | None = None) -> None:
+    """One training and its score, kept as a result."""
+    import torch
+
+    job, recipe, real, synthetic, folder = task
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads)
+    try:
+        started = time.perf_counter()
+        run = _trained(job, recipe, real, synthetic, folder / "runs" / job.name, progress)
+        trained = time.perf_counter()
+        scores = evaluate(run, test_corpus(recipe, real))
+    finally:
+        torch.set_num_threads(before)
     result = Result(
         job.model,
         job.arm.name,
@@ -186,9 +233,24 @@ def _one(job: Job, recipe: StudyRecipe, real: Corpus, synthetic: dict[str, Corpu
         trained - started,
         time.perf_counter() - trained,
     )
-    done.parent.mkdir(exist_ok=True)
-    _write_json(done, asdict(result))
-    return result
+    _result(job, folder).parent.mkdir(exist_ok=True)
+    _write_json(_result(job, folder), asdict(result))
+
+
+def _trained(
+    job: Job, recipe: StudyRecipe, real: Corpus, synthetic: dict[str, Corpus], folder: Path, progress: Progress | None
+) -> Run:
+    by_name = {source.name: source for source in recipe.synthetic}
+    sources = [synthetic[folder_of(by_name[name], job)] for name in job.arm.synthetic]
+    how = train_recipe(job, recipe)
+    if not job.arm.real:
+        return train(how, sources[0], sources[1:], folder, progress)
+    clouds = real.only(units=job.units, split="train")
+    if not job.arm.pretrain:
+        return train(how, clouds, sources, folder, progress)
+    half = how.steps // 2
+    first = train(how.model_copy(update={"steps": half}), sources[0], sources[1:], folder / "pretrained", progress)
+    return train(how.model_copy(update={"steps": how.steps - half}), clouds, (), folder, progress, start=first)
 
 
 def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
@@ -213,17 +275,6 @@ def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
             if real.files and len(real.files) == 1:
                 source = source / real.files[0]
         convert(source, made, card=real.card, split=real.split or None, block=real.block, buffer=real.buffer, seed=recipe.seed)
-    return Corpus.open(made), _cost(made, time.perf_counter() - started)
-
-
-def _synthetic(source: Synthetic, seed: int, folder: Path, progress: Progress) -> tuple[Corpus, dict[str, float]]:
-    if source.corpus is not None:
-        return Corpus.open(Path(source.corpus)), {"seconds": 0.0, "gigabytes": 0.0}
-    made = folder / "synthetic" / source.name
-    started = time.perf_counter()
-    if not (made / "manifest.json").is_file():
-        assert source.recipe is not None
-        compose_corpus(load_recipe(source.recipe, source.set), source.number, made, seed, progress=progress)
     return Corpus.open(made), _cost(made, time.perf_counter() - started)
 
 

@@ -158,13 +158,22 @@ class Report:
         return self._chart(figure, axis, caption, unit)
 
     def lines(
-        self, series: Mapping[str, tuple[Sequence[float], Sequence[float]]], caption: str = "", x: str = "", y: str = ""
+        self,
+        series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+        caption: str = "",
+        x: str = "",
+        y: str = "",
+        *,
+        bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     ) -> Report:
-        """Curves: name -> (x values, y values)."""
+        """Curves: name -> (x values, y values); bands: name -> (lower values, upper values)."""
         figure, axis = _axis(8, 3.2)
         for index, (name, (xs, ys)) in enumerate(series.items()):
             marker = "o" if len(xs) < 12 else None
-            axis.plot(xs, ys, label=_plain(name), color=PALETTE[index % len(PALETTE)], marker=marker, ms=4.5, lw=1.8)
+            colour = PALETTE[index % len(PALETTE)]
+            axis.plot(xs, ys, label=_plain(name), color=colour, marker=marker, ms=4.5, lw=1.8)
+            if bands and name in bands:
+                axis.fill_between(xs, *bands[name], color=colour, alpha=0.15, lw=0)
         axis.set_xlabel(x)
         axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, y)

@@ -1,0 +1,144 @@
+"""Synthetic sources of a study: composed, fitted and composed, mixed, learned, off the shelf, copied."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pcaug.augment.recipe import AugmentRecipe, augment_corpus
+from pcaug.augment.recipe import load_recipe as load_augmentation
+from pcaug.corpus.convert import convert
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter, put_in_place
+from pcaug.errors import LabelError, RecipeError
+from pcaug.explore.like import fit_recipe
+from pcaug.generate import flow, shape
+from pcaug.generate.bank import Thing, gather, write_bank
+from pcaug.generate.model import FEWEST, Generator, ModelCard
+from pcaug.scene.recipe import load_recipe
+from pcaug.sensor.compose import compose_corpus
+from pcaug.study.recipe import Synthetic
+
+Progress = Callable[[str, int, int], None]
+POINTS = {"shape": 256, "flow": 128}
+"""Points of the objects that a generator of each family learns."""
+
+
+def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None = None) -> Corpus:
+    """The corpus of a source; one that was made before is opened.
+
+    Args:
+        source: How.
+        real: The real clouds of a draw; nothing is made of them unless the source says so.
+        folder: Of the corpus; ``cost.json`` beside the tiles says what it took to make.
+        seed: Of every random choice.
+        progress: Called as ``progress(text, done, total)``.
+    """
+    if source.corpus is not None and (Path(source.corpus) / "manifest.json").is_file() and not source.noise:
+        return Corpus.open(source.corpus)
+    if (folder / "cost.json").is_file():
+        return Corpus.open(folder)
+    started = time.perf_counter()
+    partial, clean = folder.with_name(f".{folder.name}.making"), folder.with_name(f".{folder.name}.clean")
+    corpus = _made(source, real, clean if source.noise else partial, seed, progress)
+    if source.noise:
+        corpus = _with_noise(corpus, partial, source.noise, seed)
+        shutil.rmtree(clean)
+    size = sum(path.stat().st_size for path in corpus.folder.rglob("*") if path.is_file()) / 1e9
+    told = {"seconds": time.perf_counter() - started, "gigabytes": size}
+    (corpus.folder / "cost.json").write_text(json.dumps(told) + "\n")
+    put_in_place(corpus.folder, folder)
+    return Corpus.open(folder)
+
+
+def cost(corpus: Corpus) -> dict[str, float]:
+    """Seconds that a source took to make, and its gigabytes on disk; nothing for a corpus that was there."""
+    path = corpus.folder / "cost.json"
+    found: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {"seconds": 0.0, "gigabytes": 0.0}
+    return found
+
+
+def _made(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None) -> Corpus:
+    if source.recipe is not None:
+        recipe = load_recipe(source.recipe, source.set)
+        if source.like:
+            recipe = fit_recipe(recipe, real, seed, progress=progress).recipe
+        compose_corpus(recipe, source.number, folder, seed, force=True, progress=progress)
+    elif source.corpus is not None:
+        convert(source.corpus, folder, source.card, force=True, progress=progress)
+    elif source.augment is not None:
+        mixed = load_augmentation(source.augment, source.set)
+        augment_corpus(mixed, real, folder, seed, copies=source.number, force=True, progress=progress)
+    elif source.generate is not None:
+        _with_learned_objects(source, real, folder, seed, progress)
+    else:
+        augment_corpus(AugmentRecipe(name="copies"), real, folder, seed, copies=source.number, force=True, progress=progress)
+    return Corpus.open(folder)
+
+
+def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None) -> None:
+    """Copies of the real clouds with objects that were learned from them."""
+    rng = np.random.default_rng((seed, 0, 0))
+    bank = folder.with_name(f"{folder.name}-objects")
+    things = _learnable(source.classes, real)
+    if not things:
+        do = "name more common classes, or give a larger budget"
+        raise RecipeError(f"{source.name}: no class of {', '.join(source.classes)} has {FEWEST} objects to learn from", do=do)
+    samples = [thing for model in _fitted(source, things, seed, rng, progress) for thing in _sampled(model, source.objects, rng)]
+    write_bank(samples, bank, synthetic=True, force=True)
+    classes = sorted({thing.row.name for thing in samples})
+    paste = AugmentRecipe(name=source.name, mix=({"name": "paste", "classes": classes, "number": 8},))
+    donors = Corpus.open(bank)
+    augment_corpus(paste, real, folder, seed, copies=source.number, donors=donors, force=True, progress=progress)
+    shutil.rmtree(bank)
+
+
+def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
+    """Objects of the classes that have enough of them."""
+    found: dict[str, list[Thing]] = {}
+    for name in names:
+        try:
+            things = gather(real, [name])
+        except LabelError:
+            continue
+        if len(things) >= FEWEST:
+            found[name] = things
+    return found
+
+
+def _fitted(
+    source: Synthetic, things: dict[str, list[Thing]], seed: int, rng: np.random.Generator, progress: Progress | None
+) -> list[Generator]:
+    family = source.generate or "shape"
+    groups = [tuple(things)] if family == "flow" else [(name,) for name in things]
+    models: list[Generator] = []
+    for names in groups:
+        chosen = [thing for name in names for thing in things[name]]
+        numbers, units = tuple(len(things[name]) for name in names), tuple(sorted({t.row.unit for t in chosen}))
+        card = ModelCard(family=family, classes=names, objects=numbers, points=POINTS[family], units=units, seed=seed)
+        fitted = flow.fit(chosen, card, rng, progress=progress) if family == "flow" else shape.fit(chosen, card, rng)
+        models.append(fitted)
+    return models
+
+
+def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[Thing]:
+    return model.sample(objects * len(model.card.classes), rng, 1024)
+
+
+def _with_noise(corpus: Corpus, folder: Path, share: float, seed: int) -> Corpus:
+    """The corpus with the labels of a share of each cloud's points exchanged among these points."""
+    with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, force=True) as writer:
+        for index, tile in enumerate(corpus.tiles):
+            rng = np.random.default_rng((seed, 2, index))
+            cloud = corpus.read(tile)
+            wrong = np.flatnonzero(rng.random(len(cloud)) < share)
+            label = cloud["label"].copy()
+            label[wrong] = label[rng.permutation(wrong)]
+            writer.source(corpus.manifest.sources[tile.source])
+            writer.add(cloud.with_fields(label=label), tile.name, tile.unit, tile.split)
+    return Corpus.open(folder)
