@@ -75,6 +75,10 @@ class Corpus:
             raise NotFound(f"no tiles of split {split!r} and units {sorted(wanted or [])}", self.folder, f"it has {has}")
         return replace(self, tiles=tiles)
 
+    def by_tile(self) -> Corpus:
+        """The same corpus with each tile as a unit of its own, named like the tile."""
+        return replace(self, tiles=tuple(replace(tile, unit=tile.name) for tile in self.tiles))
+
     def read(self, tile: Tile, fields: Sequence[str] | None = None) -> PointCloud:
         """One tile as a cloud, with all fields or some."""
         path = self.folder / tile.path

@@ -20,6 +20,8 @@ class Real(Strict):
         block: Edge of a block, metres.
         buffer: Points nearer than this to a block of another split are neither trained on nor scored, metres.
         test_units: Units (drives, tiles) that are the test; all others may be trained on.
+        unit: "tile" counts each scan or tile as a unit of its own, by its name: for a set of a single drive or site, whose
+            scans are less independent than units are.
     """
 
     source: str
@@ -29,6 +31,7 @@ class Real(Strict):
     block: float = 50.0
     buffer: float = 1.0
     test_units: tuple[str, ...] = ()
+    unit: Literal["unit", "tile"] = "unit"
 
 
 class Synthetic(Strict):

@@ -84,6 +84,7 @@ def run_study(
     say = progress or (lambda text, done, total: None)
     _same_recipe(recipe, folder)
     real, real_cost = _real(recipe, folder)
+    real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
     synthetic = _sources(recipe, jobs, real, folder, say)
     left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]

@@ -87,6 +87,14 @@ def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe:
         run_study(wrong, tmp_path / "c")
 
 
+def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyRecipe) -> None:
+    corpus = Corpus.open(tmp_path / "real")
+    one = Corpus(corpus.folder, corpus.manifest, tuple(tile.model_copy(update={"unit": "scene"}) for tile in corpus.tiles))
+    assert one.units == ["scene"]
+    assert one.by_tile().units == ["u0", "u1", "u2"]
+    assert one.by_tile().only(units=["u1"]).points == 2000
+
+
 def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "recipe.json").write_text("{}")
