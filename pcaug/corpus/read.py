@@ -77,7 +77,7 @@ class Corpus:
 
     def by_tile(self) -> Corpus:
         """The same corpus with each tile as a unit of its own, named like the tile."""
-        return replace(self, tiles=tuple(replace(tile, unit=tile.name) for tile in self.tiles))
+        return replace(self, tiles=tuple(tile.model_copy(update={"unit": tile.name}) for tile in self.tiles))
 
     def read(self, tile: Tile, fields: Sequence[str] | None = None) -> PointCloud:
         """One tile as a cloud, with all fields or some."""

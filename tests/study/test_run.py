@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -89,7 +90,7 @@ def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe:
 
 def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyRecipe) -> None:
     corpus = Corpus.open(tmp_path / "real")
-    one = Corpus(corpus.folder, corpus.manifest, tuple(tile.model_copy(update={"unit": "scene"}) for tile in corpus.tiles))
+    one = replace(corpus, tiles=tuple(tile.model_copy(update={"unit": "scene"}) for tile in corpus.tiles))
     assert one.units == ["scene"]
     assert one.by_tile().units == ["u0", "u1", "u2"]
     assert one.by_tile().only(units=["u1"]).points == 2000
