@@ -11,6 +11,7 @@ import typer
 def study(
     recipe: Annotated[str, typer.Argument(help="Name of a study recipe, or a TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Study folder; an interrupted study in it goes on.")],
+    real: Annotated[str | None, typer.Option(help="The real data: a corpus, a file, or a dataset's folder.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
@@ -24,9 +25,10 @@ def study(
     from pcaug.study.recipe import StudyRecipe
 
     path = catalogue.find("models/studies", recipe)
-    wanted = catalogue.load(path, StudyRecipe, change or [])
+    said = [*(change or []), *([f"real.source={Path(real).resolve() if real != 'sample' else real}"] if real else [])]
+    wanted = catalogue.load(path, StudyRecipe, said)
     if full:
-        wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *(change or [])])
+        wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
     from pcaug.study.report import print_summary, write_report
     from pcaug.study.run import run_study, start_over, summary
 

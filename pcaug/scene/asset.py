@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.errors import PcaugError
+
+if TYPE_CHECKING:
+    from pcaug.scene.weathering import Weathering
 
 Triangles = NDArray[np.float64]
 """(M, 3, 3) float64: corners of M triangles, metres, z up."""
@@ -32,7 +35,7 @@ class Material(NamedTuple):
 
 
 MATERIALS: dict[str, Material] = {
-    "asphalt": Material(0.17),
+    "asphalt": Material(0.20),
     "marking": Material(0.45),
     "concrete": Material(0.33),
     "pavers": Material(0.30),
@@ -127,6 +130,7 @@ class Scene:
         viewpoint: (3,) where a scanner that stands in the scene stands, on the ground; its x axis is ahead.
         heading: Yaw of the viewpoint, radians.
         extent: (2, 2) lowest and highest plan corner of what is worth scanning from the air.
+        weathering: What its surfaces add to their materials; None for nothing.
     """
 
     placements: tuple[Placement, ...]
@@ -134,6 +138,7 @@ class Scene:
     viewpoint: NDArray[np.float64]
     heading: float
     extent: NDArray[np.float64]
+    weathering: Weathering | None = None
 
 
 @dataclass

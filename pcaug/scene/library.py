@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class Library:
                         instance += 1
                         more.append(placed(asset, (x, y, scene.viewpoint[2]), rng.uniform(0, 2 * np.pi), 1.0, instance))
                         break
-        return Scene((*scene.placements, *more), scene.name, scene.viewpoint, scene.heading, scene.extent)
+        return replace(scene, placements=(*scene.placements, *more))
 
 
 def build_helios(recipe: Helios, name: str, rng: Rng, library: Library) -> Scene:

@@ -38,10 +38,10 @@ def tree(rng: Rng, height: float | None = None) -> Asset:
             out.add(tube(fork, twig, radius * 0.1, 0.01, 3), "tree", "bark")
             ends += [fork, (fork + twig) / 2, twig]
     middle = np.array(ends)
-    each = int(rng.integers(26, 44))
-    centres = np.repeat(middle, each, axis=0) + rng.normal(0, 0.06 * h, (len(middle) * each, 3))
+    each = int(rng.integers(30, 60))
+    centres = np.repeat(middle, each, axis=0) + rng.normal(0, rng.uniform(0.04, 0.06) * h, (len(middle) * each, 3))
     centres = centres[centres[:, 2] > clear * 0.9]
-    out.add(leaves(centres, rng.uniform(0.13, 0.2), rng), "tree", "leaves")
+    out.add(leaves(centres, rng.uniform(0.15, 0.3), rng), "tree", "leaves")
     return out.asset("tree")
 
 

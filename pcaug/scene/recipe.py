@@ -16,6 +16,7 @@ from pcaug.scene.asset import Scene
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.ranges import Range
 from pcaug.scene.scanner import SensorRow
+from pcaug.scene.weathering import Surfaces, weathered
 
 WORLDS = ("street", "town", "wood", "room", "helios")
 """What a recipe can make: the table of that name, and a builder in ``compose``."""
@@ -25,7 +26,7 @@ class Street(Strict):
     """A street along x with the scanner on it. Lengths in metres, densities in objects per 100 m of one side.
 
     Attributes:
-        kinds: Weight of each kind of street: "residential", "urban", "suburban", "country".
+        kinds: Weight of each kind of street: "residential", "urban", "suburban", "country", "motorway".
         length: Of the street, both ways from the scanner together.
         lane: Width of one of two lanes.
         crossfall: Slope of the road away from its middle, share.
@@ -36,6 +37,9 @@ class Street(Strict):
         verge: Width of the grass between pavement and gardens.
         setback: Distance of houses from the pavement.
         junction: Probability of a side street on each side.
+        crossroads: Probability of a street that crosses near the scanner.
+        wide: Probability that an urban street has several lanes each way; a motorway always has.
+        thicket: Probability of a belt of shrubs and trees along a side.
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
         hedge, fence: Probability that a front garden is bounded by one.
@@ -45,7 +49,7 @@ class Street(Strict):
         bend: Largest curvature, 1/m.
     """
 
-    kinds: dict[str, float] = {"residential": 0.4, "urban": 0.2, "suburban": 0.25, "country": 0.15}
+    kinds: dict[str, float] = {"residential": 0.3, "urban": 0.15, "suburban": 0.25, "country": 0.22, "motorway": 0.08}
     length: float = Field(default=150.0, gt=20)
     lane: Range = (2.7, 3.6)
     crossfall: Range = (0.01, 0.03)
@@ -56,6 +60,9 @@ class Street(Strict):
     verge: Range = (0.0, 3.0)
     setback: Range = (1.0, 8.0)
     junction: float = 0.35
+    crossroads: float = 0.3
+    wide: float = 0.3
+    thicket: float = 0.5
     parked: Range = (2.0, 9.0)
     moving: Range = (0.0, 2.0)
     trees: Range = (1.0, 8.0)
@@ -90,8 +97,10 @@ class Town(Strict):
         other_roofs: Share of roofs with one slope or a mansard among the rest.
         wings: Share of houses with a wing at right angles.
         empty: Share of plots without a house.
+        blocks: Probability that the piece lies in the town's middle, with plots, buildings and groups of trees twice as large.
         trees, bushes: Objects per plot.
         tree_height: Height of trees.
+        grove: How many times more trees stand on plots without a house.
         hedge: Probability that a plot is hedged.
         fence: Probability that it is fenced instead.
         cars: Cars per plot.
@@ -111,9 +120,11 @@ class Town(Strict):
     other_roofs: float = 0.15
     wings: float = 0.35
     empty: float = 0.12
-    trees: Range = (0.5, 3.0)
+    blocks: float = 0.35
+    grove: float = Field(default=4.0, ge=1)
+    trees: Range = (1.0, 5.0)
     bushes: Range = (1.0, 6.0)
-    tree_height: Range = (4.0, 17.0)
+    tree_height: Range = (4.0, 20.0)
     hedge: float = 0.4
     fence: float = 0.2
     cars: Range = (0.0, 1.2)
@@ -240,6 +251,7 @@ class SceneRecipe(Strict):
         title: One line on it.
         street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
+        surfaces: How much their reflectances vary.
         sensor: The scanner.
         into: What is placed into real scans.
         transfer: By class, to what its intensities are mapped; written by ``compose --like``.
@@ -254,6 +266,7 @@ class SceneRecipe(Strict):
     room: Room | None = None
     helios: Helios | None = None
     assets: tuple[AssetRow, ...] = ()
+    surfaces: Surfaces = Surfaces()
     sensor: SensorRow = Field(default_factory=SensorRow)
     transfer: dict[str, Transfer] = {}
     into: Into = Into()
@@ -288,7 +301,7 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     library = Library(recipe.assets, Path(recipe.folder))
     (world,) = recipe.worlds
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
-    return library.scattered(scene, rng)
+    return weathered(library.scattered(scene, rng), recipe.surfaces, rng)
 
 
 def save_recipe(recipe: SceneRecipe, path: Path) -> None:

@@ -58,6 +58,9 @@ class SensorRow(Strict):
         incidence: Exponent of cos in the intensity: 1 Lambert, 0 calibrated to the surface.
         intensity_range, intensity_fall: Intensity is divided by 1 + (range / intensity_range)^intensity_fall; 0 for none.
         intensity_noise: Standard deviation of the intensity, relative.
+        intensity_floor: Share of the brightest echo below which the scanner reports 0.
+        intensity_gamma: Exponent of the scanner's curve above the floor: below 1 it compresses.
+        beam_gain: Spinning: standard deviation of the logarithm of each beam's sensitivity.
         blooming: Standard deviation of the halo around retroreflectors, degrees; 0 for none.
         pattern: Airborne: of the lines on the ground.
         density: Airborne: pulses per square metre of a strip.
@@ -104,6 +107,9 @@ class SensorRow(Strict):
     intensity_range: float = Field(default=0.0, ge=0)
     intensity_fall: float = Field(default=2.0, gt=0)
     intensity_noise: float = Field(default=0.0, ge=0)
+    intensity_floor: float = Field(default=0.0, ge=0, lt=1)
+    intensity_gamma: float = Field(default=1.0, gt=0)
+    beam_gain: float = Field(default=0.0, ge=0)
     blooming: float = Field(default=0.0, ge=0)
     pattern: Literal["oscillating", "polygon", "palmer"] = "oscillating"
     density: Range = (8.0, 20.0)

@@ -18,8 +18,12 @@ from pcaug.scene.recipe import Street
 from pcaug.scene.shapes import Points, grid, noise
 
 Rng = np.random.Generator
-OUTER = 45.0
+OUTER = 75.0
 """Half the width of the world, metres."""
+LUSH = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35, "motorway": 1.8}
+"""How green each kind of street is."""
+OPEN = ("country", "motorway")
+"""Kinds of street without pavements."""
 LINE = 0.07
 """Half the width of the line in the road's middle, metres."""
 STEP = 0.6
@@ -58,15 +62,19 @@ class _World:
         self.kind = str(rng.choice(names, p=np.array(weights) / sum(weights)))
         self.half = recipe.length / 2
         self.slope, self.cross = draw(recipe.slope, rng), draw(recipe.crossfall, rng)
-        self.rough = draw(recipe.roughness, rng) * (1.6 if self.kind == "country" else 1.0)
-        self.kerb = 0.0 if self.kind == "country" else draw(recipe.kerb, rng)
+        self.open = self.kind in OPEN
+        self.rough = draw(recipe.roughness, rng) * (1.6 if self.open else 1.0)
+        self.kerb = 0.0 if self.open else draw(recipe.kerb, rng)
         self.bend = rng.uniform(-recipe.bend, recipe.bend)
         self.fine = int(rng.integers(1 << 62))
-        self.bank = {sign: rng.uniform(-0.12, 0.22) * (rng.random() < 0.6) for sign in (-1, 1)}
+        self.bank = {sign: rng.uniform(-0.22, 0.22) * (rng.random() < 0.7) for sign in (-1, 1)}
         marked = 0.25 if self.kind == "residential" else 0.9
         self.line = str(rng.choice(["solid", "dashed"])) if rng.random() < recipe.markings * marked else "none"
-        crossed = self.kind != "country" and rng.random() < recipe.crossing
+        crossed = not self.open and rng.random() < recipe.crossing
         self.crossings = list(rng.uniform(-0.9, 0.9, int(rng.integers(1, 4))) * self.half) if crossed else []
+        middle, half = rng.uniform(-0.35, 0.35) * self.half, rng.uniform(3.0, 6.0)
+        crossroads = self.kind != "motorway" and rng.random() < recipe.crossroads
+        self.crossroads = (middle - half, middle + half) if crossroads else None
         self.placements: list[Placement] = []
         self.instance = 0
         self.static = Builder()
@@ -97,6 +105,8 @@ def build_street(recipe: Street, name: str, rng: Rng, library: Library) -> Scene
     """A street along x, bent a little, the scanner's place on its right lane at x = 0."""
     world = _World(recipe, rng, library)
     lane = draw(recipe.lane, rng) * (1.25 if world.kind == "country" else 1.0)
+    if world.kind == "motorway" or (world.kind == "urban" and rng.random() < recipe.wide):
+        lane *= float(rng.integers(2, 4))  # several lanes each way
     sides = [_side(world, lane, sign) for sign in (1, -1)]
     for side in sides:
         _ground(world, side)
@@ -105,18 +115,23 @@ def build_street(recipe: Street, name: str, rng: Rng, library: Library) -> Scene
         _greenery(world, side)
         _furniture(world, side)
         _vehicles(world, side, lane)
-    at = np.array([0.0, -lane / 2])
+    at = np.array([0.0, -_on_lane(lane, rng)])
     ground = float(world.base(np.array(0.0), np.array(at[1]), np.array(sides[1].road_edge)))
     placements = (Placement(world.static.asset("ground and houses"), np.eye(4), 0), *world.placements)
     extent = np.array([[-world.half, -OUTER], [world.half, OUTER]])
     return Scene(placements, name, np.array([at[0], at[1], ground]), 0.0, extent)
 
 
+def _on_lane(lane: float, rng: Rng) -> float:
+    """Distance from the road's middle of what drives on a side whose lanes are so wide together."""
+    return lane / 2 if lane < 6 else float(rng.uniform(1.8, lane - 1.8))
+
+
 def _side(world: _World, lane: float, sign: int) -> _Side:
     recipe, rng, kind = world.recipe, world.rng, world.kind
     zones = [_Zone(LINE, "road", "marking", raised=False), _Zone(lane - LINE, "road", "asphalt", raised=False)]
-    if kind == "country":
-        zones.append(_Zone(rng.uniform(0.2, 1.2), "road", "asphalt", raised=False))
+    if world.open:
+        zones.append(_Zone(rng.uniform(0.2, 1.2 if kind == "country" else 3.0), "road", "asphalt", raised=False))
         walk = (lane + 0.5, lane + 1.5)
         zones.append(_Zone(rng.uniform(1.0, 4.0), "terrain", "grass", raised=False))
     else:
@@ -136,14 +151,14 @@ def _side(world: _World, lane: float, sign: int) -> _Side:
     line = sum(z.width for z in zones) + setback
     rest = "terrain" if kind != "urban" or rng.random() < 0.5 else "sidewalk"
     zones.append(
-        _Zone(OUTER - sum(z.width for z in zones), rest, "grass" if rest == "terrain" else "pavers", raised=kind != "country")
+        _Zone(OUTER - sum(z.width for z in zones), rest, "grass" if rest == "terrain" else "pavers", raised=not world.open)
     )
-    junction = None
-    if rng.random() < recipe.junction:
+    junction = world.crossroads
+    if junction is None and kind != "motorway" and rng.random() < recipe.junction:
         middle, half = rng.uniform(-0.8, 0.8) * world.half, rng.uniform(2.6, 4.0)
         junction = (middle - half, middle + half)
     side = _Side(sign, zones, edge, walk, line, junction)
-    if kind != "country":
+    if not world.open:
         side.drives = list(rng.uniform(-world.half, world.half, int(rng.integers(1, 7))))
     return side
 
@@ -180,6 +195,8 @@ def _stations(side: _Side, *, fine: bool) -> tuple[Points, NDArray[np.int64]]:
     for index, zone in enumerate(side.zones):
         step = 0.5 if fine and index == 1 else 1.0 if zone.width < 8 else 1.4
         inner = np.linspace(start, start + zone.width, max(2, int(np.ceil(zone.width / step)) + 1))
+        if zone.width > 40:  # far away a coarser ground will do
+            inner = np.concatenate([inner[inner < start + 30], np.arange(start + 30, start + zone.width - 2, 4.0), inner[-1:]])
         values += inner.tolist()
         zones += [index] * len(inner)
         start += zone.width
@@ -219,7 +236,7 @@ def _surface(
         inside = ((middle > side.junction[0]) & (middle < side.junction[1]))[:, None] & beyond
         label[inside], material[inside] = taxonomy.id("road"), MATERIAL_NAMES.index("asphalt")
         for x0, x1 in ((side.junction[0] - 1.8, side.junction[0]), (side.junction[1], side.junction[1] + 1.8)):
-            if world.kind != "country":  # the side street's own pavements
+            if not world.open:  # the side street's own pavements
                 walk = ((middle > x0) & (middle < x1))[:, None] & beyond
                 label[walk], material[walk] = taxonomy.id("sidewalk"), MATERIAL_NAMES.index("pavers")
     return label, material
@@ -252,7 +269,7 @@ def _spots(world: _World, low_high: tuple[float, float], side: _Side) -> list[fl
 
 def _houses(world: _World, side: _Side) -> None:
     rng, kind = world.rng, world.kind
-    if kind == "country" and rng.random() < 0.7:
+    if kind == "motorway" or (kind == "country" and rng.random() < 0.7):
         return
     x = -world.half + rng.uniform(0, 6)
     row = kind == "urban" or rng.random() < 0.2
@@ -273,7 +290,7 @@ def _houses(world: _World, side: _Side) -> None:
 
 def _greenery(world: _World, side: _Side) -> None:
     rng, recipe = world.rng, world.recipe
-    lush = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35}[world.kind]
+    lush = LUSH[world.kind]
     near = side.walk[1] + 0.4
     for x in _spots(world, recipe.trees, side):
         behind = rng.random() < 0.55
@@ -287,21 +304,16 @@ def _greenery(world: _World, side: _Side) -> None:
         out = near + rng.gamma(1.5, 4.0)
         if _free(side, x) and out < OUTER - 1:
             world.stand("bush", x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.6, 1.5))
-    if world.kind in ("country", "suburban"):
-        if rng.random() < 0.6:  # a strip of wood or thicket along the street
-            out0 = near + rng.uniform(1, 14)
-            for x in np.arange(-world.half, world.half, rng.uniform(1.6, 4.0)):
-                if _free(side, x):
-                    out = out0 + rng.normal(0, 1.2)
-                    what = "bush" if rng.random() < 0.7 else "tree"
-                    world.stand(
-                        what, x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.8, 1.7)
-                    )
+    if rng.random() < recipe.thicket * min(lush, 1.5):
+        _thicket(world, side, near)
+    if world.open or world.kind == "suburban":
         for x in rng.uniform(-world.half, world.half, 60):
             out = near + rng.gamma(1.5, 2.5)
             world.stand(
                 "herbs", x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), rng.uniform(0.6, 1.8), thing=False
             )
+    if world.kind == "motorway":
+        return
     border = side.walk[1] + rng.uniform(0.2, 0.6)
     for start in np.arange(-world.half, world.half, 15.0):
         chance = rng.random()
@@ -316,12 +328,26 @@ def _greenery(world: _World, side: _Side) -> None:
                 world.placements.append(placed(panel, (float(px), float(py), z), world.bend * x))
 
 
+def _thicket(world: _World, side: _Side, near: float) -> None:
+    """A belt of shrubs and trees along a stretch of the street, dense enough to hide what lies behind."""
+    rng = world.rng
+    start, rows, spacing = near + rng.gamma(2.0, 5.0), int(rng.integers(1, 4)), rng.uniform(0.9, 2.2)
+    low, trees = rng.uniform(-world.half, 0), rng.uniform(0.05, 0.4)
+    for row in range(rows):
+        for x in np.arange(low, min(low + rng.uniform(30, 130), world.half), spacing):
+            out = start + 2.2 * row + rng.normal(0, 0.5)
+            if _free(side, x) and out < OUTER - 1:
+                what = "tree" if rng.random() < trees else "bush"
+                scale = rng.uniform(0.6, 1.3) if what == "tree" else rng.uniform(1.0, 2.2)
+                world.stand(what, x, out * side.sign, rng.uniform(0, 6.3), _height(world, side, x, out), scale)
+
+
 def _furniture(world: _World, side: _Side) -> None:
     rng, recipe = world.rng, world.recipe
     edge = side.road_edge + 0.45
     inwards = -np.pi / 2 * side.sign
     for x in _spots(world, recipe.lamps, side):
-        name = "utility_pole" if world.kind == "country" or rng.random() < 0.15 else "lamp"
+        name = "utility_pole" if world.open or rng.random() < 0.15 else "lamp"
         world.stand(name, x, edge * side.sign, inwards, _height(world, side, x, edge))
     facing = np.pi if side.sign < 0 else 0.0
     for x in _spots(world, recipe.signs, side):
@@ -332,8 +358,8 @@ def _furniture(world: _World, side: _Side) -> None:
         world.stand(name, x - 2.2 * side.sign, edge * side.sign, facing, _height(world, side, x, edge))
     if world.kind != "urban" and rng.random() < recipe.wires:
         _overhead(world, side)
-    if world.kind == "country":
-        if rng.random() < 0.4:
+    if world.open:
+        if rng.random() < (0.8 if world.kind == "motorway" else 0.4):
             for x in np.arange(-world.half, world.half, 4.0):
                 if _free(side, x, 3):
                     world.stand("guard_rail", x, (edge + 0.4) * side.sign, 0, _height(world, side, x, edge), thing=False)
@@ -370,14 +396,14 @@ def _overhead(world: _World, side: _Side) -> None:
 def _vehicles(world: _World, side: _Side, lane: float) -> None:
     rng, recipe = world.rng, world.recipe
     lanes = [z for z in side.zones if z.label == "road"]
-    if len(lanes) > 2 and world.kind != "country":  # a parking lane
+    if len(lanes) > 2 and not world.open:  # a parking lane
         out = lane + lanes[2].width / 2
         x = -world.half
         share = draw(recipe.parked, rng) / 14
         while x < world.half:
             length = rng.uniform(5.0, 6.5)
             if rng.random() < share and _free(side, x, 4) and all(abs(x - d) > 3.5 for d in (*side.drives, *world.crossings)):
-                name = "lorry" if rng.random() < 0.04 else "car"
+                name = "lorry" if rng.random() < 0.08 else "car"
                 yaw = (np.pi if side.sign > 0 else 0.0) + (np.pi if rng.random() < 0.2 else 0.0) + rng.normal(0, 0.02)
                 world.stand(name, x, (out + rng.normal(0, 0.1)) * side.sign, yaw, _height(world, side, x, out - 0.5))
             x += length
@@ -388,8 +414,8 @@ def _vehicles(world: _World, side: _Side, lane: float) -> None:
                 world.stand("car", x, out * side.sign, np.pi / 2 * side.sign, _height(world, side, x, out))
     for x in _spots(world, recipe.moving, side):
         if abs(x) > 7:
-            name = "lorry" if rng.random() < 0.15 else "car"
-            world.stand(name, x, lane / 2 * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, lane / 2))
+            name, out = "lorry" if rng.random() < 0.3 else "car", _on_lane(lane, rng)
+            world.stand(name, x, out * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, out))
     if rng.random() < 0.15:
         x = rng.uniform(-40, 40)
         if abs(x) > 6:

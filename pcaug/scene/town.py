@@ -20,6 +20,10 @@ from pcaug.scene.shapes import Points, box, grid, moved, noise
 Rng = np.random.Generator
 CELL = 0.8
 """Edge of a ground cell, metres."""
+DEEPEST = 15.0
+"""Depth that houses do not exceed, since rooms want windows, metres."""
+BLOCKS = 2.2
+"""How much larger the blocks of a town's middle are than the houses around it."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +100,16 @@ class _World:
         return self.land.brook is None or abs(x - float(self.land.brook.middle(np.array(y)))) > self.land.brook.width / 2 + margin
 
 
+def _of_blocks(recipe: Town) -> Town:
+    """The same town's middle: large plots with long, high blocks, more flat roofs, and groups of trees."""
+    twice = {key: tuple(BLOCKS * v for v in getattr(recipe, key)) for key in ("plot", "house", "eaves", "trees")}
+    return recipe.model_copy(update=twice | {"flat": min(1.0, BLOCKS * recipe.flat)})
+
+
 def build_town(recipe: Town, name: str, rng: Rng, library: Library) -> Scene:
     """Rows of plots between parallel streets, seen from the air; a brook with bridges and a power line may cross it."""
+    if rng.random() < recipe.blocks:
+        recipe = _of_blocks(recipe)
     world = _World(recipe, rng, library)
     roads = _rows(recipe, rng)
     if rng.random() < recipe.water:
@@ -193,7 +205,8 @@ def _plot(world: _World, edges: tuple[float, float, float, float]) -> None:
         at = rng.uniform(x0 + 3, x1 - 3), float(rng.choice([y0 + 3, y1 - 3]))
         if world.free(*at, 4):
             place(world.static, shed, (*at, world.land.height(*at)), yaw)
-    for _ in range(rng.poisson(draw(recipe.trees, rng))):
+    grove = recipe.grove if radius == 3.0 else 1.0
+    for _ in range(rng.poisson(draw(recipe.trees, rng) * grove)):
         x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
         asset = world.library.pick("conifer" if rng.random() < 0.2 else "tree", rng)
         if np.hypot(x - middle[0], y - middle[1]) > radius * 0.8 and world.free(x, y, 0.5):
@@ -219,7 +232,7 @@ def _house(world: _World, middle: NDArray[np.float64], room: float, yaw: float) 
     roof = "flat" if rng.random() < recipe.flat else "hip" if rng.random() < recipe.hipped else "gable"
     if roof == "gable" and rng.random() < recipe.other_roofs:
         roof = str(rng.choice(["mono", "mansard"]))
-    long, short = max(width, depth), min(width, depth)
+    long, short = max(width, depth), min(width, depth, DEEPEST)
     eaves, pitch = draw(recipe.eaves, rng), draw(recipe.pitch, rng)
     built = house(rng, long, short, eaves, roof=roof, pitch=pitch, facade=False)
     at = (middle[0], middle[1], world.land.height(*middle))

@@ -140,18 +140,22 @@ def _chosen(echoes: Echoes, returns: str) -> Echoes:
     return echoes.take(np.lexsort((echoes.strength, echoes.ray))[last])
 
 
-def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Floats:
-    """Intensity 0..1, 1 the brightest material at right angles.
+def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: NDArray[np.integer] | None = None) -> Floats:
+    """Intensity 0..1, 1 the brightest material at right angles; ``ring`` (M,) is the beam of each echo.
 
     rho cos^k / (1 + (R / R1)^m): with k = 1, m = 2 and a small R1 the radar equation; makers calibrate intensities to the
-    reflectance, so that k is near 0 and R1 where their compensation ends.
+    reflectance, so that k is near 0 and R1 where their compensation ends. Beams differ in gain (Levinson and Thrun, ISER 2010),
+    and the curve of the receiver is ((value - floor) / (1 - floor)) ** gamma.
     """
     value = echoes.shown / REFLECTANCE.max()
     if sensor.intensity_range:
         value = value / (1 + (echoes.distance / sensor.intensity_range) ** sensor.intensity_fall)
+    if sensor.beam_gain and ring is not None:
+        value = value * np.exp(rng.normal(0, sensor.beam_gain, len(sensor.elevations)))[ring]
     if sensor.intensity_noise:
         value = value * rng.normal(1, sensor.intensity_noise, len(value))
-    return np.asarray(np.clip(value, 0, 1), np.float32)
+    above = np.clip((value - sensor.intensity_floor) / (1 - sensor.intensity_floor), 0, 1)
+    return np.asarray(above**sensor.intensity_gamma, np.float32)
 
 
 def bloomed(caster: Caster, rays: Rays, echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoes:

@@ -13,7 +13,8 @@ class Real(Strict):
     """Labelled real data, and what of it is the test.
 
     Attributes:
-        source: A corpus, or a file or folder to convert into one; "sample" is the embedded sample.
+        source: A corpus, or a file or folder to convert into one; "sample" is the embedded sample. "" where the user names it
+            (``pcaug study --real``).
         card: How to read it, where the path alone does not tell.
         files: Of a folder, only files of these names.
         split: Shares train/val/test of spatial blocks; "" where units are split or the corpus has its split.
@@ -24,7 +25,7 @@ class Real(Strict):
             scans are less independent than units are.
     """
 
-    source: str
+    source: str = ""
     card: str | None = None
     files: tuple[str, ...] = ()
     split: str = ""

@@ -266,6 +266,8 @@ def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
     started = time.perf_counter()
     made = folder / "real"
     real = recipe.real
+    if not real.source:
+        raise RecipeError("names no real data", recipe.title, "say where it is: --real PATH")
     if (Path(real.source) / "manifest.json").is_file():
         return Corpus.open(Path(real.source)), {"seconds": 0.0, "gigabytes": 0.0}
     if not (made / "manifest.json").is_file():
