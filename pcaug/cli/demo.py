@@ -26,4 +26,4 @@ def demo(
     from pcaug.corpus.sample import fetch
 
     fetch(archive)
-    study("sample", output, change, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)
+    study("sample", output, change=change, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)

@@ -66,11 +66,12 @@ def bush(rng: Rng) -> Asset:
     """A shrub: leaves in a few overlapping ellipsoids down to the ground."""
     radius, height = rng.uniform(0.5, 1.5), rng.uniform(0.7, 2.6)
     blobs = rng.uniform(-0.5, 0.5, (4, 3)) * (radius, radius, 0)
-    points = rng.normal(0, 1, (700, 3))
-    points /= np.linalg.norm(points, axis=1, keepdims=True) / rng.uniform(0.6, 1.0, (700, 1))
-    centres = blobs[rng.integers(0, 4, 700)] + points * (radius * 0.7, radius * 0.7, height / 2) + (0, 0, height / 2)
+    count = int(rng.integers(700, 1800))  # from loose to dense
+    points = rng.normal(0, 1, (count, 3))
+    points /= np.linalg.norm(points, axis=1, keepdims=True) / rng.uniform(0.7, 1.0, (count, 1))
+    centres = blobs[rng.integers(0, 4, count)] + points * (radius * 0.7, radius * 0.7, height / 2) + (0, 0, height / 2)
     out = Builder()
-    out.add(leaves(centres, 0.16, rng), "low_vegetation", "leaves")
+    out.add(leaves(centres, rng.uniform(0.14, 0.24), rng), "low_vegetation", "leaves")
     return out.asset("bush")
 
 
