@@ -19,7 +19,7 @@ SHARES: Mapping[str, Knobs] = {
         "pole": ("street.lamps", "street.signs"),
         "sign_light": ("street.signs",),
         "street_furniture": ("street.furniture",),
-        "wall_fence": ("street.fence",),
+        "wall_fence": ("street.fence", "street.wall"),
         "sidewalk": ("street.sidewalk",),
         "terrain": ("street.verge", "street.setback"),
         "road": ("street.lane", "street.junction"),

@@ -323,6 +323,16 @@ def fence(rng: Rng, length: float = 2.5) -> Asset:
     return out.asset("fence")
 
 
+def wall(rng: Rng, length: float = 2.5) -> Asset:
+    """A piece of garden or retaining wall along x, with or without a coping."""
+    half, h, deep = length / 2, rng.uniform(0.5, 2.6), rng.uniform(0.1, 0.2)
+    out = Builder()
+    out.add(box((-half, -deep, -0.3), (half, deep, h)), "wall_fence", str(rng.choice(["plaster", "concrete", "brick"])))
+    if rng.random() < 0.5:
+        out.add(box((-half, -deep - 0.05, h), (half, deep + 0.05, h + 0.06)), "wall_fence", "concrete")
+    return out.asset("wall")
+
+
 def guard_rail(rng: Rng, length: float = 4.0) -> Asset:
     """Four metres of guard rail along x."""
     out = Builder()

@@ -42,7 +42,7 @@ class Street(Strict):
         thicket: Probability of a belt of shrubs and trees along a side.
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
-        hedge, fence: Probability that a front garden is bounded by one.
+        hedge, fence, wall: Probability that a front garden is bounded by one.
         markings: Probability of a line in the road's middle (a quarter of it in residential streets).
         crossing: Probability of zebra crossings, in streets with pavements.
         wires: Probability that a side, if not urban, has an overhead line.
@@ -74,7 +74,8 @@ class Street(Strict):
     furniture: Range = (0.0, 3.0)
     parking: float = 0.5
     hedge: float = 0.35
-    fence: float = 0.35
+    fence: float = 0.25
+    wall: float = 0.15
     markings: float = 0.7
     crossing: float = 0.35
     wires: float = 0.15

@@ -317,11 +317,12 @@ def _greenery(world: _World, side: _Side) -> None:
     border = side.walk[1] + rng.uniform(0.2, 0.6)
     for start in np.arange(-world.half, world.half, 15.0):
         chance = rng.random()
-        if world.kind == "urban" or chance > recipe.hedge + recipe.fence:
+        bounds = np.cumsum([recipe.hedge, recipe.fence, recipe.wall])
+        if world.kind == "urban" or chance > bounds[-1]:
             continue
-        what, length = ("hedge", 2.0) if chance < recipe.hedge else ("fence", 2.5)
+        what, length = (("hedge", 2.0), ("fence", 2.5), ("wall", 2.5))[int(np.searchsorted(bounds, chance))]
         panel = world.library.pick(what, rng)
-        for x in np.arange(start, start + rng.uniform(6, 14), length):
+        for x in np.arange(start, start + rng.uniform(6, 14) * (2 if what == "wall" else 1), length):
             if _free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
                 px, py = world.curve(np.array(x), np.array(border * side.sign))
                 z = _height(world, side, x, border)
@@ -403,7 +404,7 @@ def _vehicles(world: _World, side: _Side, lane: float) -> None:
         while x < world.half:
             length = rng.uniform(5.0, 6.5)
             if rng.random() < share and _free(side, x, 4) and all(abs(x - d) > 3.5 for d in (*side.drives, *world.crossings)):
-                name = "lorry" if rng.random() < 0.08 else "car"
+                name = "lorry" if rng.random() < 0.04 else "car"
                 yaw = (np.pi if side.sign > 0 else 0.0) + (np.pi if rng.random() < 0.2 else 0.0) + rng.normal(0, 0.02)
                 world.stand(name, x, (out + rng.normal(0, 0.1)) * side.sign, yaw, _height(world, side, x, out - 0.5))
             x += length
@@ -414,7 +415,7 @@ def _vehicles(world: _World, side: _Side, lane: float) -> None:
                 world.stand("car", x, out * side.sign, np.pi / 2 * side.sign, _height(world, side, x, out))
     for x in _spots(world, recipe.moving, side):
         if abs(x) > 7:
-            name, out = "lorry" if rng.random() < 0.3 else "car", _on_lane(lane, rng)
+            name, out = "lorry" if rng.random() < 0.15 else "car", _on_lane(lane, rng)
             world.stand(name, x, out * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, out))
     if rng.random() < 0.15:
         x = rng.uniform(-40, 40)
