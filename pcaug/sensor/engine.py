@@ -156,6 +156,7 @@ class Caster:
         self.first_face = np.cumsum(sizes) - sizes
         self.material = np.concatenate([p.asset.face_material for p in placements])
         self._world = np.array([p.world_from_asset for p in placements])
+        self._asset_from_world = np.linalg.inv(self._world)
         bounds = np.array([p.asset.bounds for p in placements])
         corners = np.stack([bounds[:, [x, y, z], [0, 1, 2]] for x in (0, 1) for y in (0, 1) for z in (0, 1)], axis=1)
         self._corners = np.einsum("pij,pcj->pci", self._world[:, :3, :3], corners) + self._world[:, None, :3, 3]
@@ -202,7 +203,7 @@ class Caster:
     def _placed(self, index: int) -> _Part:
         asset = self.scene.placements[index].asset
         face = np.arange(len(asset.triangles)) + self.first_face[index]
-        return _Part(_structure(asset), np.linalg.inv(self._world[index]), face)
+        return _Part(_structure(asset), self._asset_from_world[index], face)
 
     def _merged(self, indices: NDArray[np.intp]) -> _Part:
         """Placements as one part, in a frame of the scene's axes near them."""
@@ -238,10 +239,7 @@ class _Cast:
 
     def meet(self, part: _Part, rows: NDArray[np.intp]) -> None:
         """Cross a part with some of the rays. Directions are scaled with it, so distances stay in world metres."""
-        matrix, structure = part.asset_from_world, part.structure
-        rays = np.einsum("nki,ji->nkj", self._rays[rows], matrix[:3, :3].astype(np.float32))  # not BLAS: see PointCloud.moved
-        rays[:, 0] += matrix[:3, :3] @ self._centre + matrix[:3, 3]
-        rays = rays.reshape(-1, 6)
+        rays, structure = self._seen_from(part.asset_from_world, rows), part.structure
         tensor = open3d().core.Tensor.from_numpy
         met = structure.embree.cast_rays(tensor(rays))
         distance, face, normal = (met[k].numpy() for k in ("t_hit", "primitive_ids", "primitive_normals"))
@@ -259,13 +257,21 @@ class _Cast:
                 which, distance, face = which[further], distance[further], face[further]
             self._cross(part, rows[which], rays[which], distance, face)
 
+    def _seen_from(self, matrix: NDArray[np.float64], rows: NDArray[np.intp]) -> Vectors:
+        """Rays (n, 6), origin and direction, in the frame of a part."""
+        rays = self._rays[rows] if len(rows) < len(self._rays) else self._rays.copy()
+        turn = matrix[:3, :3].astype(np.float32)
+        if not np.array_equal(turn, np.eye(3, dtype=np.float32)):
+            rays = np.einsum("nki,ji->nkj", rays, turn)  # not BLAS: see PointCloud.moved
+        rays[:, 0] += matrix[:3, :3] @ self._centre + matrix[:3, 3]
+        return rays.reshape(-1, 6)
+
     def _cross(
         self, part: _Part, row: NDArray[np.intp], rays: Vectors, distance: NDArray[np.float32], face: NDArray[np.uint32]
     ) -> None:
         """All that rays meet in a part, in any order."""
         stops = self._stopped(part.structure, face)
-        corners = part.structure.corners[face]
-        cosine = _cosine(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), rays)
+        cosine = _cosine(_normals(part.structure.corners[face]), rays)
         faces = part.face[face]
         np.minimum.at(self.ends, row[stops], distance[stops])
         last = stops & (distance <= self.ends[row])
@@ -304,6 +310,12 @@ class _Cast:
         once = np.ones(len(ray), np.bool_)
         once[1:] = (np.diff(ray) > 0) | (np.diff(distance) > TWICE)
         return Surfaces(ray[once], distance[once], face[seen[once]], cosine[seen[once]])
+
+
+def _normals(corners: Vectors) -> Vectors:
+    """(n, 3) normals of triangles (n, 3, 3), of any length; np.cross takes longer."""
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
 
 
 def _cosine(normal: Vectors, rays: Vectors) -> NDArray[np.float32]:

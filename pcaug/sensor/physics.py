@@ -124,7 +124,7 @@ def _chosen(echoes: Echoes, returns: str) -> Echoes:
     if returns == "all" or not len(echoes.ray):
         return echoes
     first = np.flatnonzero(np.diff(echoes.ray, prepend=-1) > 0)
-    if returns == "first":
+    if returns == "first" or len(first) == len(echoes.ray):
         return echoes.take(first)
     last = np.append(first[1:], len(echoes.ray)) - 1
     if returns == "last":
