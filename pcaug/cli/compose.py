@@ -11,7 +11,7 @@ from pcaug.cli import options as o
 
 
 def compose(
-    recipe: Annotated[str, typer.Argument(help="Name of a scene recipe (street, town), or a TOML file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a scene recipe (street, town), a TOML file, or a HELIOS++ survey .xml.")],
     number: Annotated[int, typer.Option("-n", min=1, help="How many scans.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
@@ -33,10 +33,11 @@ def compose(
     from pcaug.corpus.read import Corpus
     from pcaug.explore.pattern import pattern_of
     from pcaug.scene.recipe import load_recipe, save_recipe
+    from pcaug.scene.survey import recipe_of_survey
     from pcaug.sensor.compose import compose_corpus
     from pcaug.sensor.place import place_corpus
 
-    wanted = load_recipe(recipe, change or [])
+    wanted = load_recipe(recipe, change or []) if not recipe.endswith(".xml") else recipe_of_survey(Path(recipe))
     fresh(output, force=force)
     told: list[str] = []
     with reporter() as progress:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -193,7 +194,8 @@ class CorpusWriter:
             return
         table = to_table(concatenate(tile.waiting))
         if tile.writer is None:
-            tile.writer = pq.ParquetWriter(tile.path, table.schema, compression="zstd")
+            few = [f.name for f in table.schema if not pa.types.is_floating(f.type)]  # one of coordinates only costs time
+            tile.writer = pq.ParquetWriter(tile.path, table.schema, compression="zstd", use_dictionary=few)
         tile.writer.write_table(table.cast(tile.writer.schema))
         self._held -= tile.held
         tile.waiting, tile.held = [], 0

@@ -67,6 +67,9 @@ class SensorRow(Strict):
         scan_angle: Airborne: half the swath's angle.
         overlap: Airborne: share of a strip that the next covers too.
         strips: Airborne: number of strips, lowest and highest.
+        legs: Airborne: flight lines in the scene's coordinates, x, y, z of start and end. They are flown as they stand, with
+            ``pulses``, ``rate`` and ``speed``, in place of strips that density and height would give.
+        pulses: Airborne, with legs: a second.
     """
 
     model: str = ""
@@ -116,6 +119,8 @@ class SensorRow(Strict):
     scan_angle: float = 20.0
     overlap: float = 0.3
     strips: tuple[int, int] = (1, 2)
+    legs: tuple[tuple[float, float, float, float, float, float], ...] = ()
+    pulses: float = Field(default=300_000.0, gt=0)
 
     @model_validator(mode="before")
     @classmethod
@@ -133,6 +138,8 @@ class SensorRow(Strict):
     def _of_beams(self) -> SensorRow:
         if self.kind == "spinning" and not self.elevations:
             raise ValueError("a spinning scanner needs elevations of its beams")
+        if any(leg[:3] == leg[3:] for leg in self.legs):
+            raise ValueError("a leg begins where it ends")
         for name in ("azimuths", "firing"):
             if getattr(self, name) and len(getattr(self, name)) != len(self.elevations):
                 raise ValueError(f"{name} needs as many values as elevations, {len(self.elevations)}")

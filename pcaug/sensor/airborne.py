@@ -45,12 +45,16 @@ class _Strip:
 
 
 def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
-    """Parallel strips in a random direction; each crosses the scene's extent at a random place of its swath.
+    """The legs that the sensor names, or parallel strips in a random direction, each across the scene's extent.
+
+    A strip crosses the extent at a random place of its swath.
 
     The spacing of pulses along and across the flight is equal, so that ``density`` of them fall on a square metre of level
     ground. Their pattern is that of an oscillating mirror (zigzag), of a rotating polygon (parallel lines), or of a mirror
     that wobbles about a vertical axis (ellipses, after Palmer).
     """
+    if sensor.legs:
+        return legs(scene, sensor, rng)
     low, high = scene.extent
     reach = float(np.linalg.norm(high - low)) / 2
     altitude, density = draw(sensor.height, rng), draw(sensor.density, rng)
@@ -69,6 +73,45 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
         parts.append(_rays(scene, strip, sensor.pattern, rng))
     origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))
     return Rays(origin, direction, time, np.zeros(len(time), np.uint16), angle.astype(np.float32), cell)
+
+
+def legs(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
+    """Straight flights at constant speed, all pulses of them: lines there and back (zigzag), lines all one way, or circles.
+
+    The beam is ``scan_angle`` off the vertical at most, or, on circles (``palmer``), always; ``rate`` counts lines or turns.
+    """
+    speed, half = max(draw(sensor.speed, rng), 0.1), np.radians(sensor.scan_angle)
+    parts, start = [], 0.0
+    for index, leg in enumerate(np.array(sensor.legs)):
+        way = leg[3:] - leg[:3]
+        length = float(np.linalg.norm(way))
+        along = way / length
+        across = np.cross([0.0, 0, 1], along)
+        across /= max(float(np.linalg.norm(across)), 1e-9)
+        ahead = np.cross(across, [0.0, 0, 1])
+        time = np.arange(int(length / speed * sensor.pulses)) / sensor.pulses
+        origin = leg[:3] + (speed * time)[:, None] * along
+        line, within = np.divmod(time * sensor.rate, 1.0)
+        if sensor.pattern == "palmer":
+            turn = 2 * np.pi * within
+            off, side = np.sin(half) * (np.cos(turn)[:, None] * ahead + np.sin(turn)[:, None] * across), half * np.sin(turn)
+            direction = off - np.array([0, 0, np.cos(half)])
+        else:
+            back = (sensor.pattern == "oscillating") & (line % 2 == 1)
+            side = half * (2 * np.where(back, 1 - within, within) - 1)
+            direction = np.sin(side)[:, None] * across - np.cos(side)[:, None] * np.array([0.0, 0, 1])
+        ground = origin + direction * ((scene.viewpoint[2] - origin[:, 2]) / direction[:, 2])[:, None]
+        bundle = 2 * _cells(ground, index) + ((direction @ ahead) > 0)
+        parts.append((origin, direction, start + time, np.degrees(side), bundle))
+        start += length / speed + PAUSE
+    origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return Rays(origin, direction, time, np.zeros(len(time), np.uint16), angle.astype(np.float32), cell)
+
+
+def _cells(ground: Array, strip: int) -> NDArray[np.int64]:
+    """Number of the plan cell of each place (N, 2 or 3), other ones for each strip."""
+    cells = np.floor(ground[:, :2] / BUNDLE).astype(np.int64)
+    return np.asarray(cells[:, 0] * 100_003 + cells[:, 1] + strip * 10_000_000_019)
 
 
 def _rays(
@@ -90,8 +133,7 @@ def _rays(
     origin = np.column_stack([plan, np.full(len(plan), z0 + strip.altitude)])
     direction = np.column_stack([ground, np.full(len(plan), z0)]) - origin
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    cells = np.floor(ground / BUNDLE).astype(np.int64)
-    bundle = cells[:, 0] * 100_003 + cells[:, 1] + int(strip.start) * 10_000_019
+    bundle = _cells(ground, round(strip.start / PAUSE))
     time = strip.start + (flown - flown.min(initial=0.0)) / strip.speed
     if pattern == "palmer":  # a place is seen from before and from behind
         bundle = 2 * bundle + ((direction[:, :2] @ along) > 0)

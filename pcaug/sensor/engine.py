@@ -1,9 +1,13 @@
-"""Ray casting: Embree through Open3D, one acceleration structure an asset, rays moved into its frame."""
+"""Ray casting: Embree through Open3D, one acceleration structure an asset, rays moved into its frame.
+
+Small things are merged with the ground into one structure a scene, which costs less than a cast of each.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import importlib.util
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,10 +19,15 @@ from numpy.typing import NDArray
 
 from pcaug.errors import MissingExtra
 from pcaug.scene.asset import MATERIALS, Asset, Scene
+from pcaug.sensor.bundles import Bundles
 
 Vectors = NDArray[np.float32]
 TWICE = 1e-4
 """Metres within which two crossings of one placement are one: a ray through the edge that two faces share meets both."""
+SMALL = 600
+"""Faces of an asset up to which its placements are merged into one structure: building it costs less than a cast of each."""
+MERGED = 1_000_000
+"""Faces that are merged at most."""
 
 REFLECTANCE = np.array([m.reflectance for m in MATERIALS.values()], np.float32)
 TRANSMISSION = np.array([m.transmission for m in MATERIALS.values()], np.float32)
@@ -69,7 +78,7 @@ class Rays:
 
 @dataclass(frozen=True)
 class Surfaces:
-    """What rays cross up to the first opaque surface; rows sorted by ray, then by distance.
+    """What rays cross; rows sorted by ray, then by distance.
 
     Attributes:
         ray: (M,) int64 index of the ray.
@@ -89,34 +98,46 @@ NOTHING = Surfaces(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, n
 
 @dataclass(frozen=True)
 class _Structure:
-    """An asset ready for casting: Embree's structure, unit normals (M, 3) and porosity (M,) of its faces."""
+    """Triangles ready for casting: Embree's structure, corners (M, 3, 3) and transmission (M,)."""
 
-    asset: Asset
     embree: Any
-    normal: Vectors
-    porous: NDArray[np.bool_]
+    corners: Vectors
+    through: NDArray[np.float32]
 
 
-_structures: dict[int, _Structure] = {}
+_structures: dict[int, tuple[Asset, _Structure]] = {}  # the asset is kept, so that its id stays its own
 
 
-def _structure(asset: Asset, *, keep: bool) -> _Structure:
-    """Acceleration structure of an asset; kept for assets that occur again (the library's variants)."""
-    if id(asset) in _structures:
-        return _structures[id(asset)]
+def _built(corners: Vectors, material: NDArray[np.uint8]) -> _Structure:
     o3d = open3d()
     scene = o3d.t.geometry.RaycastingScene()
-    corners = asset.triangles.astype(np.float32)
     faces = np.arange(3 * len(corners), dtype=np.uint32).reshape(-1, 3)
     scene.add_triangles(o3d.core.Tensor.from_numpy(corners.reshape(-1, 3)), o3d.core.Tensor.from_numpy(faces))
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    made = _Structure(asset, scene, normal, TRANSMISSION[asset.face_material] > 0)
-    if keep:
+    return _Structure(scene, corners, TRANSMISSION[material])
+
+
+def _structure(asset: Asset) -> _Structure:
+    """Acceleration structure of an asset that occurs again (the library's variants)."""
+    if id(asset) not in _structures:
         if len(_structures) > 2000:
             _structures.clear()
-        _structures[id(asset)] = made
-    return made
+        _structures[id(asset)] = asset, _built(asset.triangles.astype(np.float32), asset.face_material)
+    return _structures[id(asset)][1]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is cast into at once: a placement, or several that were merged.
+
+    Attributes:
+        structure: Its triangles.
+        asset_from_world: (4, 4) similarity.
+        face: (M,) int64 its faces among those of the scene.
+    """
+
+    structure: _Structure
+    asset_from_world: NDArray[np.float64]
+    face: NDArray[np.int64]
 
 
 class Caster:
@@ -131,119 +152,174 @@ class Caster:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         placements = scene.placements
-        self._structures = [_structure(p.asset, keep=p.instance != 0 or i > 0) for i, p in enumerate(placements)]
-        world = np.array([p.world_from_asset for p in placements])
-        bounds = np.array([p.asset.bounds for p in placements])
-        scale = np.linalg.norm(world[:, :3, 0], axis=1)
-        self._centres = np.einsum("pij,pj->pi", world[:, :3, :3], bounds.mean(axis=1)) + world[:, :3, 3]
-        self._radii = np.linalg.norm(bounds[:, 1] - bounds[:, 0], axis=1) / 2 * scale
-        self._asset_from_world = np.linalg.inv(world)
-        sizes = [len(p.asset.triangles) for p in placements]
-        self.first_face = np.cumsum([0, *sizes[:-1]])
+        sizes = np.array([len(p.asset.triangles) for p in placements])
+        self.first_face = np.cumsum(sizes) - sizes
         self.material = np.concatenate([p.asset.face_material for p in placements])
+        self._world = np.array([p.world_from_asset for p in placements])
+        self._asset_from_world = np.linalg.inv(self._world)
+        bounds = np.array([p.asset.bounds for p in placements])
+        corners = np.stack([bounds[:, [x, y, z], [0, 1, 2]] for x in (0, 1) for y in (0, 1) for z in (0, 1)], axis=1)
+        self._corners = np.einsum("pij,pcj->pci", self._world[:, :3, :3], corners) + self._world[:, None, :3, 3]
+        times = Counter(id(p.asset) for p in placements)
+        own = np.array([p.instance == 0 and times[id(p.asset)] == 1 for p in placements])
+        small = sizes <= SMALL
+        self._merges = own | (small & (np.cumsum(sizes * small) <= MERGED))
 
-    def surfaces(self, origin: NDArray[np.float64], direction: NDArray[np.float64], bundle: NDArray[np.int64]) -> Surfaces:
-        """What rays (N, 3) each cross; rays of one bundle must be neighbours in space and direction."""
+    def surfaces(
+        self,
+        origin: NDArray[np.float64],
+        direction: NDArray[np.float64],
+        bundle: NDArray[np.int64],
+        stop: np.random.Generator | None = None,
+    ) -> Surfaces:
+        """What rays (N, 3) each cross up to the first opaque surface.
+
+        Args:
+            origin: Metres.
+            direction: Unit vectors.
+            bundle: (N,) see ``Rays``.
+            stop: Decides at each porous surface whether a ray stops there, with probability 1 - transmission. Then at most
+                one surface a ray is told: the one that stops it.
+        """
         if not len(direction):
             return NOTHING
-        order = np.argsort(bundle, kind="stable")
-        starts = np.flatnonzero(np.diff(bundle[order], prepend=bundle[order[0]] - 1))
-        ends = np.append(starts[1:], len(order))
-        near, gap = self._candidates(origin[order], direction[order], starts)
-        centre = origin.mean(axis=0)
-        rays = np.stack([origin - centre, direction], axis=1).astype(np.float32)[order]
-        opaque = np.full(len(rays), np.inf, np.float32)
-        every = np.arange(len(rays))
-        found = []
-        for step, index in enumerate(np.flatnonzero(near.any(axis=1))):
-            blocks = np.flatnonzero(near[index])
-            if not len(blocks):
-                continue
-            rows = every if len(blocks) == len(starts) else np.concatenate([every[starts[b] : ends[b]] for b in blocks])
-            rows = rows[opaque[rows] > gap[index, blocks].min()]  # what has already met something nearer cannot meet this
+        bundles = Bundles(origin, direction, bundle)
+        cast = _Cast(origin, bundles, stop)
+        near, gap = bundles.near(self._corners)
+        merged = np.flatnonzero(self._merges & near.any(axis=1))
+        if len(merged):
+            cast.meet(self._merged(merged), bundles.rows(np.flatnonzero(near[merged].any(axis=0))))
+        near[self._merges] = False
+        near &= gap < np.maximum.reduceat(cast.ends, bundles.starts)  # the ground and the houses hide most of the rest
+        nearest = np.where(near, gap, np.inf).min(axis=1)
+        for index in np.argsort(nearest, kind="stable")[: np.count_nonzero(np.isfinite(nearest))]:
+            seen = np.flatnonzero(near[index])
+            rows = bundles.rows(seen)
+            rows = rows[cast.ends[rows] > np.repeat(gap[index, seen], bundles.sizes[seen])]
             if len(rows):
-                found += self._meet(int(index), rows, rays[rows], centre, opaque)
-            if step == 0:  # the first placement is the ground and the houses, which hide most of the rest
-                near &= gap < np.maximum.reduceat(opaque, starts)[None]
-        return _in_order(found, opaque, order)
+                cast.meet(self._placed(int(index)), rows)
+        return cast.surfaces()
 
-    def _candidates(
-        self, origin: NDArray[np.float64], direction: NDArray[np.float64], starts: NDArray[np.intp]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-        """(placements, bundles): whether a bundle's cone may meet a placement's sphere, and at what distance at least."""
-        sizes = np.diff(np.append(starts, len(direction)))
-        axis = np.add.reduceat(direction, starts) / sizes[:, None]
-        axis /= np.maximum(np.linalg.norm(axis, axis=1, keepdims=True), 1e-9)
-        apex = np.add.reduceat(origin, starts) / sizes[:, None]
-        owner = np.repeat(np.arange(len(starts)), sizes)
-        narrow = np.minimum.reduceat(np.einsum("ij,ij->i", direction, axis[owner]), starts)
-        half = np.arccos(np.clip(narrow, -1, 1))
-        spread = np.maximum.reduceat(np.linalg.norm(origin - apex[owner], axis=1), starts)
-        towards = self._centres[:, None] - apex[None]
-        distance = np.linalg.norm(towards, axis=2)
-        reach = self._radii[:, None] + spread[None]
-        angle = np.arccos(np.clip(np.einsum("pbk,bk->pb", towards, axis) / np.maximum(distance, 1e-9), -1, 1))
-        inside = distance <= reach
-        seen = inside | (angle <= half[None] + np.arcsin(np.clip(reach / np.maximum(distance, 1e-9), 0, 1)))
-        return seen, distance - reach
+    def _placed(self, index: int) -> _Part:
+        asset = self.scene.placements[index].asset
+        face = np.arange(len(asset.triangles)) + self.first_face[index]
+        return _Part(_structure(asset), self._asset_from_world[index], face)
 
-    def _meet(
-        self, index: int, rows: NDArray[np.intp], rays: Vectors, centre: NDArray[np.float64], opaque: NDArray[np.float32]
-    ) -> list[Surfaces]:
-        """Cross one placement with rays (n, 2, 3): origin off ``centre``, direction.
+    def _merged(self, indices: NDArray[np.intp]) -> _Part:
+        """Placements as one part, in a frame of the scene's axes near them."""
+        middle = self._corners[indices].mean(axis=(0, 1))
+        corners, faces, materials = [], [], []
+        for index in indices:
+            asset, world = self.scene.placements[index].asset, self._world[index]
+            points = np.einsum("nki,ji->nkj", asset.triangles, world[:3, :3]) + (world[:3, 3] - middle)
+            corners.append(points.astype(np.float32))
+            faces.append(np.arange(len(points)) + self.first_face[index])
+            materials.append(asset.face_material)
+        shift = np.eye(4)
+        shift[:3, 3] = -middle
+        return _Part(_built(np.concatenate(corners), np.concatenate(materials)), shift, np.concatenate(faces))
 
-        Lowers ``opaque``, the distance of each ray's nearest opaque surface. Directions are scaled with the asset, so
-        distances stay in world metres.
-        """
-        structure, matrix = self._structures[index], self._asset_from_world[index]
-        rays = np.einsum("nki,ji->nkj", rays, matrix[:3, :3].astype(np.float32))  # not BLAS: see PointCloud.moved
-        rays[:, 0] += matrix[:3, :3] @ centre + matrix[:3, 3]
-        rays = rays.reshape(-1, 6)
+
+class _Cast:
+    """Rays on their way.
+
+    Attributes:
+        ends: (N,) float32 distance at which each row's ray ends so far; infinite while it is free.
+    """
+
+    def __init__(self, origin: NDArray[np.float64], bundles: Bundles, stop: np.random.Generator | None) -> None:
+        self._bundles, self._stop = bundles, stop
+        self._centre = origin.mean(axis=0)
+        self._rays = np.stack([(origin - self._centre)[bundles.order], bundles.direction], axis=1).astype(np.float32)
+        count = len(self._rays)
+        self.ends = np.full(count, np.inf, np.float32)
+        self._face = np.zeros(count, np.int64)
+        self._cosine = np.zeros(count, np.float32)
+        self._crossed: list[Surfaces] = []
+
+    def meet(self, part: _Part, rows: NDArray[np.intp]) -> None:
+        """Cross a part with some of the rays. Directions are scaled with it, so distances stay in world metres."""
+        rays, structure = self._seen_from(part.asset_from_world, rows), part.structure
         tensor = open3d().core.Tensor.from_numpy
         met = structure.embree.cast_rays(tensor(rays))
-        distance, face = met["t_hit"].numpy(), met["primitive_ids"].numpy()
-        nearer = np.flatnonzero(distance < opaque[rows])
-        porous = structure.porous[face[nearer]]
-        several, nearer = nearer[porous], nearer[~porous]
-        out = []
-        if len(nearer):
-            opaque[rows[nearer]] = distance[nearer]
-            out.append(self._surfaces(index, rays, rows, nearer, distance[nearer], face[nearer]))
-        if len(several):
-            all_met = structure.embree.list_intersections(tensor(rays[several]))
-            which, distance, face = (all_met[k].numpy() for k in ("ray_ids", "t_hit", "primitive_ids"))
-            which = several[which]
-            solid = ~structure.porous[face]
-            np.minimum.at(opaque, rows[which[solid]], distance[solid])
-            kept = distance <= opaque[rows[which]]
-            out.append(self._surfaces(index, rays, rows, which[kept], distance[kept], face[kept]))
-        return out
+        distance, face, normal = (met[k].numpy() for k in ("t_hit", "primitive_ids", "primitive_normals"))
+        nearer = np.flatnonzero(distance < self.ends[rows])
+        stops = self._stopped(structure, face[nearer])
+        on, nearer = nearer[~stops], nearer[stops]
+        self._end(rows[nearer], distance[nearer], part.face[face[nearer]], _cosine(normal[nearer], rays[nearer]))
+        if len(on):
+            first = distance
+            every = structure.embree.list_intersections(tensor(rays[on]))
+            which, distance, face = (every[k].numpy() for k in ("ray_ids", "t_hit", "primitive_ids"))
+            which = on[which]
+            if self._stop is not None:  # what lets the ray pass is behind it
+                further = np.flatnonzero((distance > first[which] + TWICE) & (distance < self.ends[rows[which]]))
+                which, distance, face = which[further], distance[further], face[further]
+            self._cross(part, rows[which], rays[which], distance, face)
 
-    def _surfaces(
-        self,
-        index: int,
-        rays: Vectors,
-        rows: NDArray[np.intp],
-        which: NDArray[np.intp],
-        distance: NDArray[np.float32],
-        face: NDArray[np.uint32],
-    ) -> Surfaces:
-        along = rays[which, 3:]
-        scale = np.linalg.norm(self._asset_from_world[index, :3, 0])
-        cosine = np.abs(np.einsum("ij,ij->i", self._structures[index].normal[face], along)) / np.float32(scale)
-        return Surfaces(rows[which], distance, self.first_face[index] + face.astype(np.int64), cosine)
+    def _seen_from(self, matrix: NDArray[np.float64], rows: NDArray[np.intp]) -> Vectors:
+        """Rays (n, 6), origin and direction, in the frame of a part."""
+        rays = self._rays[rows] if len(rows) < len(self._rays) else self._rays.copy()
+        turn = matrix[:3, :3].astype(np.float32)
+        if not np.array_equal(turn, np.eye(3, dtype=np.float32)):
+            rays = np.einsum("nki,ji->nkj", rays, turn)  # not BLAS: see PointCloud.moved
+        rays[:, 0] += matrix[:3, :3] @ self._centre + matrix[:3, 3]
+        return rays.reshape(-1, 6)
+
+    def _cross(
+        self, part: _Part, row: NDArray[np.intp], rays: Vectors, distance: NDArray[np.float32], face: NDArray[np.uint32]
+    ) -> None:
+        """All that rays meet in a part, in any order."""
+        stops = self._stopped(part.structure, face)
+        cosine = _cosine(_normals(part.structure.corners[face]), rays)
+        faces = part.face[face]
+        np.minimum.at(self.ends, row[stops], distance[stops])
+        last = stops & (distance <= self.ends[row])
+        self._end(row[last], distance[last], faces[last], cosine[last])
+        if self._stop is None:
+            before = ~stops & (distance <= self.ends[row])
+            self._crossed.append(Surfaces(row[before], distance[before], faces[before], cosine[before]))
+
+    def _stopped(self, structure: _Structure, face: NDArray[np.uint32]) -> NDArray[np.bool_]:
+        through = structure.through[face]
+        return through <= 0 if self._stop is None else self._stop.random(len(face), np.float32) >= through
+
+    def _end(
+        self, row: NDArray[np.intp], distance: NDArray[np.float32], face: NDArray[np.int64], cosine: NDArray[np.float32]
+    ) -> None:
+        self.ends[row], self._face[row], self._cosine[row] = distance, face, cosine
+
+    def surfaces(self) -> Surfaces:
+        """What was met, by ray and distance, each once."""
+        order = self._bundles.order
+        if not self._crossed:
+            place = np.empty(len(order), np.int64)
+            place[order] = np.arange(len(order))
+            place = place[np.isfinite(self.ends[place])]
+            return Surfaces(order[place], self.ends[place], self._face[place], self._cosine[place])
+        ended = np.flatnonzero(np.isfinite(self.ends))
+        self._crossed.append(Surfaces(ended, self.ends[ended], self._face[ended], self._cosine[ended]))
+        row, distance, face, cosine = (
+            np.concatenate([getattr(s, k) for s in self._crossed]) for k in ("ray", "distance", "face", "cosine")
+        )
+        seen = np.flatnonzero(distance <= self.ends[row])
+        distance = np.maximum(distance[seen], 0)  # so that its bits sort as it does
+        key = (order[row[seen]].astype(np.int64) << 32) | distance.view(np.int32)
+        sort = np.argsort(key, kind="stable")
+        seen, distance, ray = seen[sort], distance[sort], key[sort] >> 32
+        once = np.ones(len(ray), np.bool_)
+        once[1:] = (np.diff(ray) > 0) | (np.diff(distance) > TWICE)
+        return Surfaces(ray[once], distance[once], face[seen[once]], cosine[seen[once]])
 
 
-def _in_order(found: list[Surfaces], opaque: NDArray[np.float32], order: NDArray[np.intp]) -> Surfaces:
-    """All surfaces up to the opaque ones, by ray and distance, each once; ``order`` maps rows to rays."""
-    if not found:
-        return NOTHING
-    row, distance, face, cosine = (np.concatenate([getattr(f, k) for f in found]) for k in ("ray", "distance", "face", "cosine"))
-    seen = np.flatnonzero(distance <= opaque[row])
-    distance = np.maximum(distance[seen], 0)  # so that its bits sort as it does
-    key = (order[row[seen]].astype(np.int64) << 32) | distance.view(np.int32)
-    sort = np.argsort(key, kind="stable")
-    seen, distance, ray = seen[sort], distance[sort], key[sort] >> 32
-    once = np.ones(len(ray), np.bool_)
-    once[1:] = (np.diff(ray) > 0) | (np.diff(distance) > TWICE)
-    return Surfaces(ray[once], distance[once], face[seen[once]], cosine[seen[once]])
+def _normals(corners: Vectors) -> Vectors:
+    """(n, 3) normals of triangles (n, 3, 3), of any length; np.cross takes longer."""
+    (ax, ay, az), (bx, by, bz) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+
+
+def _cosine(normal: Vectors, rays: Vectors) -> NDArray[np.float32]:
+    """(n,) |cos| between normals (n, 3) and directions of rays (n, 6), of any length."""
+    along = rays[:, 3:]
+    square = np.einsum("ij,ij->i", normal, normal) * np.einsum("ij,ij->i", along, along)
+    return np.asarray(np.abs(np.einsum("ij,ij->i", normal, along)) / np.sqrt(np.maximum(square, 1e-30)))

@@ -56,15 +56,17 @@ def carried(
     start = scene.viewpoint + np.array([0, 0, draw(sensor.height, rng)])
     speed, turn = draw(sensor.speed, rng), np.radians(draw(sensor.turn, rng))
     level = _rotation(*np.radians(rng.normal(0, 1, 2) * sensor.tilt))
-    yaw = scene.heading + turn * time
-    half = scene.heading + turn * time / 2
-    gone = speed * time * np.sinc(turn * time / 2 / np.pi)
-    origin = start + np.stack([gone * np.cos(half), gone * np.sin(half), np.zeros(len(time))], axis=1)
+    origin = np.broadcast_to(start, local.shape)
+    if speed:
+        half = scene.heading + turn * time / 2
+        gone = speed * time * np.sinc(turn * time / 2 / np.pi)
+        origin = start + np.stack([gone * np.cos(half), gone * np.sin(half), np.zeros(len(time))], axis=1)
     upright = local if sensor.tilt == 0 else np.einsum("ij,nj->ni", level, local)
+    yaw = scene.heading + turn * time if turn else scene.heading
     cos, sin = np.cos(yaw), np.sin(yaw)
     x, y, z = upright.T
     direction = np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1)
-    azimuth = np.degrees(np.arctan2(local[:, 1], local[:, 0])).astype(np.float32)
+    azimuth = np.degrees(np.arctan2(*local[:, 1::-1].T.astype(np.float32)))
     return Sweep(origin, direction, time, ring, azimuth, bundle, local, _frame(start, scene.heading, level))
 
 

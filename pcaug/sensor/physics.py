@@ -57,23 +57,22 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
     """
     if sensor.sub_rays > 1:
         return _of_sub_rays(caster, rays, sensor, rng)
-    met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
     if sensor.returns != "all":
-        hits = _stops(caster, met, rng)
-        return _echoes(caster, met, hits, np.ones(len(hits)), sensor.incidence)
+        met = caster.surfaces(rays.origin, rays.direction, rays.bundle, rng)
+        return _echoes(caster, met, np.ones(len(met.ray)), sensor.incidence)
+    met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
     share = _shares(TRANSMISSION[caster.material[met.face]], rng)
     left = _left(met.ray, share)
-    makes = np.flatnonzero((share > LITTLE) & (left > FEW))
-    return _echoes(caster, met, makes, (share * left)[makes], sensor.incidence)
+    makes = (share > LITTLE) & (left > FEW)
+    return _echoes(caster, met, share * left, sensor.incidence).take(makes)
 
 
 def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
     """Echoes of beams of several lines; an echo belongs to what sends back most of it."""
     number = sensor.sub_rays
     _, shares = sub_beams(number)
-    met = caster.surfaces(*split(rays, number, sensor.divergence, rng))
-    hits = _stops(caster, met, rng)
-    lines = _echoes(caster, met, hits, shares[met.ray[hits] % number], sensor.incidence)
+    met = caster.surfaces(*split(rays, number, sensor.divergence, rng), rng)
+    lines = _echoes(caster, met, shares[met.ray % number], sensor.incidence)
     echo = merged(lines.ray // number, lines.distance, lines.strength.astype(np.float64), sensor.pulse)
     if not len(echo.ray):
         return lines
@@ -81,19 +80,12 @@ def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.G
     return Echoes(echo.ray, echo.distance, lines.face[echo.strongest], strength, shown)
 
 
-def _stops(caster: Caster, met: Surfaces, rng: np.random.Generator) -> NDArray[np.intp]:
-    """The surface at which each line ends."""
-    through = TRANSMISSION[caster.material[met.face]]
-    stops = np.flatnonzero(rng.random(len(through)) >= through)
-    return stops[np.diff(met.ray[stops], prepend=-1) > 0]  # the first of each line
-
-
-def _echoes(caster: Caster, met: Surfaces, hits: NDArray[np.intp], energy: NDArray[np.float64], incidence: float) -> Echoes:
-    material = caster.material[met.face[hits]]
-    cosine = np.where(RETRO[material], 1.0, np.maximum(met.cosine[hits], GRAZING))
-    back = energy * REFLECTANCE[material]
-    strength, shown = (back * cosine).astype(np.float32), (back * cosine**incidence).astype(np.float32)
-    return Echoes(met.ray[hits], met.distance[hits].astype(np.float64), met.face[hits], strength, shown)
+def _echoes(caster: Caster, met: Surfaces, energy: NDArray[np.float64], incidence: float) -> Echoes:
+    """An echo of each surface, of the energy that it meets."""
+    material = caster.material[met.face]
+    cosine = np.where(RETRO[material], np.float32(1), np.maximum(met.cosine, np.float32(GRAZING)))
+    back = energy.astype(np.float32) * REFLECTANCE[material]
+    return Echoes(met.ray, met.distance.astype(np.float64), met.face, back * cosine, back * cosine ** np.float32(incidence))
 
 
 def _shares(through: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -132,7 +124,7 @@ def _chosen(echoes: Echoes, returns: str) -> Echoes:
     if returns == "all" or not len(echoes.ray):
         return echoes
     first = np.flatnonzero(np.diff(echoes.ray, prepend=-1) > 0)
-    if returns == "first":
+    if returns == "first" or len(first) == len(echoes.ray):
         return echoes.take(first)
     last = np.append(first[1:], len(echoes.ray)) - 1
     if returns == "last":

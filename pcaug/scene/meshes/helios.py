@@ -40,8 +40,8 @@ def load_scene(path: Path) -> Scene:
     return Scene(placements, path.stem, middle, 0.0, np.stack([low[:2], high[:2]]))
 
 
-def _parts(path: Path) -> list[tuple[Entry, NDArray[np.float64], int]]:
-    """(mesh, world_from_asset, part number) of each part."""
+def parsed(path: Path) -> Any:
+    """Root of an XML file; raises FileError, and MissingExtra without ``defusedxml``."""
     try:
         from defusedxml import DefusedXmlException
         from defusedxml.ElementTree import ParseError, fromstring
@@ -50,9 +50,14 @@ def _parts(path: Path) -> list[tuple[Entry, NDArray[np.float64], int]]:
     if path.stat().st_size > MAX_BYTES:
         raise FileError("is too large for a scene description", path)
     try:
-        scene = fromstring(path.read_bytes(), forbid_dtd=True).find("scene")
+        return fromstring(path.read_bytes(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError) as error:
         raise FileError(f"cannot be read as a scene: {type(error).__name__} {error}", path, "entities are not followed") from None
+
+
+def _parts(path: Path) -> list[tuple[Entry, NDArray[np.float64], int]]:
+    """(mesh, world_from_asset, part number) of each part."""
+    scene = parsed(path).find("scene")
     if scene is None or not scene.findall("part"):
         raise FileError("has no <scene> with a <part>", path, "give the scene file, not the survey")
     out = []
