@@ -71,13 +71,13 @@ def main(folder: Path, cases: int) -> None:
         for case, (what, data) in enumerate(damaged(whole.read_bytes(), cases, rng)):
             print(f"{name}: {what}", flush=True)
             path.write_bytes(data)
-            before = peak()
+            before, points, said = peak(), 0, ""
             try:
                 points = sum(len(chunk) for chunk in formats.iter_chunks(path, **boxes[case % len(boxes)]))
             except PcaugError as error:
-                assert "\n" not in str(error), error
-            else:
-                assert points <= len(data), points
+                said = str(error)
+            assert "\n" not in said, said
+            assert points <= len(data), points
             assert peak() - before < MEGABYTES, f"{peak() - before:.0f} MB"
     print("done")
 
