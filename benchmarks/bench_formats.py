@@ -40,7 +40,7 @@ LAZ = {
     "pcaug": ("from pcaug import convert", "convert(source, target, force=True)"),
 }
 TEXT = {
-    "polars": ("import polars", "polars.read_csv(source)"),
+    "polars": ("import polars", "polars.read_csv(source, infer_schema_length=10_000)"),
     "pyarrow": ("from pyarrow import csv", "csv.read_csv(source)"),
     "pcaug": ("from pcaug import formats", "formats.read(source)"),
     "pcaug, in chunks": ("from pcaug import formats", "for chunk in formats.iter_chunks(source): pass"),

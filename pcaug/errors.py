@@ -19,7 +19,8 @@ class PcaugError(Exception):
         self.what = what
         self.where = None if where is None else str(where)
         self.do = do
-        super().__init__(", ".join(part for part in (what, self.where, do) if part))
+        text = ", ".join(part for part in (what, self.where, do) if part)
+        super().__init__(" ".join(text.splitlines()))  # what other libraries say may have several
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes whatever the arguments of a subclass are."""

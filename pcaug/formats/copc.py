@@ -66,15 +66,28 @@ def read_chunks(
 
 
 def _check(path: Path) -> None:
-    """Refuse a list of nodes that lies beyond the file's end or promises more points than its header."""
+    """Refuse a list of nodes that lies beyond the file's end, promises more points than its header, or names no chunks."""
+    wrong = "is no COPC file, or a damaged one: its nodes cannot be found"
     with path.open("rb") as file:
         head = file.read(AT + INFO.size)
-        listed, length = INFO.unpack_from(head, AT)[5:7] if len(head) == AT + INFO.size else (0, 0)
-        file.seek(min(listed, path.stat().st_size))
-        page = file.read(min(length, path.stat().st_size))
-    nodes = np.frombuffer(page, NODE, len(page) // NODE.itemsize)
-    if not length or len(page) < length or nodes["points"].clip(0).sum() > int.from_bytes(head[247:255], "little"):
-        raise FileError("is no COPC file, or a damaged one: its nodes cannot be found", path, "get it again")
+        pages = [INFO.unpack_from(head, AT)[5:7] if len(head) == AT + INFO.size else (0, 0)]
+        found = []
+        size = path.stat().st_size
+        for at, length in pages:
+            if not 0 < length <= size - at or len(pages) * NODE.itemsize > size:
+                raise FileError(wrong, path, "get it again")
+            file.seek(at)
+            nodes = np.frombuffer(file.read(length // NODE.itemsize * NODE.itemsize), NODE)
+            pages += nodes[nodes["points"] == -1][["offset", "bytes"]].tolist()
+            found.append(nodes[nodes["points"] > 0])
+        held = np.concatenate(found)
+        if held["points"].sum(dtype=np.int64) > int.from_bytes(head[247:255], "little"):
+            raise FileError(wrong, path, "get it again")
+        try:
+            body = las_header.compressor(file, int.from_bytes(head[94:96], "little"), int.from_bytes(head[100:104], "little"))
+            las_header.check_layers(file, body, held[["offset", "bytes"]].tolist())
+        except (ValueError, OSError, OverflowError):  # places that no file has
+            raise FileError(wrong, path, "get it again") from None
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:

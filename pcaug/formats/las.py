@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
+from pcaug.formats import columns as naming
 from pcaug.formats import las_header
 
 ASPRS = {
@@ -125,8 +126,10 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     own = {name for name, d in extras.items() if d.description == las_header.OWN}
     if {"red", "green", "blue"} <= set(names):
         fields["rgb"] = np.stack([np.asarray(points[c]) for c in ("red", "green", "blue")], axis=1)
+    if "" in extras:
+        naming.skipped("a dimension without a name", Path(source.file))
     for name in names:
-        if name in {"X", "Y", "Z", "red", "green", "blue"} or (name == "classification" and "native_label" in own):
+        if name in {"", "X", "Y", "Z", "red", "green", "blue"} or (name == "classification" and "native_label" in own):
             continue
         values = np.array(points[name])
         if name == "classification":

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from uuid import UUID
 import laspy
 import lazrs
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError
@@ -41,6 +42,8 @@ VARIABLE = 0xFFFFFFFF
 """Size of chunks that are not all of one size."""
 MOST = 1 << 29
 """Bytes that a chunk may unpack to: a decompressor takes a chunk as a whole, and writers make them of 50,000 points."""
+LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}
+"""Item of a record compressed in layers (point, colour, colour with infrared, wave packet) -> its layers; bytes: one each."""
 OWN = "pcaug"
 """Description of the extra bytes that stand for fields of ours and not for a producer's."""
 
@@ -80,15 +83,9 @@ def check(path: Path) -> int:
 
 def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int) -> None:
     """Raise where the chunks of a LAZ file are larger than the file, or unpack to more than anybody's do."""
-    body, at = b"", first
-    for _ in range(vlrs):
-        file.seek(at)
-        head = file.read(54)
-        at += 54 + int.from_bytes(head[20:22], "little")
-        if head[2:16] == b"laszip encoded":
-            body = file.read(int.from_bytes(head[20:22], "little"))
+    body = compressor(file, first, vlrs)
     points = struct.unpack_from("<I", body, 12)[0]
-    items = np.frombuffer(body, "<u2", 3 * struct.unpack_from("<H", body, 32)[0], 34).reshape(-1, 3)
+    items = _items(body)
     if points == 0 or (points != VARIABLE and points * length > MOST) or items[:, 1].sum() != length:
         raise ValueError("impossible sizes")
     file.seek(offset)
@@ -107,6 +104,42 @@ def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int) ->
         or max((n * length for n, _ in chunks if n != VARIABLE), default=0) > MOST
     ):
         raise ValueError("impossible sizes")
+    starts = offset + 8 + np.cumsum([0, *(size for _, size in chunks)])
+    check_layers(file, body, zip(starts.tolist(), (size for _, size in chunks), strict=False))
+
+
+def compressor(file: Any, at: int, vlrs: int) -> bytes:
+    """Body of the record that describes how a file is compressed, the last among ``vlrs`` records that begin at ``at``."""
+    body = b""
+    for _ in range(vlrs):
+        file.seek(at)
+        head = file.read(54)
+        at += 54 + int.from_bytes(head[20:22], "little")
+        if head[2:16] == b"laszip encoded":
+            body = file.read(int.from_bytes(head[20:22], "little"))
+    return body
+
+
+def _items(body: bytes) -> NDArray[np.uint16]:
+    """Type, bytes and version of each item that a LAZ record consists of, (n, 3), of the body of the compressor's record."""
+    return np.frombuffer(body, "<u2", 3 * struct.unpack_from("<H", body, 32)[0], 34).reshape(-1, 3)
+
+
+def check_layers(file: Any, body: bytes, chunks: Iterable[tuple[int, int]]) -> None:
+    """Raise ValueError where a chunk of layers, (start, bytes), says that they are larger than it: a decompressor believes it.
+
+    A chunk of point formats 6-10 is a point as it is, the number of points, the size of each layer, and the layers.
+    """
+    items = _items(body)
+    if int.from_bytes(body[:2], "little") != 3:  # compressor 3: in layers
+        return
+    layers = sum(LAYERS.get(int(kind), int(size)) for kind, size, _ in items)
+    head = int(items[:, 1].sum()) + 4
+    for start, size in chunks:
+        file.seek(start + head)
+        sizes = np.frombuffer(file.read(4 * layers), "<u4")
+        if size and (len(sizes) < layers or head + 4 * layers + int(sizes.sum(dtype=np.int64)) > size):
+            raise ValueError("layers larger than their chunk")
 
 
 def encoding(header: Any, path: Path) -> dict[str, Any]:
