@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
@@ -104,16 +105,13 @@ def _rings(found: Probe) -> list[list[int]]:
     away = np.array([[_apart(found.confusion[i], real[j]) for j in known] for i in known]).reshape(len(known), len(known))
     own = np.diag(away)
     floor = np.array([_apart(*found.control[:, i]) for i in known])
-    strange = own > np.maximum(STRANGE, 1.5 * floor)
-    looks = strange[:, None] & strange[None] & (away < own[:, None] / 3)
-    pairs = [(own[i] + own[j] - away[i, j] - away[j, i], i, j) for i, j in np.argwhere(looks & looks.T) if i < j]
-    rings: list[list[int]] = []
-    for _, *pair in sorted(pairs, reverse=True):  # the clearest first, each class once
-        if looks[pair].any(axis=1).all():
-            rings.append([known[i] for i in pair])
-            looks[pair], looks[:, pair] = False, False
-    owner = connected_components(csr_array(looks), connection="strong")[1]
-    return rings + [[known[i] for i in np.flatnonzero(owner == o)] for o, n in enumerate(np.bincount(owner)) if n > 2]
+    looks = (own > STRANGE)[:, None] & (own > STRANGE)[None] & (away < 0.4 * own[:, None])
+    cost = np.where(looks | np.eye(len(known), dtype=bool), away, 1e3)
+    rows, stands_for = linear_sum_assignment(cost)  # the permutation of classes under which the two sets are most alike
+    edges = csr_array((np.ones(len(rows)), (rows, stands_for)), shape=cost.shape)
+    owner = connected_components(edges, directed=False)[1]
+    rings = [np.flatnonzero(owner == number) for number in np.unique(owner)]
+    return [[known[i] for i in ring] for ring in rings if len(ring) > 1 and own[ring].sum() > floor[ring].sum()]
 
 
 def _apart(x: NDArray[np.int64], y: NDArray[np.int64]) -> float:

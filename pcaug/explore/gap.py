@@ -290,7 +290,9 @@ def _class_gap(
     distance = _distances(mine, theirs, a, b, cuts, rng)
     shares = float(a.shares[index]), float(b.shares[index])
     pairs = {q: (a.values[mine, i], b.values[theirs, i]) for i, q in enumerate(QUANTITIES) if q in distance}
-    times = _measure(a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, partial(_doublings, index))
+    times = _measure(
+        a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, partial(_doublings, index)
+    )
     verdict = class_verdict(name, shares, times, distance, pairs, recipe, classes.taxonomy)
     objects = object_gap(a.objects.get(index, []), b.objects.get(index, []), cuts)
     return ClassGap(name, *shares, distance, objects, verdict, times)

@@ -21,7 +21,7 @@ TELLING = {"source": "By source", "range": "By distance from the scanner", "heig
 def write_report(
     scores: Scores, run: Run, corpus: str | Path, path: str | Path, shown: tuple[PointCloud, str] | None = None
 ) -> Path:
-    """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction to look at, and its name."""
+    """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction, and its name."""
     report = Report("How well does it label?", f"{run.folder} ({run.recipe.network}) on {corpus}")
     low, high = scores.interval()
     spread = "" if low != low else f", 95 % over independent clouds: {100 * low:.1f} to {100 * high:.1f}"
