@@ -121,9 +121,9 @@ def real_sample(real: Corpus) -> Sample:
         (larger(100), "about 100 times .* centimetres"),
         (larger(1000), "about 1000 times .* millimetres"),
         (turned, "face along y: is y its up axis"),
-        (swapped, "labels building and tree look swapped"),
-        (shifted, "labels terrain, building, tree of the synthetic set look shifted among each other"),
-        (renamed, "labels building and tree look swapped"),
+        (swapped, "labels tree and building look swapped"),
+        (shifted, "labels terrain, tree, building of the synthetic set look shifted among each other"),
+        (renamed, "labels tree and building look swapped"),
         (doubled, "100 % .* exactly on another"),
     ],
 )
