@@ -28,11 +28,11 @@ def evaluate(
 
     opened = Run.open(run)
     with reporter() as progress:
-        scores = score(opened, Corpus.open(corpus), split, progress)
+        scores = score(opened, scans := Corpus.open(corpus), split, progress)
     if report is not None:
-        from pcaug.segment.report import write_report
+        from pcaug.segment.report import telling, write_report
 
-        write_report(scores, opened, corpus, report)
+        write_report(scores, opened, corpus, report, telling(opened, scans, split))
     if json:
         emit_json(_plain(scores))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ FINEST = {
     "returns": 0.2,
 }
 """Least interquartile range that a distance is taken over: finer differences are of no interest."""
+RARE = 1e-5
+"""Share of the points below which it does not matter how rare a class is."""
 DRAWS = 40
 """Bootstrap draws of an interval."""
 
@@ -67,6 +70,7 @@ class ClassGap:
         distance: Quantity -> Wasserstein distance over the real interquartile range.
         objects: How single objects compare; None for classes without, or with too few.
         verdict: In words.
+        times: How many doublings lie between the two shares; None for all points.
     """
 
     name: str
@@ -75,6 +79,7 @@ class ClassGap:
     distance: dict[str, Measured]
     objects: ObjectGap | None
     verdict: str
+    times: Measured | None = None
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,12 @@ def _share_distance(x: Table, y: Table) -> float:
     return jensen_shannon(to_shares(x.sum(axis=0)), to_shares(y.sum(axis=0)))
 
 
+def _doublings(index: int, x: Table, y: Table) -> float:
+    """Between the shares of one class in tables of counts (G, K); shares below RARE count as RARE."""
+    one, two = (max(float(to_shares(table.sum(axis=0))[index]), RARE) for table in (x, y))
+    return abs(float(np.log2(one / two)))
+
+
 def _distances(
     mine: Mask, theirs: Mask, a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator
 ) -> dict[str, Measured]:
@@ -279,9 +290,12 @@ def _class_gap(
     distance = _distances(mine, theirs, a, b, cuts, rng)
     shares = float(a.shares[index]), float(b.shares[index])
     pairs = {q: (a.values[mine, i], b.values[theirs, i]) for i, q in enumerate(QUANTITIES) if q in distance}
-    verdict = class_verdict(name, shares, distance, pairs, recipe, classes.taxonomy)
+    times = _measure(
+        a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, partial(_doublings, index)
+    )
+    verdict = class_verdict(name, shares, times, distance, pairs, recipe, classes.taxonomy)
     objects = object_gap(a.objects.get(index, []), b.objects.get(index, []), cuts)
-    return ClassGap(name, *shares, distance, objects, verdict)
+    return ClassGap(name, *shares, distance, objects, verdict, times)
 
 
 def _above(a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator) -> dict[str, Measured]:

@@ -29,7 +29,7 @@ class Probe:
         synthetic: mIoU of the model fitted to the synthetic set, on the same points.
         both: mIoU of the model fitted to half of the real set and the synthetic set together, on the other half.
         confusion: (K, K) synthetic points of each class (rows) as the real model calls them.
-        control: (K, K) the same of the unseen real points.
+        control: (2, K, K) the same of the unseen real points, one table a way.
         seconds: What it took.
     """
 
@@ -55,17 +55,17 @@ def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
     first = next(a.halves(1, rng))[a.group]
     halves = [_drawn(mask & (a.label != IGNORE), rng) for mask in (first, ~first)]
     rows = _drawn(b.label != IGNORE, rng)
-    control, confusion = np.zeros((count, count), np.int64), np.zeros((count, count), np.int64)
+    control, confusion = np.zeros((2, count, count), np.int64), np.zeros((count, count), np.int64)
     scores: list[tuple[float, float, float]] = []
     if all(map(len, (*halves, rows))):
         x, y = b.values[rows][:, columns], b.label[rows]
         made = _forest(x, y, rng)
-        for train, test in (halves, halves[::-1]):
+        for way, (train, test) in enumerate((halves, halves[::-1])):
             near, truth = a.values[test][:, columns], a.label[test]
             mine, own = a.values[train][:, columns], a.label[train]
             real, mixed = _forest(mine, own, rng), _forest(np.concatenate([mine, x]), np.concatenate([own, y]), rng)
             tables = [_confusion(truth, model.predict(near), count) for model in (real, made, mixed)]
-            control += tables[0]
+            control[way] = tables[0]
             confusion += _confusion(y, real.predict(x), count)
             scores.append((miou(tables[0]), miou(tables[1]), miou(tables[2])))
     found = np.mean(scores, axis=0).tolist() if scores else [float("nan")] * 3

@@ -88,13 +88,13 @@ def _probe(gap: Gap) -> list[str]:
 
 
 def _pictures(report: Report, real: Corpus, synthetic: Corpus) -> None:
-    """Both sets side by side: the same extent, the same scale, the same colours."""
+    """Both sets side by side, to turn and as a picture: the same extent, the same scale, the same colours."""
     shown = _same_extent(largest(real), largest(synthetic))
+    names = f"left the real set ({real.folder.name}), right the synthetic one ({synthetic.folder.name})"
+    report.viewer(list(shown), [real.folder.name, synthetic.folder.name], f"To turn: {names}.", colour="class")
     gap = np.full((480, 12, 3), 255, np.uint8)
-    for elevation, text in ((38.0, "Seen at a slant"), (90.0, "Seen from above")):
-        one, two = (render(cloud, 640, 480, "class", elevation=elevation) for cloud in shown)
-        names = f"left the real set ({real.folder.name}), right the synthetic one ({synthetic.folder.name})"
-        report.picture(np.concatenate([one, gap, two], axis=1), f"{text}: {names}, the same extent and colours.")
+    one, two = (render(cloud, 640, 480, "class", elevation=90.0) for cloud in shown)
+    report.picture(np.concatenate([one, gap, two], axis=1), f"Seen from above: {names}, the same extent and colours.")
     report.marks(legend(list(shown), ["class", "class"]))
 
 

@@ -36,6 +36,7 @@ Recipe = Mapping[str, Any] | None
 def class_verdict(
     name: str,
     shares: tuple[float, float],
+    times: Measured,
     distance: Mapping[str, Measured],
     values: Mapping[str, tuple[Table, Table]],
     recipe: Recipe,
@@ -46,6 +47,7 @@ def class_verdict(
     Args:
         name: Of the class.
         shares: Of it in the real and the synthetic set.
+        times: How many doublings lie between them.
         distance: Quantity -> distance over the real interquartile range.
         values: Quantity -> real and synthetic values.
         recipe: That composed the synthetic set; None for a set that was not composed.
@@ -58,7 +60,7 @@ def class_verdict(
         return "only in the synthetic set: it can teach a class that the real one has no example of"
     words = []
     ratio = made / real
-    if not 0.5 < ratio < 2:
+    if times.beyond and times.value > 1:
         do = advice("share", name, ratio > 1, recipe, taxonomy)
         words.append(f"{'too common' if ratio > 1 else 'too rare'} ({_share(made)} against {_share(real)}): {do}")
     differing = []
@@ -116,7 +118,7 @@ def overall(
         text = f"Something is wrong: {'; '.join(wrong)}"
         return text if text.endswith("?") else f"{text}."
     alike = test.auc < max(floor + 0.05, 0.6)
-    if alike and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
+    if alike and 1 / DENSITY < dense < DENSITY and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
         both = f"AUC {test.auc:.2f}, floor {floor:.2f}"
         return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both})."
     told = "cannot tell the sets apart better than two halves of the real one:" if alike else "tells the sets apart with"

@@ -8,15 +8,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
 from pcaug.segment.evaluate import BINS, Confusion, Scores, miou
+from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.view.report import Report
 
 TELLING = {"source": "By source", "range": "By distance from the scanner", "height": "By height above ground"}
 
 
-def write_report(scores: Scores, run: Run, corpus: str | Path, path: str | Path) -> Path:
-    """Write the page of an evaluation as one HTML file."""
+def write_report(
+    scores: Scores, run: Run, corpus: str | Path, path: str | Path, shown: tuple[PointCloud, str] | None = None
+) -> Path:
+    """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction, and its name."""
     report = Report("How well does it label?", f"{run.folder} ({run.recipe.network}) on {corpus}")
     low, high = scores.interval()
     spread = "" if low != low else f", 95 % over independent clouds: {100 * low:.1f} to {100 * high:.1f}"
@@ -25,6 +30,9 @@ def write_report(scores: Scores, run: Run, corpus: str | Path, path: str | Path)
         _weakest(scores),
         f"Its confidence is off by {100 * scores.calibration_error:.1f} % on average.",
     ])  # fmt: skip
+    if shown is not None:
+        report.heading("Look at it")
+        report.viewer([shown[0]], [shown[1]], "Truth, prediction, and where it is wrong.", colour="error")
     report.heading("Class by class")
     precision, recall = scores.precision, scores.recall
     report.table(
@@ -48,6 +56,13 @@ def write_report(scores: Scores, run: Run, corpus: str | Path, path: str | Path)
             report.table([name, "mIoU", "accuracy", "points"], rows)
     _calibration(report, scores)
     return report.write(path)
+
+
+def telling(run: Run, corpus: Corpus, split: str | None = None) -> tuple[PointCloud, str]:
+    """The labelled tile with most classes, the larger one among equals, as the run predicts it, and its name."""
+    tiles = [tile for tile in corpus.tiles if split is None or tile.split == split]
+    tile = max(tiles, key=lambda tile: (len(tile.counts), tile.points))
+    return labelled(Segmenter.load(run), corpus.read(tile), corpus.manifest.frame), tile.name
 
 
 def _weakest(scores: Scores) -> str:

@@ -128,13 +128,15 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
     classes = Run.open(study.folder / "runs" / study.jobs[0].name).classes
     index = classes.index(cloud["label"])
     truth = np.where(index == 255, 255, classes.node(np.where(index == 255, 0, index))).astype(np.uint16)
-    report.picture(render(cloud.with_fields(label=truth), 960, 420, "class"), f"Truth: {name}")
-    for job in study.jobs:
-        if job.seed == 0 and job.draw == 0:
-            report.picture(
-                render(_predicted(study, job, cloud, test), 960, 420, "prediction"),
-                f"{job.arm.name} ({job.model}, {job.budget} real units)",
-            )
+    jobs = [job for job in study.jobs if job.seed == 0 and job.draw == 0]
+    guessed = [_predicted(study, job, cloud, test).with_fields(label=truth) for job in jobs]
+    means = {(s.model, s.arm, s.budget): s.miou.mean for s in study.summaries}
+    best = max(range(len(jobs)), key=lambda i: means[jobs[i].model, jobs[i].arm.name, jobs[i].budget])
+    titles = [f"{job.arm.name} ({job.model}, {job.budget} real units)" for job in jobs]
+    report.viewer([guessed[best]], [titles[best]], f"{name}: truth, prediction of the best arm, and where it is wrong.")
+    report.picture(render(guessed[0], 960, 420, "class"), f"Truth: {name}")
+    for predicted, title in zip(guessed, titles, strict=True):
+        report.picture(render(predicted, 960, 420, "prediction"), title)
 
 
 def _shown(test: Corpus) -> tuple[PointCloud, str]:
