@@ -92,7 +92,8 @@ def augment(recipe: AugmentRecipe, cloud: PointCloud, another: Callable[[], Poin
 
 @dataclass(frozen=True)
 class Donors:
-    """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one; several tiles of a bank at once.
+    """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one, else other tiles of the unit;
+    several tiles of a bank at once.
 
     Attributes:
         corpus: The clouds.
@@ -104,9 +105,10 @@ class Donors:
     bank: bool = False
     many: int = 60
 
-    def draw(self, unit: str, rng: np.random.Generator) -> PointCloud:
-        """A cloud that is not of ``unit``, where there is another."""
-        tiles = [tile for tile in self.corpus.tiles if tile.unit != unit] or list(self.corpus.tiles)
+    def draw(self, tile: Tile, rng: np.random.Generator) -> PointCloud:
+        """A cloud that is not of the unit of ``tile``, else not that tile, where there is another: mixed with itself, none is new."""
+        away = [other for other in self.corpus.tiles if other.unit != tile.unit]
+        tiles = away or [other for other in self.corpus.tiles if other != tile] or list(self.corpus.tiles)
         if not self.bank:
             return self.corpus.read(tiles[rng.integers(len(tiles))])
         chosen = rng.permutation(len(tiles))[: self.many]
@@ -159,4 +161,4 @@ def draws(
         source = Donors(donors or own, bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):
             rng = np.random.default_rng((seed, copy, index))
-            yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile.unit, rng), rng)
+            yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile, rng), rng)
