@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +112,12 @@ class Donors:
         if not self.bank:
             return self.corpus.read(tiles[rng.integers(len(tiles))])
         chosen = rng.permutation(len(tiles))[: self.many]
-        donor = self.corpus.read(tiles[chosen[0]])
-        for index in chosen[1:]:
-            donor = join(donor, self.corpus.read(tiles[index]))
-        return donor
+        return reduce(join, (_numbered(self.corpus.read(tiles[index])) for index in chosen))
+
+
+def _numbered(thing: PointCloud) -> PointCloud:
+    """An object with a number of its own (``join`` counts on): several stand in the same place, and clustering would merge them."""
+    return thing.with_fields(None, instance=np.ones(len(thing), np.int32))
 
 
 def augment_corpus(
