@@ -106,7 +106,7 @@ class Donors:
     many: int = 60
 
     def draw(self, tile: Tile, rng: np.random.Generator) -> PointCloud:
-        """A cloud that is not of the unit of ``tile``, else not that tile, where there is another: mixed with itself, none is new."""
+        """A cloud of another unit than ``tile``, else another one, where there is any: mixed with itself, none is new."""
         away = [other for other in self.corpus.tiles if other.unit != tile.unit]
         tiles = away or [other for other in self.corpus.tiles if other != tile] or list(self.corpus.tiles)
         if not self.bank:
@@ -116,7 +116,7 @@ class Donors:
 
 
 def _numbered(thing: PointCloud) -> PointCloud:
-    """An object with a number of its own (``join`` counts on): several stand in the same place, and clustering would merge them."""
+    """An object with a number of its own (``join`` counts on): several may stand in one place, where clustering merges them."""
     return thing.with_fields(None, instance=np.ones(len(thing), np.int32))
 
 
