@@ -71,7 +71,7 @@ def instances(cloud: PointCloud, name: str, least: int = 1) -> Iterator[tuple[in
         rule = _rule(taxonomy, node)
         rows = np.flatnonzero(label == node)
         known = "instance" in cloud and bool(np.any(cloud["instance"][rows] > 0))
-        for part in _numbered(cloud, rows) if known else _clustered(cloud, rows, node, rule):
+        for part in _numbered(cloud, rows, node, rule) if known else _clustered(cloud, rows, node, rule):
             if len(part) >= least and (known or rule.size[0] <= np.ptp(cloud.xyz[part], axis=0).max() <= rule.size[1]):
                 yield node, part
 
@@ -84,13 +84,22 @@ def _rule(taxonomy: Taxonomy, node: int | None) -> Clustering:
     return Clustering()
 
 
-def _numbered(cloud: PointCloud, rows: Rows) -> list[Rows]:
-    """Objects by instance id; some datasets count each of their own classes from 1, so that one differs too."""
+def _numbered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> list[Rows]:
+    """Objects by instance id; some datasets count each of their own classes from 1, so that one differs too.
+
+    A crown goes with the trunk whose number it has.
+    """
     rows = rows[cloud["instance"][rows] > 0]
     own = cloud["native_label"][rows] if "native_label" in cloud else np.zeros(len(rows), np.int32)
     owner = np.unique(np.stack([own, cloud["instance"][rows]]), axis=1, return_inverse=True)[1].ravel()
     order = np.argsort(owner, kind="stable")
-    return np.split(rows[order], np.flatnonzero(np.diff(owner[order])) + 1)
+    parts = np.split(rows[order], np.flatnonzero(np.diff(owner[order])) + 1)
+    if not rule.crown:
+        return parts
+    assert cloud.taxonomy is not None
+    number = cloud["instance"]
+    loose = np.flatnonzero((cloud["label"] == cloud.taxonomy.nodes[node].parent) & (number > 0))
+    return [np.concatenate([part, loose[number[loose] == number[part[0]]]]) for part in parts]
 
 
 def _clustered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> list[Rows]:

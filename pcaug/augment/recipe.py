@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +92,8 @@ def augment(recipe: AugmentRecipe, cloud: PointCloud, another: Callable[[], Poin
 
 @dataclass(frozen=True)
 class Donors:
-    """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one; several tiles of a bank at once.
+    """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one, else other tiles of the unit;
+    several tiles of a bank at once.
 
     Attributes:
         corpus: The clouds.
@@ -104,16 +105,19 @@ class Donors:
     bank: bool = False
     many: int = 60
 
-    def draw(self, unit: str, rng: np.random.Generator) -> PointCloud:
-        """A cloud that is not of ``unit``, where there is another."""
-        tiles = [tile for tile in self.corpus.tiles if tile.unit != unit] or list(self.corpus.tiles)
+    def draw(self, tile: Tile, rng: np.random.Generator) -> PointCloud:
+        """A cloud of another unit than ``tile``, else another one, where there is any: mixed with itself, none is new."""
+        away = [other for other in self.corpus.tiles if other.unit != tile.unit]
+        tiles = away or [other for other in self.corpus.tiles if other != tile] or list(self.corpus.tiles)
         if not self.bank:
             return self.corpus.read(tiles[rng.integers(len(tiles))])
         chosen = rng.permutation(len(tiles))[: self.many]
-        donor = self.corpus.read(tiles[chosen[0]])
-        for index in chosen[1:]:
-            donor = join(donor, self.corpus.read(tiles[index]))
-        return donor
+        return reduce(join, (_numbered(self.corpus.read(tiles[index])) for index in chosen))
+
+
+def _numbered(thing: PointCloud) -> PointCloud:
+    """An object with a number of its own (``join`` counts on): several may stand in one place, where clustering merges them."""
+    return thing.with_fields(None, instance=np.ones(len(thing), np.int32))
 
 
 def augment_corpus(
@@ -159,4 +163,4 @@ def draws(
         source = Donors(donors or own, bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):
             rng = np.random.default_rng((seed, copy, index))
-            yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile.unit, rng), rng)
+            yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile, rng), rng)

@@ -53,6 +53,7 @@ class Synthetic(Strict):
             shape model) or "flow" (flow matching).
         classes: Of the objects to learn; those with too few objects are left out.
         objects: Samples of each class.
+        fit_steps: Optimiser steps of a flow.
         copies: Copies of the real clouds as they are, for a null study: they can teach nothing.
         number: Scenes to compose, or copies of each real cloud.
         noise: Share of the points whose labels are exchanged among themselves: what wrong labels cost.
@@ -68,6 +69,7 @@ class Synthetic(Strict):
     generate: Literal["shape", "flow"] | None = None
     classes: tuple[str, ...] = ("car", "person", "pole", "tree")
     objects: int = Field(default=60, ge=1)
+    fit_steps: int = Field(default=2000, ge=1)
     copies: bool = False
     number: int = Field(default=20, ge=1)
     noise: float = Field(default=0.0, ge=0, le=1)

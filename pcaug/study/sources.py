@@ -121,8 +121,10 @@ def _fitted(
         chosen = [thing for name in names for thing in things[name]]
         numbers, units = tuple(len(things[name]) for name in names), tuple(sorted({t.row.unit for t in chosen}))
         card = ModelCard(family=family, classes=names, objects=numbers, points=POINTS[family], units=units, seed=seed)
-        fitted = flow.fit(chosen, card, rng, progress=progress) if family == "flow" else shape.fit(chosen, card, rng)
-        models.append(fitted)
+        if family == "flow":
+            models.append(flow.fit(chosen, card, rng, steps=source.fit_steps, progress=progress))
+        else:
+            models.append(shape.fit(chosen, card, rng))
     return models
 
 

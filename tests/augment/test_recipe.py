@@ -10,7 +10,8 @@ import pytest
 from builders import make_cloud
 
 from pcaug import catalogue
-from pcaug.augment.recipe import augment_corpus, load_recipe
+from pcaug.augment.instances import instances
+from pcaug.augment.recipe import Donors, augment_corpus, load_recipe
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
@@ -48,6 +49,32 @@ def test_test_data_never_reaches_training_through_a_mixer(tmp_path: Path) -> Non
     test = {row.tobytes() for row in next(corpus.clouds("test"))["intensity"]}
     for cloud in Corpus.open(tmp_path / "a").clouds("train"):
         assert not test & {row.tobytes() for row in cloud["intensity"]}
+
+
+def test_objects_of_a_bank_stay_whole_and_apart_though_they_stand_in_one_place(tmp_path: Path) -> None:
+    """Generated ones all stand before the sensor; clustered, they would be one."""
+    rng, taxonomy = np.random.default_rng(0), catalogue.taxonomy()
+    tree, vegetation = taxonomy.id("tree"), taxonomy.id("vegetation")
+    with CorpusWriter(tmp_path / "bank", frame="sensor", made_by={"objects": []}) as writer:
+        for index in range(5):
+            trunk = rng.normal(0, 0.1, (80, 3)) + (10, 0, 0)
+            crown = rng.normal(0, 0.5, (40, 3)) + (10, 0, 3)
+            label = np.repeat([tree, vegetation], [80, 40]).astype(np.uint16)
+            writer.add(PointCloud(np.concatenate([trunk, crown]), {"label": label}, taxonomy), f"tree{index}", "wood")
+    bank = Corpus.open(tmp_path / "bank")
+    donor = Donors(bank, bank=True).draw(make_corpus(tmp_path / "c", spinning=True).tiles[0], rng)
+    assert [len(rows) for _, rows in instances(donor, "tree")] == [120] * 5
+
+
+def test_a_scan_is_not_mixed_with_itself_where_there_is_another(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        for index in range(2):  # two scans of one drive
+            writer.add(make_cloud(100, seed=index), f"scan{index}", "drive")
+    corpus = Corpus.open(tmp_path / "c")
+    other = corpus.read(corpus.tiles[1])
+    for seed in range(6):
+        drawn = Donors(corpus).draw(corpus.tiles[0], np.random.default_rng(seed))
+        np.testing.assert_array_equal(drawn.xyz, other.xyz)
 
 
 @pytest.mark.parametrize(

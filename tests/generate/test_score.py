@@ -24,6 +24,13 @@ def test_distances_are_those_of_the_papers() -> None:
     assert emd(a, b) == pytest.approx(best)
 
 
+def test_earth_movers_distance_is_that_of_python_optimal_transport() -> None:
+    ot = pytest.importorskip("ot")
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(size=(40, 3)), rng.normal(1, 2, (40, 3))
+    assert emd(a, b) == pytest.approx(ot.emd2([], [], ot.dist(a, b, metric="euclidean")))
+
+
 def test_scores_are_those_of_the_papers() -> None:
     """Definitions of PointFlow (ICCV 2019), section 5.1, loop by loop."""
     rng = np.random.default_rng(1)
