@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from pcaug import augment, catalogue
-from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.segment import parallel
 from pcaug.segment.blend import source_of
-from pcaug.segment.blocks import Block, TilePool
+from pcaug.segment.blocks import TilePool
+from pcaug.segment.follow import augmented
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
@@ -95,7 +95,7 @@ class Blocks(Dataset[Sample]):
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, number // recipe.batch, number % recipe.batch))
         source = source_of(number, len(self), len(self.pools), recipe, rng)
-        block = _augmented(self.pools[source].draw(rng), augment.pipeline(recipe.augment), rng)
+        block = augmented(self.pools[source].draw(rng), recipe.features, augment.pipeline(recipe.augment), rng)
         code = block.label.astype(np.int64)
         return {
             "xyz": torch.from_numpy(block.xyz / np.float32(recipe.block / 2)),
@@ -129,10 +129,3 @@ def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread:
     table: NDArray[np.float32] = np.clip((features - mean) / spread, -5, 5).astype(np.float32)
     return table
 
-
-def _augmented(block: Block, pipe: augment.Pipeline, rng: np.random.Generator) -> Block:
-    if not pipe.steps:
-        return block
-    cloud = pipe(PointCloud(block.xyz.astype(np.float64), {"features": block.features, "class": block.label}), rng)
-    rows = np.resize(np.arange(len(cloud)), len(block.xyz))  # an augmentation may drop points
-    return Block(cloud.xyz[rows].astype(np.float32), cloud["features"][rows], cloud["class"][rows])

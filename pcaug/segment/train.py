@@ -27,6 +27,7 @@ from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build, device
 from pcaug.segment.networks import NETWORKS
+from pcaug.segment.norms import apart
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
@@ -70,6 +71,8 @@ def train(
     parallel.start()
     if recipe.batch % parallel.world():
         raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {parallel.world()} processes")
+    if recipe.source_norms and parallel.world() > 1:
+        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
     if parallel.rank() > 0:
         parallel.barrier()  # the first one fills the cache and writes the card
     data = Blocks.of(corpora, recipe, progress)
@@ -206,7 +209,10 @@ class Trainer:
         names = ("xyz", "features", "code", "label", "synthetic")
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
-            logits = self.forward(xyz, features)
+            if self.recipe.source_norms:
+                logits = apart(self.state.network, self.forward, xyz, features, made)
+            else:
+                logits = self.forward(xyz, features)
         of_block = made[:, None].expand_as(code).flatten()
         trust = 1 + (self.recipe.synthetic_weight - 1) * of_block
         smoothing = self.recipe.synthetic_smoothing * of_block
