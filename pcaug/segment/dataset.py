@@ -65,8 +65,10 @@ class Blocks(Dataset[Sample]):
     spread: NDArray[np.float32]
 
     @classmethod
-    def of(cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None) -> Blocks:
-        """Blocks of the split "train" of corpora, the real one first.
+    def of(
+        cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None, classes: ClassSet | None = None
+    ) -> Blocks:
+        """Blocks of the split "train" of corpora, the real one first, with the recipe's classes unless others are given.
 
         Raises:
             RecipeError: If they share no class, or ``synthetic_shares`` names another number of sources.
@@ -74,7 +76,7 @@ class Blocks(Dataset[Sample]):
         if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(corpora) - 1:
             raise RecipeError(f"synthetic_shares has {len(recipe.synthetic_shares)} values for {len(corpora) - 1} sources")
         parts = [corpus.only(split="train") for corpus in corpora]
-        classes = class_set(recipe.classes, parts)
+        classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)
         mean, spread = (np.mean([pool.moments[i] for pool in pools], axis=0).astype(np.float32) for i in (0, 1))
         return cls(recipe, classes, pools, mean, spread)
@@ -128,4 +130,3 @@ def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread:
     """Features (P, F) as networks see them: of mean 0 and spread 1 over the training data, clipped at 5."""
     table: NDArray[np.float32] = np.clip((features - mean) / spread, -5, 5).astype(np.float32)
     return table
-

@@ -6,6 +6,8 @@ stretched, lengths grow with the points; and intensity and colour are changed by
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,7 @@ def augmented(block: Block, groups: tuple[str, ...], pipe: Pipeline, rng: np.ran
     fields = {name: block.features[:, where] for name, where in columns.items()}
     fields = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in fields.items()}
     probe = np.ones(len(block.xyz), np.float32)  # a metre: what becomes of it, becomes of all lengths
-    own = {"features": block.features, "class": block.label, HEIGHT: probe}
+    own: dict[str, NDArray[Any]] = {"features": block.features, "class": block.label, HEIGHT: probe}
     cloud = PointCloud(block.xyz.astype(np.float64), own | fields)
     cloud = pipe(cloud, rng)
     rows = np.resize(np.arange(len(cloud)), len(block.xyz))

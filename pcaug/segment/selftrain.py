@@ -66,7 +66,7 @@ def self_train(
         done = target.is_dir()
         opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
         guessed.append(Corpus.open(target) if done else pseudo_labelled(teacher, opened, target, share, progress))
-    return train(recipe, real, [*synthetic, *guessed], folder, progress, tensorboard=tensorboard)
+    return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
 
 
 def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, progress: Progress | None = None) -> Corpus:
@@ -110,4 +110,5 @@ def _least(table: NDArray[np.int64], share: float) -> NDArray[np.intp]:
     """Level (K,) from which the surest share of the points of each class lies, of counts (K, LEVELS)."""
     above = np.cumsum(table[:, ::-1], axis=1)
     wanted = np.ceil(share * above[:, -1:])
-    return LEVELS - 1 - np.argmax(above >= np.maximum(wanted, 1), axis=1)
+    least: NDArray[np.intp] = LEVELS - 1 - np.argmax(above >= np.maximum(wanted, 1), axis=1)
+    return least

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.labels import IGNORE
+from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import parallel, trees
 from pcaug.segment.blocks import Stored, prepare_corpus
 from pcaug.segment.checkpoint import State, write
@@ -44,6 +44,7 @@ def train(
     progress: Progress | None = None,
     *,
     start: Run | None = None,
+    classes: ClassSet | None = None,
     tensorboard: bool = False,
 ) -> Run:
     """Train a segmenter on the split "train" of corpora; go on where an interrupted training of this folder stopped.
@@ -57,6 +58,7 @@ def train(
         folder: The run.
         progress: Called as ``progress("steps", done, total)``.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
+        classes: What to tell apart, in place of the recipe's ``classes``.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
@@ -75,7 +77,7 @@ def train(
         raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
     if parallel.rank() > 0:
         parallel.barrier()  # the first one fills the cache and writes the card
-    data = Blocks.of(corpora, recipe, progress)
+    data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
     run = _run(data, corpora, Path(folder))
