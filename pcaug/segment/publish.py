@@ -16,6 +16,8 @@ from pcaug.segment.evaluate import Scores
 from pcaug.segment.run import WEIGHTS, Run
 
 PAGE = "README.md"
+OPEN = ("CC0", "CC BY 4.0", "Etalab 2.0", "made by pcaug", "yours")
+"""How licences begin that let weights be given to anybody; a corpus that states none is the user's own."""
 
 
 def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = False) -> Path:
@@ -51,7 +53,7 @@ def _source(corpus: Path, row: Any) -> str:
         rows = Corpus.open(corpus).manifest.sources
     except NotFound:
         raise PcaugError("a training corpus is gone, its licence cannot be told", corpus, "publish where it lies") from None
-    closed = [source.licence for source in rows if "nc" in source.flags or "unstated" in source.licence]
+    closed = [source.licence for source in rows if source.licence and not source.licence.startswith(OPEN)]
     if closed:
         raise PcaugError(f"its licence ({closed[0]}) does not let weights trained on it be published", corpus)
     licences = sorted({source.licence for source in rows if source.licence}) or ["no licence stated"]
