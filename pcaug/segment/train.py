@@ -56,7 +56,7 @@ def train(
         real: The first pool of blocks; its split "val" is what ``validate_every`` scores.
         synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
         folder: The run.
-        progress: Called as ``progress("steps", done, total)``.
+        progress: Called as ``progress("steps: loss 0.41, ...", done, total)``: what follows the colon tells how it goes.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
         classes: What to tell apart, in place of the recipe's ``classes``.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
@@ -140,7 +140,7 @@ def _fit(
         folder / LOG if first else Path(os.devnull), state.step, run.classes.names, tensorboard=tensorboard and first
     ) as log:
         began = time.perf_counter()
-        batches = data.batches(state.step * recipe.accumulate)
+        batches, told = data.batches(state.step * recipe.accumulate), ""
         while state.step < recipe.steps and not _patience_lost(state, recipe):
             step = state.step
             values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
@@ -150,11 +150,18 @@ def _fit(
             if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
                 log.flush()
                 state.save(folder / RESUME)
+            told = _told(values) or told
             if progress:
-                progress("steps", state.step, recipe.steps)
+                progress(f"steps: loss {values['loss']:.3f}{told}", state.step, recipe.steps)
         batches.close()
     if first:
         _finish(state, folder)
+
+
+def _told(values: dict[str, float]) -> str:
+    """The scores of a validation in words; nothing where there was none."""
+    classes = ", ".join(f"{name.removeprefix('iou ')} {100 * v:.0f}" for name, v in values.items() if name.startswith("iou "))
+    return f", mIoU {100 * values['miou']:.1f} ({classes})" if "miou" in values else ""
 
 
 @dataclass
