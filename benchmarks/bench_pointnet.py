@@ -1,6 +1,8 @@
-"""PointNet: the widely copied implementation with two T-Nets against ours, on the same composed streets, blocks and steps.
+"""PointNet: the widely copied implementation with two T-Nets, and torch-pointcloud's where it is installed, against ours.
 
-Points a second of training and of inference (medians, the two networks in turn), peak memory of a training step at
+All see the same composed streets, blocks and steps.
+
+Points a second of training and of inference (medians, the networks in turn), peak memory of a training step at
 16 x 4,096 points (each in a process of its own), and the mIoU on streets that neither has seen.
 
 Usage: python benchmarks/bench_pointnet.py [--steps 100] [--streets 8] [--blocks 8] [--points 1024]
@@ -9,6 +11,7 @@ Usage: python benchmarks/bench_pointnet.py [--steps 100] [--streets 8] [--blocks
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import statistics
 import subprocess
@@ -29,6 +32,7 @@ from pcaug.segment.dataset import Blocks
 from pcaug.segment.evaluate import confusion
 from pcaug.segment.evaluate import miou as mean_iou
 from pcaug.segment.networks.pointnet import PointNet
+from pcaug.segment.networks.zoo import Zoo
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
@@ -136,8 +140,9 @@ def peak(name: str) -> float:
 
 
 def measure_peak(name: str) -> None:
-    made = Copied(36, 9) if name == "copied" else PointNet(36, 9, width=0.5)
-    contestant = Contestant(made, None if name == "copied" else TrainRecipe())
+    ours = name == "pcaug"
+    made = PointNet(36, 9, width=0.5) if ours else Copied(36, 9) if name.startswith("copied") else Zoo(36, 9)
+    contestant = Contestant(made, TrainRecipe() if ours else None)
     for number in range(2):
         contestant.step(number, torch.randn(16, 4096, 3), torch.randn(16, 4096, 36), torch.randint(0, 9, (16, 4096)))
     status = Path("/proc/self/status").read_text()  # not getrusage: that remembers the process it was started from
@@ -169,6 +174,8 @@ def main() -> None:
             "copied, two T-Nets": Contestant(Copied(features, count), None),
             "pcaug": Contestant(PointNet(features, count, **recipe.arguments), recipe),
         }
+        if importlib.util.find_spec("torch_pointcloud"):
+            contestants = {"torch-pointcloud": Contestant(Zoo(features, count), None)} | contestants
         for number in range(options.steps):
             sample = data.batch(number)
             for contestant in contestants.values():
@@ -184,13 +191,15 @@ def main() -> None:
         name: (size / statistics.median(c.seconds[2:]), 4 * 4096 / statistics.median(infer[name][1:]), scores[name])
         for name, c in contestants.items()
     }
-    peaks = {"copied, two T-Nets": peak("copied"), "pcaug": peak("pcaug")}
+    peaks = {name: peak(name) for name in contestants}
     print(f"{options.steps} steps of {options.blocks} x {options.points} points, {torch.get_num_threads()} threads")
     for name, (trained, inferred, score) in rows.items():
         speed = f"train {trained:9,.0f} points/s   infer {inferred:9,.0f} points/s"
         print(f"{name:20} {speed}   mIoU {score:.3f}   {peaks[name]:.2f} GB")
-    a, b = rows.values()
-    print(f"{'ratio':20} train {b[0] / a[0]:8.1f}x            infer {b[1] / a[1]:8.1f}x")
+    ours = rows.pop("pcaug")
+    for name, other in rows.items():
+        train, infer = ours[0] / other[0], ours[1] / other[1]
+        print(f"pcaug / {name:18} train {train:5.1f}x   infer {infer:5.1f}x   mIoU {ours[2] - other[2]:+.3f}")
 
 
 if __name__ == "__main__":

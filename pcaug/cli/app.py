@@ -25,7 +25,7 @@ COMMANDS = {
     "train": "train a segmenter on real and synthetic clouds",
     "evaluate": "score a trained segmenter on a labelled corpus",
     "predict": "label a scan",
-    "export": "a trained network as ONNX",
+    "export": "a trained network as ONNX, or as a model to publish",
     "study": "measure what synthetic data buys",
     "view": "look at clouds: a window, one HTML page, or a PNG",
     "sample": "a small real labelled airborne sample",

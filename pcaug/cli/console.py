@@ -38,7 +38,10 @@ def emit_json(value: Any) -> None:
 
 @contextmanager
 def reporter() -> Iterator[Reporter]:
-    """A progress bar a task on a terminal's stderr; the yielded function is called as ``progress(text, done, total)``."""
+    """A progress bar a task on a terminal's stderr; the yielded function is called as ``progress(text, done, total)``.
+
+    What follows a colon in the text tells how the task goes, and may change.
+    """
     if not sys.stderr.isatty():
         yield lambda text, done, total: None
         return
@@ -49,10 +52,11 @@ def reporter() -> Iterator[Reporter]:
     tasks: dict[str, Any] = {}
 
     def report(text: str, done: int, total: int) -> None:
-        if text not in tasks:
+        name = text.partition(": ")[0]
+        if name not in tasks:
             bars.start()
-            tasks[text] = bars.add_task(text, total=total)
-        bars.update(tasks[text], completed=done, total=total)
+            tasks[name] = bars.add_task(text, total=total)
+        bars.update(tasks[name], description=text, completed=done, total=total)
 
     try:
         yield report

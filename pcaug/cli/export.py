@@ -1,4 +1,4 @@
-"""``pcaug export``: a trained network as ONNX."""
+"""``pcaug export``: a trained network as ONNX, or as a model to publish."""
 
 from __future__ import annotations
 
@@ -10,18 +10,38 @@ import typer
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The .onnx file; with --test, the folder of the model.")],
+    test: Annotated[
+        Path | None, typer.Option(help="Publish: a corpus that was not trained on, for the metrics of the model's page.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:
-    """Write the network as ONNX with a free number of points, and check it against torch."""
-    from pcaug.cli.console import emit_json, fresh, out
-    from pcaug.segment.export import export as write
+    """Write the network as ONNX, checked against torch; or with --test, as a model to publish: weights, card and page."""
+    from pcaug.cli.console import emit_json, fresh, out, reporter
     from pcaug.segment.run import Run
 
+    opened = Run.open(run)
+    if test is None:
+        from pcaug.segment.export import export as write
+
+        fresh(output, force=force)
+        difference = write(opened, output)
+        if json:
+            emit_json({"output": output, "difference": difference})
+        else:
+            out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True)
+        return
+    from pcaug.corpus.read import Corpus
+    from pcaug.segment.evaluate import evaluate
+    from pcaug.segment.publish import publish
+
     fresh(output, force=force)
-    difference = write(Run.open(run), output)
+    corpus = Corpus.open(test)
+    with reporter() as progress:
+        scores = evaluate(opened, corpus, "test" if "test" in corpus.splits else None, progress)
+    publish(opened, scores, test.name, output, force=force)
     if json:
-        emit_json({"output": output, "difference": difference})
+        emit_json({"output": output, "miou": scores.miou})
     else:
-        out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True)
+        out().print(f"{output}: mIoU {100 * scores.miou:.1f} on {test}", soft_wrap=True)

@@ -14,6 +14,9 @@ def train(
     real: Annotated[Path, typer.Option(help="Corpus of real clouds; its split train is used.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The run; an interrupted training in it goes on.")],
     synthetic: Annotated[list[Path] | None, typer.Option(help="Corpus of synthetic clouds; may be given several times.")] = None,
+    unlabelled: Annotated[
+        list[Path] | None, typer.Option(help="Corpus of real clouds without labels: a first training labels them for the second.")
+    ] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the run.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -27,6 +30,7 @@ def train(
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.segment.recipe import TrainRecipe
     from pcaug.segment.run import WEIGHTS
+    from pcaug.segment.selftrain import self_train
     from pcaug.segment.train import train as fit
 
     wanted = catalogue.load(path, TrainRecipe, change or [])
@@ -38,7 +42,11 @@ def train(
 
         shutil.rmtree(output)
     with reporter() as progress:
-        run = fit(wanted, real, synthetic or [], output, progress if first else None, tensorboard=tensorboard)
+        shown = progress if first else None
+        if unlabelled:
+            run = self_train(wanted, real, unlabelled, synthetic or [], output, shown, tensorboard=tensorboard)
+        else:
+            run = fit(wanted, real, synthetic or [], output, shown, tensorboard=tensorboard)
     if not first:
         return
     if json:

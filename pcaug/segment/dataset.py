@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from pcaug import augment, catalogue
-from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.segment import parallel
 from pcaug.segment.blend import source_of
-from pcaug.segment.blocks import Block, TilePool
+from pcaug.segment.blocks import TilePool
+from pcaug.segment.follow import augmented
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
@@ -65,8 +65,10 @@ class Blocks(Dataset[Sample]):
     spread: NDArray[np.float32]
 
     @classmethod
-    def of(cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None) -> Blocks:
-        """Blocks of the split "train" of corpora, the real one first.
+    def of(
+        cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None, classes: ClassSet | None = None
+    ) -> Blocks:
+        """Blocks of the split "train" of corpora, the real one first, with the recipe's classes unless others are given.
 
         Raises:
             RecipeError: If they share no class, or ``synthetic_shares`` names another number of sources.
@@ -74,7 +76,7 @@ class Blocks(Dataset[Sample]):
         if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(corpora) - 1:
             raise RecipeError(f"synthetic_shares has {len(recipe.synthetic_shares)} values for {len(corpora) - 1} sources")
         parts = [corpus.only(split="train") for corpus in corpora]
-        classes = class_set(recipe.classes, parts)
+        classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)
         mean, spread = (np.mean([pool.moments[i] for pool in pools], axis=0).astype(np.float32) for i in (0, 1))
         return cls(recipe, classes, pools, mean, spread)
@@ -95,7 +97,7 @@ class Blocks(Dataset[Sample]):
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, number // recipe.batch, number % recipe.batch))
         source = source_of(number, len(self), len(self.pools), recipe, rng)
-        block = _augmented(self.pools[source].draw(rng), augment.pipeline(recipe.augment), rng)
+        block = augmented(self.pools[source].draw(rng), recipe.features, augment.pipeline(recipe.augment), rng)
         code = block.label.astype(np.int64)
         return {
             "xyz": torch.from_numpy(block.xyz / np.float32(recipe.block / 2)),
@@ -128,11 +130,3 @@ def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread:
     """Features (P, F) as networks see them: of mean 0 and spread 1 over the training data, clipped at 5."""
     table: NDArray[np.float32] = np.clip((features - mean) / spread, -5, 5).astype(np.float32)
     return table
-
-
-def _augmented(block: Block, pipe: augment.Pipeline, rng: np.random.Generator) -> Block:
-    if not pipe.steps:
-        return block
-    cloud = pipe(PointCloud(block.xyz.astype(np.float64), {"features": block.features, "class": block.label}), rng)
-    rows = np.resize(np.arange(len(cloud)), len(block.xyz))  # an augmentation may drop points
-    return Block(cloud.xyz[rows].astype(np.float32), cloud["features"][rows], cloud["class"][rows])

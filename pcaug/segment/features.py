@@ -7,12 +7,14 @@ predictions go back to all of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pcaug.augment.values import limit
 from pcaug.cloud import PointCloud
 from pcaug.segment.ground import height_above_ground
 
@@ -46,10 +48,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Setting:
-    """What features need to know beside the points: the frame, and the intensity that counts as one."""
+    """What features need beside the thinned points: the frame, the intensity that counts as one, and points a voxel (V,)."""
 
     frame: str
     bright: float = 1.0
+    points: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
 
 def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str, bright: float | None = None) -> Prepared:
@@ -70,7 +73,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     thin = cloud.take(representative)
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
-    parts = [GROUPS[name].of(thin, xyz, Setting(frame, bright)) for name in groups]
+    setting = Setting(frame, bright, np.bincount(voxel_of, minlength=len(representative)))
+    parts = [GROUPS[name].of(thin, xyz, setting) for name in groups]
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0))
     return Prepared(xyz.astype(np.float32), table.astype(np.float32), label, voxel_of.astype(np.int32), origin)
 
@@ -181,33 +185,71 @@ def _ground(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> ND
     return height_above_ground(xyz)[:, None]
 
 
+def _colour(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+    """Red, green, blue from 0 to 1, of 8 or 16 bits, whichever the cloud uses; zeros where there are none; (V, 3)."""
+    if "rgb" not in cloud:
+        return np.zeros((len(xyz), 3))
+    return cloud["rgb"].astype(np.float64) / limit(cloud["rgb"])
+
+
+def _density(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+    """Log of the points that were measured in the voxel, which thinning hides from all other features; (V, 1)."""
+    return np.log(np.maximum(setting.points, 1.0))[:, None]
+
+
+class Follow(Enum):
+    """What becomes of a feature when an augmentation changes the points that it was computed from."""
+
+    STAY = "stay"
+    LENGTH = "length"
+    LOG_LENGTH = "log length"
+    INTENSITY = "intensity"
+    COLOUR = "colour"
+
+
 @dataclass(frozen=True)
 class Group:
     """Features that belong together.
 
     Attributes:
         of: (thinned cloud, positions (V, 3), setting) -> (V, F).
-        names: Of the F columns.
+        columns: Names of the F columns, and what becomes of each under augmentation.
     """
 
     of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.float64]]
-    names: tuple[str, ...]
+    columns: dict[str, Follow]
 
 
-_PLAN = ("height above the lowest", "depth below the highest", "points")
-_SHAPE = ("scatter", "planarity's width", "length", "verticality of the normal", "verticality of the axis", "size", "spacing",
-          "height spread", "height above the neighbours")  # fmt: skip
+_PLAN = {"height above the lowest": Follow.LENGTH, "depth below the highest": Follow.LENGTH, "points": Follow.STAY}
+_SHAPE = {
+    "scatter": Follow.STAY,
+    "planarity's width": Follow.STAY,
+    "length": Follow.STAY,
+    "verticality of the normal": Follow.STAY,
+    "verticality of the axis": Follow.STAY,
+    "size": Follow.LOG_LENGTH,
+    "spacing": Follow.LOG_LENGTH,
+    "height spread": Follow.LENGTH,
+    "height above the neighbours": Follow.LENGTH,
+}
 
 GROUPS: dict[str, Group] = {
-    "plan": Group(_plan, tuple(f"{name} in {edge:g} m" for edge in CELLS for name in _PLAN)),
-    "geometry": Group(_geometry, tuple(f"{name} of {k} neighbours" for k in SCALES for name in _SHAPE)),
-    "position": Group(_position, ("height of the point in the scanner's frame", "range")),
-    "ground": Group(_ground, ("height above ground",)),
-    "intensity": Group(_intensity, ("intensity",)),
-    "returns": Group(_returns, ("return number", "number of returns")),
+    "plan": Group(_plan, {f"{name} in {edge:g} m": follow for edge in CELLS for name, follow in _PLAN.items()}),
+    "geometry": Group(_geometry, {f"{name} of {k} neighbours": follow for k in SCALES for name, follow in _SHAPE.items()}),
+    "position": Group(_position, {"height of the point in the scanner's frame": Follow.LENGTH, "range": Follow.LENGTH}),
+    "ground": Group(_ground, {"height above ground": Follow.LENGTH}),
+    "intensity": Group(_intensity, {"intensity": Follow.INTENSITY}),
+    "returns": Group(_returns, {"return number": Follow.STAY, "number of returns": Follow.STAY}),
+    "colour": Group(_colour, {"red": Follow.COLOUR, "green": Follow.COLOUR, "blue": Follow.COLOUR}),
+    "density": Group(_density, {"points in the voxel": Follow.STAY}),
 }
 
 
 def names(groups: tuple[str, ...]) -> tuple[str, ...]:
     """Names of all columns of some groups, in order."""
-    return tuple(name for group in groups for name in GROUPS[group].names)
+    return tuple(name for group in groups for name in GROUPS[group].columns)
+
+
+def follows(groups: tuple[str, ...]) -> tuple[Follow, ...]:
+    """What becomes of each column of some groups under augmentation, in order."""
+    return tuple(follow for group in groups for follow in GROUPS[group].columns.values())

@@ -17,11 +17,16 @@ from torch.distributed.nn.functional import all_reduce
 
 def start() -> None:
     """Join the group that torchrun's environment describes, if there is one: nccl where there is a GPU, else gloo."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+    if launched() and not dist.is_initialized():
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         atexit.register(dist.destroy_process_group)
+
+
+def launched() -> bool:
+    """Whether torchrun started several processes."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def world() -> int:

@@ -38,6 +38,7 @@ class TrainRecipe(Strict):
         synthetic_shares: How often each synthetic source is drawn; () for equally often.
         synthetic_weight: What a synthetic point counts in the loss against a real one.
         synthetic_smoothing: Added to the label smoothing of synthetic points.
+        source_norms: Whether real and synthetic blocks have batch-norm statistics of their own; prediction uses the real ones'.
         augment: Augmentations, in order; [] for none.
         accumulate: Batches whose gradients make one step.
         clip: Longest gradient.
@@ -73,6 +74,7 @@ class TrainRecipe(Strict):
     synthetic_shares: tuple[float, ...] = ()
     synthetic_weight: float = Field(default=1.0, gt=0)
     synthetic_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    source_norms: bool = False
     augment: tuple[dict[str, Any], ...] = (
         {"name": "rotate_z"},
         {"name": "flip"},

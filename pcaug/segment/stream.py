@@ -24,7 +24,9 @@ MOST = 3_000_000
 """Points that are held in memory at once."""
 CELL = 10.0
 """Edge of the cells that the survey counts in, metres."""
-RECORD = np.dtype([("row", "i8"), ("xyz", "f8", 3), ("intensity", "f4"), ("return_number", "u1"), ("number_of_returns", "u1")])
+RECORD = np.dtype([
+    ("row", "i8"), ("xyz", "f8", 3), ("intensity", "f4"), ("rgb", "u2", 3), ("return_number", "u1"), ("number_of_returns", "u1"),
+])  # fmt: skip
 """What features need of a point, and where it came from."""
 
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.labels import IGNORE
+from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import parallel, trees
 from pcaug.segment.blocks import Stored, prepare_corpus
 from pcaug.segment.checkpoint import State, write
@@ -27,6 +27,7 @@ from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build, device
 from pcaug.segment.networks import NETWORKS
+from pcaug.segment.norms import apart
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
@@ -43,6 +44,7 @@ def train(
     progress: Progress | None = None,
     *,
     start: Run | None = None,
+    classes: ClassSet | None = None,
     tensorboard: bool = False,
 ) -> Run:
     """Train a segmenter on the split "train" of corpora; go on where an interrupted training of this folder stopped.
@@ -54,8 +56,9 @@ def train(
         real: The first pool of blocks; its split "val" is what ``validate_every`` scores.
         synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
         folder: The run.
-        progress: Called as ``progress("steps", done, total)``.
+        progress: Called as ``progress("steps: loss 0.41, ...", done, total)``: what follows the colon tells how it goes.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
+        classes: What to tell apart, in place of the recipe's ``classes``.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
@@ -70,9 +73,11 @@ def train(
     parallel.start()
     if recipe.batch % parallel.world():
         raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {parallel.world()} processes")
+    if recipe.source_norms and parallel.world() > 1:
+        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
     if parallel.rank() > 0:
         parallel.barrier()  # the first one fills the cache and writes the card
-    data = Blocks.of(corpora, recipe, progress)
+    data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
     run = _run(data, corpora, Path(folder))
@@ -135,7 +140,7 @@ def _fit(
         folder / LOG if first else Path(os.devnull), state.step, run.classes.names, tensorboard=tensorboard and first
     ) as log:
         began = time.perf_counter()
-        batches = data.batches(state.step * recipe.accumulate)
+        batches, told = data.batches(state.step * recipe.accumulate), ""
         while state.step < recipe.steps and not _patience_lost(state, recipe):
             step = state.step
             values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
@@ -145,11 +150,18 @@ def _fit(
             if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
                 log.flush()
                 state.save(folder / RESUME)
+            told = _told(values) or told
             if progress:
-                progress("steps", state.step, recipe.steps)
+                progress(f"steps: loss {values['loss']:.3f}{told}", state.step, recipe.steps)
         batches.close()
     if first:
         _finish(state, folder)
+
+
+def _told(values: dict[str, float]) -> str:
+    """The scores of a validation in words; nothing where there was none."""
+    classes = ", ".join(f"{name.removeprefix('iou ')} {100 * v:.0f}" for name, v in values.items() if name.startswith("iou "))
+    return f", mIoU {100 * values['miou']:.1f} ({classes})" if "miou" in values else ""
 
 
 @dataclass
@@ -206,7 +218,10 @@ class Trainer:
         names = ("xyz", "features", "code", "label", "synthetic")
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
-            logits = self.forward(xyz, features)
+            if self.recipe.source_norms:
+                logits = apart(self.state.network, self.forward, xyz, features, made)
+            else:
+                logits = self.forward(xyz, features)
         of_block = made[:, None].expand_as(code).flatten()
         trust = 1 + (self.recipe.synthetic_weight - 1) * of_block
         smoothing = self.recipe.synthetic_smoothing * of_block

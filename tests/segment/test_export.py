@@ -10,17 +10,21 @@ import numpy as np
 import pytest
 import torch
 
-from pcaug.errors import FileError, RecipeError
+from pcaug.corpus.manifest import SourceRow
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, PcaugError, RecipeError
 from pcaug.segment.blocks import Block
 from pcaug.segment.checkpoint import write
+from pcaug.segment.evaluate import evaluate
 from pcaug.segment.export import export
 from pcaug.segment.model import build, probabilities
-from pcaug.segment.networks import NETWORKS
+from pcaug.segment.publish import publish
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ["pointnet", "pillars", "randla"])
 def test_onnxruntime_says_what_torch_says(trained: Run, tmp_path: Path, network: str) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     arguments = {"pillars": {"grid": 16, "depth": 1, "width": 8}, "randla": {"levels": 1}}.get(network, {})
@@ -48,3 +52,28 @@ def test_what_cannot_be_exported_says_so(trained: Run, tmp_path: Path) -> None:
     (tmp_path / "weights.safetensors").write_bytes(b"")
     with pytest.raises(FileError):
         export(replace(trained, folder=tmp_path), tmp_path / "m.onnx")
+
+
+def test_a_published_model_is_found_by_name_and_says_what_the_run_said(
+    trained: Run, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = evaluate(trained, corpus, "test")
+    publish(trained, scores, "a garden", tmp_path / "models" / "gardens")
+    monkeypatch.setattr("pcaug.catalogue.shipped", lambda kind: tmp_path / kind)
+    run = Run.open("gardens")
+    assert evaluate(run, corpus, "test").miou == pytest.approx(scores.miou, abs=0.01)
+    page = (run.folder / "README.md").read_text()
+    assert f"{100 * scores.miou:.1f}" in page
+    assert "garden" in page
+    assert str(corpus.folder.parent) not in (run.folder / "card.json").read_text()
+    with pytest.raises(PcaugError, match="already exists"):
+        publish(trained, scores, "a garden", run.folder)
+
+
+def test_weights_of_closed_data_are_not_published(trained: Run, corpus: Corpus, tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "closed") as writer:
+        writer.source(SourceRow(path="a", licence="CC BY-NC 4.0", flags=("by", "nc")))
+        writer.add(corpus.read(corpus.tiles[0]), "a", "a")
+    run = replace(trained, data=({**trained.data[0], "corpus": str(tmp_path / "closed")},))
+    with pytest.raises(PcaugError, match="CC BY-NC"):
+        publish(run, evaluate(trained, corpus, "test"), "a garden", tmp_path / "model")

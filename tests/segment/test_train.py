@@ -31,7 +31,7 @@ def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) ->
     )
 
     def stop(text: str, done: int, total: int) -> None:
-        if text == "steps" and done == 10:
+        if text.startswith("steps") and done == 10:
             raise KeyboardInterrupt
 
     whole = train(recipe, corpus, [corpus], tmp_path / "whole")

@@ -7,5 +7,6 @@ from torch import nn
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.randla import RandLA
+from pcaug.segment.networks.zoo import Zoo
 
-NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars, "randla": RandLA}
+NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars, "randla": RandLA, "torch-pointcloud": Zoo}

@@ -1,0 +1,89 @@
+"""A published model: a run's weights in half precision, its card without anybody's paths, and a page on what it is good for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from pcaug.corpus.read import Corpus
+from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.segment.checkpoint import write
+from pcaug.segment.evaluate import Scores
+from pcaug.segment.run import WEIGHTS, Run
+
+PAGE = "README.md"
+OPEN = ("CC0", "CC BY 4.0", "Etalab 2.0", "made by pcaug", "yours")
+"""How licences begin that let weights be given to anybody; a corpus that states none is the user's own."""
+
+
+def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = False) -> Path:
+    """Write a model that ``pcaug predict NAME`` finds once its folder lies in ``models/``.
+
+    Args:
+        run: A finished run of a network.
+        scores: On clouds that it was not trained on.
+        test: What these were, in words.
+        folder: The model; its last part is the name.
+        force: Write over what exists.
+
+    Raises:
+        RecipeError: For a forest, whose weights are the training points themselves.
+        PcaugError: If the folder exists, or if the licence of a training corpus is not an open one.
+    """
+    if run.recipe.network == "trees":
+        raise RecipeError("a forest is kept as its training points, which are not to be published", do="train a network")
+    if folder.exists() and any(folder.iterdir()) and not force:
+        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    sources = [_source(Path(str(row["corpus"])), row) for row in run.data]
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = load_file(run.folder / WEIGHTS)
+    write({n: v.to(torch.float16) if v.dtype == torch.float32 else v for n, v in weights.items()}, folder / WEIGHTS)
+    replace(run, folder=folder, data=tuple({**row, "corpus": Path(str(row["corpus"])).name} for row in run.data)).save()
+    (folder / PAGE).write_text(_page(run, scores, test, folder.name, sources))
+    return folder
+
+
+def _source(corpus: Path, row: Any) -> str:
+    """A line on a training corpus: what it is, how large, under which licence."""
+    try:
+        rows = Corpus.open(corpus).manifest.sources
+    except NotFound:
+        raise PcaugError("a training corpus is gone, its licence cannot be told", corpus, "publish where it lies") from None
+    closed = [source.licence for source in rows if source.licence and not source.licence.startswith(OPEN)]
+    if closed:
+        raise PcaugError(f"its licence ({closed[0]}) does not let weights trained on it be published", corpus)
+    licences = sorted({source.licence for source in rows if source.licence}) or ["no licence stated"]
+    cards = sorted({source.card or source.path for source in rows})
+    return f"- {', '.join(cards)}: {row['points']:,} points of {len(row['units'])} units ({'; '.join(licences)})"
+
+
+def _page(run: Run, scores: Scores, test: str, name: str, sources: list[str]) -> str:
+    recipe, (low, high) = run.recipe, scores.interval()
+    spread = "" if low != low else f" (95 % over independent clouds: {100 * low:.1f} to {100 * high:.1f})"
+    rows = [f"| {key} | {100 * value:.1f} | {100 * scores.recall[key]:.1f} |" for key, value in scores.iou.items()]
+    frame = " and ".join(sorted({str(row["frame"]) for row in run.data}))
+    return "\n".join([
+        f"# {name}",
+        "",
+        f"`{recipe.network}` for the classes {', '.join(run.classes.names)}; use it with `pcaug predict {name} SCAN -o OUT`.",
+        "",
+        "## Data",
+        *sources,
+        "",
+        f"## Measured on {test}",
+        f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f} %, "
+        f"calibration error {100 * scores.calibration_error:.1f} %, over {scores.confusion.sum():,} points.",
+        "",
+        "| class | IoU | recall |",
+        "| --- | --- | --- |",
+        *rows,
+        "",
+        "## Limits",
+        f"Trained on clouds in the {frame} frame, thinned to {recipe.voxel:g} m, with the features {', '.join(recipe.features)}. "
+        "`pcaug predict` warns where a scan does not look like them; other sensors, regions and densities were not measured.",
+        "",
+    ])  # fmt: skip

@@ -1,0 +1,114 @@
+"""Self-training: a run labels real scans that nobody has labelled, and what it is sure of trains the next one.
+
+Of the points that are called a class, the surest share is kept, class by class, so that easy classes do not drive out the others
+(Zou et al., Class-Balanced Self-Training, ECCV 2018). The rest stays unlabelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pcaug import catalogue
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import RecipeError
+from pcaug.labels import IGNORE
+from pcaug.segment import parallel
+from pcaug.segment.predict import Segmenter
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.train import train
+
+Progress = Callable[[str, int, int], None]
+LEVELS = 1000
+"""Bins of confidence in which the surest share of a class is found, so that any corpus takes the same memory."""
+
+
+def self_train(
+    recipe: TrainRecipe | str | Path,
+    real: Corpus | str | Path,
+    unlabelled: Sequence[Corpus | str | Path],
+    synthetic: Sequence[Corpus | str | Path] = (),
+    folder: str | Path = "run",
+    progress: Progress | None = None,
+    *,
+    share: float = 0.5,
+    tensorboard: bool = False,
+) -> Run:
+    """Train a teacher, let it label real scans, and train the run with them as one more source beside the synthetic ones.
+
+    The teacher lies in ``folder/teacher``, what it labelled in ``folder/unlabelled-N``. An interrupted job goes on.
+
+    Args:
+        recipe, real, synthetic, progress, tensorboard: As of ``train``.
+        unlabelled: Corpora of real scans; labels that they have are not looked at.
+        folder: The run.
+        share: Of the points of each class that are kept.
+
+    Raises:
+        RecipeError: Under torchrun, or where ``synthetic_shares`` does not name the unlabelled sources, too.
+    """
+    if parallel.launched():
+        raise RecipeError("self-training works in one process alone", do="train without torchrun")
+    if not isinstance(recipe, TrainRecipe):
+        recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
+    if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
+        raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
+    before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})
+    teacher = train(before, real, synthetic, Path(folder) / "teacher", progress)
+    guessed = []
+    for index, corpus in enumerate(unlabelled):
+        target = Path(folder) / f"unlabelled-{index}"
+        done = target.is_dir()
+        opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
+        guessed.append(Corpus.open(target) if done else pseudo_labelled(teacher, opened, target, share, progress))
+    return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
+
+
+def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, progress: Progress | None = None) -> Corpus:
+    """A copy of a corpus whose labels are the run's own, where it is sure, and 255 elsewhere.
+
+    Args:
+        run: The teacher.
+        corpus: Its labels are not looked at; splits val and test are left out.
+        folder: The copy; replaced if it exists.
+        share: Of the points that are called a class, the surest are kept.
+        progress: Called as ``progress("labelling scans", done, total)``.
+    """
+    segmenter, count = Segmenter.load(run), len(run.classes.groups)
+    tiles = corpus.only(split="train").tiles
+    steps, table = 2 * len(tiles), np.zeros((count, LEVELS), np.int64)
+    for index, tile in enumerate(tiles):
+        best, sure = segmenter.label(corpus.read(tile), corpus.manifest.frame)
+        np.add.at(table, (best, _level(sure)), 1)
+        if progress:
+            progress("labelling scans", index + 1, steps)
+    least = _least(table, share)
+    nodes = tuple(int(node) for node in run.classes.node(np.arange(count, dtype=np.uint8)))
+    made_by = {"teacher": str(run.folder), "share": share, "source": str(corpus.folder)}
+    with CorpusWriter(folder, frame=corpus.manifest.frame, crs=corpus.manifest.crs, made_by=made_by, force=True) as writer:
+        for index, tile in enumerate(tiles):
+            cloud = corpus.read(tile)
+            best, sure = segmenter.label(cloud, corpus.manifest.frame)
+            label = np.where(_level(sure) >= least[best], run.classes.node(best), IGNORE).astype(np.uint16)
+            writer.source(corpus.manifest.sources[tile.source].model_copy(update={"nodes": nodes}))
+            writer.add(cloud.with_fields(catalogue.taxonomy(), label=label), tile.name, tile.unit, tile.split)
+            if progress:
+                progress("labelling scans", len(tiles) + index + 1, steps)
+    return Corpus.open(folder)
+
+
+def _level(sure: NDArray[np.float32]) -> NDArray[np.intp]:
+    return np.minimum((sure * LEVELS).astype(np.intp), LEVELS - 1)
+
+
+def _least(table: NDArray[np.int64], share: float) -> NDArray[np.intp]:
+    """Level (K,) from which the surest share of the points of each class lies, of counts (K, LEVELS)."""
+    above = np.cumsum(table[:, ::-1], axis=1)
+    wanted = np.ceil(share * above[:, -1:])
+    least: NDArray[np.intp] = LEVELS - 1 - np.argmax(above >= np.maximum(wanted, 1), axis=1)
+    return least

@@ -1,0 +1,83 @@
+"""Sources that differ: norms of their own, and labels that a run made itself."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from segment.builders_segment import SMALL, TREE, gardens
+
+from pcaug.corpus.read import Corpus
+from pcaug.errors import MissingExtra, RecipeError
+from pcaug.labels import IGNORE
+from pcaug.segment.networks.pointnet import PointNet
+from pcaug.segment.networks.zoo import Zoo
+from pcaug.segment.norms import apart
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.selftrain import pseudo_labelled, self_train
+from pcaug.segment.train import train
+
+
+def test_sources_do_not_meet_in_a_norm() -> None:
+    torch.manual_seed(0)
+    network = PointNet(2, 3, width=0.1, dropout=0.0).train()
+    alone = PointNet(2, 3, width=0.1, dropout=0.0).train()
+    alone.load_state_dict(network.state_dict())
+    xyz, features = torch.randn(4, 32, 3), torch.randn(4, 32, 2)
+    made = torch.tensor([0.0, 1.0, 1.0, 0.0])
+    logits = apart(network, network, xyz, features, made)
+    torch.testing.assert_close(logits[made == 0], alone(xyz[made == 0], features[made == 0]))
+    moments = {name: value for name, value in network.state_dict().items() if "running" in name}
+    assert moments
+    for name, value in moments.items():
+        torch.testing.assert_close(value, alone.state_dict()[name])
+    torch.testing.assert_close(logits[made > 0], alone(xyz[made > 0], features[made > 0]))
+    assert all(m.momentum == 0.1 for m in network.modules() if isinstance(m, torch.nn.BatchNorm1d))
+
+
+def test_norms_of_their_own_train(corpus: Corpus, tmp_path: Path) -> None:
+    run = train(TrainRecipe(**SMALL | {"steps": 4, "source_norms": True}), corpus, [corpus], tmp_path / "run")
+    assert (run.folder / "weights.safetensors").is_file()
+
+
+@pytest.mark.parametrize("share", [0.3, 1.0])
+def test_a_run_labels_what_it_is_sure_of(trained: Run, corpus: Corpus, tmp_path: Path, share: float) -> None:
+    made = pseudo_labelled(trained, corpus, tmp_path / "made", share)
+    learn = corpus.only(split="train")
+    assert made.points == learn.points
+    labels = np.concatenate([made.read(tile)["label"] for tile in made.tiles])
+    known = labels != IGNORE
+    assert share - 0.02 <= known.mean() <= min(1.0, share + 0.2)
+    truth = np.concatenate([learn.read(tile)["label"] for tile in learn.tiles])
+    assert (labels[known] == truth[known]).mean() > 0.9
+    assert set(np.unique(labels[known])) <= {TREE.id(name) for name in ("ground", "tree", "building")}
+
+
+def test_self_training_goes_the_whole_way_and_on(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(**SMALL | {"steps": 6})
+    unlabelled = gardens(tmp_path / "more", ("train",))
+    run = self_train(recipe, corpus, [unlabelled], (), tmp_path / "run")
+    assert len(run.data) == 2
+    before = (run.folder / "weights.safetensors").read_bytes()
+    again = self_train(recipe, corpus, [unlabelled], (), tmp_path / "run")
+    assert (again.folder / "weights.safetensors").read_bytes() == before
+
+
+def test_shares_name_the_unlabelled_too(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="unlabelled"):
+        self_train(TrainRecipe(**SMALL | {"synthetic_shares": (1.0,)}), corpus, [corpus], [corpus], tmp_path / "run")
+
+
+def test_networks_of_another_zoo_run_or_say_what_is_missing() -> None:
+    if importlib.util.find_spec("torch_pointcloud") is None:
+        with pytest.raises(MissingExtra, match="torch-pointcloud"):
+            Zoo(4, 3)
+        return
+    logits = Zoo(4, 3)(torch.rand(2, 64, 3) * 2 - 1, torch.randn(2, 64, 4))
+    assert logits.shape == (2, 64, 3)
+    with pytest.raises(RecipeError, match="no segmentation network"):
+        Zoo(4, 3, model="pointnot")
