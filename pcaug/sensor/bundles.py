@@ -49,7 +49,7 @@ class Bundles:
         """Rows of some bundles, one bundle after the other."""
         sizes = self.sizes[bundles]
         ends = np.cumsum(sizes)
-        return np.arange(ends[-1]) + np.repeat(self.starts[bundles] - ends + sizes, sizes)
+        return np.asarray(np.arange(ends[-1]) + np.repeat(self.starts[bundles] - ends + sizes, sizes))
 
     def near(self, corners: Array) -> tuple[NDArray[np.bool_], Array]:
         """(boxes, bundles): whether a ray of a bundle may meet a box, and at what distance at least.
