@@ -49,8 +49,7 @@ class Bundles:
         """Rows of some bundles, one bundle after the other."""
         sizes = self.sizes[bundles]
         ends = np.cumsum(sizes)
-        found: NDArray[np.intp] = np.arange(ends[-1]) + np.repeat(self.starts[bundles] - ends + sizes, sizes)
-        return found
+        return np.asarray(np.arange(ends[-1]) + np.repeat(self.starts[bundles] - ends + sizes, sizes))
 
     def near(self, corners: Array) -> tuple[NDArray[np.bool_], Array]:
         """(boxes, bundles): whether a ray of a bundle may meet a box, and at what distance at least.

@@ -66,7 +66,7 @@ def expected(optics: str, pulses: int) -> tuple[float, float]:
             down = np.full(len(time), -np.cos(half))
         else:
             angle = half * (2 * (turn % 1) - 1)  # where a line begins and which way it goes leaves sums as they are
-            direction, down = np.stack([0 * angle + 1e-12, np.sin(angle)], axis=1), -np.cos(angle)
+            direction, down = np.stack([0 * angle + 1e-12, np.sin(angle) + 1e-12], axis=1), -np.cos(angle)
         ray = np.column_stack([direction, down])
         origin = np.column_stack([x, np.full(len(x), float(y0)), np.full(len(x), 100.0)])
         slabs = (np.array([CUBE[0], CUBE[6]], float)[:, None] - origin) / ray
