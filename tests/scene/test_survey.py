@@ -69,6 +69,7 @@ def expected(optics: str, pulses: int) -> tuple[float, float]:
             direction, down = np.stack([0 * angle + 1e-12, np.sin(angle) + 1e-12], axis=1), -np.cos(angle)
         ray = np.column_stack([direction, down])
         origin = np.column_stack([x, np.full(len(x), float(y0)), np.full(len(x), 100.0)])
+        ray[np.abs(ray) < 1e-12] = 1e-12
         slabs = (np.array([CUBE[0], CUBE[6]], float)[:, None] - origin) / ray
         near, far = slabs.min(axis=0).max(axis=1), slabs.max(axis=0).min(axis=1)
         box = near < far
