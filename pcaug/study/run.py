@@ -32,6 +32,8 @@ from pcaug.study.results import ArmSummary, Result, summarise, verdict, write_pa
 from pcaug.study.sources import cost, make
 
 Progress = Callable[[str, int, int], None]
+Making = tuple[Synthetic, Corpus, Path, int]
+"""A source, the real clouds of a draw, its folder, and the seed."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def run_study(
     real, real_cost = _real(recipe, folder)
     real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
-    synthetic = _sources(recipe, jobs, real, folder, say)
+    synthetic = _sources(recipe, jobs, real, folder, say, workers, scheduler)
     left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]
     say("trainings", len(jobs) - len(left), len(jobs))
     work = partial(_train, progress=say) if workers == 1 and scheduler is None else _train
@@ -170,17 +172,30 @@ def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
     return real.only(split="test")
 
 
-def _sources(recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, folder: Path, progress: Progress) -> dict[str, Corpus]:
+def _sources(
+    recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, folder: Path, progress: Progress, workers: int, scheduler: str | None
+) -> dict[str, Corpus]:
     """The corpora of the synthetic sources that jobs train on, by folder name; sources of real clouds for every draw anew."""
     by_name = {source.name: source for source in recipe.synthetic}
-    made: dict[str, Corpus] = {}
+    wanted: dict[str, Making] = {}
     for job in jobs:
         for name in job.arm.synthetic:
             key = folder_of(by_name[name], job)
-            if key not in made:
+            if key not in wanted:
                 clouds = real.only(units=job.units, split="train") if job.units else real
-                made[key] = make(by_name[name], clouds, folder / "synthetic" / key, recipe.seed, progress)
+                wanted[key] = (by_name[name], clouds, folder / "synthetic" / key, recipe.seed)
+    keys, made = list(wanted), dict.fromkeys(wanted, real)
+    alone = workers == 1 and scheduler is None
+    work = partial(_make, progress=progress) if alone else _make
+    for done, (index, corpus) in enumerate(completed(work, list(wanted.values()), workers=workers, scheduler=scheduler), start=1):
+        made[keys[index]] = corpus
+        if not alone:
+            progress("sources", done, len(keys))
     return made
+
+
+def _make(task: Making, progress: Progress | None = None) -> Corpus:
+    return make(*task, progress)
 
 
 def folder_of(source: Synthetic, job: Job) -> str:
