@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TypeVar
 
 from pcaug.errors import MissingExtra, PcaugError
@@ -46,7 +48,7 @@ def completed(
 def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Result]]:
     left = dict(enumerate(jobs))
     for _ in range(ROUNDS):
-        with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn"), initializer=follow_parent) as pool:
             futures: dict[Future[Result], int] = {pool.submit(function, job): index for index, job in left.items()}
             try:
                 for future in as_completed(futures):
@@ -61,6 +63,18 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
         return
     do = "memory may be short: take fewer --workers; what is done is kept, run the command again to go on"
     raise PcaugError(f"worker processes died {ROUNDS} times", do=do)
+
+
+def follow_parent() -> None:
+    """End this worker when the process that started it has died, however that happened: its work would be nobody's."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, Result]]:

@@ -22,6 +22,7 @@ from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
+from pcaug.parallel import follow_parent
 from pcaug.segment import shift, stream, trees
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
@@ -226,7 +227,7 @@ def _done(
         for scan, path in left:
             yield label_file(segmenter, scan, path, job, progress)
         return
-    with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn"), initializer=follow_parent) as pool:
         yield from pool.map(_alone, [job] * len(left), *zip(*left, strict=True))
 
 
