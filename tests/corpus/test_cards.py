@@ -227,11 +227,11 @@ LAID_OUT = {  # dataset -> the unit and the official split of what lay_out write
     "vaihingen": ("Vaihingen3D_Traininig", "train"),
     "helios": ("leg000_points", None), "semantic3d": ("bildstein", "val"), "rellis3d": ("00002", None),
     "semantickitti": ("03", "train"), "semanticposs": ("03", "val"), "synlidar": ("07", None), "pariscarla": ("Town01", "test"),
-    "ahn": ("tile", None), "lidarhd": ("tile", None), "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
+    "ahn": ("tile", None), "3dep": ("tile", None), "lidarhd": ("tile", None), "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
 }  # fmt: skip
 
 
-NAMED_ONLY = ("semanticposs", "synlidar", "pariscarla", "ahn", "lidarhd")
+NAMED_ONLY = ("semanticposs", "synlidar", "pariscarla", "ahn", "3dep", "lidarhd")
 """Cards whose layout is another's too: the user names them."""
 
 

@@ -37,8 +37,8 @@ def test_every_quantity_has_words_and_something_to_do() -> None:
 
 def test_advice_knows_directions() -> None:
     street, town = recipe("street"), recipe("town")
-    assert advice("share", "car", True, street, TREE) == "lower street.parked (now 2 to 9)"
-    assert advice("share", "car", False, street, TREE) == "raise street.parked (now 2 to 9)"
+    assert advice("share", "car", True, street, TREE) == "lower street.parked (now 0 to 7)"
+    assert advice("share", "car", False, street, TREE) == "raise street.parked (now 0 to 7)"
     assert advice("roughness", "terrain", False, street, TREE) == "raise street.roughness (now 0.03 to 0.15)"
     assert advice("point spacing", "building", False, town, TREE) == "lower sensor.density (now 8 to 20)"
 

@@ -71,7 +71,7 @@ def test_the_scanner_stands_where_it_stood_with_and_without_labels(scan: PointCl
     for cloud in (scan, bare):
         found = profile([cloud], "sensor").height_of_scanner
         assert found is not None
-        assert found[2] == pytest.approx(1.73, abs=0.05)
+        assert found[2] == pytest.approx(1.73, abs=0.08)  # the road falls to its gutters
 
 
 def test_an_airborne_survey_is_recovered() -> None:

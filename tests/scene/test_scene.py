@@ -64,7 +64,13 @@ def test_the_same_seed_gives_the_same_world(name: str) -> None:
 
 
 def test_kerbs_raise_the_pavement_above_the_road() -> None:
-    changes = ["street.kerb=[0.12, 0.12]", "street.kinds={urban=1.0}", "street.junction=0.0", "street.slope=[0.0, 0.0]"]
+    changes = [
+        "street.kerb=[0.12, 0.12]",
+        "street.kinds={urban=1.0}",
+        "street.junction=0.0",
+        "street.crossroads=0.0",
+        "street.slope=[0.0, 0.0]",
+    ]
     scene = compose(load_recipe("street", [*changes, "street.roughness=[0.0, 0.0]", "street.bend=0.0"]), np.random.default_rng(1))
     ground, tree = scene.placements[0].asset, catalogue.taxonomy()
     middle = ground.triangles.mean(axis=1)
@@ -91,7 +97,7 @@ def points_of(scene: Scene, label: str) -> np.ndarray:
 
 
 def test_a_crossing_is_painted_on_the_road_and_its_kerb_lowered() -> None:
-    urban = ["street.kinds={urban=1.0}", "street.junction=0.0", "street.markings=0.0", "street.bend=0.0"]
+    urban = ["street.kinds={urban=1.0}", "street.junction=0.0", "street.crossroads=0.0", "street.markings=0.0", "street.bend=0.0"]
     urban += ["street.kerb=[0.14, 0.14]", "street.slope=[0.0, 0.0]"]
     painted, walk = MATERIAL_NAMES.index("marking"), catalogue.taxonomy().id("sidewalk")
     plain = world("street", *urban, "street.crossing=0.0").placements[0].asset
