@@ -209,7 +209,7 @@ def lay_out(root: Path, name: str) -> list[int]:
             scan(root / "SubDataset/07/velodyne/000001.bin", root / "SubDataset/07/labels/000001.label", ids)
         case "pariscarla":
             ply(root / "CARLA/test/Town01.ply", "semantic", ids, "u4")
-        case "ahn" | "lidarhd" | "las":
+        case "ahn" | "3dep" | "lidarhd" | "las":
             las(root / "tile.laz", ids)
         case "oakland":
             text(root / "oakland_part3_al_validation.xyz_label_conf", 5, ids, 3, head="# comment\n")
@@ -227,7 +227,8 @@ LAID_OUT = {  # dataset -> the unit and the official split of what lay_out write
     "vaihingen": ("Vaihingen3D_Traininig", "train"),
     "helios": ("leg000_points", None), "semantic3d": ("bildstein", "val"), "rellis3d": ("00002", None),
     "semantickitti": ("03", "train"), "semanticposs": ("03", "val"), "synlidar": ("07", None), "pariscarla": ("Town01", "test"),
-    "ahn": ("tile", None), "3dep": ("tile", None), "lidarhd": ("tile", None), "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
+    "ahn": ("tile", None), "3dep": ("tile", None), "lidarhd": ("tile", None),
+    "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
 }  # fmt: skip
 
 
