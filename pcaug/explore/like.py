@@ -31,6 +31,9 @@ STEP = (0.4, 2.5)
 """By what a round may change a value at most ..."""
 REACH = 4.0
 """... and all rounds together, either way: a world has no houses beyond its edge."""
+PER_UNIT = 0.5
+"""What each further drive or site adds to a reach of 1: the amounts of one place say little of others, and scenes that copy
+them lose the variety that they are made for."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     """A recipe whose scenes look like some real clouds.
 
     The scanner is taken from the clouds: beams, steps of a turn, height, noise, losses, range, or density and scan angle.
-    How many objects stand in a scene follows from scenes composed and compared with the clouds. Intensities are mapped by
+    How many objects stand in a scene follows from scenes composed and compared with the clouds, the further the more drives or
+    sites the clouds come from; from a single one amounts are not taken. Intensities are mapped by
     quantiles, class by class.
 
     Args:
@@ -70,6 +74,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
         what = "scans" if frame == "sensor" else "a map"
         do = "start from street for scans, from town for maps"
         raise RecipeError(f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {what}", real.folder, do)
+    reach = min(REACH, 1 + PER_UNIT * (len(real.units) - 1))
     tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
     nodes = real.used_nodes
@@ -84,7 +89,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
         off = mismatch(wanted, made, nodes)
         if off < best[0]:
             best = (off, recipe)
-        recipe = with_shares(recipe, wanted, made, nodes, start)
+        recipe = with_shares(recipe, wanted, made, nodes, start, reach)
     made = _composed(recipe, seed, frame)
     off = mismatch(wanted, made, nodes)
     if off < best[0]:
@@ -128,8 +133,10 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})
 
 
-def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int], start: SceneRecipe) -> SceneRecipe:
-    """More of what there is too little of, fewer of what there is too much: one step, within REACH of where it started."""
+def with_shares(
+    recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int], start: SceneRecipe, reach: float = REACH
+) -> SceneRecipe:
+    """More of what there is too little of, fewer of what there is too much: one step, within ``reach`` of where it started."""
     (world,) = recipe.worlds
     values, first = getattr(recipe, world), getattr(start, world)
     new: dict[str, Any] = {}
@@ -143,17 +150,17 @@ def with_shares(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[in
             field = key.lstrip("-").removeprefix(f"{world}.")
             if hasattr(values, field):
                 turn = ratio ** (-1 if key.startswith("-") else 1)
-                new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field))
+                new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field), reach)
     return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
 
 
-def _scaled(value: Any, ratio: float, first: Any) -> Any:
+def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
     """A range or a probability, times a ratio; probabilities stay below one."""
     if isinstance(value, tuple):
-        ratio = float(np.clip(value[1] * ratio / first[1], 1 / REACH, REACH)) * first[1] / value[1]
+        ratio = float(np.clip(value[1] * ratio / first[1], 1 / reach, reach)) * first[1] / value[1]
         low, high = value
         return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))
-    return round(float(np.clip(value * ratio, first / REACH, min(first * REACH, 1.0))), 3)
+    return round(float(np.clip(value * ratio, first / reach, min(first * reach, 1.0))), 3)
 
 
 def _told(name: str, nodes: set[int]) -> int | None:
