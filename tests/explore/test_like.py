@@ -38,13 +38,22 @@ def test_a_fit_finds_scanner_and_amounts(
     assert found.recipe.sensor.azimuth_steps == pytest.approx(400, abs=8)
     assert found.recipe.sensor.height == pytest.approx(recipe.sensor.height, abs=0.08)
     assert found.recipe.street is not None
-    assert found.recipe.street.parked[1] > 9.0  # the default's
+    assert found.recipe.street.parked[1] > 7.0  # the default's
     assert found.after < found.before
     save_recipe(found.recipe, tmp_path / "fitted.toml")
     assert load_recipe(tmp_path / "fitted.toml").model_copy(update={"folder": found.recipe.folder}) == found.recipe
     assert len(compose_one(found.recipe, 0, 0)) > 1000
     again = fit_recipe(load_recipe("street", [COARSE]), real, seed=1)
     assert again.recipe == found.recipe
+
+
+def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpus], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.explore.like.ROUNDS", 1)
+    _, real = other
+    start = load_recipe("street", [COARSE])
+    found = fit_recipe(start, real.only(units=real.units[:1]), seed=1)
+    assert found.recipe.street == start.street
+    assert found.recipe.sensor.height == pytest.approx((2.2, 2.3), abs=0.15)
 
 
 def test_intensities_take_the_real_quantiles() -> None:
