@@ -36,6 +36,8 @@ class Street(Strict):
         sidewalk: Width of the pavement.
         verge: Width of the grass between pavement and gardens.
         setback: Distance of houses from the pavement.
+        plain: Share of houses with a front without windows and door, as the side of a house has.
+        garages: Probability of a garage in a gap between two houses.
         junction: Probability of a side street on each side.
         crossroads: Probability of a street that crosses near the scanner.
         wide: Probability that an urban street has several lanes each way; a motorway always has.
@@ -59,6 +61,8 @@ class Street(Strict):
     sidewalk: Range = (1.2, 3.0)
     verge: Range = (0.0, 3.0)
     setback: Range = (1.0, 8.0)
+    plain: float = 0.45
+    garages: float = 0.5
     junction: float = 0.35
     crossroads: float = 0.3
     wide: float = 0.3

@@ -280,12 +280,27 @@ def _houses(world: _World, side: _Side) -> None:
         if _free(side, x + width / 2, width / 2 + 2):
             height = eaves + rng.uniform(-0.8, 0.8)
             roof = str(rng.choice(["gable", "hip", "flat", "mansard"], p=[0.55, 0.22, 0.15, 0.08]))
-            built = house(rng, width, depth, height, roof=roof, pitch=rng.uniform(25, 45))
+            built = house(
+                rng, width, depth, height, roof=roof, pitch=rng.uniform(25, 45), facade=rng.random() > world.recipe.plain
+            )
             px, py = world.curve(np.array(x + width / 2), np.array((front + depth / 2) * side.sign))
             z = _height(world, side, x + width / 2, front) - 0.05
             yaw = world.bend * x + (np.pi if side.sign < 0 else 0.0)
             place(world.static, built, (float(px), float(py), z), yaw)
-        x += width + (0.05 if row else rng.uniform(2, 12))
+        gap = 0.05 if row else rng.uniform(2, 12)
+        if gap > 4.5 and rng.random() < world.recipe.garages and _free(side, x + width + gap / 2, gap / 2 + 2):
+            _garage(world, side, x + width + gap / 2, min(gap - 0.6, rng.uniform(2.9, 6.5)))
+        x += width + gap
+
+
+def _garage(world: _World, side: _Side, x: float, width: float) -> None:
+    """A low box with a plain front between two houses, a little before or behind them."""
+    rng = world.rng
+    front = max(side.walk[1] + 0.5, side.house_line + rng.uniform(-3, 5))
+    built = house(rng, width, rng.uniform(5.5, 7), rng.uniform(2.3, 3.0), roof="flat", pitch=0.0, facade=False)
+    px, py = world.curve(np.array(x), np.array((front + 3) * side.sign))
+    z = _height(world, side, x, front) - 0.05
+    place(world.static, built, (float(px), float(py), z), world.bend * x + (np.pi if side.sign < 0 else 0.0))
 
 
 def _greenery(world: _World, side: _Side) -> None:
@@ -415,7 +430,7 @@ def _vehicles(world: _World, side: _Side, lane: float) -> None:
                 world.stand("car", x, out * side.sign, np.pi / 2 * side.sign, _height(world, side, x, out))
     for x in _spots(world, recipe.moving, side):
         if abs(x) > 7:
-            name, out = "lorry" if rng.random() < 0.15 else "car", _on_lane(lane, rng)
+            name, out = "lorry" if rng.random() < 0.1 else "car", _on_lane(lane, rng)
             world.stand(name, x, out * side.sign, np.pi if side.sign > 0 else 0.0, _height(world, side, x, out))
     if rng.random() < 0.15:
         x = rng.uniform(-40, 40)
