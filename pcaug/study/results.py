@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -93,16 +93,18 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     """Summaries in the order in which model, budget and arm first occur.
 
     Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget and
-    is paired with the smallest one.
+    is paired with the mean over the draws of the smallest one.
     """
     base = {(r.model, r.budget, r.draw, r.seed): r for r in results if r.arm == baseline}
     smallest = min((r.budget for r in results if r.arm == baseline), default=0)
+    for model, seed in {(r.model, r.seed) for r in base.values()}:
+        base[model, 0, 0, seed] = _mean([r for r in base.values() if (r.model, r.budget, r.seed) == (model, smallest, seed)])
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.model, result.arm, result.budget), []).append(result)
     rows = []
     for (model, arm, budget), members in groups.items():
-        pairs = [(r, base[key]) for r in members if (key := (r.model, r.budget or smallest, r.draw, r.seed)) in base]
+        pairs = [(r, base[key]) for r in members if (key := (r.model, r.budget, r.draw, r.seed)) in base]
         pairs = [] if arm == baseline else pairs
         gain = interval([r.miou - b.miou for r, b in pairs]) if pairs else None
         names = list(dict.fromkeys(name for r in members for name in r.iou))
@@ -112,6 +114,13 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
         seconds = float(np.mean([r.train_seconds for r in members]))
         rows.append(ArmSummary(model, arm, budget, interval([r.miou for r in members]), gain, iou, class_gain, seconds))
     return rows
+
+
+def _mean(results: Sequence[Result]) -> Result:
+    """One result with the mean scores of several."""
+    names = dict.fromkeys(name for r in results for name in r.iou)
+    iou = {name: float(np.mean([r.iou[name] for r in results if name in r.iou])) for name in names}
+    return replace(results[0], miou=float(np.mean([r.miou for r in results])), iou=iou)
 
 
 def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline: str) -> dict[int, float]:

@@ -26,6 +26,14 @@ def test_interval_is_students() -> None:
     assert np.isnan(interval([1.0]).low)
 
 
+def test_an_arm_without_real_data_is_measured_against_all_draws_of_the_smallest_budget() -> None:
+    rows = [result("base", miou, draw=draw) for draw, miou in enumerate((0.1, 0.4))] + [result("base", 0.9, budget=4)]
+    *_, alone = summarise([*rows, result("synthetic", 0.3, budget=0)], "base")
+    assert alone.gain is not None
+    assert alone.gain.mean == pytest.approx(0.3 - 0.25)
+    assert alone.class_gain["car"].mean == pytest.approx(0.15 - 0.125)
+
+
 def test_gain_is_paired_by_draw_and_seed() -> None:
     rows = [result("base", 0.1 * s + 0.2, seed=s) for s in range(3)]
     rows += [result("more", 0.1 * s + 0.25 + 0.001 * s, seed=s) for s in range(3)]
