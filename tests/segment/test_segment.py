@@ -205,7 +205,7 @@ def test_the_schedule_rises_and_falls() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"features": ["colour"]}, "unknown features"),
+        ({"features": ["smell"]}, "unknown features"),
         ({"augment": [{"name": "rotat_z"}]}, "did you mean rotate_z"),
         ({"stepz": 5}, "did you mean 'steps'"),
         ({"real_share": 1.5}, "real_share"),
