@@ -200,6 +200,10 @@ class Caster:
                 cast.meet(self._placed(int(index)), rows)
         return cast.surfaces()
 
+    def owner(self, face: NDArray[np.int64]) -> NDArray[np.intp]:
+        """Index of the placement of each face (M,)."""
+        return np.searchsorted(self.first_face, face, side="right") - 1
+
     def _placed(self, index: int) -> _Part:
         asset = self.scene.placements[index].asset
         face = np.arange(len(asset.triangles)) + self.first_face[index]

@@ -122,7 +122,7 @@ def into(
     front = np.full(count, np.inf)
     front[seen.ray] = seen.distance
     kept = cloud.take(np.linalg.norm(cloud.xyz, axis=1) <= front[beams.slot])
-    owner = np.searchsorted(caster.first_face, seen.face, side="right") - 1
+    owner = caster.owner(seen.face)
     fields = {
         "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
         "instance": np.array([p.instance for p in placements], np.int32)[owner],

@@ -142,7 +142,7 @@ def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: 
     value = echoes.shown / REFLECTANCE.max()
     if sensor.intensity_range:
         value = value / (1 + (echoes.distance / sensor.intensity_range) ** sensor.intensity_fall)
-    if sensor.beam_gain and ring is not None:
+    if sensor.beam_gain and sensor.kind == "spinning" and ring is not None:
         value = value * np.exp(rng.normal(0, sensor.beam_gain, len(sensor.elevations)))[ring]
     if sensor.intensity_noise:
         value = value * rng.normal(1, sensor.intensity_noise, len(value))

@@ -29,30 +29,27 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
     caster = Caster(scene)
     echoes = detect(trace(caster, rays, sensor, rng), sensor, rng)
     echoes = bloomed(caster, rays, echoes, sensor, rng)
-    fields = _fields(caster, rays, echoes, several=sensor.returns == "all")
-    fields["intensity"] = reported(_weathered(caster, rays, echoes), sensor, rng, _rings(rays, echoes))
+    owner = caster.owner(echoes.face)
+    fields = _fields(caster, rays, echoes, owner, several=sensor.returns == "all")
+    fields["intensity"] = reported(_weathered(caster, rays, echoes, owner), sensor, rng, rays.ring[echoes.ray])
     return _cloud(scene, sensor, rays, echoes, fields, rng)
 
 
-def _rings(rays: Rays, echoes: Echoes) -> NDArray[np.uint16] | None:
-    return rays.ring[echoes.ray] if isinstance(rays, Sweep) and rays.ring.any() else None
-
-
-def _weathered(caster: Caster, rays: Rays, echoes: Echoes) -> Echoes:
+def _weathered(caster: Caster, rays: Rays, echoes: Echoes, owner: NDArray[np.intp]) -> Echoes:
     """The echoes as bright as the surfaces of this scene make them."""
     weathering = caster.scene.weathering
     if weathering is None:
         return echoes
-    owner = np.searchsorted(caster.first_face, echoes.face, side="right") - 1
     at = rays.origin[echoes.ray] + rays.direction[echoes.ray] * echoes.distance[:, None]
     factor = weathering.factor(caster.material[echoes.face], owner, at.astype(np.float64))
     return replace(echoes, shown=(echoes.shown * factor).astype(np.float32))
 
 
-def _fields(caster: Caster, rays: Rays, echoes: Echoes, *, several: bool) -> dict[str, NDArray[np.generic]]:
+def _fields(
+    caster: Caster, rays: Rays, echoes: Echoes, owner: NDArray[np.intp], *, several: bool
+) -> dict[str, NDArray[np.generic]]:
     placements, count = caster.scene.placements, len(echoes.ray)
     label = np.concatenate([p.asset.face_label for p in placements])[echoes.face]
-    owner = np.searchsorted(caster.first_face, echoes.face, side="right") - 1
     instance = np.array([p.instance for p in placements], np.int32)[owner]
     fields: dict[str, NDArray[np.generic]] = {"label": label, "instance": instance, "time": rays.time[echoes.ray]}
     if several:
