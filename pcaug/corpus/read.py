@@ -75,6 +75,10 @@ class Corpus:
             raise NotFound(f"no tiles of split {split!r} and units {sorted(wanted or [])}", self.folder, f"it has {has}")
         return replace(self, tiles=tiles)
 
+    def telling(self) -> Tile:
+        """The tile with most classes, the larger one among equals: what a report shows."""
+        return max(self.tiles, key=lambda tile: (len(tile.counts), tile.points))
+
     def by_tile(self) -> Corpus:
         """The same corpus with each tile as a unit of its own, named like the tile."""
         return replace(self, tiles=tuple(tile.model_copy(update={"unit": tile.name}) for tile in self.tiles))

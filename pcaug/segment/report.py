@@ -59,9 +59,8 @@ def write_report(
 
 
 def telling(run: Run, corpus: Corpus, split: str | None = None) -> tuple[PointCloud, str]:
-    """The labelled tile with most classes, the larger one among equals, as the run predicts it, and its name."""
-    tiles = [tile for tile in corpus.tiles if split is None or tile.split == split]
-    tile = max(tiles, key=lambda tile: (len(tile.counts), tile.points))
+    """The tile of a split that tells most, as the run predicts it, and its name."""
+    tile = (corpus.only(split=split) if split else corpus).telling()
     return labelled(Segmenter.load(run), corpus.read(tile), corpus.manifest.frame), tile.name
 
 

@@ -143,7 +143,7 @@ def _shown(test: Corpus) -> tuple[PointCloud, str]:
     """Of a map its largest test site; of scans the one with most classes, the larger one among equals."""
     if test.manifest.frame == "map":
         return largest(test), "the largest test site"
-    tile = max(test.tiles, key=lambda tile: (len(tile.counts), tile.points))
+    tile = test.telling()
     return test.read(tile), tile.name
 
 
