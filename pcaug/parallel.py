@@ -48,8 +48,8 @@ def completed(
 def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Result]]:
     left = dict(enumerate(jobs))
     for _ in range(ROUNDS):
-        with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn"), initializer=follow_parent) as pool:
-            futures: dict[Future[Result], int] = {pool.submit(function, job): index for index, job in left.items()}
+        with pool(min(workers, len(left))) as processes:
+            futures: dict[Future[Result], int] = {processes.submit(function, job): index for index, job in left.items()}
             try:
                 for future in as_completed(futures):
                     result = future.result()
@@ -65,16 +65,22 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     raise PcaugError(f"worker processes died {ROUNDS} times", do=do)
 
 
-def follow_parent() -> None:
+def pool(workers: int) -> ProcessPoolExecutor:
+    """Processes that share the cores, and end with this one."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(workers,))
+
+
+def _begin(workers: int) -> None:
+    os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of lazrs, at its first use
+    Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
     """End this worker when the process that started it has died, however that happened: its work would be nobody's."""
-
-    def watch() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    Thread(target=watch, daemon=True).start()
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, Result]]:

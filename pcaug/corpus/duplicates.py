@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -27,10 +29,13 @@ def repeats(folder: Path, tiles: Sequence[Tile]) -> int:
     """
     total = sum(tile.points for tile in tiles)
     modulus = max(1, -(-total // HELD))
-    kept: list[NDArray[np.uint64]] = []
-    for tile in tiles:
+
+    def sample(tile: Tile) -> NDArray[np.uint64]:
         keys = _places(folder / tile.path)
-        kept.append(keys[keys % np.uint64(modulus) == 0])
+        return keys[keys % np.uint64(modulus) == 0] if modulus > 1 else keys
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        kept = list(pool.map(sample, tiles))
     places = np.concatenate(kept) if kept else np.zeros(0, np.uint64)
     places.sort()  # several times faster than np.unique
     return int(np.count_nonzero(places[1:] == places[:-1])) * modulus
@@ -78,12 +83,15 @@ def _overlap(one: Tile, other: Tile) -> bool:
 
 def _places(path: Path) -> NDArray[np.uint64]:
     """A hash of each point's place on the grid (N,): multiply-xor mixing as in SplitMix64 (Steele et al., OOPSLA 2014)."""
-    table = pq.read_table(path, columns=["x", "y", "z"])
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=["x", "y", "z"])
     key = np.zeros(table.num_rows, np.uint64)
+    mixed = np.empty_like(key)
     for axis in "xyz":
-        cell = np.rint(table.column(axis).to_numpy() / GRID).astype(np.int64).view(np.uint64)
-        key = (key ^ cell) * np.uint64(0xBF58476D1CE4E5B9)
-        key ^= key >> np.uint64(27)
+        scaled = table.column(axis).to_numpy() * (1 / GRID)
+        key ^= np.rint(scaled, out=scaled).astype(np.int64).view(np.uint64)
+        key *= np.uint64(0xBF58476D1CE4E5B9)
+        key ^= np.right_shift(key, np.uint64(27), out=mixed)
         key *= np.uint64(0x94D049BB133111EB)
-        key ^= key >> np.uint64(31)
+        key ^= np.right_shift(key, np.uint64(31), out=mixed)
     return key

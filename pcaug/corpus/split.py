@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
@@ -144,6 +143,8 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
     sides = [[t for t in corpus.tiles if t.split == split and t.bounds] for split in (first, second)]
     if corpus.manifest.frame == "sensor":
         return 0.0 if {t.unit for t in sides[0]} & {t.unit for t in sides[1]} else np.inf
+    from scipy.spatial import cKDTree  # slow to load, and every worker of a merge would
+
     best = np.inf
     for one in sides[0]:
         box = np.asarray(one.bounds)[:, :2]

@@ -206,7 +206,8 @@ class CorpusWriter:
         self._flush(tile)
         tile.writer.close()
         del self._open[key]
-        written = pq.read_table(tile.path, columns=["label", "x", "y"])
+        with pq.ParquetFile(tile.path) as file:  # half the time of read_table, which makes a dataset of it
+            written = file.read(columns=["label", "x", "y"])
         self._out[key[0]] += np.bincount(written.column("label").to_numpy(), minlength=256)
         area = _area(written.column("x").to_numpy(), written.column("y").to_numpy()) if self.frame == "map" else None
         self._rows.append(self._row(key, tile, area))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,19 +114,20 @@ def write(path: str | Path, clouds: PointCloud | Iterable[PointCloud], **options
         return form.write(partial, _alike(chunks, path), **options)
 
 
-def copies(src: Path, dst: Path) -> bool:
-    """Whether one file becomes the other without a look at its points: both are LAS or LAZ."""
-    return is_known(src) and src.is_file() and sniff(src) == sniff(dst) == "las"
+def copies(sources: Sequence[Path], dst: Path) -> bool:
+    """Whether files become one without a look at their points: all are LAS or LAZ with the same records."""
+    alike = all(is_known(src) and src.is_file() and sniff(src) == sniff(dst) == "las" for src in sources)
+    return alike and las.copies(sources)
 
 
-def copy(src: Path, dst: Path, progress: Callable[[int], None] | None = None) -> int:
-    """Copy a file's point records, see ``copies``: beside the target, then renamed over it.
+def copy(sources: Sequence[Path], dst: Path, progress: Callable[[int], None] | None = None) -> int:
+    """Copy the point records of files, see ``copies``: beside the target, then renamed over it.
 
     Returns:
         Points written.
     """
     with _beside(dst) as partial:
-        return las.copy(src, partial, progress)
+        return las.copy(sources, partial, progress)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ colours that are floats within 0..1 fill the 16 bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
@@ -38,6 +38,8 @@ RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_ran
 MAX_CHUNK_BYTES = 256 << 20
 AGAIN = 250_000
 """Points a chunk where a file is written again in another point format."""
+LAZ_CHUNK = 50_000
+"""Points that LAZ compresses together, unless its writer chose otherwise."""
 COPIED = 500_000
 """Points a chunk where records are copied."""
 
@@ -57,28 +59,35 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
         yield cloud
 
 
-def copy(source: Path, target: Path, progress: Callable[[int], None] | None = None) -> int:
-    """Write a file's records as they are, compressed where the target's name ends with .laz.
+def copies(sources: Sequence[Path]) -> bool:
+    """Whether files can be written as one without a look at their points: all have the records that ``write`` would make."""
+    firsts = [next(read_chunks(source, 1)) for source in sources]
+    header = las_header.make(firsts[0], 0)
+    for source, first in zip(sources, firsts, strict=True):
+        with laspy.open(source) as reader:
+            if first.crs != firsts[0].crs or not _same_records(reader.header, header):
+                return False
+    return True
+
+
+def copy(sources: Sequence[Path], target: Path, progress: Callable[[int], None] | None = None) -> int:
+    """Write the records of files as they are, compressed where the target's name ends with .laz.
 
     Args:
-        source: LAS or LAZ.
-        target: LAS or LAZ, with the header that ``write`` makes for the same points.
+        sources: LAS or LAZ files of which ``copies`` holds.
+        target: LAS or LAZ; its header is the first one's.
         progress: Called with the number of points of every chunk written.
 
     Raises:
         FileError: As ``read_chunks`` and ``write``.
     """
-    first = next(read_chunks(source, 1))
-    header = las_header.make(first, 0)
-    with laspy.open(source) as reader:
-        as_is = _same_records(reader.header, header)
-    if not as_is:  # ``write`` says it in other extra bytes
-        return write(target, read_chunks(source, COPIED))
-    with _writer(target, header, first) as writer:
-        for _, points in _records(source, COPIED):
-            writer.write_points(points)
-            if progress:
-                progress(len(points))
+    first = next(read_chunks(sources[0], 1))
+    with _writer(target, las_header.make(first, 0), first) as writer:
+        for source in sources:
+            for _, points in _records(source, COPIED):
+                writer.write_points(points)
+                if progress:
+                    progress(len(points))
         return int(writer.header.point_count)
 
 
@@ -86,12 +95,14 @@ def _records(path: Path, size: int) -> Iterator[tuple[Any, Any]]:
     """(header, point records) of each chunk, the next of them decompressed while one is worked on; one empty chunk if none."""
     record = las_header.check(path)
     try:
-        with laspy.open(path) as reader:
+        few = size < LAZ_CHUNK  # the parallel backend decompresses whole chunks, for a look at the first point as well
+        with laspy.open(path, laz_backend=laspy.LazBackend.Lazrs if few else None) as reader:
             header = reader.header
             left = header.point_count
             if left == 0:
                 yield header, laspy.ScaleAwarePointRecord.empty(header=header)
-            for points in _ahead(reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))):
+            chunks = reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))
+            for points in chunks if few else _ahead(chunks):
                 left -= len(points)
                 yield header, points
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.parallel import follow_parent
+from pcaug.parallel import pool
 from pcaug.segment import shift, stream, trees
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
@@ -227,8 +225,8 @@ def _done(
         for scan, path in left:
             yield label_file(segmenter, scan, path, job, progress)
         return
-    with ProcessPoolExecutor(min(workers, len(left)), mp_context=get_context("spawn"), initializer=follow_parent) as pool:
-        yield from pool.map(_alone, [job] * len(left), *zip(*left, strict=True))
+    with pool(min(workers, len(left))) as processes:
+        yield from processes.map(_alone, [job] * len(left), *zip(*left, strict=True))
 
 
 def _alone(job: Job, scan: Scan, path: Path) -> tuple[int, str | None]:
