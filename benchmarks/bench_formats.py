@@ -55,6 +55,7 @@ def measure(rivals: dict[str, tuple[str, str]], source: Path, target: Path, repe
     for _ in range(repeats):
         for name, (imports, work) in rivals.items():
             code = CLOCK.format(imports=imports, work=work)
+            target.unlink(missing_ok=True)  # a rename over a file has the system flush it first
             out = subprocess.run([sys.executable, "-c", code, source, target], check=True, capture_output=True, text=True)
             runs[name].append(json.loads(out.stdout.splitlines()[-1]))
     return {name: (statistics.median(r[0] for r in rows), max(r[1] for r in rows)) for name, rows in runs.items()}

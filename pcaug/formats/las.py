@@ -84,15 +84,15 @@ def copy(sources: Sequence[Path], target: Path, progress: Callable[[int], None] 
     first = next(read_chunks(sources[0], 1))
     with _writer(target, las_header.make(first, 0), first) as writer:
         for source in sources:
-            for _, points in _records(source, COPIED):
+            for _, points in _records(source, COPIED, ahead=False):  # compressing them takes all cores already
                 writer.write_points(points)
                 if progress:
                     progress(len(points))
         return int(writer.header.point_count)
 
 
-def _records(path: Path, size: int) -> Iterator[tuple[Any, Any]]:
-    """(header, point records) of each chunk, the next of them decompressed while one is worked on; one empty chunk if none."""
+def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any, Any]]:
+    """(header, point records) of each chunk, the next decompressed ``ahead`` while one is worked on; one empty chunk if none."""
     record = las_header.check(path)
     try:
         few = size < LAZ_CHUNK  # the parallel backend decompresses whole chunks, for a look at the first point as well
@@ -102,7 +102,7 @@ def _records(path: Path, size: int) -> Iterator[tuple[Any, Any]]:
             if left == 0:
                 yield header, laspy.ScaleAwarePointRecord.empty(header=header)
             chunks = reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))
-            for points in chunks if few else _ahead(chunks):
+            for points in _ahead(chunks) if ahead and not few else chunks:
                 left -= len(points)
                 yield header, points
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):
