@@ -78,6 +78,17 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "there")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_worker_of_a_cluster_loses_nothing(tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        fates = {1: "kill", 3: "kill"}
+        build(tmp_path / "there", jobs(tmp_path / "log", fates), {}, scheduler=cluster.scheduler_address)
+    assert runs(tmp_path / "log")[1] > 1
+    build(tmp_path / "here", jobs(tmp_path / "other", {}), {})
+    assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "there")
+
+
 def test_no_scheduler_is_one_clear_line(tmp_path: Path) -> None:
     pytest.importorskip("distributed")
     with pytest.raises(PcaugError, match="no Dask scheduler answers"):
