@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.explore.knobs import SHARES
 from pcaug.explore.pattern import RANGES
-from pcaug.explore.profile import ClassProfile, Frame, Profile, Quantiles, profile
+from pcaug.explore.profile import Frame, Profile, profile
 from pcaug.scene.recipe import SceneRecipe, Transfer
 from pcaug.sensor import frame_of
 from pcaug.sensor.compose import compose_one
@@ -55,10 +56,10 @@ class Fitted:
 def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Progress | None = None) -> Fitted:
     """A recipe whose scenes look like some real clouds.
 
-    The scanner is taken from the clouds: beams, steps of a turn, height, noise, losses, range, or density and scan angle.
+    The scanner is taken from the clouds: beams, steps of a turn, height, noise, bias, losses, range, or density and scan angle.
     How many objects stand in a scene follows from scenes composed and compared with the clouds, the further the more drives or
     sites the clouds come from; from a single one amounts are not taken. Intensities are mapped by
-    quantiles, class by class.
+    quantiles, class by class and by range.
 
     Args:
         recipe: Where to start; its kind of scanner must be that of the clouds.
@@ -118,6 +119,7 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
             "elevations": tuple(round(e, 3) for e in real.spinning.elevations),
             "azimuth_steps": real.spinning.azimuth_steps,
             "noise": round(real.spinning.noise, 4),
+            "beam_bias": round(real.spinning.bias, 4),
             "dropout": round(min(losses, default=recipe.sensor.dropout), 3),
         }
     if real.height_of_scanner is not None:
@@ -187,26 +189,21 @@ def mismatch(real: Profile, made: Profile, nodes: set[int]) -> float:
 
 
 def transfers(real: Profile, made: Profile, nodes: set[int]) -> dict[str, Transfer]:
-    """For each class of the composed clouds the quantiles of its intensities, and those that they should have."""
+    """For each class of the composed clouds the quantiles of its intensities by range, and those that they should have."""
     found: dict[str, Transfer] = {}
     tree = catalogue.taxonomy()
+    middles = [(low + high) / 2 for low, high in pairwise(RANGES)] if real.frame == "sensor" else [0.0]
     for name, row in made.classes.items():
         upper = _told(name, nodes)
-        rows = [r for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
-        own = _levels(row)
-        theirs = _levels(max(rows, key=lambda r: r.share)) if rows else None
-        if own is not None and theirs is not None:
-            found[name] = Transfer(composed=own, real=theirs)
+        theirs = [r for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
+        if not theirs:
+            continue
+        most = max(theirs, key=lambda r: r.share).intensity
+        rows = [(m, a, b) for m, a, b in zip(middles, row.intensity, most, strict=True) if a is not None and b is not None]
+        if rows:
+            ranges, composed, wanted = zip(*rows, strict=True)
+            found[name] = Transfer(ranges=ranges, composed=composed, real=wanted)
     return found
-
-
-def _levels(row: ClassProfile) -> Quantiles | None:
-    """Quantiles of a class's intensities, mean over the ranges at which it was seen."""
-    bins = [bin_ for bin_ in row.intensity if bin_ is not None]
-    if not bins:
-        return None
-    mean = [round(float(np.mean(level)), 5) for level in zip(*bins, strict=True)]
-    return mean[0], mean[1], mean[2], mean[3], mean[4]
 
 
 def _changes(old: SceneRecipe, new: SceneRecipe) -> list[str]:

@@ -22,6 +22,14 @@ DOWN = -10.0
 """Degrees below which beams mostly meet the ground, which is smooth from one column to the next."""
 ARC = 300
 """Neighbours that an arc of a beam has."""
+NEAR = 18.0
+"""Metres within which several beams cross a square metre of ground."""
+CROSSING = 5
+"""Beams that a square metre has to show for the errors that they have in common."""
+CROSSED = 20
+"""Square metres in which a beam is compared with the others."""
+PLANE = 0.08
+"""Metres off its plane at which a square metre is no road."""
 ALIKE = 0.05
 """Relative difference of ranges up to which two points lie on one surface."""
 PAUSE = 5.0
@@ -35,12 +43,14 @@ class Spinning(Strict):
         elevations: Of the beams, degrees, highest first.
         azimuth_steps: Columns of a full turn.
         noise: Standard deviation of ranges, metres.
+        bias: Standard deviation of what the ranges of one beam are off those of the others, metres; 0 where it cannot be told.
         dropout: Share of beams between two points of one surface that found nothing, by RANGES; None for few points.
     """
 
     elevations: tuple[float, ...]
     azimuth_steps: int
     noise: float
+    bias: float
     dropout: tuple[float | None, ...]
 
 
@@ -108,6 +118,7 @@ def spinning(cloud: PointCloud) -> Spinning | None:
         elevations=tuple(sorted(levels, reverse=True)),
         azimuth_steps=round(360 / step),
         noise=_noise(far, same & (turn < 1.5 * step), elevation[order] < DOWN),
+        bias=_bias(cloud.xyz, beam, (elevation < 0) & (reach < NEAR)),
         dropout=_dropout(far, same, turn / step),
     )
 
@@ -126,6 +137,32 @@ def _noise(far: NDArray[np.float64], neighbours: NDArray[np.bool_], down: NDArra
     bend = np.abs(far[2:] - 2 * far[1:-1] + far[:-2])[neighbours[:-1] & neighbours[1:] & down[1:-1]]
     arcs = bend[: len(bend) // ARC * ARC].reshape(-1, ARC)
     return float(1.4826 * np.percentile(np.median(arcs, axis=1), 25) / np.sqrt(6)) if len(arcs) else 0.0
+
+
+def _bias(xyz: NDArray[np.float64], beam: NDArray[np.int64], near: NDArray[np.bool_]) -> float:
+    """From plane square metres that several beams cross: how far off the plane a beam is, along it, median over all of them."""
+    _, cell = np.unique(np.floor(xyz[near][:, :2]).astype(np.int64), axis=0, return_inverse=True)
+    pairs, owner, counts = np.unique(
+        np.column_stack([cell.reshape(-1), beam[near]]), axis=0, return_inverse=True, return_counts=True
+    )
+    mean = np.column_stack([np.bincount(owner.reshape(-1), xyz[near][:, i]) for i in range(3)]) / counts[:, None]
+    pairs, mean = pairs[counts >= 4], mean[counts >= 4]
+    starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
+    off: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+    for first, end in zip(starts, np.append(starts[1:], len(pairs)), strict=True):
+        if end - first < CROSSING:
+            continue
+        at = mean[first:end]
+        plan = np.column_stack([at[:, :2] - at[:, :2].mean(axis=0), np.ones(len(at))])
+        rest = at[:, 2] - plan @ np.linalg.lstsq(plan, at[:, 2], rcond=None)[0]
+        if np.abs(rest).max() < PLANE:  # three of them the plane takes for itself
+            along = rest * np.linalg.norm(at, axis=1) / -at[:, 2]
+            off.append((pairs[first:end, 1], along * np.sqrt(len(at) / (len(at) - 3))))
+    if not off:
+        return 0.0
+    which, along = (np.concatenate(column) for column in zip(*off, strict=True))
+    medians = [np.median(along[which == b]) for b in np.unique(which) if np.count_nonzero(which == b) >= CROSSED]
+    return float(np.std(medians)) if len(medians) >= CROSSING else 0.0
 
 
 def _dropout(far: NDArray[np.float64], same: NDArray[np.bool_], columns: NDArray[np.float64]) -> tuple[float | None, ...]:
@@ -149,6 +186,7 @@ def joined(scans: list[Spinning]) -> Spinning | None:
         elevations=tuple(np.median([scan.elevations for scan in alike], axis=0).tolist()),
         azimuth_steps=int(np.median([scan.azimuth_steps for scan in alike])),
         noise=float(np.median([scan.noise for scan in alike])),
+        bias=float(np.median([scan.bias for scan in alike])),
         dropout=tuple(float(np.mean(values)) if values else None for values in lost),  # type: ignore[arg-type]
     )
 

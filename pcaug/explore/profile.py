@@ -18,6 +18,8 @@ from pcaug.generate.objects import parts
 from pcaug.labels import IGNORE
 
 LEVELS = (5, 25, 50, 75, 95)
+TONES = (0, 2, 5, 15, 25, 35, 50, 65, 75, 85, 95, 98, 100)
+"""Levels of the quantiles of intensities, percent."""
 """Percentiles that stand for a distribution."""
 KEPT = 400
 """Values of a class (and of a range) that are kept of each cloud, evenly drawn."""
@@ -59,7 +61,7 @@ class ClassProfile(Strict):
         share: Of the labelled points.
         height: Of its points above the ground, metres.
         top: Highest point above ground in each plan cell of 2 m that it is in, metres: how high trees, houses, cars are.
-        intensity: As the clouds have it; one row a bin of RANGES (scans), or one row (maps); None for few points.
+        intensity: As the clouds have it, at TONES; one row a bin of RANGES (scans), or one row (maps); None for few points.
         unevenness: Root mean square distance from the plane of each square metre, metres; None where it is not ground.
         objects: None where it is no class of separate things.
     """
@@ -67,7 +69,7 @@ class ClassProfile(Strict):
     share: float
     height: Quantiles
     top: Quantiles
-    intensity: tuple[Quantiles | None, ...]
+    intensity: tuple[tuple[float, ...] | None, ...]
     unevenness: float | None
     objects: Objects | None
 
@@ -217,7 +219,7 @@ def _class(parts: Sequence[ClassPart], labelled: int, clouds: int) -> ClassProfi
         share=sum(part.points for part in parts) / labelled,
         height=_quantiles(np.concatenate([part.height for part in parts])),
         top=_quantiles(np.concatenate([part.top for part in parts])),
-        intensity=tuple(_quantiles(v) if len(v) >= LEAST else None for v in _columns([part.intensity for part in parts])),
+        intensity=tuple(_tones(v) if len(v) >= LEAST else None for v in _columns([part.intensity for part in parts])),
         unevenness=float(np.median(uneven)) if uneven else None,
         objects=objects,
     )
@@ -312,3 +314,7 @@ def _rows(frame: Frame) -> int:
 def _quantiles(values: Sequence[float] | Values) -> Quantiles:
     a, b, c, d, e = np.percentile(values, LEVELS).tolist()
     return a, b, c, d, e
+
+
+def _tones(values: Values) -> tuple[float, ...]:
+    return tuple(np.percentile(values, TONES).round(4).tolist())

@@ -147,6 +147,7 @@ def scanner_differences(real: Profile, made: Profile, recipe: Recipe) -> list[st
         rows.append(("looks down to {} degrees", a.elevations[-1], b.elevations[-1], 0.5, ""))
         rows.append(("takes {} columns a turn", a.azimuth_steps, b.azimuth_steps, 0.03 * a.azimuth_steps, "azimuth_steps"))
         rows.append(("has range noise of {} mm", 1000 * a.noise, 1000 * b.noise, 3.0, "noise"))
+        rows.append(("has beams that lie {} mm off each other", 1000 * a.bias, 1000 * b.bias, 5.0, "beam_bias"))
         for bin_, place in ((2, "at 10 to 15 m"), (4, "at 20 to 30 m")):
             one, two = a.dropout[bin_], b.dropout[bin_]
             if one is not None and two is not None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
@@ -242,10 +242,25 @@ class Into(Strict):
 
 
 class Transfer(Strict):
-    """Intensities of a class: the 5, 25, 50, 75 and 95 % quantiles that the scanner's model gives, and the real ones."""
+    """Intensities of a class: quantiles that the scanner's model gives, and the real ones at the same levels, by range.
 
-    composed: tuple[float, float, float, float, float]
-    real: tuple[float, float, float, float, float]
+    Attributes:
+        ranges: (n,) metres, rising; a map has one row, whatever its range.
+        composed, real: (n, k) quantiles, each row rising.
+    """
+
+    ranges: tuple[float, ...] = Field(min_length=1)
+    composed: tuple[tuple[float, ...], ...]
+    real: tuple[tuple[float, ...], ...]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        rows = [*self.composed, *self.real]
+        if not len(self.ranges) == len(self.composed) == len(self.real) or len({len(row) for row in rows}) != 1 or not rows[0]:
+            raise ValueError("a transfer needs a row of quantiles for each range, all of one length")
+        if any(sorted(row) != list(row) for row in [self.ranges, *rows]):
+            raise ValueError("the ranges and each row of quantiles of a transfer must rise")
+        return self
 
 
 class SceneRecipe(Strict):

@@ -61,6 +61,8 @@ class SensorRow(Strict):
         intensity_floor: Share of the brightest echo below which the scanner reports 0.
         intensity_gamma: Exponent of the scanner's curve above the floor: below 1 it compresses.
         beam_gain: Spinning: standard deviation of the logarithm of each beam's sensitivity.
+        beam_bias: Spinning: standard deviation of the error that all ranges of a beam have in common, metres (Glennie and
+            Lichti, Remote Sensing 2010).
         blooming: Standard deviation of the halo around retroreflectors, degrees; 0 for none.
         pattern: Airborne: of the lines on the ground.
         density: Airborne: pulses per square metre of a strip.
@@ -113,6 +115,7 @@ class SensorRow(Strict):
     intensity_floor: float = Field(default=0.0, ge=0, lt=1)
     intensity_gamma: float = Field(default=1.0, gt=0)
     beam_gain: float = Field(default=0.0, ge=0)
+    beam_bias: float = Field(default=0.0, ge=0)
     blooming: float = Field(default=0.0, ge=0)
     pattern: Literal["oscillating", "polygon", "palmer"] = "oscillating"
     density: Range = (8.0, 20.0)

@@ -104,11 +104,12 @@ def _left(ray: NDArray[np.int64], share: NDArray[np.float64]) -> NDArray[np.floa
     return np.asarray(np.exp(before - np.repeat(before[first], np.diff(np.append(first, len(ray))))))
 
 
-def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
+def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: NDArray[np.integer] | None = None) -> Echoes:
     """Echoes that the receiver notices: in range, not lost at random, and strong enough.
 
     Detection probability rises from 0 to 1 as P passes the threshold (logistic in log P, width a factor of two), so dark,
-    grazing and far surfaces are lost first. For flights R0 is their height. Distances get Gaussian noise.
+    grazing and far surfaces are lost first. For flights R0 is their height. Distances get Gaussian noise, and those of a beam
+    an error in common; ``ring`` (R,) is the beam of each ray.
     """
     law = np.ones(len(echoes.distance)) if sensor.kind == "airborne" else (R0 / np.maximum(echoes.distance, 1.0)) ** 2
     power = echoes.strength * law
@@ -116,6 +117,8 @@ def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator) -> Echoe
     kept = (rng.random(len(power)) < chance * (1 - sensor.dropout)) & (echoes.distance >= sensor.range_min)
     out = _chosen(echoes.take(kept & (echoes.distance <= sensor.range_max)), sensor.returns)
     out.distance = out.distance + rng.normal(0, sensor.noise, len(out.distance))
+    if sensor.beam_bias and sensor.kind == "spinning" and ring is not None:
+        out.distance += rng.normal(0, sensor.beam_bias, len(sensor.elevations))[ring[out.ray]]
     return out
 
 

@@ -27,7 +27,7 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
     """
     rays = SENSORS[sensor.kind](scene, sensor, rng)
     caster = Caster(scene)
-    echoes = detect(trace(caster, rays, sensor, rng), sensor, rng)
+    echoes = detect(trace(caster, rays, sensor, rng), sensor, rng, rays.ring)
     echoes = bloomed(caster, rays, echoes, sensor, rng)
     owner = caster.owner(echoes.face)
     fields = _fields(caster, rays, echoes, owner, several=sensor.returns == "all")

@@ -61,7 +61,7 @@ def test_intensities_take_the_real_quantiles() -> None:
     mine = cloud["label"] == catalogue.taxonomy().id("road")
     levels = np.quantile(cloud["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95))
     real = (0.1, 0.2, 0.3, 0.5, 0.6)
-    moved = transferred(cloud, {"road": Transfer(composed=tuple(levels.tolist()), real=real)})
+    moved = transferred(cloud, {"road": Transfer(ranges=(0.0,), composed=(tuple(levels.tolist()),), real=(real,))})
     np.testing.assert_allclose(np.quantile(moved["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95)), real, atol=0.01)
     np.testing.assert_array_equal(moved["intensity"][~mine], cloud["intensity"][~mine])
 

@@ -60,6 +60,13 @@ def test_beams_and_steps_are_recovered(scan: PointCloud, as_found) -> None:  # t
     assert [value for value in found.dropout[1:4] if value] == pytest.approx([0.1] * 3, abs=0.02)
 
 
+@pytest.mark.parametrize("bias", [0.0, 0.03])
+def test_what_beams_are_off_each_other_is_recovered(bias: float) -> None:
+    changes = [f"sensor.beam_bias={bias}", "sensor.azimuth_steps=800"]
+    seen = [spinning(compose_one(load_recipe("street", changes), 0, index)) for index in range(4)]
+    assert float(np.mean([found.bias for found in seen if found])) == pytest.approx(bias, rel=0.25, abs=0.002)
+
+
 def test_a_mobile_map_shows_no_beams() -> None:
     assert beams(world(np.random.default_rng(0))) is None
     assert spinning(make_cloud(20)) is None

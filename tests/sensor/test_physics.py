@@ -224,3 +224,13 @@ def test_the_receivers_curve_floor_and_gains_are_those_of_their_formulas() -> No
     half = Echoes(np.arange(64), np.full(64, 10.0), none[:64], np.full(64, 0.2, np.float32), np.full(64, 0.2, np.float32))
     gains = np.log([reported(half, beams, np.random.default_rng(seed), np.arange(64)) for seed in range(50)])
     assert gains.std() == pytest.approx(0.2, rel=0.05)
+
+
+def test_ranges_of_one_beam_share_their_error() -> None:
+    sensor = SensorRow(kind="spinning", beam_bias=0.03, noise=0.001, dropout=0.0, threshold=0.0)
+    ring = np.repeat(np.arange(64), 100)
+    surface = np.full(len(ring), 0.5, np.float32)
+    echoes = Echoes(np.arange(len(ring)), np.full(len(ring), 10.0), np.zeros(len(ring), np.int64), surface, surface)
+    off = [detect(echoes, sensor, np.random.default_rng(seed), ring).distance.reshape(64, 100) - 10 for seed in range(20)]
+    assert np.std([rows.mean(axis=1) for rows in off]) == pytest.approx(0.03, rel=0.05)
+    assert np.mean([rows.std(axis=1) for rows in off]) == pytest.approx(0.001, rel=0.05)
