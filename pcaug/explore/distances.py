@@ -18,8 +18,8 @@ def jensen_shannon(p: Table, q: Table) -> float:
     """Jensen-Shannon divergence in bits of two distributions (Lin, IEEE Transactions on Information Theory 37, 1991), 0..1."""
     from scipy.special import rel_entr
 
-    middle = (p + q) / 2
-    return float((rel_entr(p, middle) + rel_entr(q, middle)).sum() / 2 / np.log(2))
+    both = p + q  # not halved: half of the smallest number is nothing
+    return float((rel_entr(2 * p, both) + rel_entr(2 * q, both)).sum() / 4 / np.log(2))
 
 
 def wasserstein(x: Table, y: Table) -> float:

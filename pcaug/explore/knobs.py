@@ -45,8 +45,8 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
             "pole_like": ("street.verge", "street.sidewalk"),
             "person": ("street.sidewalk",),
         },
-        "roughness": {"paved": ("sensor.noise",), "terrain": ("street.roughness", "sensor.noise")},
-        "flatness": {"paved": ("-sensor.noise",), "terrain": ("-street.roughness", "-sensor.noise")},
+        "roughness": {"paved": ("surfaces.relief", "sensor.noise"), "terrain": ("surfaces.relief", "street.roughness")},
+        "flatness": {"paved": ("-surfaces.relief", "-sensor.noise"), "terrain": ("-surfaces.relief", "-street.roughness")},
         "verticality": {"terrain": ("street.roughness", "street.slope"), "paved": ("street.slope", "street.crossfall")},
     },
     "town": {
@@ -55,8 +55,8 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
             "tree": ("town.tree_height",),
             "ground": ("town.relief",),
         },
-        "roughness": {"ground": ("sensor.noise", "town.relief")},
-        "flatness": {"ground": ("-sensor.noise",)},
+        "roughness": {"ground": ("surfaces.relief", "sensor.noise")},
+        "flatness": {"ground": ("-surfaces.relief", "-sensor.noise")},
         "verticality": {"building": ("town.pitch", "-town.flat"), "ground": ("town.relief",)},
     },
     "airborne": {

@@ -1,4 +1,4 @@
-"""Fit a scene recipe to real clouds: their scanner first, then how much there is of each class, then its intensities."""
+"""Fit a scene recipe to real clouds: their scanner, how much there is of each class, roughness of ground, intensities."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
 
     The scanner is taken from the clouds: beams, steps of a turn, height, noise, bias, losses, range, or density and scan angle.
     How many objects stand in a scene follows from scenes composed and compared with the clouds, the further the more drives or
-    sites the clouds come from; from a single one amounts are not taken. Intensities are mapped by
-    quantiles, class by class and by range.
+    sites the clouds come from; from a single one amounts are not taken. Ground becomes as rough as theirs. Intensities
+    are mapped by quantiles, class by class and by range.
 
     Args:
         recipe: Where to start; its kind of scanner must be that of the clouds.
@@ -96,8 +96,9 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     if off < best[0]:
         best = (off, recipe)
     recipe = best[1]
-    transfer = transfers(wanted, _composed(recipe, seed, frame), nodes)
-    recipe = recipe.model_copy(update={"transfer": transfer, "name": f"{start.name}-like"})
+    made = _composed(recipe, seed, frame)
+    recipe = with_relief(recipe, wanted, made, nodes)
+    recipe = recipe.model_copy(update={"transfer": transfers(wanted, made, nodes), "name": f"{start.name}-like"})
     if progress:
         progress("rounds", ROUNDS, ROUNDS)
     return Fitted(recipe, first, best[0], tuple(_changes(start, recipe)))
@@ -156,6 +157,22 @@ def with_shares(
     return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
 
 
+def with_relief(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int]) -> SceneRecipe:
+    """Ground as rough as the real one: the median over its classes."""
+    tree = catalogue.taxonomy()
+    ratios = []
+    for name, row in made.classes.items():
+        upper = _told(name, nodes)
+        theirs = [r.unevenness for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
+        known = [value for value in theirs if value]
+        if row.unevenness and known:
+            ratios.append(float(np.median(known)) / row.unevenness)
+    if not ratios:
+        return recipe
+    relief = recipe.surfaces.relief * float(np.clip(np.median(ratios), 1 / REACH, REACH))
+    return recipe.model_copy(update={"surfaces": recipe.surfaces.model_copy(update={"relief": round(relief, 3)})})
+
+
 def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
     """A range or a probability, times a ratio; probabilities stay below one."""
     if isinstance(value, tuple):
@@ -210,7 +227,7 @@ def _changes(old: SceneRecipe, new: SceneRecipe) -> list[str]:
     """What differs between two recipes, one line a key."""
     (world,) = old.worlds
     rows = []
-    for table in ("sensor", world):
+    for table in ("sensor", "surfaces", world):
         before: Mapping[str, Any] = getattr(old, table).model_dump()
         for key, value in getattr(new, table).model_dump().items():
             if before.get(key) != value:

@@ -27,21 +27,23 @@ class Material(NamedTuple):
         reflectance: Lambertian, 0..1.
         transmission: Probability that a beam passes (gaps between leaves, glass, wire mesh).
         retro: Whether it sends light back whatever the angle.
+        relief: Standard deviation of the heights of ground about its mesh, metres: blades of grass, stones, joints.
     """
 
     reflectance: float
     transmission: float = 0.0
     retro: bool = False
+    relief: float = 0.0
 
 
 MATERIALS: dict[str, Material] = {
-    "asphalt": Material(0.20),
+    "asphalt": Material(0.20, relief=0.001),
     "marking": Material(0.45),
-    "concrete": Material(0.33),
-    "pavers": Material(0.30),
-    "gravel": Material(0.28),
-    "grass": Material(0.42),
-    "soil": Material(0.25),
+    "concrete": Material(0.33, relief=0.001),
+    "pavers": Material(0.30, relief=0.004),
+    "gravel": Material(0.28, relief=0.008),
+    "grass": Material(0.42, relief=0.011),
+    "soil": Material(0.25, relief=0.01),
     "brick": Material(0.30),
     "plaster": Material(0.48),
     "roof_tile": Material(0.27),

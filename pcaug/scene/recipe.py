@@ -271,7 +271,7 @@ class SceneRecipe(Strict):
         title: One line on it.
         street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
-        surfaces: How much their reflectances vary.
+        surfaces: How much their reflectances vary, and how rough ground is; HELIOS++'s scenes stay as they stand.
         sensor: The scanner.
         into: What is placed into real scans.
         transfer: By class, to what its intensities are mapped; written by ``compose --like``.
@@ -321,7 +321,8 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     library = Library(recipe.assets, Path(recipe.folder))
     (world,) = recipe.worlds
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
-    return weathered(library.scattered(scene, rng), recipe.surfaces, rng)
+    scene = library.scattered(scene, rng)
+    return scene if recipe.helios else weathered(scene, recipe.surfaces, rng)  # HELIOS++'s scenes say what they reflect
 
 
 def save_recipe(recipe: SceneRecipe, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Surfaces that are brighter or darker than their material says: new asphalt and old, wet grass, painted cars."""
+"""Surfaces as they stand outdoors: brighter or darker than their material says (new asphalt and old), and rough (grass)."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pcaug.catalogue import Strict
-from pcaug.scene.asset import MATERIAL_NAMES, Scene
+from pcaug.scene.asset import MATERIAL_NAMES, MATERIALS, Scene
 from pcaug.scene.shapes import noise
 
 
 class Surfaces(Strict):
-    """How much reflectances vary, as standard deviations of their logarithm.
+    """How much reflectances vary, as standard deviations of their logarithm, and how rough ground is.
 
     Attributes:
         materials: Of each material, from scene to scene: asphalt is new or old, grass is dry or wet.
         objects: Of each object: cars and coats have colours.
         patches: Of patches within a surface.
         grain: Size of the patches, metres.
+        relief: Of the heights of ground about its mesh, times what its material has: 0 for ground as smooth as its mesh.
     """
 
     materials: float = Field(default=0.2, ge=0)
     objects: float = Field(default=0.3, ge=0)
     patches: float = Field(default=0.15, ge=0)
     grain: float = Field(default=2.5, gt=0)
+    relief: float = Field(default=1.0, ge=0)
 
 
 @dataclass(frozen=True, eq=False)
 class Weathering:
-    """How much brighter or darker than their material the surfaces of one scene are.
+    """How much brighter or darker than their material the surfaces of one scene are, and how rough.
 
     Attributes:
         materials: (number of MATERIALS,) factor of each material.
@@ -39,6 +41,7 @@ class Weathering:
         patches: Standard deviation of the logarithm of patches within a surface.
         grain: Their size, metres.
         seed: Of the patches.
+        relief: (number of MATERIALS,) standard deviation of heights about the mesh, metres.
     """
 
     materials: NDArray[np.float64]
@@ -46,6 +49,7 @@ class Weathering:
     patches: float
     grain: float
     seed: int
+    relief: NDArray[np.float64]
 
     def factor(self, material: NDArray[np.integer], owner: NDArray[np.integer], xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         """Factor (M,) of the reflectance of points (M, 3) on these materials of these placements."""
@@ -60,4 +64,5 @@ def weathered(scene: Scene, surfaces: Surfaces, rng: np.random.Generator) -> Sce
     materials = np.exp(rng.normal(0, surfaces.materials, len(MATERIAL_NAMES)))
     placements = np.exp(rng.normal(0, surfaces.objects, len(scene.placements)))
     seed = int(rng.integers(1 << 62))
-    return replace(scene, weathering=Weathering(materials, placements, surfaces.patches, surfaces.grain, seed))
+    relief = surfaces.relief * np.array([material.relief for material in MATERIALS.values()])
+    return replace(scene, weathering=Weathering(materials, placements, surfaces.patches, surfaces.grain, seed, relief))

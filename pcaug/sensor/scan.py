@@ -16,6 +16,9 @@ from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.motion import Sweep, drifted
 from pcaug.sensor.physics import Echoes, bloomed, detect, reported, trace
 
+STEEP = 0.05
+"""Sine of the angle to the ground below which a beam is taken to be that steep: a flat one meets the tops alone."""
+
 
 def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointCloud:
     """See a scene with a sensor, each point labelled by what its beam hit.
@@ -28,11 +31,21 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
     rays = SENSORS[sensor.kind](scene, sensor, rng)
     caster = Caster(scene)
     echoes = detect(trace(caster, rays, sensor, rng), sensor, rng, rays.ring)
-    echoes = bloomed(caster, rays, echoes, sensor, rng)
+    echoes = bloomed(caster, rays, _uneven(caster, rays, echoes, rng), sensor, rng)
     owner = caster.owner(echoes.face)
     fields = _fields(caster, rays, echoes, owner, several=sensor.returns == "all")
     fields["intensity"] = reported(_weathered(caster, rays, echoes, owner), sensor, rng, rays.ring[echoes.ray])
     return _cloud(scene, sensor, rays, echoes, fields, rng)
+
+
+def _uneven(caster: Caster, rays: Rays, echoes: Echoes, rng: np.random.Generator) -> Echoes:
+    """The echoes of ground where its blades and stones are: as much higher or lower as its relief, each by itself."""
+    weathering = caster.scene.weathering
+    if weathering is None:
+        return echoes
+    lift = weathering.relief[caster.material[echoes.face]] * rng.normal(size=len(echoes.face))
+    steep = np.maximum(np.abs(rays.direction[echoes.ray, 2]), STEEP)
+    return replace(echoes, distance=echoes.distance - lift / steep)
 
 
 def _weathered(caster: Caster, rays: Rays, echoes: Echoes, owner: NDArray[np.intp]) -> Echoes:

@@ -39,14 +39,14 @@ def test_advice_knows_directions() -> None:
     street, town = recipe("street"), recipe("town")
     assert advice("share", "car", True, street, TREE) == "lower street.parked (now 0 to 7)"
     assert advice("share", "car", False, street, TREE) == "raise street.parked (now 0 to 7)"
-    assert advice("roughness", "terrain", False, street, TREE) == "raise street.roughness (now 0.03 to 0.15)"
+    assert advice("roughness", "terrain", False, street, TREE) == "raise surfaces.relief (now 1)"
     assert advice("point spacing", "building", False, town, TREE) == "lower sensor.density (now 8 to 20)"
 
 
 def test_advice_follows_the_tree() -> None:
     assert keys("share", "vegetation", recipe("street"), TREE)[:1] == ("street.trees",)
-    assert keys("roughness", "terrain", recipe("street"), TREE)[:1] == ("street.roughness",)
-    assert keys("roughness", "road", recipe("street"), TREE)[:1] == ("sensor.noise",)
+    assert keys("roughness", "terrain", recipe("street"), TREE)[:1] == ("surfaces.relief",)
+    assert keys("roughness", "road", recipe("street"), TREE)[:1] == ("surfaces.relief",)
     assert keys("roughness", "car", recipe("street"), TREE) == ()
 
 

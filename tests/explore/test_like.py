@@ -22,7 +22,7 @@ COARSE = "sensor.azimuth_steps=400"
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneRecipe, Corpus]:
     """Streets that differ from the default: full of cars, a higher scanner, more noise."""
-    changes = [COARSE, "street.parked=[9.0, 18.0]", "street.parking=1.0", "sensor.height=[2.2, 2.3]", "sensor.noise=0.04"]
+    changes = [COARSE, "street.parked=[9.0, 18.0]", "street.parking=1.0", "sensor.height=[2.2, 2.3]", "surfaces.relief=3.0"]
     recipe = load_recipe("street", changes)
     folder = tmp_path_factory.mktemp("like") / "real"
     compose_corpus(recipe, 6, folder, seed=9)
@@ -40,6 +40,7 @@ def test_a_fit_finds_scanner_and_amounts(
     assert found.recipe.street is not None
     assert found.recipe.street.parked[1] > 7.0  # the default's
     assert found.after < found.before
+    assert found.recipe.surfaces.relief > 1.2
     save_recipe(found.recipe, tmp_path / "fitted.toml")
     assert load_recipe(tmp_path / "fitted.toml").model_copy(update={"folder": found.recipe.folder}) == found.recipe
     assert len(compose_one(found.recipe, 0, 0)) > 1000

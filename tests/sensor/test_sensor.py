@@ -19,7 +19,7 @@ from pcaug.sensor.engine import Caster, open3d
 from pcaug.sensor.scan import scan
 
 TREE = catalogue.taxonomy()
-CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0}
+CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0}
 
 
 def scene_of(*assets: tuple[Asset, tuple[float, float, float]]) -> Scene:
@@ -104,7 +104,7 @@ def test_all_surfaces_up_to_the_first_opaque_one_are_met_in_order() -> None:
 
 
 def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
-    base = {"kind": "spinning", "height": (1.73, 1.73), "azimuth_steps": 1000, "threshold": 0.0}
+    base = {"kind": "spinning", "beam_bias": 0.0, "height": (1.73, 1.73), "azimuth_steps": 1000, "threshold": 0.0}
     scene = scene_of((plane(), (0, 0, 0)))
     clean = scan(scene, SensorRow(**base, noise=0.0, dropout=0.0), np.random.default_rng(0))
     noisy = scan(scene, SensorRow(**base, noise=0.05, dropout=0.0), np.random.default_rng(0))
