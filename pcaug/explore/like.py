@@ -30,6 +30,8 @@ PULL = 0.7
 """Exponent on the ratio of shares: below 1, because classes share the points and would overshoot together."""
 STEP = (0.4, 2.5)
 """By what a round may change a value at most ..."""
+UNSPLIT = 0.2
+"""Share of the points of a node and all below it from which it counts as one class."""
 REACH = 4.0
 """... and all rounds together, either way: a world has no houses beyond its edge."""
 PER_UNIT = 0.5
@@ -78,7 +80,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     reach = min(REACH, 1 + PER_UNIT * (len(real.units) - 1))
     tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
-    nodes = real.used_nodes
+    nodes = told_apart(wanted)
     start = recipe
     recipe = with_scanner(recipe, wanted)
     best = (np.inf, recipe)
@@ -158,19 +160,23 @@ def with_shares(
 
 
 def with_relief(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int]) -> SceneRecipe:
-    """Ground as rough as the real one: the median over its classes."""
+    """Ground as rough as the real one, the median over its classes; a map's beams do not show their noise, its largest class of
+    ground does."""
     tree = catalogue.taxonomy()
-    ratios = []
+    ratios: dict[float, float] = {}
     for name, row in made.classes.items():
         upper = _told(name, nodes)
         theirs = [r.unevenness for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
         known = [value for value in theirs if value]
         if row.unevenness and known:
-            ratios.append(float(np.median(known)) / row.unevenness)
+            ratios[row.share] = float(np.clip(np.median(known) / row.unevenness, 1 / REACH, REACH))
     if not ratios:
         return recipe
-    relief = recipe.surfaces.relief * float(np.clip(np.median(ratios), 1 / REACH, REACH))
-    return recipe.model_copy(update={"surfaces": recipe.surfaces.model_copy(update={"relief": round(relief, 3)})})
+    surfaces = {"relief": round(recipe.surfaces.relief * float(np.median(list(ratios.values()))), 3)}
+    sensor = {"noise": round(recipe.sensor.noise * ratios[max(ratios)], 4)} if made.frame == "map" else {}
+    return recipe.model_copy(
+        update={"surfaces": recipe.surfaces.model_copy(update=surfaces), "sensor": recipe.sensor.model_copy(update=sensor)}
+    )
 
 
 def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
@@ -180,6 +186,16 @@ def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
         low, high = value
         return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))
     return round(float(np.clip(value * ratio, first / reach, min(first * reach, 1.0))), 3)
+
+
+def told_apart(real: Profile) -> set[int]:
+    """Nodes that real clouds label, without those below a node that holds more than UNSPLIT of all that is below it itself:
+    where most trees are called vegetation, how many are called trees says nothing."""
+    tree = catalogue.taxonomy()
+    nodes = {tree.id(name): row.share for name, row in real.classes.items()}
+    below = {upper: sum(share for node, share in nodes.items() if tree.covers(upper, node)) for upper in nodes}
+    unsplit = [node for node, share in nodes.items() if share > UNSPLIT * below[node]]
+    return {node for node in nodes if not any(upper != node and tree.covers(upper, node) for upper in unsplit)}
 
 
 def _told(name: str, nodes: set[int]) -> int | None:

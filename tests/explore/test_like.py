@@ -10,7 +10,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.explore.like import fit_recipe, mismatch
+from pcaug.explore.like import fit_recipe, mismatch, told_apart
 from pcaug.explore.profile import profile
 from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
 from pcaug.sensor.compose import compose_corpus, compose_one
@@ -65,6 +65,18 @@ def test_intensities_take_the_real_quantiles() -> None:
     moved = transferred(cloud, {"road": Transfer(ranges=(0.0,), composed=(tuple(levels.tolist()),), real=(real,))})
     np.testing.assert_allclose(np.quantile(moved["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95)), real, atol=0.01)
     np.testing.assert_array_equal(moved["intensity"][~mine], cloud["intensity"][~mine])
+
+
+def test_what_is_mostly_left_unsplit_is_not_told_apart() -> None:
+    cloud = compose_one(load_recipe("street", [COARSE]), 3, 0)
+    tree = catalogue.taxonomy()
+    plants = [tree.id(name) for name in ("tree", "low_vegetation")]
+    label = cloud["label"].copy()
+    assert set(plants) <= told_apart(profile([cloud], "sensor"))
+    label[np.isin(label, plants) & (np.arange(len(label)) % 10 > 0)] = tree.id("vegetation")
+    found = told_apart(profile([cloud.with_fields(label=label)], "sensor"))
+    assert tree.id("vegetation") in found
+    assert not set(plants) & found
 
 
 def test_clouds_of_one_recipe_hardly_mismatch() -> None:
