@@ -65,6 +65,11 @@ def reporter() -> Iterator[Reporter]:
             bars.stop()
 
 
+def page(path: Path) -> Path:
+    """The name of a page: browsers go by its suffix."""
+    return path if path.suffix.lower() in {".html", ".htm"} else path.with_name(f"{path.name}.html")
+
+
 def fresh(path: Path, *, force: bool) -> Path:
     """Refuse to write over what exists unless forced; raises PcaugError."""
     if path.exists() and not force:

@@ -21,7 +21,7 @@ def evaluate(
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from rich.table import Table
 
-    from pcaug.cli.console import emit_json, out, reporter
+    from pcaug.cli.console import emit_json, out, page, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate as score
     from pcaug.segment.run import Run
@@ -32,7 +32,7 @@ def evaluate(
     if report is not None:
         from pcaug.segment.report import telling, write_report
 
-        write_report(scores, opened, corpus, report, telling(opened, scans, split))
+        write_report(scores, opened, corpus, page(report), telling(opened, scans, split))
     if json:
         emit_json(_plain(scores))
         return

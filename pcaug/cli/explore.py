@@ -31,12 +31,12 @@ def explore(
     """
     from tempfile import TemporaryDirectory
 
-    from pcaug.cli.console import emit_json, fresh, out, reporter
+    from pcaug.cli.console import emit_json, fresh, out, page, reporter
     from pcaug.explore.gap import explore as compare
     from pcaug.explore.network import features_of
     from pcaug.explore.report import write_report
 
-    fresh(output, force=force)
+    output = fresh(page(output), force=force)
     network = features_of(run) if run else None
     with TemporaryDirectory(prefix="pcaug-explore-") as folder, reporter() as progress:
         a, *others = (_opened(path, card, Path(folder) / str(n), workers) for n, path in enumerate([real, *synthetic]))

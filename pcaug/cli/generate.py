@@ -144,9 +144,11 @@ def _score(
     seed: int,
     rng: np.random.Generator,
 ) -> dict[str, object]:
+    from pcaug.cli.console import page
     from pcaug.generate import report
     from pcaug.generate.bank import read_bank
 
+    output = page(output)
     samples, known, held = (read_bank(folder, names) for folder in (source, training, real))
     arms = {"samples": samples[: len(held)], **report.floors(known, len(held), rng)}
     scores = report.scored(arms, held, known, seed, points)

@@ -38,8 +38,9 @@ def view(
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
-    from pcaug.cli.console import fresh, out
+    from pcaug.cli.console import fresh, out, page
 
+    html = html and page(html)
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)

@@ -81,10 +81,11 @@ def draft(folder: Path, name: str | None = None) -> str:
 
 def _look(folder: Path) -> _Found:
     kinds: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.name.startswith(".") and formats.is_known(path):
+    files = formats.below(folder)
+    for path in files:
+        if formats.is_known(path):
             kinds.setdefault(formats.sniff(path).replace("copc", "las"), []).append(path)  # both are LAZ
-    laid_out = [c.name for c in all_cards().values() if c.encoding in LAYOUTS and any(map(c.matches, folder.rglob("*")))]
+    laid_out = [c.name for c in all_cards().values() if c.encoding in LAYOUTS and any(map(c.matches, files))]
     if laid_out:
         raise PcaugError(f"is laid out as {laid_out[0]}, whose card reads it", folder, "convert it without a card of your own")
     if not kinds:

@@ -181,7 +181,7 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
 
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     known = {suffix for form in formats.FORMATS.values() for suffix in form.suffixes}
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = formats.below(folder)
     if card is not None:
         return [p for p in files if card.matches(p)]
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]

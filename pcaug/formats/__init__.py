@@ -57,6 +57,20 @@ def is_known(path: Path) -> bool:
     return any(path.name.lower().endswith(form.suffixes) for form in FORMATS.values())
 
 
+def below(folder: Path) -> list[Path]:
+    """All files below a folder, sorted, without hidden ones; links to folders are followed, each folder is read once."""
+    files: list[Path] = []
+    seen: set[str] = set()
+    for home, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(home)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        files += [path for name in names if not name.startswith(".") and (path := Path(home, name)).is_file()]
+    return sorted(files)
+
+
 def sniff(path: Path) -> str:
     """Name of the format that a file's suffix stands for; raises NotFound with the known suffixes."""
     for name, form in FORMATS.items():

@@ -306,6 +306,15 @@ def test_names_tell_not_the_targets_of_links(tmp_path: Path) -> None:
     assert found.card.name == "hessigheim"
 
 
+def test_links_to_folders_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    las(tmp_path / "disk" / "tile.las", [2])
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "part").symlink_to(tmp_path / "disk", target_is_directory=True)
+    (tmp_path / "disk" / "back").symlink_to(tmp_path / "set", target_is_directory=True)
+    (found,) = scans(tmp_path / "set", "las")
+    assert found.path == tmp_path / "set" / "part" / "tile.las"
+
+
 def npy(values: list[Any]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, np.array(values), allow_pickle=True)
