@@ -96,7 +96,11 @@ def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
     Raises:
         RecipeError: Every mistake in one line, each with its key and, for an unknown key, the nearest known one.
     """
-    data = read_toml(path)
+    return decode(read_toml(path), path, model, changes)
+
+
+def decode(data: dict[str, Any], path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
+    """Decode what a file holds, as ``load``."""
     for change in changes:
         _override(data, change)
     try:

@@ -37,7 +37,7 @@ def compose(
     from pcaug.sensor.compose import compose_corpus
     from pcaug.sensor.place import place_corpus
 
-    wanted = load_recipe(recipe, change or []) if not recipe.endswith(".xml") else recipe_of_survey(Path(recipe))
+    wanted = recipe_of_survey(Path(recipe), change or []) if recipe.endswith(".xml") else load_recipe(recipe, change or [])
     fresh(output, force=force)
     told: list[str] = []
     with reporter() as progress:

@@ -135,7 +135,7 @@ class SensorRow(Strict):
         if not name:
             return row
         merged = {**catalogue.read_toml(catalogue.find("datasets/sensors", name)), **row}
-        return {key: tuple(value) if isinstance(value, list) else value for key, value in merged.items()}
+        return {key: _tuples(value) for key, value in merged.items()}
 
     @model_validator(mode="after")
     def _of_beams(self) -> SensorRow:
@@ -152,3 +152,7 @@ class SensorRow(Strict):
     def columns(self) -> int:
         """Firings of a turn, a frame or a profile."""
         return self.azimuth_steps or max(8, round(1e6 / (self.rate * self.period)))
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

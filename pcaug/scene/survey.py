@@ -6,10 +6,12 @@ its scanner is active; the last leg is a place only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pcaug.catalogue import decode
 from pcaug.errors import FileError, NotFound
 from pcaug.scene.meshes.helios import parsed
 from pcaug.scene.recipe import Helios, SceneRecipe
@@ -21,8 +23,12 @@ NO_ACCURACY, NO_DIVERGENCE, NO_PULSE = "0", "0.0003", "4"
 """What HELIOS++ takes where a scanner says nothing: metres, radians, ns."""
 
 
-def recipe_of_survey(path: Path) -> SceneRecipe:
+def recipe_of_survey(path: Path, changes: Sequence[str] = ()) -> SceneRecipe:
     """A recipe that flies a survey of HELIOS++: straight legs, airborne or from a drone.
+
+    Args:
+        path: The survey's file.
+        changes: ``key=value`` lines that override what it says, as of a recipe.
 
     Raises:
         FileError: Not a survey, or one that is not followed: from a tripod, with a trajectory file, with other optics.
@@ -51,7 +57,8 @@ def recipe_of_survey(path: Path) -> SceneRecipe:
         "divergence": float(scanner.get("beamDivergence_rad", NO_DIVERGENCE)), "sub_rays": 19,
         "pulse": float(scanner.get("pulseLength_ns", NO_PULSE)), "range_max": 10_000.0, "drift": 0.0, "dropout": 0.0,
     }  # fmt: skip
-    return SceneRecipe(name=path.stem, helios=Helios(path=str(scene)), sensor=SensorRow.model_validate(sensor))
+    recipe = SceneRecipe(name=path.stem, helios=Helios(path=str(scene)), sensor=SensorRow.model_validate(sensor))
+    return decode(recipe.model_dump(mode="json"), path, SceneRecipe, changes) if changes else recipe
 
 
 def _settings(root: Any, leg: Any) -> dict[str, str]:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from pcaug import catalogue
-from pcaug.errors import FileError, NotFound
-from pcaug.scene.recipe import compose
+from pcaug.errors import FileError, NotFound, RecipeError
+from pcaug.scene.recipe import compose, load_recipe, save_recipe
 from pcaug.scene.survey import recipe_of_survey
 from pcaug.sensor import SENSORS
 from pcaug.sensor.scan import scan
@@ -96,6 +96,18 @@ def test_a_survey_is_flown_as_geometry_says(tmp_path: Path, optics: str) -> None
     assert len(cloud) == pytest.approx(count, rel=0.05)  # a beam on the cube's edge gives two
     building = catalogue.taxonomy().id("building")
     assert (cloud["label"] == building).mean() == pytest.approx(share, abs=0.005)
+
+
+def test_what_a_survey_says_can_be_changed(tmp_path: Path) -> None:
+    path = survey(tmp_path)
+    assert recipe_of_survey(path, ["sensor.noise=0.0", "sensor.sub_rays=1"]).sensor.sub_rays == 1
+    assert recipe_of_survey(path, ["sensor.noise=0.0"]).model_copy(update={"sensor": None}) == recipe_of_survey(path).model_copy(
+        update={"sensor": None}
+    )
+    save_recipe(recipe_of_survey(path), tmp_path / "again.toml")
+    assert load_recipe(tmp_path / "again.toml").sensor == recipe_of_survey(path).sensor
+    with pytest.raises(RecipeError, match="did you mean"):
+        recipe_of_survey(path, ["sensor.nois=0.0"])
 
 
 def test_a_survey_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
