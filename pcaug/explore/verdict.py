@@ -87,14 +87,20 @@ def _difference(quantity: str, x: Table, y: Table) -> tuple[bool, str]:
     """Whether the synthetic values ``y`` are more than the real ones ``x``, or spread more, and that in words."""
     unit = QUANTITIES[quantity] if len(QUANTITIES[quantity]) == 1 else ""
     low, middle, high = np.percentile(x, [25, 50, 75])
-    found = np.percentile(y, [25, 50, 75])
-    if abs(found[1] - middle) > 0.25 * max(high - low, 1e-3):
-        more = bool(found[1] > middle)
-        numbers = f"{_round(found[1])} against {_round(middle)} {unit}".rstrip()
+    found = float(np.median(y))
+    if abs(found - middle) > 0.25 * max(high - low, 1e-3):
+        more = bool(found > middle)
+        numbers = f"{_round(found)} against {_round(middle)} {unit}".rstrip()
         return more, f"{WORDS[quantity][0 if more else 1]} ({numbers})"
-    more = bool(found[2] - found[0] > high - low)
-    numbers = f"half within {_round(found[0])} to {_round(found[2])} against {_round(low)} to {_round(high)} {unit}".rstrip()
-    return more, f"{'more' if more else 'less'} varied in {quantity} ({numbers})"
+    for part, ends in (("half", [25, 75]), ("nine tenths", [5, 95])):
+        real, made = (np.percentile(values, ends) for values in (x, y))
+        words = [" to ".join(map(_round, pair)) for pair in (made, real)]
+        if words[0] != words[1]:
+            more = bool(np.ptp(made) > np.ptp(real))
+            numbers = f"{part} within {words[0]} against {words[1]} {unit}".rstrip()
+            return more, f"{'more' if more else 'less'} varied in {quantity} ({numbers})"
+    more = bool(y.mean() > x.mean())
+    return more, f"{WORDS[quantity][0 if more else 1]} (on average {y.mean():.3g} against {x.mean():.3g} {unit}".rstrip() + ")"
 
 
 def _round(value: float) -> str:

@@ -21,7 +21,7 @@ from pcaug.explore.probe import Probe, probe
 from pcaug.explore.profile import profile
 from pcaug.explore.report import ranked, write_report
 from pcaug.explore.statistics import Sample, sample
-from pcaug.explore.verdict import overall, phrases, scanner_differences
+from pcaug.explore.verdict import _difference, overall, phrases, scanner_differences
 from pcaug.labels import ClassSet
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_one
@@ -272,3 +272,12 @@ def _written(gaps: list[Gap], real: Corpus, made: list[Corpus], folder: Path) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "largest", lambda corpus: world(np.random.default_rng(0)))
         return write_report(gaps, real, made, folder / "fit.html").read_text(encoding="utf-8")
+
+
+def test_a_difference_is_told_by_numbers_that_differ() -> None:
+    ones = np.ones(1000)
+    some, few, most = ones.copy(), ones.copy(), ones.copy()
+    some[:200], few[:20], most[:700] = 2, 2, 2
+    assert _difference("returns", some, ones) == (False, "less varied in returns (nine tenths within 1 to 1 against 1 to 2)")
+    assert _difference("returns", few, ones)[1].endswith("(on average 1 against 1.02)")
+    assert _difference("returns", ones, most)[0]
