@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +32,10 @@ CROSSED = 20
 """Square metres in which a beam is compared with the others."""
 PLANE = 0.08
 """Metres off its plane at which a square metre is no road."""
+SPAN = 1.8
+"""Times that a beam's farthest points have to be as far as its nearest to tell how high it leaves the scanner."""
+LIFT = 0.03
+"""Metres below which that is taken for nothing."""
 ALIKE = 0.05
 """Relative difference of ranges up to which two points lie on one surface."""
 PAUSE = 5.0
@@ -40,7 +46,9 @@ class Spinning(Strict):
     """A spinning multi-beam scanner as one cloud or several show it.
 
     Attributes:
-        elevations: Of the beams, degrees, highest first.
+        elevations: Of the beams as seen from the origin, median over their points, degrees, highest first.
+        angles: Of the same beams, as seen from where they leave the scanner, degrees.
+        lift: Height above the origin from which each leaves, metres.
         azimuth_steps: Columns of a full turn.
         noise: Standard deviation of ranges, metres.
         bias: Standard deviation of what the ranges of one beam are off those of the others, metres; 0 where it cannot be told.
@@ -48,6 +56,8 @@ class Spinning(Strict):
     """
 
     elevations: tuple[float, ...]
+    angles: tuple[float, ...]
+    lift: tuple[float, ...]
     azimuth_steps: int
     noise: float
     bias: float
@@ -113,14 +123,32 @@ def spinning(cloud: PointCloud) -> Spinning | None:
     same = np.diff(beam[order]) == 0
     turn, far = np.diff(azimuth[order]), reach[order]
     step = _step(turn[same])
-    levels = [float(np.median(elevation[beam == b])) for b in np.unique(beam)]
+    rows = sorted((_beam(elevation[beam == b], reach[beam == b]) for b in np.unique(beam)), reverse=True)
+    elevations, near, lift = (np.array(column) for column in zip(*rows, strict=True))
+    known = np.flatnonzero(np.isfinite(lift))
+    lift = lift[known[np.abs(np.arange(len(lift))[:, None] - known).argmin(axis=1)]] if len(known) else np.zeros(len(lift))
     return Spinning(
-        elevations=tuple(sorted(levels, reverse=True)),
+        elevations=tuple(elevations.tolist()),
+        angles=tuple((elevations - np.degrees(lift * near)).tolist()),
+        lift=tuple(lift.tolist()),
         azimuth_steps=round(360 / step),
         noise=_noise(far, same & (turn < 1.5 * step), elevation[order] < DOWN),
         bias=_bias(cloud.xyz, beam, (elevation < 0) & (reach < NEAR)),
         dropout=_dropout(far, same, turn / step),
     )
+
+
+def _beam(elevation: NDArray[np.float64], reach: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Median elevation of a beam, median of 1 / range, and its lift, the slope of one over the other; NaN where its ranges do
+    not differ enough to tell."""
+    near = 1 / np.maximum(reach, 1.0)
+    edges = np.quantile(near, np.linspace(0.02, 0.98, 9))
+    slots = [(near >= low) & (near < high) for low, high in pairwise(edges)]
+    x, y = (np.array([np.median(values[slot]) for slot in slots if slot.any()]) for values in (near, np.radians(elevation)))
+    wide = len(x) > 3 and x.max() > SPAN * x.min()
+    slope = float(np.polyfit(x, y, 1)[0]) if wide else np.nan
+    lift = slope if not wide or abs(slope) > LIFT else 0.0
+    return float(np.median(elevation)), float(np.median(near)), lift
 
 
 def _step(turn: NDArray[np.float64]) -> float:
@@ -184,6 +212,8 @@ def joined(scans: list[Spinning]) -> Spinning | None:
     lost = [[scan.dropout[i] for scan in alike if scan.dropout[i] is not None] for i in range(len(RANGES) - 1)]
     return Spinning(
         elevations=tuple(np.median([scan.elevations for scan in alike], axis=0).tolist()),
+        angles=tuple(np.median([scan.angles for scan in alike], axis=0).tolist()),
+        lift=tuple(np.median([scan.lift for scan in alike], axis=0).tolist()),
         azimuth_steps=int(np.median([scan.azimuth_steps for scan in alike])),
         noise=float(np.median([scan.noise for scan in alike])),
         bias=float(np.median([scan.bias for scan in alike])),

@@ -33,6 +33,7 @@ class SensorRow(Strict):
         elevations: Spinning: of each beam, which is its ring.
         azimuths: Spinning: by which each beam looks ahead of the rotor, or none.
         firing: Spinning: microseconds after the column's start at which each beam fires, or none.
+        lift: Spinning: metres above the scanner's origin from which each beam comes, or none.
         mounting: Spinning: standard deviation of a beam's direction from the table.
         rate: Turns, frames or profiles a second.
         period: Microseconds from one firing to the next.
@@ -84,6 +85,7 @@ class SensorRow(Strict):
     elevations: tuple[float, ...] = ()
     azimuths: tuple[float, ...] = ()
     firing: tuple[float, ...] = ()
+    lift: tuple[float, ...] = ()
     mounting: float = Field(default=0.0, ge=0)
     rate: float = Field(default=10.0, gt=0)
     period: float = Field(default=50.0, gt=0)
@@ -143,7 +145,7 @@ class SensorRow(Strict):
             raise ValueError("a spinning scanner needs elevations of its beams")
         if any(leg[:3] == leg[3:] for leg in self.legs):
             raise ValueError("a leg begins where it ends")
-        for name in ("azimuths", "firing"):
+        for name in ("azimuths", "firing", "lift"):
             if getattr(self, name) and len(getattr(self, name)) != len(self.elevations):
                 raise ValueError(f"{name} needs as many values as elevations, {len(self.elevations)}")
         return self

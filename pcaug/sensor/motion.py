@@ -23,10 +23,12 @@ class Sweep(Rays):
 
     Attributes:
         local: (N, 3) float64, the directions in the scanner's own frame when each left: x ahead, y left, z up.
+        lift: (N,) float64, metres above the scanner's origin at which each leaves.
         sensor_from_world: (4, 4), into the scanner's frame at the start of the sweep.
     """
 
     local: Array
+    lift: Array
     sensor_from_world: Array
 
 
@@ -38,6 +40,7 @@ def carried(
     ring: NDArray[np.uint16],
     bundle: NDArray[np.int64],
     rng: np.random.Generator,
+    lift: Array | None = None,
 ) -> Sweep:
     """Send rays from a platform that drives from the scene's viewpoint on.
 
@@ -52,6 +55,7 @@ def carried(
         ring: (N,) beam.
         bundle: (N,) see ``Rays``.
         rng: Draws what the recipe gives as ranges.
+        lift: (N,) metres above the scanner's origin at which they leave; none by default.
     """
     start = scene.viewpoint + np.array([0, 0, draw(sensor.height, rng)])
     speed, turn = draw(sensor.speed, rng), np.radians(draw(sensor.turn, rng))
@@ -67,7 +71,12 @@ def carried(
     x, y, z = upright.T
     direction = np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1)
     azimuth = np.degrees(np.arctan2(*local[:, 1::-1].T.astype(np.float32)))
-    return Sweep(origin, direction, time, ring, azimuth, bundle, local, _frame(start, scene.heading, level))
+    frame = _frame(start, scene.heading, level)
+    if lift is None:
+        lift = np.zeros(len(time))
+    else:
+        origin = origin + lift[:, None] * frame[2, :3]
+    return Sweep(origin, direction, time, ring, azimuth, bundle, local, lift, frame)
 
 
 def _rotation(roll: float, pitch: float) -> Array:

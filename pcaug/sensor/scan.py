@@ -86,7 +86,11 @@ def _cloud(
     if sensor.angle_noise:
         direction = direction + rng.normal(0, np.radians(sensor.angle_noise), direction.shape)
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    xyz = direction * echoes.distance[:, None] + (0.0 if raw else rays.origin[echoes.ray])
+    xyz = direction * echoes.distance[:, None]
+    if isinstance(rays, Sweep) and raw:
+        xyz[:, 2] += rays.lift[echoes.ray]
+    else:
+        xyz = xyz + rays.origin[echoes.ray]
     if not isinstance(rays, Sweep):
         xyz = drifted(xyz, rays.time[echoes.ray], sensor.drift, rng)
     cloud = PointCloud(xyz, fields, catalogue.taxonomy(), source=Source(dataset=scene.name))

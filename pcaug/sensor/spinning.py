@@ -28,4 +28,5 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Sweep:
     local = np.stack([cos * np.cos(azimuth), cos * np.sin(azimuth), np.sin(elevation)[ring]], axis=1)
     rank = np.argsort(np.argsort(-elevation, kind="stable"), kind="stable")
     bundle = column // max(1, steps // SECTORS) * (beams // BEAMS + 1) + rank[ring] // BEAMS
-    return carried(scene, sensor, local, time, ring.astype(np.uint16), bundle.astype(np.int64), rng)
+    lift = np.asarray(sensor.lift)[ring] if sensor.lift else None
+    return carried(scene, sensor, local, time, ring.astype(np.uint16), bundle.astype(np.int64), rng, lift)

@@ -29,7 +29,7 @@ def street(*changes: str, **sensor: object) -> SceneRecipe:
 
 @pytest.fixture(scope="module")
 def scan() -> PointCloud:
-    return compose_one(street(height=(1.73, 1.73), dropout=0.1, threshold=0.0, noise=0.02), 3, 0)
+    return compose_one(street(height=(1.73, 1.73), dropout=0.1, threshold=0.0, noise=0.02, lift=()), 3, 0)
 
 
 def truth(scan: PointCloud) -> np.ndarray:
@@ -58,6 +58,17 @@ def test_beams_and_steps_are_recovered(scan: PointCloud, as_found) -> None:  # t
     assert found.azimuth_steps == 2083
     assert found.noise == pytest.approx(0.02, rel=0.15)
     assert [value for value in found.dropout[1:4] if value] == pytest.approx([0.1] * 3, abs=0.02)
+
+
+@pytest.mark.parametrize("as_found", [lambda scan: scan, as_kitti], ids=["rings", "turns"])
+def test_how_high_beams_leave_the_scanner_is_recovered(as_found) -> None:  # type: ignore[no-untyped-def]
+    lift = (0.25,) * 32 + (0.1,) * 32
+    recipe = street(lift=lift, beam_bias=0.0, mounting=0.0)
+    found = joined([seen for index in range(4) if (seen := spinning(as_found(compose_one(recipe, 5, index))))])
+    assert found is not None
+    np.testing.assert_allclose(found.lift[:24], lift[:24], atol=0.03)
+    np.testing.assert_allclose(found.angles[:24], recipe.sensor.elevations[:24], atol=0.15)
+    assert found.elevations[10] > found.angles[10] + 0.4
 
 
 @pytest.mark.parametrize("bias", [0.0, 0.03])

@@ -19,7 +19,7 @@ from pcaug.sensor.engine import Caster, open3d
 from pcaug.sensor.scan import scan
 
 TREE = catalogue.taxonomy()
-CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0}
+CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0, "lift": ()}
 
 
 def scene_of(*assets: tuple[Asset, tuple[float, float, float]]) -> Scene:
@@ -46,7 +46,7 @@ def test_a_spinning_scan_of_a_plane_lies_on_it_at_the_right_ranges() -> None:
     distance = np.linalg.norm(cloud.xyz, axis=1)
     assert distance.max() <= 60
     elevation = np.degrees(np.arcsin(-1.73 / distance))
-    assert elevation.min() > -25.0
+    assert elevation.min() > -25.7
     assert elevation.max() < -1.6
     assert len(np.unique(cloud["ring"])) <= 64
     assert set(cloud["label"].tolist()) == {TREE.id("road")}
@@ -104,7 +104,7 @@ def test_all_surfaces_up_to_the_first_opaque_one_are_met_in_order() -> None:
 
 
 def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
-    base = {"kind": "spinning", "beam_bias": 0.0, "height": (1.73, 1.73), "azimuth_steps": 1000, "threshold": 0.0}
+    base = {"kind": "spinning", "beam_bias": 0.0, "lift": (), "height": (1.73, 1.73), "azimuth_steps": 1000, "threshold": 0.0}
     scene = scene_of((plane(), (0, 0, 0)))
     clean = scan(scene, SensorRow(**base, noise=0.0, dropout=0.0), np.random.default_rng(0))
     noisy = scan(scene, SensorRow(**base, noise=0.05, dropout=0.0), np.random.default_rng(0))
@@ -123,6 +123,19 @@ def test_intensity_falls_with_the_cosine_of_incidence() -> None:
     cosine = 1.73 / np.linalg.norm(cloud.xyz, axis=1)
     expected = MATERIALS["asphalt"].reflectance * cosine / max(m.reflectance for m in MATERIALS.values())
     np.testing.assert_allclose(cloud["intensity"], np.maximum(expected, 0), atol=0.005)
+
+
+@pytest.mark.parametrize("deskewed", [True, False])
+def test_beams_leave_the_scanner_at_their_lift(deskewed: bool) -> None:
+    beams = {"elevations": (-10.0, -10.0), "lift": (0.5, 0.0), "azimuths": (), "firing": (), "mounting": 0.0}
+    moving = {"deskewed": deskewed, "speed": (10.0, 10.0), "range_min": 1.0}
+    sensor = SensorRow(kind="spinning", height=(1.73, 1.73), azimuth_steps=360, **CLEAN | beams | moving)
+    cloud = scan(scene_of((plane(), (0, 0, 0))), sensor, np.random.default_rng(0))
+    np.testing.assert_allclose(cloud.xyz[:, 2], -1.73, atol=1e-3)
+    high, low = (np.linalg.norm(cloud.xyz[cloud["ring"] == ring] - (0, 0, up), axis=1) for ring, up in ((0, 0.5), (1, 0.0)))
+    drive = 1.1 if deskewed else 0.01  # a deskewed cloud is that of where the turn began
+    np.testing.assert_allclose(high, 2.23 / np.sin(np.radians(10)), atol=drive)
+    np.testing.assert_allclose(low, 1.73 / np.sin(np.radians(10)), atol=drive)
 
 
 def test_an_airborne_scan_has_the_asked_density_and_angle() -> None:
