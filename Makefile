@@ -18,7 +18,8 @@ test: .venv/.ok  ## style, types, layers and tests
 	$(BIN)/lint-imports
 	$(BIN)/pytest
 
-test-browser: .venv/.ok  ## the HTML page in a real headless Chromium
+test-browser: .venv/.ok  ## the HTML page in a real headless Chromium, the window in Xvfb; installs them where it may
+	sh .ci/browser.sh
 	PCAUG_BROWSER=1 $(BIN)/pytest tests/view
 
 bench: .venv/.ok  ## side-by-side measurements (minutes)

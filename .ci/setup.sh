@@ -5,16 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 PY=${1:-python3}
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
-}
-
-apt_install() {
-    command -v apt-get >/dev/null || return 1
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1 && return 0
-    as_root apt-get update -q >/dev/null 2>&1 &&
-        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >/dev/null 2>&1
-}
+. .ci/apt.sh
 
 if ! "$PY" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     echo "pcaug: error: Python 3.11 or newer is needed, $PY, install it or run: make PY=python3.12 ..." >&2

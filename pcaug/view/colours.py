@@ -84,10 +84,15 @@ def class_table() -> Colours:
     return table
 
 
+HUGE = 1e300
+"""What larger numbers are shown as."""
+
+
 def ramp(values: NDArray[np.float64]) -> Colours:
     """Viridis between the 2nd and the 98th percentile; grey where a value is not finite."""
     low, high = span(values)
     known = np.isfinite(values)
+    values = np.clip(values, low, high)  # before any difference, which may be too large for a float
     at = np.clip((np.where(known, values, low) - low) / (high - low), 0, 1) * (len(RAMP) - 1)
     table = np.stack([np.interp(at, np.arange(len(RAMP)), RAMP[:, c]) for c in range(3)], axis=1).astype(np.uint8)
     table[~known] = UNKNOWN
@@ -96,7 +101,7 @@ def ramp(values: NDArray[np.float64]) -> Colours:
 
 def span(values: NDArray[np.float64]) -> tuple[float, float]:
     """2nd and 98th percentile of the finite values, always a little apart; (0, 1) where there are none."""
-    known = values[np.isfinite(values)]
+    known = np.clip(values[np.isfinite(values)], -HUGE, HUGE)
     if not len(known):
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(known, [2, 98]))
