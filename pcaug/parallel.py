@@ -61,7 +61,10 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
                 for future in futures:
                     future.cancel()
         return
-    do = "memory may be short: take fewer --workers; what is done is kept, run the command again to go on"
+    do = (
+        "memory may be short: take fewer workers; what is done is kept, run it again to go on; "
+        "a script of your own needs its calls below: if __name__ == '__main__':"
+    )
     raise PcaugError(f"worker processes died {ROUNDS} times", do=do)
 
 
