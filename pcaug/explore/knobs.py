@@ -27,7 +27,7 @@ SHARES: Mapping[str, Knobs] = {
     },
     "town": {
         "building": ("town.house", "-town.empty"),
-        "tree": ("town.trees", "town.tree_height"),
+        "tree": ("town.trees",),
         "low_vegetation": ("town.bushes", "town.hedge"),
         "road": ("town.road",),
         "car": ("town.cars",),
@@ -35,6 +35,12 @@ SHARES: Mapping[str, Knobs] = {
     },
 }
 """World -> class -> keys of the recipe that give it more points ("-": fewer)."""
+
+HEIGHTS: Mapping[str, Mapping[str, str]] = {
+    "town": {"tree": "tree_height", "building": "eaves"},
+    "wood": {"tree": "tree_height"},
+}
+"""World -> class -> its key for how high it is, a range."""
 
 SHAPES: Mapping[str, Mapping[str, Knobs]] = {
     "street": {

@@ -12,9 +12,10 @@ import numpy as np
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.explore.knobs import SHARES
+from pcaug.explore.knobs import HEIGHTS, SHARES
 from pcaug.explore.pattern import RANGES
-from pcaug.explore.profile import Frame, Profile, profile
+from pcaug.explore.profile import Frame, Profile, Quantiles, profile
+from pcaug.scene.ranges import Range
 from pcaug.scene.recipe import SceneRecipe, Transfer
 from pcaug.sensor import frame_of
 from pcaug.sensor.compose import compose_one
@@ -92,7 +93,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
         off = mismatch(wanted, made, nodes)
         if off < best[0]:
             best = (off, recipe)
-        recipe = with_shares(recipe, wanted, made, nodes, start, reach)
+        recipe = with_amounts(recipe, wanted, made, nodes, start, reach)
     made = _composed(recipe, seed, frame)
     off = mismatch(wanted, made, nodes)
     if off < best[0]:
@@ -139,10 +140,10 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})
 
 
-def with_shares(
+def with_amounts(
     recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int], start: SceneRecipe, reach: float = REACH
 ) -> SceneRecipe:
-    """More of what there is too little of, fewer of what there is too much: one step, within ``reach`` of where it started."""
+    """More of what there is too little of, lower what is too high: one step, within ``reach`` of where it started."""
     (world,) = recipe.worlds
     values, first = getattr(recipe, world), getattr(start, world)
     new: dict[str, Any] = {}
@@ -150,13 +151,17 @@ def with_shares(
         upper = _told(name, nodes)
         if upper is None:
             continue
-        there, here = _share(real, upper), _share(made, upper)
-        ratio = float(np.clip((max(there, 1e-5) / max(here, 1e-5)) ** PULL, *STEP))
+        ratio = _ratio(_share(real, upper), _share(made, upper), 1e-5)
         for key in keys:
             field = key.lstrip("-").removeprefix(f"{world}.")
             if hasattr(values, field):
                 turn = ratio ** (-1 if key.startswith("-") else 1)
                 new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field), reach)
+    for name, key in HEIGHTS.get(world, {}).items():
+        upper = _told(name, nodes)
+        there, here = (None if upper is None else _tops(side, upper) for side in (real, made))
+        if there and here:
+            new[key] = _stretched(getattr(values, key), there, here, getattr(first, key), reach)
     return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
 
 
@@ -178,6 +183,20 @@ def with_relief(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[in
     return recipe.model_copy(
         update={"surfaces": recipe.surfaces.model_copy(update=surfaces), "sensor": recipe.sensor.model_copy(update=sensor)}
     )
+
+
+def _ratio(there: float, here: float, least: float) -> float:
+    """By what a step turns a value, where the real clouds have ``there`` and the composed ones ``here``."""
+    return float(np.clip((max(there, least) / max(here, least)) ** PULL, *STEP))
+
+
+def _stretched(value: Range, there: Quantiles, here: Quantiles, first: Range, reach: float) -> Range:
+    """A range of heights, its ends turned by what the lower and the higher tops are off."""
+    ends = [
+        float(np.clip(v * _ratio(there[i], here[i], 0.5), f / reach, f * reach))
+        for v, i, f in zip(value, (1, 4), first, strict=True)
+    ]
+    return round(ends[0], 2), round(max(ends[1], ends[0] + 0.01), 2)
 
 
 def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
@@ -209,6 +228,13 @@ def _share(of: Profile, upper: int) -> float:
     """Share of the points of a node and of all below it."""
     tree = catalogue.taxonomy()
     return sum(row.share for name, row in of.classes.items() if tree.covers(upper, tree.id(name)))
+
+
+def _tops(of: Profile, upper: int) -> Quantiles | None:
+    """Quantiles of the tops of the largest class of a node and all below it."""
+    tree = catalogue.taxonomy()
+    rows = [row for name, row in of.classes.items() if tree.covers(upper, tree.id(name))]
+    return max(rows, key=lambda row: row.share).top if rows else None
 
 
 def mismatch(real: Profile, made: Profile, nodes: set[int]) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,8 @@ LEAST = 30
 """Points below which nothing is said about a class."""
 OBJECT = 20
 """Points from which a group of points counts as an object."""
+UNLIKE = 3.0
+"""Times as bright as most that a cloud has to be (or as dark) for its intensities to be on another scale."""
 CROWD = 20_000
 """Points of a class without instance ids that are grouped into objects at most: above that it is no class of objects."""
 
@@ -61,7 +63,7 @@ class ClassProfile(Strict):
         share: Of the labelled points.
         height: Of its points above the ground, metres.
         top: Highest point above ground in each plan cell of 2 m that it is in, metres: how high trees, houses, cars are.
-        intensity: As the clouds have it, at TONES; one row a bin of RANGES (scans), or one row (maps); None for few points.
+        intensity: As most clouds have it, at TONES; one row a bin of RANGES (scans), or one row (maps); None for few points.
         unevenness: Root mean square distance from the plane of each square metre, metres; None where it is not ground.
         objects: None where it is no class of separate things.
     """
@@ -135,6 +137,7 @@ class Part:
     taxonomy: str | None
     density: list[Values]
     classes: dict[str, ClassPart]
+    bright: float = 0.0
     ranges: NDArray[np.int64] | None = None
     height: float | None = None
     scan: Spinning | None = None
@@ -151,6 +154,8 @@ def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
         part.scan = spinning(cloud)
     else:
         part.flight = airborne(cloud)
+    if "intensity" in cloud:
+        part.bright = float(np.nan_to_num(np.percentile(cloud["intensity"], 95)))
     if cloud.taxonomy is not None:
         part.taxonomy = cloud.taxonomy.name
         height = height_above_ground(cloud.xyz)
@@ -166,6 +171,7 @@ def join(parts: Sequence[Part], frame: Frame) -> Profile:
     taxonomies = {part.taxonomy for part in parts if part.taxonomy}
     if len(taxonomies) > 1:
         raise LabelError(f"the clouds are labelled in {' and '.join(sorted(taxonomies))}")
+    parts = _one_scale(parts)
     points = sum(part.points for part in parts)
     names = sorted({name for part in parts for name in part.classes})
     rows = {name: [part.classes[name] for part in parts if name in part.classes] for name in names}
@@ -185,6 +191,21 @@ def join(parts: Sequence[Part], frame: Frame) -> Profile:
             name: _class(group, labelled, len(parts)) for name, group in rows.items() if sum(row.points for row in group) >= LEAST
         },
     )
+
+
+def _one_scale(parts: Sequence[Part]) -> Sequence[Part]:
+    """Intensities on the scale of most clouds: a set of several sources may count to 255 in one and to 65535 in another."""
+    known = [part.bright for part in parts if part.bright > 0]
+    usual = float(np.median(known)) if known else 0.0
+
+    def scaled(part: Part) -> Part:
+        if part.bright <= 0 or usual / UNLIKE <= part.bright <= usual * UNLIKE:
+            return part
+        factor = usual / part.bright
+        rows = {n: replace(row, intensity=[v * factor for v in row.intensity]) for n, row in part.classes.items()}
+        return replace(part, classes=rows)
+
+    return [scaled(part) for part in parts]
 
 
 def _class_part(cloud: PointCloud, node: int, height: Values, place: NDArray[np.int64], frame: Frame) -> ClassPart:

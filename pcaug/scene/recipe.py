@@ -104,7 +104,7 @@ class Town(Strict):
         empty: Share of plots without a house.
         blocks: Probability that the piece lies in the town's middle, with plots, buildings and groups of trees twice as large.
         trees, bushes: Objects per plot.
-        tree_height: Height of trees.
+        tree_height: Height of trees; more are low than high.
         grove: How many times more trees stand on plots without a house.
         hedge: Probability that a plot is hedged.
         fence: Probability that it is fenced instead.

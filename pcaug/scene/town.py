@@ -13,7 +13,7 @@ from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Placement, Scene, 
 from pcaug.scene.buildings import house, place
 from pcaug.scene.library import Library
 from pcaug.scene.lines import pylon, pylon_arms, wire
-from pcaug.scene.ranges import draw
+from pcaug.scene.ranges import draw, draw_size
 from pcaug.scene.recipe import Town
 from pcaug.scene.shapes import Points, box, grid, moved, noise
 
@@ -211,7 +211,7 @@ def _plot(world: _World, edges: tuple[float, float, float, float]) -> None:
         asset = world.library.pick("conifer" if rng.random() < 0.2 else "tree", rng)
         if np.hypot(x - middle[0], y - middle[1]) > radius * 0.8 and world.free(x, y, 0.5):
             height = float(np.ptp(asset.bounds[:, 2]))
-            world.stand(asset, x, y, rng.uniform(0, 2 * np.pi), draw(recipe.tree_height, rng) / height)
+            world.stand(asset, x, y, rng.uniform(0, 2 * np.pi), draw_size(recipe.tree_height, rng) / height)
     for _ in range(rng.poisson(draw(recipe.bushes, rng))):
         x, y = rng.uniform(x0, x1), rng.uniform(y0, y1)
         if world.free(x, y, 0):
