@@ -45,12 +45,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean and its two-sided 95 % Student interval; NaN bounds for a single value."""
+    """A mean and its two-sided 95 % Student interval over ``n`` draws of real units, or over seeds; NaN bounds for one value."""
 
     mean: float
     low: float
     high: float
     n: int
+    of: str = "seeds"
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,17 @@ def interval(values: Sequence[float]) -> Interval:
     return Interval(float(array.mean()), float(array.mean()) - half, float(array.mean()) + half, len(array))
 
 
+def over_draws(results: Sequence[Result], values: Sequence[float]) -> Interval:
+    """Interval of one value of each result: over the sets of real units that were drawn, since seeds and repeated draws of one
+    set tell nothing of others; over seeds where there is but one set."""
+    drawn: dict[tuple[str, ...], list[float]] = {}
+    for result, value in zip(results, values, strict=True):
+        drawn.setdefault(tuple(result.units), []).append(value)
+    if len(drawn) < 2:
+        return interval(values)
+    return replace(interval([float(np.mean(group)) for group in drawn.values()]), of="draws")
+
+
 def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     """Summaries in the order in which model, budget and arm first occur.
 
@@ -106,13 +118,19 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     for (model, arm, budget), members in groups.items():
         pairs = [(r, base[key]) for r in members if (key := (r.model, r.budget, r.draw, r.seed)) in base]
         pairs = [] if arm == baseline else pairs
-        gain = interval([r.miou - b.miou for r, b in pairs]) if pairs else None
+        paired = [r for r, _ in pairs]
+        gain = over_draws(paired, [r.miou - b.miou for r, b in pairs]) if pairs else None
         names = list(dict.fromkeys(name for r in members for name in r.iou))
-        gains = {name: [r.iou[name] - b.iou[name] for r, b in pairs if name in r.iou and name in b.iou] for name in names}
-        class_gain = {name: interval(values) for name, values in gains.items() if values}
+        class_gain = {}
+        for name in names:
+            told = [(r, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
+            if told:
+                class_gain[name] = over_draws(*zip(*told, strict=True))
         iou = {name: float(np.mean([r.iou[name] for r in members if name in r.iou])) for name in names}
         seconds = float(np.mean([r.train_seconds for r in members]))
-        rows.append(ArmSummary(model, arm, budget, interval([r.miou for r in members]), gain, iou, class_gain, seconds))
+        rows.append(
+            ArmSummary(model, arm, budget, over_draws(members, [r.miou for r in members]), gain, iou, class_gain, seconds)
+        )
     return rows
 
 
@@ -154,7 +172,7 @@ def verdict(row: ArmSummary) -> str:
     who = f"{row.arm} ({row.model}, {row.budget} units)" if row.budget else f"{row.arm} ({row.model})"
     if np.isnan(row.gain.low):
         return f"{who}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
-    spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} pairs"
+    spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} {row.gain.of}"
     if row.gain.low > 0:
         return f"{who}: it helped, by {points} ({spread}).{_losers(row)}"
     if row.gain.high < 0:

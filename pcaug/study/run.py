@@ -121,7 +121,9 @@ def start_over(folder: Path) -> None:
 
 
 def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
-    """All trainings of a study. Draws of one budget are the same for every arm; larger draws contain the smaller ones."""
+    """All trainings of a study. Draws of one budget are the same for every arm; larger draws contain the smaller ones, and the
+    smallest begin each with another unit while there are others."""
+    first = np.random.default_rng((recipe.seed, 1)).permutation(len(units))
     jobs: dict[str, Job] = {}
     for model in recipe.models:
         for budget in recipe.budgets:
@@ -129,7 +131,8 @@ def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
             if size > len(units):
                 raise RecipeError(f"budget {size} exceeds the {len(units)} training units {', '.join(units)}")
             for draw in range(recipe.draws if size < len(units) else 1):
-                order = np.random.default_rng((recipe.seed, 1, draw)).permutation(len(units))
+                order = np.random.default_rng((recipe.seed, 1, draw)).permutation(len(units)).tolist()
+                order.insert(0, order.pop(order.index(first[draw % len(units)])))
                 chosen = tuple(sorted(units[i] for i in order[:size]))
                 for arm in recipe.arms:
                     for seed in range(recipe.seeds):

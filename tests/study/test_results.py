@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,20 @@ def test_gain_is_paired_by_draw_and_seed() -> None:
     assert more.gain.low > 0.04  # unpaired, the spread of 0.1 between seeds would hide it
     assert more.iou["car"] == pytest.approx(more.miou.mean / 2)
     assert "it helped, by 5.1" in verdict(more)
+
+
+def test_intervals_are_over_drawn_units_and_not_over_seeds() -> None:
+    rows = [
+        replace(result(arm, miou + gain, draw=draw, seed=seed), units=(unit,))
+        for draw, (unit, effect) in enumerate([("00", 0.1), ("01", 0.2), ("01", 0.2)])
+        for seed in range(2)
+        for arm, miou, gain in (("base", 0.3, 0.0), ("more", 0.3, effect + 0.01 * seed))
+    ]
+    gain = summarise(rows, "base")[1].gain
+    assert gain is not None
+    assert (gain.n, gain.of) == (2, "draws")
+    expected = interval([0.105, 0.205])
+    assert (gain.mean, gain.low) == pytest.approx((expected.mean, expected.low))
 
 
 def test_an_arm_without_real_data_is_paired_with_the_smallest_budget() -> None:

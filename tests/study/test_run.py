@@ -78,6 +78,7 @@ def test_draws_are_nested_and_test_units_are_never_drawn(recipe: StudyRecipe) ->
     for draw in range(3):
         small, large = ({j.units for j in jobs if j.draw == draw and j.budget == b}.pop() for b in (1, 2))
         assert set(small) < set(large)
+    assert len({j.units for j in jobs if j.budget == 1}) == 3
 
 
 def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe: StudyRecipe) -> None:
