@@ -126,7 +126,8 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
             told = [(r, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
             if told:
                 class_gain[name] = over_draws(*zip(*told, strict=True))
-        iou = {name: float(np.mean([r.iou[name] for r in members if name in r.iou])) for name in names}
+        told_in = {name: [r for r in members if name in r.iou] for name in names}
+        iou = {name: over_draws(those, [r.iou[name] for r in those]).mean for name, those in told_in.items()}
         seconds = float(np.mean([r.train_seconds for r in members]))
         rows.append(
             ArmSummary(model, arm, budget, over_draws(members, [r.miou for r in members]), gain, iou, class_gain, seconds)

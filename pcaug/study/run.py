@@ -84,6 +84,7 @@ def run_study(
         PcaugError: If the folder holds a study of another recipe, or a source cannot be read.
     """
     say = progress or (lambda text, done, total: None)
+    _check_arms(recipe)
     _same_recipe(recipe, folder)
     real, real_cost = _real(recipe, folder)
     real = real.by_tile() if recipe.real.unit == "tile" else real
@@ -101,6 +102,15 @@ def run_study(
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
     return study
+
+
+def _check_arms(recipe: StudyRecipe) -> None:
+    """Raise RecipeError for a mistake in an arm's own settings, before anything is made or trained."""
+    for model in recipe.models:
+        for arm in recipe.arms:
+            shares, sources = train_recipe(Job(model, arm, 0, (), 0, 0), recipe).synthetic_shares, len(arm.synthetic)
+            if shares and len(shares) != sources:
+                raise RecipeError(f"arm {arm.name!r}: synthetic_shares has {len(shares)} values for {sources} sources")
 
 
 def start_over(folder: Path) -> None:
@@ -263,13 +273,20 @@ def _trained(
     sources = [synthetic[folder_of(by_name[name], job)] for name in job.arm.synthetic]
     how = train_recipe(job, recipe)
     if not job.arm.real:
-        return train(how, sources[0], sources[1:], folder, progress)
+        return train(_without_real(how, len(sources)), sources[0], sources[1:], folder, progress)
     clouds = real.only(units=job.units, split="train")
     if not job.arm.pretrain:
         return train(how, clouds, sources, folder, progress)
     half = how.steps // 2
-    first = train(how.model_copy(update={"steps": half}), sources[0], sources[1:], folder / "pretrained", progress)
+    before = _without_real(how, len(sources)).model_copy(update={"steps": half})
+    first = train(before, sources[0], sources[1:], folder / "pretrained", progress)
     return train(how.model_copy(update={"steps": how.steps - half}), clouds, (), folder, progress, start=first)
+
+
+def _without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
+    """The recipe where the first of some sources stands for the real clouds: drawn as often as the shares of all say."""
+    shares = how.synthetic_shares or (1.0,) * sources
+    return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:]})
 
 
 def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:

@@ -16,7 +16,7 @@ from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.study.recipe import StudyRecipe
 from pcaug.study.report import write_report
-from pcaug.study.run import plan, run_study, start_over
+from pcaug.study.run import Job, _without_real, plan, run_study, start_over, train_recipe
 
 TREE = catalogue.taxonomy()
 
@@ -117,3 +117,18 @@ def _interrupt_at(number: int):  # type: ignore[no-untyped-def]
             raise KeyboardInterrupt
 
     return progress
+
+
+def test_shares_of_sources_hold_without_real_clouds_too(recipe: StudyRecipe) -> None:
+    arm = recipe.arms[0].model_copy(update={"set": ("synthetic_shares=[3, 1]",)})
+    how = train_recipe(Job("pointnet", arm, 0, (), 0, 0), recipe)
+    alone = _without_real(how, 2)
+    assert (alone.real_share, alone.synthetic_shares) == (0.75, (1.0,))
+    assert _without_real(how.model_copy(update={"synthetic_shares": ()}), 4).real_share == 0.25
+
+
+def test_a_mistake_in_an_arm_is_told_before_anything_is_made(tmp_path: Path, recipe: StudyRecipe) -> None:
+    arm = recipe.arms[-1].model_copy(update={"set": ("synthetic_shares=[3, 1, 1, 1]",)})
+    with pytest.raises(RecipeError, match="has 4 values for"):
+        run_study(recipe.model_copy(update={"arms": (arm,), "baseline": arm.name}), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
