@@ -14,7 +14,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.explore.knobs import HEIGHTS, SHARES
 from pcaug.explore.pattern import RANGES
-from pcaug.explore.profile import Frame, Profile, Quantiles, profile
+from pcaug.explore.profile import ClassProfile, Frame, Profile, Quantiles, profile
 from pcaug.scene.ranges import Range
 from pcaug.scene.recipe import SceneRecipe, Transfer
 from pcaug.sensor import frame_of
@@ -84,27 +84,20 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     nodes = told_apart(wanted)
     start = recipe
     recipe = with_scanner(recipe, wanted)
-    best = (np.inf, recipe)
     first = mismatch(wanted, _composed(start, seed, frame), nodes)
-    for number in range(ROUNDS):
+    least, best, seen = np.inf, recipe, None
+    for number in range(ROUNDS + 1):
         if progress:
             progress("rounds", number, ROUNDS)
         made = _composed(recipe, seed, frame)
         off = mismatch(wanted, made, nodes)
-        if off < best[0]:
-            best = (off, recipe)
+        if seen is None or off < least:
+            least, best, seen = off, recipe, made
         recipe = with_amounts(recipe, wanted, made, nodes, start, reach)
-    made = _composed(recipe, seed, frame)
-    off = mismatch(wanted, made, nodes)
-    if off < best[0]:
-        best = (off, recipe)
-    recipe = best[1]
-    made = _composed(recipe, seed, frame)
-    recipe = with_relief(recipe, wanted, made, nodes)
-    recipe = recipe.model_copy(update={"transfer": transfers(wanted, made, nodes), "name": f"{start.name}-like"})
-    if progress:
-        progress("rounds", ROUNDS, ROUNDS)
-    return Fitted(recipe, first, best[0], tuple(_changes(start, recipe)))
+    assert seen is not None
+    recipe = with_relief(best, wanted, seen, nodes)
+    recipe = recipe.model_copy(update={"transfer": transfers(wanted, seen, nodes), "name": f"{start.name}-like"})
+    return Fitted(recipe, first, float(least), tuple(_changes(start, recipe)))
 
 
 def _composed(recipe: SceneRecipe, seed: int, frame: Frame) -> Profile:
@@ -159,21 +152,18 @@ def with_amounts(
                 new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field), reach)
     for name, key in HEIGHTS.get(world, {}).items():
         upper = _told(name, nodes)
-        there, here = (None if upper is None else _tops(side, upper) for side in (real, made))
+        there, here = (_largest(side, upper) for side in (real, made))
         if there and here:
-            new[key] = _stretched(getattr(values, key), there, here, getattr(first, key), reach)
+            new[key] = _stretched(getattr(values, key), there.top, here.top, getattr(first, key), reach)
     return recipe.model_copy(update={world: type(values).model_validate(values.model_dump() | new)})
 
 
 def with_relief(recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int]) -> SceneRecipe:
     """Ground as rough as the real one, the median over its classes; a map's beams do not show their noise, its largest class of
     ground does."""
-    tree = catalogue.taxonomy()
     ratios: dict[float, float] = {}
     for name, row in made.classes.items():
-        upper = _told(name, nodes)
-        theirs = [r.unevenness for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
-        known = [value for value in theirs if value]
+        known = [r.unevenness for r in _rows(real, _told(name, nodes)) if r.unevenness]
         if row.unevenness and known:
             ratios[row.share] = float(np.clip(np.median(known) / row.unevenness, 1 / REACH, REACH))
     if not ratios:
@@ -224,17 +214,20 @@ def _told(name: str, nodes: set[int]) -> int | None:
     return next((node for node in tree.ancestors(tree.id(name)) if node in nodes), None)
 
 
+def _rows(of: Profile, upper: int | None) -> list[ClassProfile]:
+    """The classes of a node and of all below it; none for None."""
+    tree = catalogue.taxonomy()
+    return [row for name, row in of.classes.items() if upper is not None and tree.covers(upper, tree.id(name))]
+
+
 def _share(of: Profile, upper: int) -> float:
     """Share of the points of a node and of all below it."""
-    tree = catalogue.taxonomy()
-    return sum(row.share for name, row in of.classes.items() if tree.covers(upper, tree.id(name)))
+    return sum(row.share for row in _rows(of, upper))
 
 
-def _tops(of: Profile, upper: int) -> Quantiles | None:
-    """Quantiles of the tops of the largest class of a node and all below it."""
-    tree = catalogue.taxonomy()
-    rows = [row for name, row in of.classes.items() if tree.covers(upper, tree.id(name))]
-    return max(rows, key=lambda row: row.share).top if rows else None
+def _largest(of: Profile, upper: int | None) -> ClassProfile | None:
+    """The class with most points of a node and all below it."""
+    return max(_rows(of, upper), key=lambda row: row.share, default=None)
 
 
 def mismatch(real: Profile, made: Profile, nodes: set[int]) -> float:
@@ -251,15 +244,13 @@ def mismatch(real: Profile, made: Profile, nodes: set[int]) -> float:
 def transfers(real: Profile, made: Profile, nodes: set[int]) -> dict[str, Transfer]:
     """For each class of the composed clouds the quantiles of its intensities by range, and those that they should have."""
     found: dict[str, Transfer] = {}
-    tree = catalogue.taxonomy()
     middles = [(low + high) / 2 for low, high in pairwise(RANGES)] if real.frame == "sensor" else [0.0]
     for name, row in made.classes.items():
-        upper = _told(name, nodes)
-        theirs = [r for n, r in real.classes.items() if upper is not None and tree.covers(upper, tree.id(n))]
-        if not theirs:
+        theirs = _largest(real, _told(name, nodes))
+        if theirs is None:
             continue
-        most = max(theirs, key=lambda r: r.share).intensity
-        rows = [(m, a, b) for m, a, b in zip(middles, row.intensity, most, strict=True) if a is not None and b is not None]
+        levels = zip(middles, row.intensity, theirs.intensity, strict=True)
+        rows = [(m, a, b) for m, a, b in levels if a is not None and b is not None]
         if rows:
             ranges, composed, wanted = zip(*rows, strict=True)
             found[name] = Transfer(ranges=ranges, composed=composed, real=wanted)

@@ -169,11 +169,10 @@ def _noise(far: NDArray[np.float64], neighbours: NDArray[np.bool_], down: NDArra
 
 def _bias(xyz: NDArray[np.float64], beam: NDArray[np.int64], near: NDArray[np.bool_]) -> float:
     """From plane square metres that several beams cross: how far off the plane a beam is, along it, median over all of them."""
-    _, cell = np.unique(np.floor(xyz[near][:, :2]).astype(np.int64), axis=0, return_inverse=True)
-    pairs, owner, counts = np.unique(
-        np.column_stack([cell.reshape(-1), beam[near]]), axis=0, return_inverse=True, return_counts=True
-    )
-    mean = np.column_stack([np.bincount(owner.reshape(-1), xyz[near][:, i]) for i in range(3)]) / counts[:, None]
+    xyz, beam = xyz[near], beam[near]
+    _, cell = np.unique(np.floor(xyz[:, :2]).astype(np.int64), axis=0, return_inverse=True)
+    pairs, owner, counts = np.unique(np.column_stack([cell.reshape(-1), beam]), axis=0, return_inverse=True, return_counts=True)
+    mean = np.column_stack([np.bincount(owner.reshape(-1), xyz[:, i]) for i in range(3)]) / counts[:, None]
     pairs, mean = pairs[counts >= 4], mean[counts >= 4]
     starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
     off: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []

@@ -18,9 +18,9 @@ from pcaug.generate.objects import parts
 from pcaug.labels import IGNORE
 
 LEVELS = (5, 25, 50, 75, 95)
-TONES = (0, 2, 5, 15, 25, 35, 50, 65, 75, 85, 95, 98, 100)
-"""Levels of the quantiles of intensities, percent."""
 """Percentiles that stand for a distribution."""
+TONES = (0, 2, 5, 15, 25, 35, 50, 65, 75, 85, 95, 98, 100)
+"""Percentiles that stand for a distribution of intensities, with its ends: they are mapped on each other."""
 KEPT = 400
 """Values of a class (and of a range) that are kept of each cloud, evenly drawn."""
 LEAST = 30

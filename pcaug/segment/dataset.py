@@ -73,8 +73,7 @@ class Blocks(Dataset[Sample]):
         Raises:
             RecipeError: If they share no class, or ``synthetic_shares`` names another number of sources.
         """
-        if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(corpora) - 1:
-            raise RecipeError(f"synthetic_shares has {len(recipe.synthetic_shares)} values for {len(corpora) - 1} sources")
+        recipe.check_shares(len(corpora) - 1)
         parts = [corpus.only(split="train") for corpus in corpora]
         classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)

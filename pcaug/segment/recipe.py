@@ -109,3 +109,8 @@ class TrainRecipe(Strict):
         except RecipeError as error:
             raise ValueError(str(error)) from None
         return tables
+
+    def check_shares(self, sources: int, where: str | None = None) -> None:
+        """Raise RecipeError, which names ``where``, if ``synthetic_shares`` is for another number of sources."""
+        if self.synthetic_shares and len(self.synthetic_shares) != sources:
+            raise RecipeError(f"synthetic_shares has {len(self.synthetic_shares)} values for {sources} sources", where)

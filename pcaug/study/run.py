@@ -108,9 +108,7 @@ def _check_arms(recipe: StudyRecipe) -> None:
     """Raise RecipeError for a mistake in an arm's own settings, before anything is made or trained."""
     for model in recipe.models:
         for arm in recipe.arms:
-            shares, sources = train_recipe(Job(model, arm, 0, (), 0, 0), recipe).synthetic_shares, len(arm.synthetic)
-            if shares and len(shares) != sources:
-                raise RecipeError(f"arm {arm.name!r}: synthetic_shares has {len(shares)} values for {sources} sources")
+            train_recipe(Job(model, arm, 0, (), 0, 0), recipe).check_shares(len(arm.synthetic), f"arm {arm.name!r}")
 
 
 def start_over(folder: Path) -> None:
