@@ -51,7 +51,9 @@ def main(arguments: list[str] | None = None) -> None:
     except MemoryError as error:
         code = _complain(f"out of memory, {error}, read less at once (fewer workers, smaller blocks)", 1)
     except OSError as error:
-        code = _complain(f"{error.strerror or error}, {error.filename or ''}, check the path, its permissions and free space", 1)
+        code = _complain(
+            str(PcaugError(str(error.strerror or error), error.filename, "check the path, its permissions and free space")), 1
+        )
     raise SystemExit(code)
 
 

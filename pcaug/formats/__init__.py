@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
@@ -153,6 +154,8 @@ def _beside(path: Path) -> Iterator[Path]:
         yield partial
         for made in path.parent.glob(f"{partial.stem}*"):  # KITTI writes a label file too
             made.replace(path.with_name(made.name.removeprefix(f".tmp-{os.getpid()}-")))
+    except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
+        raise FileError(f"could not be written ({error})", path, "check the free space") from None
     finally:
         for left in path.parent.glob(f"{partial.stem}*"):
             with suppress(OSError):

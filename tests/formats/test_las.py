@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import laspy
@@ -166,3 +168,21 @@ def test_positions_far_out_keep_the_grid(tmp_path: Path) -> None:
     np.testing.assert_allclose(laspy.read(tmp_path / "a.laz").xyz, xyz, rtol=0, atol=5.1e-4)
     with pytest.raises(FileError, match="32-bit grid"):
         write(tmp_path / "b.laz", PointCloud(np.array([[0, 0, 0], [4e6, 0, 0.0]])))
+
+
+@pytest.mark.parametrize("name", ["full.laz", "full.copc.laz", "full.las"])
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("resource")
+    rng = np.random.default_rng(0)
+    write(tmp_path / "whole.las", PointCloud(rng.uniform(0, 900, (60_000, 3)), {"intensity": rng.integers(0, 9999, 60_000)}))
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); "  # no file may grow further
+        "from pcaug.cli.app import main; sys.argv = ['pcaug', 'convert', *sys.argv[1:]]; sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "whole.las", tmp_path / name], capture_output=True, text=True, timeout=120
+    )
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert (done.returncode, len(lines)) == (1, 1), done.stderr
+    assert lines[0].startswith("pcaug: error: ")
+    assert [path.name for path in tmp_path.iterdir()] == ["whole.las"]
