@@ -14,6 +14,7 @@ from pcaug import catalogue
 from pcaug.errors import PcaugError
 
 if TYPE_CHECKING:
+    from pcaug.scene.air import Air
     from pcaug.scene.weathering import Weathering
 
 Triangles = NDArray[np.float64]
@@ -133,6 +134,7 @@ class Scene:
         heading: Yaw of the viewpoint, radians.
         extent: (2, 2) lowest and highest plan corner of what is worth scanning from the air.
         weathering: What its surfaces add to their materials; None for nothing.
+        air: What is between them and the scanner; None for clear air.
     """
 
     placements: tuple[Placement, ...]
@@ -141,6 +143,7 @@ class Scene:
     heading: float
     extent: NDArray[np.float64]
     weathering: Weathering | None = None
+    air: Air | None = None
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from pydantic import Field, model_validator
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
+from pcaug.scene.air import Weather
 from pcaug.scene.asset import Scene
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.ranges import Range
@@ -272,6 +274,7 @@ class SceneRecipe(Strict):
         street, town, wood, room, helios: The world, one of them.
         assets: The user's own meshes.
         surfaces: How much their reflectances vary, and how rough ground is; HELIOS++'s scenes stay as they stand.
+        weather: The air that scans are taken in; clear without it.
         sensor: The scanner.
         into: What is placed into real scans.
         transfer: By class, to what its intensities are mapped; written by ``compose --like``.
@@ -287,10 +290,17 @@ class SceneRecipe(Strict):
     helios: Helios | None = None
     assets: tuple[AssetRow, ...] = ()
     surfaces: Surfaces = Surfaces()
+    weather: Weather = Weather()
     sensor: SensorRow = Field(default_factory=SensorRow)
     transfer: dict[str, Transfer] = {}
     into: Into = Into()
     folder: str = "."
+
+    @model_validator(mode="after")
+    def _grounded(self) -> Self:
+        if self.weather.kinds and self.sensor.kind == "airborne":
+            raise ValueError("surveys are flown in clear air: leave [weather] out for an airborne scanner")
+        return self
 
     @property
     def worlds(self) -> list[str]:
@@ -322,7 +332,9 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
     (world,) = recipe.worlds
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
     scene = library.scattered(scene, rng)
-    return scene if recipe.helios else weathered(scene, recipe.surfaces, rng)  # HELIOS++'s scenes say what they reflect
+    if not recipe.helios:  # HELIOS++'s scenes say what they reflect
+        scene = weathered(scene, recipe.surfaces, rng)
+    return replace(scene, air=recipe.weather.draw(rng))
 
 
 def save_recipe(recipe: SceneRecipe, path: Path) -> None:

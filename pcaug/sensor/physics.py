@@ -32,7 +32,7 @@ class Echoes:
     Attributes:
         ray: (M,) int64 index of the beam.
         distance: (M,) float64 metres.
-        face: (M,) int64 what was hit: index into the faces of the scene, see ``Caster``.
+        face: (M,) int64 what was hit: index into the faces of the scene, see ``Caster``; -1 for the air.
         strength: (M,) float32 share of the beam's energy that the surface met, times reflectance times cosine.
         shown: (M,) float32 the same with the cosine to the power ``incidence``: what the scanner reports, before its range law.
     """
@@ -115,15 +115,16 @@ def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: ND
     power = echoes.strength * law
     chance = 1 / (1 + (sensor.threshold / np.maximum(power, 1e-12)) ** 3) if sensor.threshold else np.ones(len(power))
     kept = (rng.random(len(power)) < chance * (1 - sensor.dropout)) & (echoes.distance >= sensor.range_min)
-    out = _chosen(echoes.take(kept & (echoes.distance <= sensor.range_max)), sensor.returns)
+    kept &= echoes.distance <= sensor.range_max
+    out = _chosen(echoes.take(kept), power[kept], sensor.returns)
     out.distance = out.distance + rng.normal(0, sensor.noise, len(out.distance))
     if sensor.beam_bias and sensor.kind == "spinning" and ring is not None:
         out.distance += rng.normal(0, sensor.beam_bias, len(sensor.elevations))[ring[out.ray]]
     return out
 
 
-def _chosen(echoes: Echoes, returns: str) -> Echoes:
-    """All echoes, or of each beam the first, the strongest or the last."""
+def _chosen(echoes: Echoes, power: NDArray[np.floating], returns: str) -> Echoes:
+    """All echoes, or of each beam the first, the strongest (of these powers (M,)) or the last."""
     if returns == "all" or not len(echoes.ray):
         return echoes
     first = np.flatnonzero(np.diff(echoes.ray, prepend=-1) > 0)
@@ -132,7 +133,7 @@ def _chosen(echoes: Echoes, returns: str) -> Echoes:
     last = np.append(first[1:], len(echoes.ray)) - 1
     if returns == "last":
         return echoes.take(last)
-    return echoes.take(np.lexsort((echoes.strength, echoes.ray))[last])
+    return echoes.take(np.lexsort((power, echoes.ray))[last])
 
 
 def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: NDArray[np.integer] | None = None) -> Floats:
@@ -162,7 +163,7 @@ def bloomed(caster: Caster, rays: Rays, echoes: Echoes, sensor: SensorRow, rng: 
     """
     from scipy.spatial import cKDTree
 
-    bright = np.flatnonzero(RETRO[caster.material[echoes.face]])
+    bright = np.flatnonzero(RETRO[caster.material[echoes.face]] & (echoes.face >= 0))
     if not sensor.blooming or not len(bright):
         return echoes
     spread = np.radians(sensor.blooming)

@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
+from pcaug.labels import IGNORE
 from pcaug.scene.asset import Scene
 from pcaug.scene.scanner import SensorRow
 from pcaug.sensor import SENSORS
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.motion import Sweep, drifted
 from pcaug.sensor.physics import Echoes, bloomed, detect, reported, trace
+from pcaug.sensor.weather import through
 
 STEEP = 0.05
 """Sine of the angle to the ground below which a beam is taken to be that steep: a flat one meets the tops alone."""
@@ -24,13 +26,16 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
     """See a scene with a sensor, each point labelled by what its beam hit.
 
     Returns:
-        A cloud with label, instance, intensity (0..1 float32), time (s); with all returns also return_number and
-        number_of_returns. In the scanner's frame with ring for scanners that make one sweep, in the scene's frame with
-        scan_angle (degrees) for those that map: see ``frame_of``.
+        A cloud with label (``IGNORE`` for echoes of the air), instance, intensity (0..1 float32), time (s); with all returns
+        also return_number and number_of_returns. In the scanner's frame with ring for scanners that make one sweep, in the
+        scene's frame with scan_angle (degrees) for those that map: see ``frame_of``.
     """
     rays = SENSORS[sensor.kind](scene, sensor, rng)
     caster = Caster(scene)
-    echoes = detect(trace(caster, rays, sensor, rng), sensor, rng, rays.ring)
+    echoes = trace(caster, rays, sensor, rng)
+    if scene.air is not None:
+        echoes = through(caster, echoes, len(rays.direction), scene.air, sensor, rng)
+    echoes = detect(echoes, sensor, rng, rays.ring)
     echoes = bloomed(caster, rays, _uneven(caster, rays, echoes, rng), sensor, rng)
     owner = caster.owner(echoes.face)
     fields = _fields(caster, rays, echoes, owner, several=sensor.returns == "all")
@@ -43,7 +48,7 @@ def _uneven(caster: Caster, rays: Rays, echoes: Echoes, rng: np.random.Generator
     weathering = caster.scene.weathering
     if weathering is None:
         return echoes
-    lift = weathering.relief[caster.material[echoes.face]] * rng.normal(size=len(echoes.face))
+    lift = weathering.relief[caster.material[echoes.face]] * rng.normal(size=len(echoes.face)) * (echoes.face >= 0)
     steep = np.maximum(np.abs(rays.direction[echoes.ray, 2]), STEEP)
     return replace(echoes, distance=echoes.distance - lift / steep)
 
@@ -55,15 +60,16 @@ def _weathered(caster: Caster, rays: Rays, echoes: Echoes, owner: NDArray[np.int
         return echoes
     at = rays.origin[echoes.ray] + rays.direction[echoes.ray] * echoes.distance[:, None]
     factor = weathering.factor(caster.material[echoes.face], owner, at.astype(np.float64))
-    return replace(echoes, shown=(echoes.shown * factor).astype(np.float32))
+    return replace(echoes, shown=(echoes.shown * np.where(echoes.face < 0, 1, factor)).astype(np.float32))
 
 
 def _fields(
     caster: Caster, rays: Rays, echoes: Echoes, owner: NDArray[np.intp], *, several: bool
 ) -> dict[str, NDArray[np.generic]]:
     placements, count = caster.scene.placements, len(echoes.ray)
-    label = np.concatenate([p.asset.face_label for p in placements])[echoes.face]
-    instance = np.array([p.instance for p in placements], np.int32)[owner]
+    air = [np.array([IGNORE], np.uint16)]  # the last row, which face and owner -1 are
+    label = np.concatenate([p.asset.face_label for p in placements] + air)[echoes.face]
+    instance = np.array([p.instance for p in placements] + [0], np.int32)[owner]
     fields: dict[str, NDArray[np.generic]] = {"label": label, "instance": instance, "time": rays.time[echoes.ray]}
     if several:
         first = np.flatnonzero(np.diff(echoes.ray, prepend=-1))
