@@ -236,7 +236,7 @@ def _optimiser(network: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimizer
     decayed = [p for p in network.parameters() if p.ndim > 1]
     others = [p for p in network.parameters() if p.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=recipe.learning_rate)
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
 
 
 def one_cycle(step: int, recipe: TrainRecipe) -> float:

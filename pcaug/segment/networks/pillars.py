@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from pcaug.segment.networks.pointnet import layer
+from pcaug.segment.networks.pointnet import ChannelDropout, layer
 
 
 class Pillars(nn.Module):
@@ -33,7 +33,8 @@ class Pillars(nn.Module):
         self.grid = grid
         self.point = nn.Sequential(layer(5 + features, 2 * width), layer(2 * width, width))
         self.plan = UNet(2 * width + 1, width, depth)
-        self.head = nn.Sequential(layer(2 * width, 2 * width), nn.Dropout(dropout), nn.Linear(2 * width, classes))
+        self.head = layer(2 * width, 2 * width)
+        self.last = nn.Sequential(ChannelDropout(dropout), nn.Linear(2 * width, classes))
 
     def forward(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Logits (B, P, K) of positions (B, P, 3) in units of half a block and features (B, P, F)."""
@@ -46,8 +47,9 @@ class Pillars(nn.Module):
         own = self.point(rows).float()  # sums of many points in bfloat16 would stop growing
         around = self.plan(self._pooled(own, index, blocks))
         seen = around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])[index]
-        logits: Tensor = self.head(torch.cat([own, seen], dim=1))
-        return logits.view(blocks, points, -1)
+        joined = self.head(torch.cat([own, seen], dim=1)).view(blocks, points, -1)
+        logits: Tensor = self.last(joined)
+        return logits
 
     def _pooled(self, own: Tensor, index: Tensor, blocks: int) -> Tensor:
         """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, G); zeros in empty cells."""

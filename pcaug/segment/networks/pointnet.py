@@ -27,11 +27,12 @@ class PointNet(nn.Module):
         self.input_tnet = TNet(3, width) if tnets else None
         self.feature_tnet = TNet(w[1], width) if tnets else None
         self.local = nn.Sequential(layer(inputs, w[0]), layer(w[0], w[1]))
-        self.deep = nn.Sequential(layer(w[1], w[2]), layer(w[2], w[3]), layer(w[3], w[4]))
+        self.deep = nn.Sequential(layer(w[1], w[2]), layer(w[2], w[3]), layer(w[3], w[4])[:2])
         self.head_local = nn.Linear(w[1], w[5], bias=False)
         self.head_global = nn.Linear(w[4], w[5], bias=False)
         self.head_norm = nn.Sequential(nn.BatchNorm1d(w[5]), nn.ReLU(inplace=True))
-        self.head = nn.Sequential(layer(w[5], w[6]), layer(w[6], w[7]), nn.Dropout(dropout), nn.Linear(w[7], classes))
+        self.head = nn.Sequential(layer(w[5], w[6]), layer(w[6], w[7]))
+        self.last = nn.Sequential(ChannelDropout(dropout), nn.Linear(w[7], classes))
 
     def forward(self, xyz: Tensor, features: Tensor) -> Tensor:
         """Logits (B, P, K) of positions (B, P, 3) and features (B, P, F)."""
@@ -43,10 +44,11 @@ class PointNet(nn.Module):
         if self.feature_tnet is not None:
             grouped = local.view(blocks, points, -1)
             local = torch.bmm(grouped, self.feature_tnet(grouped)).reshape(blocks * points, -1)
-        whole = self.deep(local).view(blocks, points, -1).amax(dim=1)
+        whole = highest(self.deep(local).view(blocks, points, -1)).relu()
         joined = self.head_local(local).view(blocks, points, -1) + self.head_global(whole)[:, None]
-        logits: Tensor = self.head(self.head_norm(joined.reshape(blocks * points, -1)))
-        return logits.view(blocks, points, -1)
+        seen = self.head(self.head_norm(joined.reshape(blocks * points, -1))).view(blocks, points, -1)
+        logits: Tensor = self.last(seen)
+        return logits
 
 
 class TNet(nn.Module):
@@ -69,7 +71,7 @@ class TNet(nn.Module):
     def forward(self, points: Tensor) -> Tensor:
         """Transforms (B, C, C) of points (B, P, C)."""
         blocks, count, channels = points.shape
-        pooled = self.points(points.reshape(blocks * count, channels)).view(blocks, count, -1).amax(dim=1)
+        pooled = highest(self.points(points.reshape(blocks * count, channels)).view(blocks, count, -1))
         matrix: Tensor = self.block(pooled)
         return matrix.view(blocks, channels, channels)
 
@@ -77,3 +79,24 @@ class TNet(nn.Module):
 def layer(inputs: int, outputs: int) -> nn.Sequential:
     """Linear, batch norm, ReLU on rows; the norm has the bias."""
     return nn.Sequential(nn.Linear(inputs, outputs, bias=False), nn.BatchNorm1d(outputs), nn.ReLU(inplace=True))
+
+
+def highest(rows: Tensor) -> Tensor:
+    """Maximum (B, C) over the points of rows (B, P, C). ``amax`` is faster alone, and four times slower with its gradient."""
+    return rows.max(dim=1).values if rows.requires_grad else rows.amax(dim=1)
+
+
+class ChannelDropout(nn.Module):
+    """Drops channels of whole blocks (B, P, C), as Tompson et al., CVPR 2015, do of images: neighbours say the same, and a draw
+    a point is a tenth of a training step.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """The same in evaluation."""
+        if not self.training:
+            return rows
+        return rows * nn.functional.dropout(rows.new_ones(rows.shape[0], 1, rows.shape[2]), self.share)
