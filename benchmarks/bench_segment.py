@@ -1,6 +1,7 @@
 """Which model buys the most mIoU a minute of training, and how fast a whole file is labelled.
 
 Usage: python benchmarks/bench_segment.py CORPUS --test UNIT UNIT [--minutes 0.5 2] [--classes drive9] [--repeat 1]
+           [--models trees pillars open3d-randla] [--set 'features=["plan", "geometry"]']
        python benchmarks/bench_segment.py --predict RUN SCAN
 
 The first trains every model for about as many minutes (steps from a short timing) on the units that are not the test. The
@@ -21,7 +22,7 @@ import torch
 from pcaug import catalogue, formats
 from pcaug.corpus.read import Corpus
 from pcaug.segment.blocks import Block, prepare_corpus
-from pcaug.segment.dataset import Blocks
+from pcaug.segment.dataset import Blocks, class_set
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.model import probabilities
 from pcaug.segment.predict import Segmenter, predict
@@ -30,6 +31,8 @@ from pcaug.segment.run import Run
 from pcaug.segment.train import Trainer, train
 
 MODELS = ("trees", "pointnet", "pillars", "randla")
+PEER = "open3d-randla"
+"""RandLA-Net of Open3D-ML, see ``open3d_randla.py``."""
 FEATURES = '["position", "intensity", "plan", "geometry"]'
 
 
@@ -56,28 +59,50 @@ def compare(options: argparse.Namespace) -> None:
     corpus = Corpus.open(options.corpus)
     learn = corpus.only(units=[unit for unit in corpus.units if unit not in options.test])
     test = corpus.only(units=options.test)
-    print("model     minutes   steps   mIoU   label s   by class")
+    print("model         minutes   steps   mIoU   label s   by class")
     for model in options.models:
+        if model == PEER:
+            compare_peer(options, learn, test)
+            continue
         for part in (learn, test):
-            prepare_corpus(part, recipe_of(model, options.classes))  # features are made once, for all models alike
+            prepare_corpus(part, recipe_of(model, options.classes, *options.set))  # features are made once, for all models alike
         for minutes in options.minutes:
             for seed in range(options.repeat):
                 with tempfile.TemporaryDirectory() as folder:
                     steps = 1
                     if model != "trees":
-                        probe = recipe_of(model, options.classes, "steps=8")
+                        probe = recipe_of(model, options.classes, *options.set, "steps=8")
                         steps = max(10, int(60 * minutes / step_seconds(probe, learn, Path(folder) / "probe")))
-                    recipe = recipe_of(model, options.classes, f"steps={steps}", f"seed={seed}")
+                    recipe = recipe_of(model, options.classes, *options.set, f"steps={steps}", f"seed={seed}")
                     started = time.perf_counter()
                     run = train(recipe, learn, (), Path(folder) / "run")
                     trained = time.perf_counter()
                     scores = evaluate(run, test)
                     taken = time.perf_counter() - trained
-                by_class = " ".join(f"{name} {100 * value:.0f}" for name, value in scores.iou.items())
-                spent = (trained - started) / 60
-                print(f"{model:9} {spent:7.2f} {steps:7} {scores.miou:7.3f} {taken:8.1f}   {by_class}", flush=True)
+                tell(model, (trained - started) / 60, steps, scores.miou, taken, scores.iou)
             if model == "trees":
                 break  # more minutes buy a forest nothing
+
+
+def compare_peer(options: argparse.Namespace, learn: Corpus, test: Corpus) -> None:
+    """RandLA-Net of Open3D-ML with our voxels and intensity, samples of a size that allows hundreds of steps in minutes."""
+    from open3d_randla import Peer
+
+    recipe = recipe_of("pillars", options.classes, *options.set)
+    for minutes in options.minutes:
+        for seed in range(options.repeat):
+            found = class_set(options.classes, [learn])
+            peer = Peer(found, recipe.voxel, 11_264, 2, intensity="intensity" in recipe.features, seed=seed)
+            started = time.perf_counter()
+            steps = peer.train(learn, minutes)
+            trained = time.perf_counter()
+            score, by_class = peer.score(test)
+            tell(PEER, (trained - started) / 60, steps, score, time.perf_counter() - trained, by_class)
+
+
+def tell(model: str, minutes: float, steps: int, score: float, labelling: float, iou: dict[str, float]) -> None:
+    by_class = " ".join(f"{name} {100 * value:.0f}" for name, value in iou.items())
+    print(f"{model:13} {minutes:7.2f} {steps:7} {score:7.3f} {labelling:8.1f}   {by_class}", flush=True)
 
 
 def end_to_end(options: argparse.Namespace) -> None:
@@ -112,6 +137,7 @@ def main() -> None:
     parser.add_argument("--classes", default="drive9")
     parser.add_argument("--minutes", type=float, nargs="+", default=[0.5, 2.0])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
+    parser.add_argument("--set", nargs="*", default=[], help="changes of the recipes")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--predict", nargs=2, metavar=("RUN", "SCAN"))
     options = parser.parse_args()

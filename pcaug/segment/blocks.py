@@ -1,4 +1,4 @@
-"""Blocks: square pieces of ground, cut out of prepared tiles through a grid index."""
+"""Blocks: pieces of ground (or balls, or whole scans), cut out of prepared tiles through a grid index."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import cache_folder
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.segment import region
 from pcaug.segment.features import Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
-LAYOUT = 4
+LAYOUT = 5
 """Version of the cached arrays: raised whenever ``prepare`` changes."""
 PREPARED = ("xyz", "features", "label", "voxel_of", "origin")
 INDEX = ("order", "keys", "corner", "by_label", "nodes")
@@ -114,6 +115,7 @@ class TilePool:
     """
 
     def __init__(self, corpus: Corpus, classes: ClassSet, recipe: TrainRecipe, progress: Progress | None = None) -> None:
+        region.check(recipe, corpus.manifest.frame, corpus.folder)
         self.recipe, self.targets = recipe, Targets.of(classes)
         self.tiles = prepare_corpus(corpus, recipe, progress)
         count = len(classes.groups)
@@ -155,10 +157,8 @@ class TilePool:
         tile = self.tiles[int(rng.choice(len(weights), p=weights / weights.sum()))]
         xyz = tile.prepared.xyz
         seed = self._one_of(tile, cls, rng) if cls >= 0 else int(rng.integers(len(xyz)))
-        centre = xyz[seed, :2] + rng.uniform(-0.25, 0.25, 2) * recipe.block
-        inside = tile.grid.square(xyz[:, :2], centre, recipe.block)
-        if not len(inside):
-            inside = np.array([seed], np.int32)
+        centre = region.drawn(xyz, seed, recipe, rng)
+        inside = region.rows(xyz, tile.grid, centre, recipe)
         chosen = rng.choice(inside, recipe.points, replace=len(inside) < recipe.points)
         return cut(tile.prepared, chosen, centre, self.targets)
 
@@ -175,7 +175,7 @@ class TilePool:
 def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating], targets: Targets | None = None) -> Block:
     """Points of a tile, moved so that the network sees them from the block's own origin."""
     xyz = tile.xyz[rows].astype(np.float32)
-    xyz[:, :2] -= centre.astype(np.float32)
+    xyz[:, :2] -= centre[:2].astype(np.float32)
     xyz[:, 2] -= np.percentile(xyz[:, 2], 2)
     code = targets.code(tile.label[rows]) if targets else np.full(len(rows), IGNORE, np.uint8)
     return Block(xyz, tile.features[rows], code)

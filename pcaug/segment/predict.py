@@ -21,15 +21,13 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.parallel import pool
-from pcaug.segment import shift, stream, trees
+from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
 from pcaug.segment.model import AT_ONCE, build, device, probabilities
 from pcaug.segment.run import WEIGHTS, Run
 
 Progress = Callable[[str, int, int], None]
-STRIDE = 0.7
-"""Distance of windows over their edge: neighbours overlap and vote."""
 SEEN = 5_000
 """Voxels of a cloud that are compared with the training data."""
 
@@ -65,6 +63,7 @@ class Segmenter:
     def label(self, cloud: PointCloud, frame: str, bright: float | None = None) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class index (N,) uint8 and its probability (N,) float32 of every point of a cloud (see ``prepare``)."""
         recipe = self.run.recipe
+        region.check(recipe, frame, self.run.folder)
         tile = prepare(cloud, recipe.features, recipe.voxel, frame, bright)
         self.seen.append(tile.features[:: 1 + len(tile.features) // SEEN])
         return self.label_prepared(tile)
@@ -103,11 +102,13 @@ class Segmenter:
         return votes
 
     def _windows(self, tile: Prepared) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float64]]]:
-        """Rows and centre of each window that holds points; neighbours overlap."""
-        xy = np.ascontiguousarray(tile.xyz[:, :2])
-        index, step = GridIndex.of(xy), self.run.recipe.block * STRIDE
-        for centre in (np.unique(np.floor(xy / step).astype(np.int64), axis=0) + 0.5) * step:
-            yield index.square(xy, centre, self.run.recipe.block), centre
+        """Rows and centre of each region that holds points; neighbours overlap."""
+        xyz = np.ascontiguousarray(tile.xyz)
+        index = GridIndex.of(xyz[:, :2])
+        for centre in region.covering(xyz, self.run.recipe):
+            inside = region.rows(xyz, index, centre, self.run.recipe)
+            if len(inside):
+                yield inside, centre
 
     def _add(self, votes: NDArray[np.float32], waiting: Sequence[tuple[NDArray[np.integer], Block]]) -> None:
         found = probabilities(self.run, self.model, [block for _, block in waiting])

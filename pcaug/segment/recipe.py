@@ -22,8 +22,10 @@ class TrainRecipe(Strict):
         features: Groups of ``pcaug.segment.features.GROUPS``, in order.
         voxel: Edge of the voxels that thin a cloud before anything else, metres; every original point is scored all the same.
         reach: Points farther than this from a spinning scanner are not trained on, metres.
-        block: Edge of the square of ground that the network sees at once, metres.
-        points: Points drawn from a block.
+        region: What the network sees at once: "block", a square of ground with all that is above it; "column", the disc in it;
+            "sphere", a ball; "scan", a whole sweep of a spinning scanner.
+        block: Width of that, metres; of a whole sweep what counts as its width: points beyond are at its border.
+        points: Points drawn from a region.
         batch: Blocks a step.
         steps: Optimiser steps.
         learning_rate: Highest, of a one-cycle schedule.
@@ -58,6 +60,7 @@ class TrainRecipe(Strict):
     features: tuple[str, ...] = ("plan", "geometry")
     voxel: float = Field(default=0.15, gt=0)
     reach: float = Field(default=60.0, gt=0)
+    region: Literal["block", "column", "sphere", "scan"] = "block"
     block: float = Field(default=12.0, gt=0)
     points: int = Field(default=1024, ge=16)
     batch: int = Field(default=16, ge=1)

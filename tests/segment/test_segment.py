@@ -19,7 +19,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, Setting, prepare, voxels
+from pcaug.segment.features import GROUPS, Setting, prepare, principal, voxels
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.networks.pointnet import PointNet
@@ -63,6 +63,31 @@ def test_geometry_tells_a_plane_from_a_wall_from_a_ball() -> None:
     assert [t[0] < 0.02 for t in tables] == [True, True, False]  # smallest eigenvalue's root
     assert tables[0][3] > 0.98  # the normal of a plane is upright
     assert tables[1][3] < 0.02
+
+
+def test_principal_directions_are_those_of_a_decomposition() -> None:
+    rng = np.random.default_rng(0)
+    near = rng.normal(size=(5000, 6, 3)) * rng.lognormal(0, 1.5, (5000, 1, 3))
+    covariance = near.transpose(0, 2, 1) @ near / 6
+    values, upright = principal(covariance)
+    known, vectors = np.linalg.eigh(covariance)
+    assert (np.abs(values - known) <= 1e-8 * known[:, 2:]).all()
+    np.testing.assert_allclose(np.percentile(np.abs(upright - np.abs(vectors[:, 2])), 99.9), 0, atol=1e-5)
+
+
+def test_geometry_is_that_of_the_nearest_neighbours() -> None:
+    xyz = np.random.default_rng(3).normal(0, (3, 2, 1), (400, 3))
+    found = GROUPS["geometry"].of(PointCloud(xyz), xyz, Setting("map"))
+    for row in (0, 57, 399):
+        order = np.argsort(np.linalg.norm(xyz - xyz[row], axis=1))
+        for scale, k in enumerate((10, 24, 48)):
+            near = xyz[order[:k]]
+            values, vectors = np.linalg.eigh(np.cov(near.T, bias=True))
+            roots = np.sqrt(values)
+            reach = np.linalg.norm(near[-1] - xyz[row])
+            wanted = [*roots / roots.sum(), abs(vectors[2, 0]), abs(vectors[2, 2]), np.log(roots.sum() + 1e-3)]
+            wanted += [np.log(reach + 1e-3), near[:, 2].std(), xyz[row, 2] - near[:, 2].mean()]
+            np.testing.assert_allclose(found[row, 9 * scale : 9 * scale + 9], wanted, atol=1e-6)
 
 
 def test_features_do_not_know_where_on_earth_they_are() -> None:
