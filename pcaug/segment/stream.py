@@ -77,7 +77,7 @@ def _edge(cells: dict[tuple[int, int], int], margin: float, most: int) -> float:
         _, tile = np.unique(np.floor(places * (CELL / edge)).astype(np.int64), axis=0, return_inverse=True)
         if np.bincount(tile.reshape(-1), counts).max() * (1 + 2 * margin / edge) ** 2 <= most:
             break
-        edge /= 2
+        edge *= 0.85
     return max(edge, margin, CELL)
 
 
