@@ -72,7 +72,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         frame: "sensor" or "map": in a map, height and range say nothing and are left at zero.
         bright: Intensity that counts as one, where the cloud is a piece of a larger one; else its own 95th percentile.
     """
-    origin = np.floor(cloud.xyz.mean(axis=0)) if len(cloud) and frame == "map" else np.zeros(3)
+    step = voxel * LEVELS[-1]  # a multiple of all grids: a piece of a map is thinned as the whole is
+    origin = np.floor(cloud.xyz.mean(axis=0) / step) * step if len(cloud) and frame == "map" else np.zeros(3)
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
     if bright is None:
