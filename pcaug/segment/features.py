@@ -21,10 +21,8 @@ from pcaug.cloud import PointCloud
 from pcaug.segment.ground import height_above_ground
 
 Features = NDArray[np.float32]
-LEVELS = (1, 2, 4)
-"""Voxels, in multiples of the recipe's, of the thinned clouds whose local geometry is described."""
-NEIGHBOURS = 16
-"""Points that are a neighbourhood, the point itself among them."""
+SCALES = (10, 24, 48)
+"""Neighbours at which the local geometry is described."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
 BATCH = 20_000
@@ -52,13 +50,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Setting:
-    """What features need beside the thinned points: the frame, the intensity that counts as one, the voxel's edge in metres,
-    and points a voxel (V,).
-    """
+    """What features need beside the thinned points: the frame, the intensity that counts as one, and points a voxel (V,)."""
 
     frame: str
     bright: float = 1.0
-    voxel: float = 0.15
     points: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
 
@@ -72,8 +67,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         frame: "sensor" or "map": in a map, height and range say nothing and are left at zero.
         bright: Intensity that counts as one, where the cloud is a piece of a larger one; else its own 95th percentile.
     """
-    step = voxel * LEVELS[-1]  # a multiple of all grids: a piece of a map is thinned as the whole is
-    origin = np.floor(cloud.xyz.mean(axis=0) / step) * step if len(cloud) and frame == "map" else np.zeros(3)
+    in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is thinned as the whole is
+    origin = np.floor(cloud.xyz.mean(axis=0) / voxel) * voxel if in_map else np.zeros(3)
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
     if bright is None:
@@ -81,7 +76,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     thin = cloud.take(representative)
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
-    setting = Setting(frame, bright, voxel, np.bincount(voxel_of, minlength=len(representative)))
+    setting = Setting(frame, bright, np.bincount(voxel_of, minlength=len(representative)))
     parts = [GROUPS[name].of(thin, xyz, setting) for name in groups]
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0))
     return Prepared(xyz.astype(np.float32), table.astype(np.float32), label, voxel_of.astype(np.int32), origin)
@@ -126,62 +121,51 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
 
 
 def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
-    """Shape of the neighbourhood at each of LEVELS; (V, 27).
-
-    Features after Weinmann et al., ISPRS Journal 105, 2015; scales after Hackel et al., ISPRS Annals III-3, 2016: always
-    as many neighbours, of a cloud that is thinned further and further, which sees as far as many neighbours for less.
-    """
-    columns = []
-    for level in LEVELS:
-        if level == 1:
-            columns.append(_shapes(xyz))
-            continue
-        first, voxel_of = voxels(xyz, level * setting.voxel)
-        counts = np.maximum(np.bincount(voxel_of, minlength=len(first)), 1)
-        middle = np.stack([np.bincount(voxel_of, axis, len(first)) / counts for axis in xyz.T], axis=1)
-        table = _shapes(middle)[voxel_of]
-        table[:, -1] += xyz[:, 2] - middle[voxel_of, 2]
-        columns.append(table)
-    return np.concatenate(columns, axis=1)
-
-
-def _shapes(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Descriptions (V, 9) of the neighbourhoods of points (V, 3), by as many threads as torch has; zeros where they are few."""
+    """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015."""
     count = len(xyz)
-    result = np.zeros((count, 9))
+    result = np.zeros((count, 9 * len(SCALES)))
     if count < 4:
         return result
     tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
 
     def describe(start: int) -> None:
         rows = slice(start, start + BATCH)
-        distance, index = tree.query(xyz[rows], k=min(NEIGHBOURS, count))
-        result[rows] = _shape(xyz[index] - xyz[rows, None], distance[:, -1])
+        distance, index = tree.query(xyz[rows], k=min(SCALES[-1], count))
+        result[rows] = _shapes(xyz[index] - xyz[rows, None], distance)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(describe, range(0, count, BATCH)))
     return result
 
 
-def _shape(near: NDArray[np.float64], reach: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Description (N, 9) of neighbours (N, K, 3), relative to their point, the farthest of which is at ``reach`` (N,).
+def _shapes(near: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Descriptions (N, 9 S) of neighbours (N, K, 3), relative to their point and nearest first, and their distances (N, K).
 
-    Normalised roots of the covariance's eigenvalues (3), verticality of normal and main axis, size, reach, spread of the
-    heights, height.
+    At each scale: normalised roots of the covariance's eigenvalues (3), verticality of normal and main axis, size, reach,
+    spread of the heights, height. Neighbours are summed up once: a scale adds those that the one before had not.
     """
-    mean = near.mean(axis=1)
-    covariance = near.transpose(0, 2, 1) @ near / near.shape[1] - mean[:, :, None] * mean[:, None]
-    values, upright = principal(covariance)
-    roots = np.sqrt(np.maximum(values, 0))
-    total = np.maximum(roots.sum(axis=1), 1e-9)
-    return np.column_stack([
-        roots / total[:, None],
-        upright[:, [0, 2]],
-        np.log(total + 1e-3),
-        np.log(reach + 1e-3),
-        np.sqrt(np.maximum(covariance[:, 2, 2], 0)),
-        -mean[:, 2],
-    ])  # fmt: skip
+    columns, known = [], 0
+    sums, products = np.zeros((len(near), 3)), np.zeros((len(near), 3, 3))
+    for scale in SCALES:
+        k = min(scale, near.shape[1])
+        added, known = near[:, known:k], k
+        sums += added.sum(axis=1)
+        products += added.transpose(0, 2, 1) @ added
+        mean = sums / k
+        covariance = products / k - mean[:, :, None] * mean[:, None]
+        values, upright = principal(covariance)
+        roots = np.sqrt(np.maximum(values, 0))
+        total = np.maximum(roots.sum(axis=1), 1e-9)
+        columns += [
+            *(roots / total[:, None]).T,
+            upright[:, 0],
+            upright[:, 2],
+            np.log(total + 1e-3),
+            np.log(distance[:, k - 1] + 1e-3),
+            np.sqrt(np.maximum(covariance[:, 2, 2], 0)),
+            -mean[:, 2],
+        ]
+    return np.stack(columns, axis=1)
 
 
 def principal(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -288,9 +272,7 @@ _SHAPE = {
 
 GROUPS: dict[str, Group] = {
     "plan": Group(_plan, {f"{name} in {edge:g} m": follow for edge in CELLS for name, follow in _PLAN.items()}),
-    "geometry": Group(
-        _geometry, {f"{name} at {level} voxel{'s' * (level > 1)}": follow for level in LEVELS for name, follow in _SHAPE.items()}
-    ),
+    "geometry": Group(_geometry, {f"{name} of {k} neighbours": follow for k in SCALES for name, follow in _SHAPE.items()}),
     "position": Group(_position, {"height of the point in the scanner's frame": Follow.LENGTH, "range": Follow.LENGTH}),
     "ground": Group(_ground, {"height above ground": Follow.LENGTH}),
     "intensity": Group(_intensity, {"intensity": Follow.INTENSITY}),

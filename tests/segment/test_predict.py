@@ -109,7 +109,7 @@ def test_a_scan_unlike_the_training_data_is_named(trained: Run, tmp_path: Path) 
     predict(trained, tmp_path / "strange.ply", tmp_path / "out.ply", warn=warnings.append)
     assert len(warnings) == 1
     assert "does not look like the training data" in warnings[0]
-    assert "m (" in warnings[0] or "voxel" in warnings[0]
+    assert "m (" in warnings[0] or "neighbours (" in warnings[0]
 
 
 def test_tiles_hold_what_memory_takes() -> None:
