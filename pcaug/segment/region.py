@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.errors import RecipeError
+from pcaug.segment.features import voxels
 
 if TYPE_CHECKING:
     from pcaug.segment.blocks import GridIndex
@@ -54,7 +55,8 @@ def covering(xyz: Xyz, recipe: TrainRecipe) -> NDArray[np.float64]:
     if recipe.region == "scan":
         return np.zeros((min(1, len(xyz)), 3))
     step = recipe.block * STRIDE[recipe.region]
-    cells = np.floor(xyz / step).astype(np.int64)
+    places = np.array(xyz, np.float64)
     if recipe.region != "sphere":
-        cells[:, 2] = 0  # regions that reach from the ground to the sky
-    return (np.unique(cells, axis=0) + 0.5) * step
+        places[:, 2] = 0  # regions that reach from the ground to the sky
+    one_of_each, _ = voxels(places, step)
+    return (np.floor(places[one_of_each] / step) + 0.5) * step
