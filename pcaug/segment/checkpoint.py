@@ -81,6 +81,7 @@ def write(tensors: dict[str, Tensor], path: Path) -> None:
     """Write tensors beside and rename the file."""
     partial = path.with_name(f".{path.name}.tmp")
     save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
+    partial.chmod(0o644)  # safetensors leaves files that their owner alone may read
     partial.replace(path)
 
 
