@@ -31,7 +31,7 @@ class Peer:
         from open3d._ml3d.torch.models.randlanet import RandLANet
 
         torch.manual_seed(seed)
-        np.random.seed(seed)  # noqa: TID251 - its sampler draws from there
+        np.random.seed(seed)  # noqa: NPY002, TID251 - its sampler draws from there
         self.classes, self.batch, self.intensity = classes, batch, intensity
         self.model = RandLANet(
             num_points=points,
