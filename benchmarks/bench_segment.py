@@ -88,11 +88,10 @@ def compare_peer(options: argparse.Namespace, learn: Corpus, test: Corpus) -> No
     """RandLA-Net of Open3D-ML with our voxels and intensity, samples of a size that allows hundreds of steps in minutes."""
     from open3d_randla import Peer
 
-    recipe = recipe_of("pillars", options.classes, *options.set)
+    recipe, classes = recipe_of("pillars", options.classes, *options.set), class_set(options.classes, [learn])
     for minutes in options.minutes:
         for seed in range(options.repeat):
-            found = class_set(options.classes, [learn])
-            peer = Peer(found, recipe.voxel, 11_264, 2, intensity="intensity" in recipe.features, seed=seed)
+            peer = Peer(classes, recipe.voxel, 11_264, 2, intensity="intensity" in recipe.features, seed=seed)
             started = time.perf_counter()
             steps = peer.train(learn, minutes)
             trained = time.perf_counter()

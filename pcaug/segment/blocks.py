@@ -115,7 +115,6 @@ class TilePool:
     """
 
     def __init__(self, corpus: Corpus, classes: ClassSet, recipe: TrainRecipe, progress: Progress | None = None) -> None:
-        region.check(recipe, corpus.manifest.frame, corpus.folder)
         self.recipe, self.targets = recipe, Targets.of(classes)
         self.tiles = prepare_corpus(corpus, recipe, progress)
         count = len(classes.groups)
@@ -182,7 +181,12 @@ def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating],
 
 
 def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | None = None) -> list[Stored]:
-    """Prepared tiles of a corpus, memory-mapped from the cache, where they are kept for the next training."""
+    """Prepared tiles of a corpus, memory-mapped from the cache, where they are kept for the next training.
+
+    Raises:
+        RecipeError: For whole scans of a corpus of maps.
+    """
+    region.check(recipe, corpus.manifest.frame, corpus.folder)
     spec = [LAYOUT, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
     manifest = corpus.manifest.model_dump_json().encode()
     key = hashlib.sha256(json.dumps(spec).encode() + manifest + str(corpus.folder.resolve()).encode()).hexdigest()[:16]

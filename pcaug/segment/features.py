@@ -90,7 +90,7 @@ def voxels(xyz: NDArray[np.float64], edge: float) -> tuple[NDArray[np.intp], NDA
     cells -= cells.min(axis=0)
     size = cells.max(axis=0) + 1
     keys = (cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2]
-    order = torch.argsort(torch.from_numpy(keys), stable=True).numpy()  # three times as fast as np.unique
+    order = torch.argsort(torch.from_numpy(keys), stable=True).numpy()  # twice as fast as np.unique
     new = np.append(True, np.diff(keys[order]) != 0)
     voxel_of = np.empty(len(keys), np.intp)
     voxel_of[order] = np.cumsum(new) - 1

@@ -106,9 +106,7 @@ class Segmenter:
         xyz = np.ascontiguousarray(tile.xyz)
         index = GridIndex.of(xyz[:, :2])
         for centre in region.covering(xyz, self.run.recipe):
-            inside = region.rows(xyz, index, centre, self.run.recipe)
-            if len(inside):
-                yield inside, centre
+            yield region.rows(xyz, index, centre, self.run.recipe), centre
 
     def _add(self, votes: NDArray[np.float32], waiting: Sequence[tuple[NDArray[np.integer], Block]]) -> None:
         found = probabilities(self.run, self.model, [block for _, block in waiting])

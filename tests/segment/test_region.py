@@ -91,3 +91,5 @@ def test_whole_scans_are_refused_on_maps(tmp_path: Path) -> None:
     run = train(recipe, spinning(tmp_path / "scans"), (), tmp_path / "run")
     with pytest.raises(RecipeError, match="one sweep"):
         Segmenter.load(run).label(garden(0), "map")
+    with pytest.raises(RecipeError, match="one sweep"):
+        evaluate(run, Corpus.open(tmp_path / "maps"))
