@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pcaug.catalogue import Strict
 from pcaug.scene.ranges import Range, draw
 
 Kind = Literal["fog", "rain", "snow"]
+LEAST = 0.01
+"""Least amount, and the step in which amounts are drawn."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,13 @@ class Weather(Strict):
     rain: Range | None = None
     snow: Range | None = None
 
+    @model_validator(mode="after")
+    def _is_weather(self) -> Self:
+        for kind, (low, high) in self.kinds.items():
+            if not LEAST <= low <= high < np.inf:
+                raise ValueError(f"{kind} needs two rising values of {LEAST} or more")
+        return self
+
     @property
     def kinds(self) -> dict[Kind, Range]:
         """The kinds that occur, with their ranges."""
@@ -54,4 +63,4 @@ class Weather(Strict):
         if not kinds or rng.random() >= self.share:
             return None
         kind, amount = kinds[rng.integers(len(kinds))]
-        return Air(kind, max(round(draw(amount, rng), 2), 0.01))
+        return Air(kind, round(draw(amount, rng), 2))

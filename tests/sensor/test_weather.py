@@ -159,3 +159,9 @@ def test_each_scan_draws_its_air_and_clear_recipes_draw_nothing() -> None:
 def test_surveys_are_flown_in_clear_air() -> None:
     with pytest.raises(RecipeError, match="clear air"):
         load_recipe("town", ["weather.fog=[50, 60]"])
+
+
+@pytest.mark.parametrize("wrong", ["fog=[-5, -1]", "rain=[0, 0]", "snow=[3, 1]", "fog=[50, inf]"])
+def test_amounts_that_are_no_weather_are_refused(wrong: str) -> None:
+    with pytest.raises(RecipeError, match="rising values"):
+        load_recipe("street", [f"weather.{wrong}"])
