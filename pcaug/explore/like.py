@@ -35,6 +35,9 @@ UNSPLIT = 0.2
 """Share of the points of a node and all below it from which it counts as one class."""
 REACH = 4.0
 """... and all rounds together, either way: a world has no houses beyond its edge."""
+RARE = 0.05
+"""Share of real points below which a class may become more but not less than at the start: what a few clouds show little of,
+others have more of, and scenes without it teach nothing of it."""
 PER_UNIT = 0.5
 """What each further drive or site adds to a reach of 1: the amounts of one place say little of others, and scenes that copy
 them lose the variety that they are made for."""
@@ -136,7 +139,8 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
 def with_amounts(
     recipe: SceneRecipe, real: Profile, made: Profile, nodes: set[int], start: SceneRecipe, reach: float = REACH
 ) -> SceneRecipe:
-    """More of what there is too little of, lower what is too high: one step, within ``reach`` of where it started."""
+    """More of what there is too little of, less of what there is too much of and that is not RARE, lower what is too high: one
+    step, within ``reach`` of where it started."""
     (world,) = recipe.worlds
     values, first = getattr(recipe, world), getattr(start, world)
     new: dict[str, Any] = {}
@@ -144,12 +148,13 @@ def with_amounts(
         upper = _told(name, nodes)
         if upper is None:
             continue
-        ratio = _ratio(_share(real, upper), _share(made, upper), 1e-5)
+        share = _share(real, upper)
+        ratio, least = _ratio(share, _share(made, upper), 1e-5), 1.0 if share < RARE else 1 / reach
         for key in keys:
             field = key.lstrip("-").removeprefix(f"{world}.")
             if hasattr(values, field):
-                turn = ratio ** (-1 if key.startswith("-") else 1)
-                new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field), reach)
+                turn, bounds = (1 / ratio, (1 / reach, 1 / least)) if key.startswith("-") else (ratio, (least, reach))
+                new[field] = _scaled(new.get(field, getattr(values, field)), turn, getattr(first, field), bounds)
     for name, key in HEIGHTS.get(world, {}).items():
         upper = _told(name, nodes)
         there, here = (_largest(side, upper) for side in (real, made))
@@ -189,13 +194,13 @@ def _stretched(value: Range, there: Quantiles, here: Quantiles, first: Range, re
     return round(ends[0], 2), round(max(ends[1], ends[0] + 0.01), 2)
 
 
-def _scaled(value: Any, ratio: float, first: Any, reach: float) -> Any:
-    """A range or a probability, times a ratio; probabilities stay below one."""
+def _scaled(value: Any, ratio: float, first: Any, bounds: tuple[float, float]) -> Any:
+    """A range or a probability, times a ratio, within bounds given as multiples of the first; probabilities stay below one."""
     if isinstance(value, tuple):
-        ratio = float(np.clip(value[1] * ratio / first[1], 1 / reach, reach)) * first[1] / value[1]
+        ratio = float(np.clip(value[1] * ratio / first[1], *bounds)) * first[1] / value[1]
         low, high = value
         return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))
-    return round(float(np.clip(value * ratio, first / reach, min(first * reach, 1.0))), 3)
+    return round(float(np.clip(value * ratio, first * bounds[0], min(first * bounds[1], 1.0))), 3)
 
 
 def told_apart(real: Profile) -> set[int]:

@@ -10,7 +10,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.explore.like import fit_recipe, mismatch, told_apart
+from pcaug.explore.like import RARE, fit_recipe, mismatch, told_apart, with_amounts
 from pcaug.explore.profile import profile
 from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
 from pcaug.sensor.compose import compose_corpus, compose_one
@@ -55,6 +55,24 @@ def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpu
     found = fit_recipe(start, real.only(units=real.units[:1]), seed=1)
     assert found.recipe.street == start.street
     assert found.recipe.sensor.height == pytest.approx((2.2, 2.3), abs=0.15)
+
+
+def test_what_is_rare_in_the_real_clouds_is_never_made_rarer() -> None:
+    full = [COARSE, "street.parked=[20.0, 40.0]"]
+    start, more = load_recipe("street", full), load_recipe("street", [*full, "street.people=[0.0, 2.6]"])
+    bare = load_recipe("street", [COARSE, "street.people=[0.0, 0.0]"])
+    made, real = (profile((compose_one(recipe, 2, i) for i in range(3)), "sensor") for recipe in (start, bare))
+    assert "person" in made.classes
+    assert "person" not in real.classes
+    assert real.classes["car"].share > RARE
+    nodes = {catalogue.taxonomy().id(name) for name in ("person", "car")}
+    first = start.street
+    for recipe in (start, more):  # what an earlier round added is taken back, no more
+        found = with_amounts(recipe, real, made, nodes, start).street
+        assert first is not None
+        assert found is not None
+        assert found.people == first.people
+        assert found.parked[1] < first.parked[1]
 
 
 def test_intensities_take_the_real_quantiles() -> None:
