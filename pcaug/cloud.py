@@ -217,11 +217,19 @@ def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:
 
 
 def _affine(points: NDArray[Any], linear: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``points @ linear.T + shift``, summed in a fixed order: BLAS rounds differently with the number of its threads."""
+    """``points @ linear.T + shift``, summed in a fixed order: BLAS rounds differently with the number of its threads.
+
+    Terms times zero are left out: turns about z have four.
+    """
     moved = np.empty(points.shape, np.float64)
-    x, y, z = points.T
-    for axis, (a, b, c) in enumerate(linear):
-        moved[:, axis] = x * a + y * b + z * c + shift[axis]
+    total, term = np.empty((2, len(points)))
+    for axis, row in enumerate(linear):
+        first, *others = np.flatnonzero(row) if row.any() else [axis]
+        np.multiply(points[:, first], row[first], out=total)
+        for column in others:
+            np.multiply(points[:, column], row[column], out=term)
+            total += term
+        np.add(total, shift[axis], out=moved[:, axis])
     return moved
 
 

@@ -21,6 +21,10 @@ from pcaug.errors import RecipeError
 Augmentation = Callable[[PointCloud, np.random.Generator], PointCloud]
 Mixer = Callable[[PointCloud, PointCloud, np.random.Generator], PointCloud]
 
+np.empty(
+    31 << 20, np.uint8
+)  # freed at once: glibc then reuses memory of arrays up to this size, where new pages cost twice the work
+
 AUGMENTATIONS: dict[str, type[Any]] = {
     "rotate_z": naive.RotateZ,
     "tilt": naive.Tilt,
@@ -63,14 +67,17 @@ class Pipeline:
 
     def __call__(self, cloud: PointCloud, rng: np.random.Generator) -> PointCloud:
         matrix: NDArray[np.float64] | None = None
+        mean: NDArray[np.float64] | None = None
         for step in self.steps:
             if isinstance(step, naive.Affine):  # multiply matrices while they follow each other, move the points once
-                if matrix is None:
-                    matrix, mean = np.eye(4), naive.mean(cloud)
-                middle = matrix[:3, :3] @ mean + matrix[:3, 3]
-                matrix = step.matrix(np.append(middle[:2], 0.0), rng) @ matrix
+                matrix = np.eye(4) if matrix is None else matrix
+                middle = np.zeros(3)
+                if step.about == "centre":
+                    mean = naive.mean(cloud) if mean is None else mean
+                    middle[:2] = (matrix[:3, :3] @ mean + matrix[:3, 3])[:2]
+                matrix = step.matrix(middle, rng) @ matrix
                 continue
-            cloud, matrix = (cloud if matrix is None else moved(cloud, matrix)), None
+            cloud, matrix, mean = (cloud if matrix is None else moved(cloud, matrix)), None, None
             cloud = step(cloud, rng)
         return cloud if matrix is None else moved(cloud, matrix)
 
@@ -90,13 +97,17 @@ class Sometimes:
 def pipeline(tables: Sequence[Mapping[str, Any]]) -> Pipeline:
     """Build a pipeline from recipe tables: ``{name = "scale", low = 0.9, high = 1.1}``; ``chance`` takes a step now and then.
 
+    A uniform drop is taken before what moves points one by one: the outcomes are as likely, with fewer points to move.
+
     Raises:
         RecipeError: For an unknown name or argument, with the nearest known one, or a value that does not fit.
     """
-    steps = []
+    steps: list[Augmentation] = []
     for table, chance in map(split_chance, tables):
-        step = build(AUGMENTATIONS, table)
-        steps.append(step if chance == 1 else Sometimes(step, chance))
+        step, at = build(AUGMENTATIONS, table), len(steps)
+        while isinstance(step, thinning.Drop) and at and isinstance(steps[at - 1], naive.Affine | naive.Jitter):
+            at -= 1
+        steps.insert(at, step if chance == 1 else Sometimes(step, chance))
     return Pipeline(tuple(steps))
 
 

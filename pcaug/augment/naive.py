@@ -8,7 +8,7 @@ Angles in degrees, lengths in metres. They keep every point and its labels; what
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -34,15 +34,28 @@ def mean(cloud: PointCloud) -> NDArray[np.float64]:
     return np.array([column.mean() for column in cloud.xyz.T]) if len(cloud) else np.zeros(3)
 
 
+def codes(shape: int | tuple[int, ...], rng: Rng) -> NDArray[np.uint16]:
+    """Uniform random numbers of 16 bits, four of each 64 that the generator draws: twice as fast as drawing them singly."""
+    count = int(np.prod(shape))
+    drawn = rng.integers(1 << 64, size=-(-count // 4), dtype=np.uint64)
+    return drawn.astype("<u8", copy=False).view("<u2")[:count].reshape(shape)
+
+
 class Affine:
     """An augmentation that one matrix describes; a pipeline multiplies consecutive ones before it touches the points."""
+
+    about: About = "origin"
+
+    def middle(self, cloud: PointCloud) -> NDArray[np.float64]:
+        """What ``matrix`` takes for a cloud: the mean only where it is needed."""
+        return np.append(mean(cloud)[:2], 0.0) if self.about == "centre" else np.zeros(3)
 
     def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         """Draw the transform (4, 4) of a cloud whose plan centre is ``middle`` (3,), z = 0."""
         raise NotImplementedError
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        return moved(cloud, self.matrix(np.append(mean(cloud)[:2], 0.0), rng))
+        return moved(cloud, self.matrix(self.middle(cloud), rng))
 
 
 def _about(linear: Matrix, about: About, middle: NDArray[np.float64]) -> Matrix:
@@ -130,16 +143,15 @@ class Jitter:
     clip: Length = 0.05
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        table = np.clip(_quantiles() * self.sigma, -self.clip, self.clip)
-        return displaced(cloud, table.take(rng.integers(1 << 16, size=cloud.xyz.shape, dtype=np.uint16)))
+        return displaced(cloud, _noise(self.sigma, self.clip).take(codes(cloud.xyz.shape, rng)))
 
 
-@cache
-def _quantiles() -> NDArray[np.float32]:
-    """The 65,536-quantiles of the normal distribution: picking one at random is four times as fast as drawing a normal number."""
+@lru_cache(maxsize=16)
+def _noise(sigma: float, clip: float) -> NDArray[np.float64]:
+    """65,536-quantiles of clipped normal noise: picking one at random is four times as fast as drawing a normal number."""
     from scipy.special import ndtri
 
-    return np.asarray(ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)), np.float32)
+    return np.asarray(np.clip(sigma * ndtri((np.arange(1 << 16) + 0.5) / (1 << 16)), -clip, clip))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pcaug.augment.attributes import kept
-from pcaug.augment.naive import Positive, Rng, Share
+from pcaug.augment.naive import Positive, Rng, Share, codes
 from pcaug.augment.sight import rings
 from pcaug.cloud import PointCloud
 
@@ -31,8 +31,8 @@ class Drop:
     most: Share = 0.2
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        share = rng.uniform(0.0, self.most)
-        return _some(cloud, rng.integers(1 << 16, size=len(cloud), dtype=np.uint16) >= share * (1 << 16))
+        least = int(rng.uniform(0.0, self.most) * 0xFFFF)
+        return _some(cloud, codes(len(cloud), rng) >= least)
 
 
 @dataclass(frozen=True)

@@ -272,3 +272,14 @@ def test_grey_has_the_luma_of_the_colour() -> None:
 def test_pipeline_refuses_what_does_not_fit(table: dict[str, object], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         pipeline([table])
+
+
+def test_a_drop_is_taken_before_what_moves_points_one_by_one_and_after_all_else() -> None:
+    names = ("rotate_z", "crop", "jitter", "flip", "drop", "shift")
+    taken = [type(step).__name__ for step in pipeline([{"name": name} for name in names]).steps]
+    assert taken == ["RotateZ", "Crop", "Drop", "Jitter", "Flip", "Shift"]
+    moved_then_thinned = pipeline([{"name": "shift", "xy": 0.0, "z": 0.0}, {"name": "drop", "most": 0.5}])
+    cloud = PointCloud(np.arange(3000.0).reshape(-1, 3))
+    out = moved_then_thinned(cloud, np.random.default_rng(0))
+    assert 500 <= len(out) < 1000
+    assert set(map(tuple, out.xyz)) <= set(map(tuple, cloud.xyz))
