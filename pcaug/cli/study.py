@@ -16,6 +16,7 @@ def study(
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786) instead.")] = None,
+    so_far: Annotated[bool, typer.Option("--so-far", help="Report on the trainings that are done, and train nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds another study.")] = False,
 ) -> None:
@@ -32,10 +33,12 @@ def study(
     from pcaug.study.report import print_summary, write_report
     from pcaug.study.run import run_study, start_over, summary
 
+    if force and so_far:
+        raise typer.BadParameter("--force starts over, --so-far reports on what is there")
     if force:
         start_over(output)
     with reporter() as progress:
-        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler)
+        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler, so_far=so_far)
         page = write_report(done, output / "report.html", progress)
     if json:
         emit_json(summary(done))

@@ -34,19 +34,31 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     _cost(report, study)
     _pictures(report, study, test)
     train = study.real.only(units=study.jobs[0].units) if study.jobs[0].units else study.real
-    for index, (name, corpus) in enumerate(study.synthetic.items()):
+    shown = _one_of_each(study)
+    for index, (name, corpus) in enumerate(shown.items()):
         if progress:
-            progress("fit reports", index, len(study.synthetic))
+            progress("fit reports", index, len(shown))
         report.heading(f"Does {name} fit the real training data?")
         add_fit(report, explore(train, corpus, recipe.seed), train, corpus)
     return report.write(path)
 
 
+def _one_of_each(study: Study) -> dict[str, Corpus]:
+    """Each source's first corpus: those of the other draws take as long to explore, and say the same."""
+    firsts: dict[str, Corpus] = {}
+    for source in study.recipe.synthetic:
+        key = next((key for key in study.synthetic if key == source.name or key.startswith(f"{source.name}_b")), None)
+        if key is not None:
+            firsts[source.name] = study.synthetic[key]
+    return firsts
+
+
 def _lead(study: Study, test: Corpus) -> str:
     units = {unit for job in study.jobs for unit in job.units}
     split = f"units {', '.join(test.units)}" if study.recipe.real.test_units else "a spatial test area, with a buffer around it"
+    trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
-        f"{len(study.results)} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
+        f"{trainings} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
         f"({test.points:,} points, every one scored), which no choice ever saw. Intervals are 95 % over draws and seeds; they "
         "say nothing about other places than the test's."
     )
@@ -128,7 +140,7 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
     classes = Run.open(study.folder / "runs" / study.jobs[0].name).classes
     index = classes.index(cloud["label"])
     truth = np.where(index == 255, 255, classes.node(np.where(index == 255, 0, index))).astype(np.uint16)
-    jobs = [job for job in study.jobs if job.seed == 0 and job.draw == 0]
+    jobs = [job for job in study.jobs if job.seed == 0 and job.draw == 0] or study.jobs[:1]
     guessed = [_predicted(study, job, cloud, test).with_fields(label=truth) for job in jobs]
     means = {(s.model, s.arm, s.budget): s.miou.mean for s in study.summaries}
     best = max(range(len(jobs)), key=lambda i: means[jobs[i].model, jobs[i].arm.name, jobs[i].budget])

@@ -110,7 +110,8 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     base = {(r.model, r.budget, r.draw, r.seed): r for r in results if r.arm == baseline}
     smallest = min((r.budget for r in results if r.arm == baseline), default=0)
     for model, seed in {(r.model, r.seed) for r in base.values()}:
-        base[model, 0, 0, seed] = _mean([r for r in base.values() if (r.model, r.budget, r.seed) == (model, smallest, seed)])
+        if of_smallest := [r for r in base.values() if (r.model, r.budget, r.seed) == (model, smallest, seed)]:
+            base[model, 0, 0, seed] = _mean(of_smallest)
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.model, result.arm, result.budget), []).append(result)

@@ -56,7 +56,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Study:
-    """A finished study: what the report is made of."""
+    """A study, or what is done of it: what the report is made of. ``planned`` counts the trainings of the whole."""
 
     recipe: StudyRecipe
     folder: Path
@@ -66,10 +66,17 @@ class Study:
     results: list[Result]
     summaries: list[ArmSummary]
     cost: dict[str, dict[str, float]]
+    planned: int
 
 
 def run_study(
-    recipe: StudyRecipe, folder: Path, progress: Progress | None = None, *, workers: int = 1, scheduler: str | None = None
+    recipe: StudyRecipe,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    workers: int = 1,
+    scheduler: str | None = None,
+    so_far: bool = False,
 ) -> Study:
     """Run a study, or what is left of it.
 
@@ -79,9 +86,10 @@ def run_study(
         progress: Called as ``progress(text, done, total)``.
         workers: Trainings side by side; the numbers are the same for any number.
         scheduler: Address of a Dask scheduler whose workers see the same files instead.
+        so_far: Train nothing, and take what is done: of a study that runs elsewhere, or was stopped.
 
     Raises:
-        PcaugError: If the folder holds a study of another recipe, or a source cannot be read.
+        PcaugError: If the folder holds a study of another recipe, a source cannot be read, or nothing is done ``so_far``.
     """
     say = progress or (lambda text, done, total: None)
     _check_arms(recipe)
@@ -89,6 +97,11 @@ def run_study(
     real, real_cost = _real(recipe, folder)
     real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
+    planned = len(jobs)
+    if so_far:
+        jobs = [job for job in jobs if _result(job, folder).is_file()]
+        if not jobs:
+            raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     synthetic = _sources(recipe, jobs, real, folder, say, workers, scheduler)
     left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]
     say("trainings", len(jobs) - len(left), len(jobs))
@@ -98,7 +111,7 @@ def run_study(
     results = [_read(job, folder) for job in jobs]
     summaries = summarise(results, recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, synthetic)
-    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, costs)
+    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, costs, planned)
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
     return study
@@ -173,6 +186,7 @@ def summary(study: Study) -> dict[str, object]:
         "arms": [asdict(row) | {"verdict": verdict(row)} for row in study.summaries],
         "cost": study.cost,
         "trainings": len(study.results),
+        "planned": study.planned,
     }
 
 

@@ -58,6 +58,9 @@ def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(3))
     assert len(list((tmp_path / "a" / "results").iterdir())) == 3
+    part = run_study(recipe, tmp_path / "a", so_far=True)
+    assert (len(part.results), part.planned) == (3, len(jobs))
+    assert f"3 of {len(jobs)} trainings" in write_report(part, tmp_path / "a" / "report.html").read_text()
     before = {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "results").iterdir()}
     study = run_study(recipe, tmp_path / "a")
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "a" / "results").iterdir() if p.name in before} == before
@@ -95,6 +98,11 @@ def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyR
     assert one.units == ["scene"]
     assert one.by_tile().units == ["u0", "u1", "u2"]
     assert one.by_tile().only(units=["u1"]).points == 2000
+
+
+def test_nothing_done_so_far_is_told(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with pytest.raises(PcaugError, match="no finished training"):
+        run_study(recipe, tmp_path / "a", so_far=True)
 
 
 def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -> None:
