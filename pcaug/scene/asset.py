@@ -38,7 +38,7 @@ class Material(NamedTuple):
 
 
 MATERIALS: dict[str, Material] = {
-    "asphalt": Material(0.20, relief=0.001),
+    "asphalt": Material(0.25, relief=0.001),
     "marking": Material(0.45),
     "concrete": Material(0.33, relief=0.001),
     "pavers": Material(0.30, relief=0.004),

@@ -77,12 +77,15 @@ def greenery(world: World, side: Side) -> None:
         out = near + rng.gamma(1.5, 4.0)
         if free(side, x) and out < OUTER - 1:
             world.stand("bush", side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.5))
+            if rng.random() < recipe.cover:
+                _herbs(world, side, x + rng.normal(0, 0.8), out + rng.normal(0, 0.8))
     if rng.random() < recipe.thicket * min(lush, 1.5):
         _thicket(world, side, near)
     if world.open or world.kind == "suburban":
         for x in rng.uniform(-world.half, world.half, 60):
-            out = near + rng.gamma(1.5, 2.5)
-            world.stand("herbs", side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), thing=False)
+            _herbs(world, side, x, near + rng.gamma(1.5, 2.5))
+    if world.kind != "urban" and rng.random() < recipe.cover:
+        _cover(world, side, near)
     if world.kind == "motorway":
         return
     border = side.walk[1] + rng.uniform(0.2, 0.6)
@@ -96,6 +99,21 @@ def greenery(world: World, side: Side) -> None:
         for x in np.arange(start, start + rng.uniform(6, 14) * (2 if what == "wall" else 1), length):
             if free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
                 world.placements.append(placed(panel, world.at(side, x, border), world.bend * x))
+
+
+def _herbs(world: World, side: Side, x: float, out: float) -> None:
+    rng = world.rng
+    world.stand("herbs", side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), thing=False)
+
+
+def _cover(world: World, side: Side, near: float) -> None:
+    """A bed of herbs and ground cover beside the pavement, along a stretch of the street."""
+    rng = world.rng
+    low, width, spacing = rng.uniform(-world.half, world.half / 2), rng.uniform(0.5, 4.0), rng.uniform(0.7, 1.5)
+    for x in np.arange(low, min(low + rng.uniform(10, 80), world.half), spacing):
+        for out in np.arange(near + 0.5, near + 0.6 + width, 1.5):
+            if free(side, x):
+                _herbs(world, side, x + rng.normal(0, 0.3), out + rng.normal(0, 0.2))
 
 
 def _thicket(world: World, side: Side, near: float) -> None:

@@ -58,7 +58,9 @@ class SensorRow(Strict):
         pulse: Length of the pulse, ns: echoes nearer to each other than half of it are one.
         incidence: Exponent of cos in the intensity: 1 Lambert, 0 calibrated to the surface.
         intensity_range, intensity_fall: Intensity is divided by 1 + (range / intensity_range)^intensity_fall; 0 for none.
-        intensity_noise: Standard deviation of the intensity, relative.
+        intensity_power: Power (see ``threshold``) of an echo that shows half of its intensity; weaker ones show less. 0 for none.
+        intensity_near: Intensity is multiplied by 1 - exp(-range / intensity_near), metres; 0 for none.
+        intensity_noise: Standard deviation of the logarithm of the intensity.
         intensity_floor: Share of the brightest echo below which the scanner reports 0.
         intensity_gamma: Exponent of the scanner's curve above the floor: below 1 it compresses.
         beam_gain: Spinning: standard deviation of the logarithm of each beam's sensitivity.
@@ -113,6 +115,8 @@ class SensorRow(Strict):
     incidence: float = Field(default=1.0, ge=0)
     intensity_range: float = Field(default=0.0, ge=0)
     intensity_fall: float = Field(default=2.0, gt=0)
+    intensity_power: float = Field(default=0.0, ge=0)
+    intensity_near: float = Field(default=0.0, ge=0)
     intensity_noise: float = Field(default=0.0, ge=0)
     intensity_floor: float = Field(default=0.0, ge=0, lt=1)
     intensity_gamma: float = Field(default=1.0, gt=0)

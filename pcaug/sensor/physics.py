@@ -52,14 +52,15 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
     """Follow every beam to its end.
 
     A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. A line goes on whole with
-    probability t. A beam with sub-rays is as many lines, whose hits add up to echoes. Without sub-rays but with all returns
-    the footprint is wide: a share drawn from a Beta law of mean 1 - t makes an echo, and the rest goes on.
+    probability t, and where it stops the surface meets a share of it. A beam with sub-rays is as many lines, whose hits add up
+    to echoes. Without sub-rays but with all returns the footprint is wide: a share drawn from a Beta law of mean 1 - t makes
+    an echo, and the rest goes on.
     """
     if sensor.sub_rays > 1:
         return _of_sub_rays(caster, rays, sensor, rng)
     if sensor.returns != "all":
         met = caster.surfaces(rays.origin, rays.direction, rays.bundle, rng)
-        return _echoes(caster, met, np.ones(len(met.ray)), sensor.incidence)
+        return _echoes(caster, met, _shares(TRANSMISSION[caster.material[met.face]], rng), sensor.incidence)
     met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
     share = _shares(TRANSMISSION[caster.material[met.face]], rng)
     left = _left(met.ray, share)
@@ -111,8 +112,7 @@ def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: ND
     grazing and far surfaces are lost first. For flights R0 is their height. Distances get Gaussian noise, and those of a beam
     an error in common; ``ring`` (R,) is the beam of each ray.
     """
-    law = np.ones(len(echoes.distance)) if sensor.kind == "airborne" else (R0 / np.maximum(echoes.distance, 1.0)) ** 2
-    power = echoes.strength * law
+    power = _power(echoes, sensor)
     chance = 1 / (1 + (sensor.threshold / np.maximum(power, 1e-12)) ** 3) if sensor.threshold else np.ones(len(power))
     kept = (rng.random(len(power)) < chance * (1 - sensor.dropout)) & (echoes.distance >= sensor.range_min)
     kept &= echoes.distance <= sensor.range_max
@@ -121,6 +121,11 @@ def detect(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: ND
     if sensor.beam_bias and sensor.kind == "spinning" and ring is not None:
         out.distance += rng.normal(0, sensor.beam_bias, len(sensor.elevations))[ring[out.ray]]
     return out
+
+
+def _power(echoes: Echoes, sensor: SensorRow) -> NDArray[np.floating]:
+    """P (M,) of each echo, 1 for a white wall at 10 m, from the air at any height."""
+    return echoes.strength * (1.0 if sensor.kind == "airborne" else (R0 / np.maximum(echoes.distance, 1.0)) ** 2)
 
 
 def _chosen(echoes: Echoes, power: NDArray[np.floating], returns: str) -> Echoes:
@@ -140,16 +145,22 @@ def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: 
     """Intensity 0..1, 1 the brightest material at right angles; ``ring`` (M,) is the beam of each echo.
 
     rho cos^k / (1 + (R / R1)^m): with k = 1, m = 2 and a small R1 the radar equation; makers calibrate intensities to the
-    reflectance, so that k is near 0 and R1 where their compensation ends. Beams differ in gain (Levinson and Thrun, ISER 2010),
-    and the curve of the receiver is ((value - floor) / (1 - floor)) ** gamma.
+    reflectance, so that k is near 0 and R1 where their compensation ends. It ends for weak echoes too, P / (P + P1), and
+    within the focus, 1 - exp(-R / Rn). Beams differ in gain (Levinson and Thrun, ISER 2010), and the curve of the receiver is
+    ((value - floor) / (1 - floor)) ** gamma. The noise is log-normal: speckle, and surfaces that vary within a footprint.
     """
     value = echoes.shown / REFLECTANCE.max()
     if sensor.intensity_range:
         value = value / (1 + (echoes.distance / sensor.intensity_range) ** sensor.intensity_fall)
+    if sensor.intensity_power:
+        power = np.maximum(_power(echoes, sensor), 1e-12)
+        value = value * power / (power + sensor.intensity_power)
+    if sensor.intensity_near:
+        value = value * -np.expm1(-echoes.distance / sensor.intensity_near)
     if sensor.beam_gain and sensor.kind == "spinning" and ring is not None:
         value = value * np.exp(rng.normal(0, sensor.beam_gain, len(sensor.elevations)))[ring]
     if sensor.intensity_noise:
-        value = value * rng.normal(1, sensor.intensity_noise, len(value))
+        value = value * np.exp(rng.normal(0, sensor.intensity_noise, len(value)))
     above = np.clip((value - sensor.intensity_floor) / (1 - sensor.intensity_floor), 0, 1)
     return np.asarray(above**sensor.intensity_gamma, np.float32)
 

@@ -17,6 +17,7 @@ from pcaug.sensor.scan import scan
 TREE = catalogue.taxonomy()
 CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "range_max": 5000.0, "range_min": 0.0}
 CLEAN |= {"intensity_noise": 0.0, "intensity_floor": 0.0, "intensity_gamma": 1.0, "beam_gain": 0.0}
+CLEAN |= {"intensity_power": 0.0, "intensity_near": 0.0}
 
 
 def rays_along(direction: np.ndarray, origin: np.ndarray | None = None) -> Rays:
@@ -214,12 +215,24 @@ def test_the_receivers_curve_floor_and_gains_are_those_of_their_formulas() -> No
     shown = np.linspace(0, 0.85, 4000).astype(np.float32)
     none = np.zeros(len(shown), np.int64)
     echoes = Echoes(np.arange(len(shown)), np.full(len(shown), 10.0), none, shown, shown)
-    flat = {"intensity_range": 0.0, "intensity_noise": 0.0, "beam_gain": 0.0}
+    flat = {"intensity_range": 0.0, "intensity_power": 0.0, "intensity_near": 0.0, "intensity_noise": 0.0, "beam_gain": 0.0}
     curve = SensorRow(kind="spinning", **flat, intensity_floor=0.1, intensity_gamma=0.5)
     value = reported(echoes, curve, np.random.default_rng(0))
     expected = np.sqrt(np.clip((shown / shown.max() - 0.1) / 0.9, 0, 1))
     np.testing.assert_allclose(value, expected, atol=1e-3)
     assert (value[shown < 0.08] == 0).all()
+    weak = SensorRow(kind="spinning", **flat | {"intensity_power": 0.02}, intensity_floor=0.0, intensity_gamma=1.0)
+    power = shown / 4  # at 20 m against 10 m
+    far = Echoes(echoes.ray, np.full(len(shown), 20.0), none, shown, shown)
+    faded = reported(far, weak, np.random.default_rng(0))
+    np.testing.assert_allclose(faded, shown / shown.max() * power / (power + 0.02), atol=1e-3)
+    near = SensorRow(kind="spinning", **flat | {"intensity_near": 5.0}, intensity_floor=0.0, intensity_gamma=1.0)
+    np.testing.assert_allclose(
+        reported(echoes, near, np.random.default_rng(0)), shown / shown.max() * (1 - np.exp(-2)), atol=1e-3
+    )
+    speckle = SensorRow(kind="spinning", **flat | {"intensity_noise": 0.3}, intensity_floor=0.0, intensity_gamma=1.0)
+    ratio = reported(echoes, speckle, np.random.default_rng(0))[400:2000] / (shown / shown.max())[400:2000]
+    assert np.log(ratio).std() == pytest.approx(0.3, rel=0.1)
     beams = SensorRow(kind="spinning", **flat | {"beam_gain": 0.2}, intensity_floor=0.0, intensity_gamma=1.0)
     half = Echoes(np.arange(64), np.full(64, 10.0), none[:64], np.full(64, 0.2, np.float32), np.full(64, 0.2, np.float32))
     gains = np.log([reported(half, beams, np.random.default_rng(seed), np.arange(64)) for seed in range(50)])

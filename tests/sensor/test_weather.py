@@ -32,7 +32,14 @@ from pcaug.sensor.weather import (
 )
 
 CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0, "intensity_floor": 0.0, "intensity_gamma": 1.0}
-CLEAN |= {"beam_gain": 0.0, "intensity_noise": 0.0, "intensity_range": 0.0, "range_min": 1.0}
+CLEAN |= {
+    "intensity_power": 0.0,
+    "intensity_near": 0.0,
+    "beam_gain": 0.0,
+    "intensity_noise": 0.0,
+    "intensity_range": 0.0,
+    "range_min": 1.0,
+}
 
 
 def test_contrast_falls_to_a_twentieth_at_the_optical_range() -> None:
