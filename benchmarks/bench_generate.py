@@ -32,12 +32,15 @@ MESHES = {"car": objects.car, "tree": objects.tree, "pole": objects.lamp}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bank", type=Path, nargs="?")
-    parser.add_argument("--held-out", nargs="+", default=["held out"], help="units that no generator sees")
+    parser.add_argument("--held-out", nargs="+", help="units of the bank that no generator sees")
     parser.add_argument("--classes", nargs="+", default=["car", "tree", "pole"])
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--points", type=int, default=64, help="points by which objects are compared; smaller ones are left out")
     parser.add_argument("--flow", type=Path, help="a model that was fitted to the other units before")
     args = parser.parse_args()
+    if args.bank and not args.held_out:
+        parser.error("a bank needs --held-out")
+    args.held_out = args.held_out or ["held out"]
     things = read_bank(args.bank, args.classes) if args.bank else meshes(args.classes)
     training = [thing for thing in things if thing.row.unit not in args.held_out]
     held = [thing for thing in things if thing.row.unit in args.held_out and thing.row.points >= args.points]

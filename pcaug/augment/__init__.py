@@ -97,7 +97,7 @@ class Sometimes:
 def pipeline(tables: Sequence[Mapping[str, Any]]) -> Pipeline:
     """Build a pipeline from recipe tables: ``{name = "scale", low = 0.9, high = 1.1}``; ``chance`` takes a step now and then.
 
-    A uniform drop is taken before what moves points one by one: the outcomes are as likely, with fewer points to move.
+    A uniform drop is taken before jitter and what moves points about the origin: as likely outcomes, with fewer points to move.
 
     Raises:
         RecipeError: For an unknown name or argument, with the nearest known one, or a value that does not fit.
@@ -105,10 +105,15 @@ def pipeline(tables: Sequence[Mapping[str, Any]]) -> Pipeline:
     steps: list[Augmentation] = []
     for table, chance in map(split_chance, tables):
         step, at = build(AUGMENTATIONS, table), len(steps)
-        while isinstance(step, thinning.Drop) and at and isinstance(steps[at - 1], naive.Affine | naive.Jitter):
+        while isinstance(step, thinning.Drop) and at and _pointwise(steps[at - 1]):
             at -= 1
         steps.insert(at, step if chance == 1 else Sometimes(step, chance))
     return Pipeline(tuple(steps))
+
+
+def _pointwise(step: Augmentation) -> bool:
+    """Whether what becomes of a point does not depend on which others there are."""
+    return isinstance(step, naive.Jitter) or (isinstance(step, naive.Affine) and step.about == "origin")
 
 
 def split_chance(table: Mapping[str, Any]) -> tuple[dict[str, Any], float]:

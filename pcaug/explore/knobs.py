@@ -15,7 +15,7 @@ SHARES: Mapping[str, Knobs] = {
         "person": ("street.people",),
         "two_wheeler": ("street.bicycles",),
         "tree": ("street.trees",),
-        "low_vegetation": ("street.bushes", "street.hedge"),
+        "low_vegetation": ("street.bushes", "street.hedge", "street.cover"),
         "pole": ("street.lamps", "street.signs"),
         "sign_light": ("street.signs",),
         "street_furniture": ("street.furniture",),

@@ -197,6 +197,8 @@ def _stretched(value: Range, there: Quantiles, here: Quantiles, first: Range, re
 def _scaled(value: Any, ratio: float, first: Any, bounds: tuple[float, float]) -> Any:
     """A range or a probability, times a ratio, within bounds given as multiples of the first; probabilities stay below one."""
     if isinstance(value, tuple):
+        if not first[1] * value[1]:
+            return first  # none stays none
         ratio = float(np.clip(value[1] * ratio / first[1], *bounds)) * first[1] / value[1]
         low, high = value
         return (round(low * ratio, 3), round(max(high * ratio, low * ratio + 1e-3), 3))

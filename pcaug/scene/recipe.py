@@ -44,7 +44,7 @@ class Street(Strict):
         crossroads: Probability of a street that crosses near the scanner.
         wide: Probability that an urban street has several lanes each way; a motorway always has.
         thicket: Probability of a belt of shrubs and trees along a side.
-        cover: Probability of a bed of herbs and ground cover along a side, and of herbs at the foot of a bush.
+        cover: Probability of a bed of herbs and ground cover along a side outside of town, and of herbs at the foot of a bush.
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
         hedge, fence, wall: Probability that a front garden is bounded by one.

@@ -51,16 +51,16 @@ class Echoes:
 def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
     """Follow every beam to its end.
 
-    A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. A line goes on whole with
-    probability t, and where it stops the surface meets a share of it. A beam with sub-rays is as many lines, whose hits add up
-    to echoes. Without sub-rays but with all returns the footprint is wide: a share drawn from a Beta law of mean 1 - t makes
-    an echo, and the rest goes on.
+    A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. A beam with sub-rays is as
+    many lines, each of which goes on whole with probability t, and whose hits add up to echoes. Without sub-rays the footprint
+    is wide: the share that a surface meets follows a Beta law of mean 1 - t. With all returns that share makes an echo, and
+    the rest goes on; with one the beam stops with its probability, and the echo has that share.
     """
     if sensor.sub_rays > 1:
         return _of_sub_rays(caster, rays, sensor, rng)
     if sensor.returns != "all":
         met = caster.surfaces(rays.origin, rays.direction, rays.bundle, rng)
-        return _echoes(caster, met, _shares(TRANSMISSION[caster.material[met.face]], rng), sensor.incidence)
+        return _echoes(caster, met, _shares(TRANSMISSION[caster.material[met.face]], rng, met=True), sensor.incidence)
     met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
     share = _shares(TRANSMISSION[caster.material[met.face]], rng)
     left = _left(met.ray, share)
@@ -89,11 +89,12 @@ def _echoes(caster: Caster, met: Surfaces, energy: NDArray[np.float64], incidenc
     return Echoes(met.ray, met.distance.astype(np.float64), met.face, back * cosine, back * cosine ** np.float32(incidence))
 
 
-def _shares(through: Floats, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(M,) shares of a wide footprint that surfaces of these transmissions meet."""
+def _shares(through: Floats, rng: np.random.Generator, *, met: bool = False) -> NDArray[np.float64]:
+    """(M,) shares of a wide footprint that surfaces of these transmissions meet; ``met``: given that they stopped the beam, which
+    they do the more likely the larger the share is."""
     share = np.ones(len(through))
     porous = through > 0
-    share[porous] = rng.beta(2 * (1 - through[porous]), 2 * through[porous])
+    share[porous] = rng.beta(2 * (1 - through[porous]) + met, 2 * through[porous])
     return share
 
 

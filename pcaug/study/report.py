@@ -15,7 +15,7 @@ from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.study.results import ArmSummary, Interval, label_factor, verdict
-from pcaug.study.run import Job, Study, test_corpus
+from pcaug.study.run import Job, Study, made_by, test_corpus
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
@@ -23,7 +23,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def write_report(study: Study, path: Path, progress: Progress | None = None) -> Path:
-    """Write the page of a finished study."""
+    """Write the page of a study, or of what is done of it."""
     recipe = study.recipe
     test = test_corpus(recipe, study.real)
     report = Report(recipe.title, _lead(study, test))
@@ -47,7 +47,7 @@ def _one_of_each(study: Study) -> dict[str, Corpus]:
     """Each source's first corpus: those of the other draws take as long to explore, and say the same."""
     firsts: dict[str, Corpus] = {}
     for source in study.recipe.synthetic:
-        key = next((key for key in study.synthetic if key == source.name or key.startswith(f"{source.name}_b")), None)
+        key = next((key for key in study.synthetic if made_by(source, key)), None)
         if key is not None:
             firsts[source.name] = study.synthetic[key]
     return firsts
@@ -59,8 +59,8 @@ def _lead(study: Study, test: Corpus) -> str:
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
         f"{trainings} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
-        f"({test.points:,} points, every one scored), which no choice ever saw. Intervals are 95 % over draws and seeds; they "
-        "say nothing about other places than the test's."
+        f"({test.points:,} points, every one scored), which no arm trained on. Intervals are 95 % over the drawn sets of real "
+        "units, over seeds where there is one set; they say nothing about other places than the test's."
     )
 
 
@@ -77,7 +77,9 @@ def _arms(report: Report, study: Study) -> None:
     )
     table = []
     for s in study.summaries:
-        gain = "baseline" if s.gain is None else _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
+        gain = "baseline" if s.arm == study.recipe.baseline else ""
+        if s.gain is not None:
+            gain = _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
         budget = str(s.budget) if s.budget else "none"
         table.append(
             [s.arm, s.model, budget, _span(s.miou.mean, s.miou.low, s.miou.high), gain, s.miou.n, f"{s.train_seconds:.0f} s"]
@@ -168,6 +170,8 @@ def print_summary(study: Study, out: Any) -> None:
     """The arms and the verdict, on a console."""
     from rich.table import Table
 
+    if len(study.results) < study.planned:
+        out.print(f"{len(study.results)} of {study.planned} trainings are done")
     table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
     for s in study.summaries:
         gain = "" if s.gain is None else _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")

@@ -8,6 +8,7 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -93,6 +94,8 @@ def run_study(
     """
     say = progress or (lambda text, done, total: None)
     _check_arms(recipe)
+    if so_far and not any((folder / "results").glob("*.json")):
+        raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     _same_recipe(recipe, folder)
     real, real_cost = _real(recipe, folder)
     real = real.by_tile() if recipe.real.unit == "tile" else real
@@ -100,8 +103,6 @@ def run_study(
     planned = len(jobs)
     if so_far:
         jobs = [job for job in jobs if _result(job, folder).is_file()]
-        if not jobs:
-            raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     synthetic = _sources(recipe, jobs, real, folder, say, workers, scheduler)
     left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]
     say("trainings", len(jobs) - len(left), len(jobs))
@@ -228,11 +229,16 @@ def folder_of(source: Synthetic, job: Job) -> str:
     return f"{source.name}_b{job.budget}_d{job.draw}" if source.of_real else source.name
 
 
+def made_by(source: Synthetic, key: str) -> bool:
+    """Whether a corpus is one of a source's, by its ``folder_of``."""
+    return re.fullmatch(rf"{re.escape(source.name)}(_b\d+_d\d+)?", key) is not None
+
+
 def _costs(recipe: StudyRecipe, synthetic: dict[str, Corpus]) -> dict[str, dict[str, float]]:
     """Of each source, the mean over the draws that it was made for."""
     found: dict[str, dict[str, float]] = {}
     for source in recipe.synthetic:
-        rows = [cost(corpus) for key, corpus in synthetic.items() if key == source.name or key.startswith(f"{source.name}_b")]
+        rows = [cost(corpus) for key, corpus in synthetic.items() if made_by(source, key)]
         if rows:
             found[source.name] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     return found
@@ -342,7 +348,7 @@ def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / "recipe.json"
     if kept.is_file() and json.loads(kept.read_text()) != recipe.model_dump(mode="json"):
-        raise PcaugError("holds a study of another recipe", folder, "choose another folder or pass --force")
+        raise PcaugError("holds a study of another recipe", folder, "choose another folder, or repeat its --set and --full")
     _write_json(kept, recipe.model_dump(mode="json"))
 
 

@@ -275,9 +275,19 @@ def test_pipeline_refuses_what_does_not_fit(table: dict[str, object], message: s
 
 
 def test_a_drop_is_taken_before_what_moves_points_one_by_one_and_after_all_else() -> None:
-    names = ("rotate_z", "crop", "jitter", "flip", "drop", "shift")
-    taken = [type(step).__name__ for step in pipeline([{"name": name} for name in names]).steps]
+    origin = {"about": "origin"}
+    tables = (
+        {"name": "rotate_z"},
+        {"name": "crop"},
+        {"name": "jitter"},
+        {"name": "flip"} | origin,
+        {"name": "drop"},
+        {"name": "shift"},
+    )
+    taken = [type(step).__name__ for step in pipeline(tables).steps]
     assert taken == ["RotateZ", "Crop", "Drop", "Jitter", "Flip", "Shift"]
+    about_centre = pipeline([{"name": "jitter"}, {"name": "scale"}, {"name": "drop"}])  # whose centre the drop would move
+    assert [type(step).__name__ for step in about_centre.steps] == ["Jitter", "Scale", "Drop"]
     moved_then_thinned = pipeline([{"name": "shift", "xy": 0.0, "z": 0.0}, {"name": "drop", "most": 0.5}])
     cloud = PointCloud(np.arange(3000.0).reshape(-1, 3))
     out = moved_then_thinned(cloud, np.random.default_rng(0))

@@ -58,7 +58,7 @@ def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpu
 
 
 def test_what_is_rare_in_the_real_clouds_is_never_made_rarer() -> None:
-    full = [COARSE, "street.parked=[20.0, 40.0]"]
+    full = [COARSE, "street.parked=[20.0, 40.0]", "street.moving=[0.0, 0.0]"]
     start, more = load_recipe("street", full), load_recipe("street", [*full, "street.people=[0.0, 2.6]"])
     bare = load_recipe("street", [COARSE, "street.people=[0.0, 0.0]"])
     made, real = (profile((compose_one(recipe, 2, i) for i in range(3)), "sensor") for recipe in (start, bare))
@@ -72,6 +72,7 @@ def test_what_is_rare_in_the_real_clouds_is_never_made_rarer() -> None:
         assert first is not None
         assert found is not None
         assert found.people == first.people
+        assert found.moving == (0.0, 0.0)  # none stays none
         assert found.parked[1] < first.parked[1]
 
 

@@ -103,6 +103,15 @@ def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyR
 def test_nothing_done_so_far_is_told(tmp_path: Path, recipe: StudyRecipe) -> None:
     with pytest.raises(PcaugError, match="no finished training"):
         run_study(recipe, tmp_path / "a", so_far=True)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize("path", list(catalogue.names("models/studies").values()), ids=lambda path: path.stem)
+def test_every_shipped_study_can_be_read_reduced_and_full(path: Path) -> None:
+    reduced = catalogue.load(path, StudyRecipe)
+    full = catalogue.load(path, StudyRecipe, list(reduced.full))
+    units = [f"u{number}" for number in range(12)]
+    assert 1 < len(plan(reduced, units)) <= len(plan(full, units))
 
 
 def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -> None:
