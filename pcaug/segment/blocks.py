@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sample import cache_folder
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import region
+from pcaug.segment.cache import prepared_folder
 from pcaug.segment.features import Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
@@ -190,7 +190,7 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
     spec = [LAYOUT, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
     manifest = corpus.manifest.model_dump_json().encode()
     key = hashlib.sha256(json.dumps(spec).encode() + manifest + str(corpus.folder.resolve()).encode()).hexdigest()[:16]
-    folder = cache_folder() / "prepared" / key
+    folder = prepared_folder(key)
     tiles = []
     for index, tile in enumerate(corpus.tiles):
         tiles.append(_stored(corpus, tile, recipe, folder))
@@ -203,7 +203,6 @@ def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> St
     target = folder / Path(tile.path).stem
     if not target.is_dir():
         arrays = _arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe)
-        folder.mkdir(parents=True, exist_ok=True)
         partial = folder / f".{target.name}.tmp-{np.random.default_rng().integers(1 << 40)}"
         partial.mkdir()
         for name, array in arrays.items():
