@@ -31,13 +31,16 @@ def moved(cloud: PointCloud, matrix: NDArray[np.float64]) -> PointCloud:
     return out.with_fields(**{HEIGHT: (cloud[HEIGHT] * factor).astype(cloud[HEIGHT].dtype)})
 
 
-def displaced(cloud: PointCloud, offset: NDArray[Any], ground: NDArray[Any] | None = None) -> PointCloud:
-    """Move each point by its own offset (N, 3), metres; ``ground`` (N,) is how far the ground below it rises."""
-    out = replace(cloud, xyz=cloud.xyz + offset)
-    if HEIGHT not in cloud:
-        return out
-    rise = offset[:, 2] if ground is None else offset[:, 2] - ground
-    return out.with_fields(**{HEIGHT: (cloud[HEIGHT] + rise).astype(cloud[HEIGHT].dtype)})
+def displaced(
+    cloud: PointCloud, offset: NDArray[Any], ground: NDArray[Any] | None = None, into: NDArray[np.float64] | None = None
+) -> PointCloud:
+    """Move each point by its own offset (N, 3), metres; ``ground`` (N,) is how far the ground below it rises; ``into`` (N, 3) is
+    memory for the new positions, which may be that of the offsets."""
+    heights = {}
+    if HEIGHT in cloud:
+        rise = offset[:, 2] if ground is None else offset[:, 2] - ground
+        heights[HEIGHT] = (cloud[HEIGHT] + rise).astype(cloud[HEIGHT].dtype)
+    return replace(cloud, xyz=np.add(cloud.xyz, offset, out=into), fields={**cloud.fields, **heights})
 
 
 def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
@@ -48,9 +51,9 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     rows = np.flatnonzero(keep)
     if len(rows) == len(cloud):
         return cloud
-    out = replace(
-        cloud, xyz=cloud.xyz.take(rows, 0), fields={name: values.take(rows, 0) for name, values in cloud.fields.items()}
-    )
+    whole = np.ascontiguousarray(cloud.xyz).view("V24")[:, 0]  # one value is copied faster than three
+    xyz = whole[keep].view(np.float64).reshape(-1, 3)
+    out = replace(cloud, xyz=xyz, fields={name: values.take(rows, 0) for name, values in cloud.fields.items()})
     if not {"return_number", "number_of_returns", "time"} <= set(cloud.fields):
         return out
     several = np.flatnonzero(cloud["number_of_returns"] > 1)

@@ -143,7 +143,8 @@ class Jitter:
     clip: Length = 0.05
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        return displaced(cloud, _noise(self.sigma, self.clip).take(codes(cloud.xyz.shape, rng)))
+        offset = _noise(self.sigma, self.clip).take(codes(cloud.xyz.shape, rng))
+        return displaced(cloud, offset, into=offset)
 
 
 @lru_cache(maxsize=16)
