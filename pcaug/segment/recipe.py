@@ -48,7 +48,7 @@ class TrainRecipe(Strict):
         validate_every, patience: Steps between scores of the real split "val" (0: never), and how many of them may pass without a
             better one before training stops (0: all). The best weights are the run's, the last are kept beside them.
         compile: Whether to compile the network with ``torch.compile``, which needs a C++ compiler and a minute.
-        precision: "float32", "bfloat16", or "auto": bfloat16 where a short timing says that it is faster.
+        precision: "float32", "bfloat16", or "auto": bfloat16 where the machine has instructions for it.
         checkpoint: Steps between checkpoints.
         trees, trees_points: Number of trees, and points each of the real and the synthetic pool that they are fitted on.
         seed: Of everything.

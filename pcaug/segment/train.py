@@ -190,7 +190,7 @@ class Trainer:
         network = (build(run) if start is None else Segmenter.load(start).model).train().to(device())
         if parallel.world() > 1:
             network = parallel.share_norms(network)
-        cast = parallel.agreed(_precision(recipe, network, data))
+        cast = parallel.agreed(_precision(recipe))
         state = State(network, _optimiser(network, recipe), recipe.ema)
         state.load(run.folder / RESUME)
         seen = parallel.joined(network)
@@ -248,25 +248,15 @@ def one_cycle(step: int, recipe: TrainRecipe) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _precision(recipe: TrainRecipe, network: nn.Module, data: Blocks) -> bool:
-    """Whether to train in bfloat16: as the recipe says, or where there is a GPU, or as a short timing of one step says."""
+def _precision(recipe: TrainRecipe) -> bool:
+    """Whether to train in bfloat16: as the recipe says, or where the machine has instructions for it. A timing would choose now
+    this and now that, and the same seed give other weights."""
     if recipe.precision != "auto":
         return recipe.precision == "bfloat16"
     if device().type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return False
-    sample = data.batch(0)
-    seconds = []
-    state = {name: value.clone() for name, value in network.state_dict().items()}
-    for enabled in (False, True, False, True):
-        began = time.perf_counter()
-        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            network(sample["xyz"], sample["features"]).float().mean().backward()
-        seconds.append(time.perf_counter() - began)
-    network.zero_grad(set_to_none=True)
-    network.load_state_dict(state)
-    return seconds[3] < 0.9 * seconds[2]
+    told = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")  # which older versions of torch lack
+    return any(getattr(torch.cpu, name, bool)() for name in told)
 
 
 def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, float]:

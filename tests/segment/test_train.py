@@ -20,7 +20,7 @@ from pcaug.segment.parallel import SharedNorm
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import train
+from pcaug.segment.train import _precision, train
 
 
 def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
@@ -96,6 +96,14 @@ def test_shared_norm_alone_is_batch_norm() -> None:
         theirs = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(3).eval()
         x = torch.randn(shape)
         torch.testing.assert_close(ours(x), theirs(x))
+
+
+@pytest.mark.skipif(torch.cuda.is_available() or not Path("/proc/cpuinfo").is_file(), reason="asks the CPU by its flags")
+def test_the_precision_is_the_machines() -> None:
+    flags = set(Path("/proc/cpuinfo").read_text().split())
+    assert _precision(TrainRecipe(precision="auto")) == bool(flags & {"avx512_bf16", "amx_tile"})
+    assert _precision(TrainRecipe(precision="bfloat16"))
+    assert not _precision(TrainRecipe(precision="float32"))
 
 
 @pytest.mark.slow
