@@ -20,7 +20,7 @@ from pcaug.augment import pipeline
 from pcaug.cloud import PointCloud
 from pcaug.sensor.engine import open3d
 
-IN_A_ROW = 5
+IN_A_ROW = 20
 STEPS = [
     {"name": "rotate_z", "about": "origin"},
     {"name": "flip", "about": "origin"},
