@@ -21,9 +21,8 @@ from pcaug.errors import RecipeError
 Augmentation = Callable[[PointCloud, np.random.Generator], PointCloud]
 Mixer = Callable[[PointCloud, PointCloud, np.random.Generator], PointCloud]
 
-np.empty(
-    31 << 20, np.uint8
-)  # freed at once: glibc then reuses memory of arrays up to this size, where new pages cost twice the work
+# freed at once: glibc then reuses the memory of arrays up to this size, where new pages cost twice the work
+np.empty(31 << 20, np.uint8)
 
 AUGMENTATIONS: dict[str, type[Any]] = {
     "rotate_z": naive.RotateZ,

@@ -111,8 +111,8 @@ def _cover(world: World, side: Side, near: float) -> None:
     rng = world.rng
     low, width, spacing = rng.uniform(-world.half, world.half / 2), rng.uniform(0.5, 4.0), rng.uniform(0.7, 1.5)
     for x in np.arange(low, min(low + rng.uniform(10, 80), world.half), spacing):
-        for out in np.arange(near + 0.5, near + 0.6 + width, 1.5):
-            if free(side, x):
+        if free(side, x):
+            for out in np.arange(near + 0.5, near + 0.6 + width, 1.5):
                 _herbs(world, side, x + rng.normal(0, 0.3), out + rng.normal(0, 0.2))
 
 

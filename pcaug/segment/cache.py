@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from pcaug.corpus.sample import cache_folder
@@ -37,11 +38,14 @@ def _make_room(parent: Path) -> None:
         limit = float(said or LIMIT) * 1e9
     except ValueError:
         raise PcaugError(f"PCAUG_CACHE_GB = {said!r} is no number of gigabytes", do="say 20, or leave it out") from None
-    used = sorted((path for path in parent.glob("*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    sizes = {path: sum(file.stat().st_size for file in path.rglob("*.npy")) for path in used}
-    held = sum(sizes.values())
-    for path in used:
-        if held <= limit or time.time() - path.stat().st_mtime < IN_USE:
+    found = []
+    for path in parent.glob("*"):
+        with suppress(FileNotFoundError):  # another training renames or removes what is in it
+            size = sum(file.stat().st_size for file in path.rglob("*.npy"))
+            found.append((path.stat().st_mtime, path, size))
+    held = sum(size for _, _, size in found)
+    for used, path, size in sorted(found):
+        if held <= limit or time.time() - used < IN_USE:
             break
         shutil.rmtree(path, ignore_errors=True)
-        held -= sizes[path]
+        held -= size

@@ -15,7 +15,7 @@ from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.study.results import ArmSummary, Interval, label_factor, verdict
-from pcaug.study.run import Job, Study, made_by, test_corpus
+from pcaug.study.run import Job, Study, corpora_of, test_corpus
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
@@ -34,23 +34,13 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     _cost(report, study)
     _pictures(report, study, test)
     train = study.real.only(units=study.jobs[0].units) if study.jobs[0].units else study.real
-    shown = _one_of_each(study)
-    for index, (name, corpus) in enumerate(shown.items()):
+    for index, source in enumerate(recipe.synthetic):
         if progress:
-            progress("fit reports", index, len(shown))
-        report.heading(f"Does {name} fit the real training data?")
-        add_fit(report, explore(train, corpus, recipe.seed), train, corpus)
+            progress("fit reports", index, len(recipe.synthetic))
+        for corpus in corpora_of(source, study.jobs, study.synthetic)[:1]:  # those of other draws take as long, and say the same
+            report.heading(f"Does {source.name} fit the real training data?")
+            add_fit(report, explore(train, corpus, recipe.seed), train, corpus)
     return report.write(path)
-
-
-def _one_of_each(study: Study) -> dict[str, Corpus]:
-    """Each source's first corpus: those of the other draws take as long to explore, and say the same."""
-    firsts: dict[str, Corpus] = {}
-    for source in study.recipe.synthetic:
-        key = next((key for key in study.synthetic if made_by(source, key)), None)
-        if key is not None:
-            firsts[source.name] = study.synthetic[key]
-    return firsts
 
 
 def _lead(study: Study, test: Corpus) -> str:

@@ -8,7 +8,6 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -111,7 +110,7 @@ def run_study(
         say("trainings", len(jobs) - len(left) + done, len(jobs))
     results = [_read(job, folder) for job in jobs]
     summaries = summarise(results, recipe.baseline)
-    costs = {"real": real_cost} | _costs(recipe, synthetic)
+    costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
     study = Study(recipe, folder, real, synthetic, jobs, results, summaries, costs, planned)
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
@@ -229,16 +228,17 @@ def folder_of(source: Synthetic, job: Job) -> str:
     return f"{source.name}_b{job.budget}_d{job.draw}" if source.of_real else source.name
 
 
-def made_by(source: Synthetic, key: str) -> bool:
-    """Whether a corpus is one of a source's, by its ``folder_of``."""
-    return re.fullmatch(rf"{re.escape(source.name)}(_b\d+_d\d+)?", key) is not None
+def corpora_of(source: Synthetic, jobs: Sequence[Job], synthetic: dict[str, Corpus]) -> list[Corpus]:
+    """The corpora of a source that jobs train on, one for each draw where it is made of real clouds."""
+    keys = dict.fromkeys(folder_of(source, job) for job in jobs if source.name in job.arm.synthetic)
+    return [synthetic[key] for key in keys]
 
 
-def _costs(recipe: StudyRecipe, synthetic: dict[str, Corpus]) -> dict[str, dict[str, float]]:
+def _costs(recipe: StudyRecipe, jobs: Sequence[Job], synthetic: dict[str, Corpus]) -> dict[str, dict[str, float]]:
     """Of each source, the mean over the draws that it was made for."""
     found: dict[str, dict[str, float]] = {}
     for source in recipe.synthetic:
-        rows = [cost(corpus) for key, corpus in synthetic.items() if made_by(source, key)]
+        rows = [cost(corpus) for corpus in corpora_of(source, jobs, synthetic)]
         if rows:
             found[source.name] = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
     return found

@@ -108,12 +108,8 @@ def test_the_precision_is_the_machines() -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> None:
-    changes = {
-        **SMALL,
-        "steps": 4,
-        "learning_rate": 1e-4,
-        "arguments": {"dropout": 0.0, "width": 0.25},
-    }  # small: roundings do not grow
+    small = {"steps": 4, "learning_rate": 1e-4}  # steps so small that roundings do not grow
+    changes = {**SMALL, **small, "arguments": {"dropout": 0.0, "width": 0.25}}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as each of the two: other sums in other orders differ more than the processes do
     alone = train(TrainRecipe(**changes), corpus, (), tmp_path / "alone")
