@@ -142,13 +142,17 @@ class Town(Strict):
 
 
 class Wood(Strict):
-    """A piece of wood, for scanners in it or above it. Lengths in metres, densities in objects per hectare.
+    """A piece of wood or mountain side, for scanners in it or above it. Lengths in metres, densities in objects per hectare.
 
     Attributes:
         size: Edge of the square.
         slope: Fall of the ground, share.
         relief: Height of hollows and humps.
         roughness: Height of the small unevenness.
+        faces: Height of the steps in which the slope breaks off; 0 for none.
+        rock: Share of the ground that is bare rock, beside what is too steep for soil.
+        ledges: Height of the rock's unevenness.
+        water: Probability that a lake or the sea stands at the foot.
         track: Probability of a track through it.
         trees: Trees per hectare before those too near to another are taken out.
         spacing: Least distance between two trees.
@@ -161,6 +165,10 @@ class Wood(Strict):
     slope: Range = (0.0, 0.35)
     relief: Range = (0.2, 1.6)
     roughness: Range = (0.04, 0.15)
+    faces: Range = (0.0, 0.0)
+    rock: Range = (0.0, 0.0)
+    ledges: Range = (0.0, 0.0)
+    water: float = 0.0
     track: float = 0.4
     trees: Range = (250.0, 900.0)
     spacing: Range = (1.2, 3.0)

@@ -23,6 +23,10 @@ from pcaug.segment.ground import height_above_ground
 Features = NDArray[np.float32]
 SCALES = (10, 24, 48)
 """Neighbours at which the local geometry is described."""
+SHARED = 2
+"""Edge of the cells in which points share one neighbourhood, voxels."""
+HEIGHT = 8
+"""Column of a scale that tells the point's height above its neighbours, which no point shares."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
 BATCH = 20_000
@@ -50,9 +54,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Setting:
-    """What features need beside the thinned points: the frame, the intensity that counts as one, and points a voxel (V,)."""
+    """What features need beside the thinned points: frame, voxel's edge, intensity that counts as one, points a voxel (V,)."""
 
     frame: str
+    voxel: float = 0.15
     bright: float = 1.0
     points: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
@@ -68,7 +73,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         bright: Intensity that counts as one, where the cloud is a piece of a larger one; else its own 95th percentile.
     """
     in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is thinned as the whole is
-    origin = np.floor(cloud.xyz.mean(axis=0) / voxel) * voxel if in_map else np.zeros(3)
+    grid = SHARED * voxel
+    origin = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
     if bright is None:
@@ -76,7 +82,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     thin = cloud.take(representative)
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
-    setting = Setting(frame, bright, np.bincount(voxel_of, minlength=len(representative)))
+    setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
     parts = [GROUPS[name].of(thin, xyz, setting).astype(np.float32) for name in groups]
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
     return Prepared(xyz.astype(np.float32), table, label, voxel_of.astype(np.int32), origin)
@@ -124,21 +130,28 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
 
 
 def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
-    """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015."""
-    count = len(xyz)
-    result = np.zeros((count, 9 * len(SCALES)))
-    if count < 4:
-        return result
+    """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015.
+
+    Neighbours are sought once for each cell of SHARED voxels, around the first of its points; all points in it share them.
+    """
+    columns = 9 * len(SCALES)
+    if len(xyz) < 4:
+        return np.zeros((len(xyz), columns))
+    first, cell = voxels(xyz, SHARED * setting.voxel)
+    asked = xyz[first]
+    result = np.zeros((len(asked), columns))
     tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
 
     def describe(start: int) -> None:
         rows = slice(start, start + BATCH)
-        distance, index = tree.query(xyz[rows], k=min(SCALES[-1], count))
-        result[rows] = _shapes(xyz[index] - xyz[rows, None], distance)
+        distance, index = tree.query(asked[rows], k=min(SCALES[-1], len(xyz)))
+        result[rows] = _shapes(xyz[index] - asked[rows, None], distance)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(describe, range(0, count, BATCH)))
-    return result
+        list(threads.map(describe, range(0, len(asked), BATCH)))
+    own = result[cell]
+    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2])[:, None]
+    return own
 
 
 def _shapes(near: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:

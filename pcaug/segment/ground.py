@@ -15,7 +15,11 @@ CELL = 1.0
 WINDOW = 18
 """Radius of the largest opening, cells: what is narrower than twice this and steeper than SLOPE is an object."""
 SLOPE = 0.15
-"""Steepest ground, rise over run."""
+"""Steepest ground, rise over run, beside the slope of the cloud as a whole."""
+BELOW = 0.15
+"""Share of the lowest points that lie below the plane of that slope."""
+PASSES, SOME = 15, 50_000
+"""Of the fit of that plane, and cells that it looks at."""
 MOST = 1 << 22
 """Cells of a grid; a cloud that spreads farther is seen in coarser ones."""
 
@@ -37,10 +41,28 @@ def height_above_ground(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     lowest = np.full(rows.max(axis=0) + 1, np.inf)
     np.minimum.at(lowest, (rows[:, 0], rows[:, 1]), xyz[:, 2])
     surface = _nearest(lowest, ~np.isfinite(lowest))
+    plane = _plane(lowest)
+    surface = surface - plane
     ground = _nearest(surface, ~np.isfinite(lowest) | _objects(surface, cell))
-    smooth = ndimage.gaussian_filter(ground, 1.0, mode="nearest")
+    smooth = ndimage.gaussian_filter(ground, 1.0, mode="nearest") + plane
     height: NDArray[np.float64] = xyz[:, 2] - ndimage.map_coordinates(smooth, place.T - 0.5, order=1, mode="nearest")
     return height
+
+
+def _plane(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The plane that has a share BELOW of a grid's values under it: quantile regression by reweighted least squares."""
+    i, j = np.nonzero(np.isfinite(lowest))
+    some = slice(None, None, 1 + len(i) // SOME)
+    values, table = lowest[i, j][some], np.column_stack([i, j, np.ones(len(i))])[some]
+    weight = np.ones(len(values))
+    for _ in range(PASSES):
+        weighted = table * weight[:, None]
+        across, along, height = np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0]
+        above = values - table @ (across, along, height)
+        weight = np.where(above > 0, BELOW, 1 - BELOW) / np.maximum(np.abs(above), 0.2)
+    rows, columns = np.indices(lowest.shape)
+    plane: NDArray[np.float64] = across * rows + along * columns + height
+    return plane
 
 
 def _objects(surface: NDArray[np.float64], cell: float) -> NDArray[np.bool_]:

@@ -176,6 +176,32 @@ def test_trees_of_a_wood_stand_apart_on_the_ground_off_the_track() -> None:
     assert 3 * sum(p.asset.name in ("broadleaf", "spruce") for p in few) < len(trees)
 
 
+def test_a_mountain_side_breaks_off_in_faces_and_nothing_grows_on_rock_or_in_the_water() -> None:
+    shape = ("wood.slope=[0.6, 0.6]", "wood.relief=[1.0, 1.0]", "wood.rock=[0.3, 0.3]", "wood.water=1.0", "wood.track=0.0")
+    scene = world("mountain", *shape, "wood.faces=[8.0, 8.0]", "wood.roughness=[0.0, 0.0]", "wood.ledges=[0.0, 0.0]")
+    static, nodes = scene.placements[0].asset, catalogue.taxonomy()
+    wet = static.face_label == nodes.id("water")
+    level = static.triangles[wet][..., 2]
+    assert wet.sum() == 2
+    assert np.ptp(level) == 0
+    ground = static.triangles[~wet]
+    assert 0.05 < (ground[..., 2].max(axis=1) < level.min()).mean() < 0.6
+    normal = np.cross(ground[:, 1] - ground[:, 0], ground[:, 2] - ground[:, 0])
+    fall = np.linalg.norm(normal[:, :2], axis=1) / normal[:, 2]
+    assert np.percentile(fall, 40) < 0.45 < 1.2 < np.percentile(fall, 90)  # ledges and faces, of a slope of 0.6
+    smooth = world("mountain", *shape, "wood.faces=[0.0, 0.0]", "wood.roughness=[0.0, 0.0]", "wood.ledges=[0.0, 0.0]")
+    corners = smooth.placements[0].asset.triangles[..., 2]
+    assert abs(np.ptp(corners) / np.ptp(ground[..., 2]) - 1) < 0.3  # as high as without faces
+    plants = np.array([p.world_from_asset[:3, 3] for p in scene.placements[1:] if p.asset.name not in ("stone", "log")])
+    assert len(plants) > 20
+    assert plants[:, 2].min() > level.min()
+    middle = ground.mean(axis=1)
+    _, near = cKDTree(middle[:, :2]).query(plants[:, :2])
+    soil = static.face_material[~wet] == MATERIAL_NAMES.index("soil")
+    assert soil.mean() < 0.8
+    assert soil[near].mean() > 0.9
+
+
 def test_a_builder_without_triangles_is_refused() -> None:
     with pytest.raises(PcaugError, match="mesh without faces, nothing"):
         Builder().asset("nothing")

@@ -77,7 +77,7 @@ def test_principal_directions_are_those_of_a_decomposition() -> None:
 
 def test_geometry_is_that_of_the_nearest_neighbours() -> None:
     xyz = np.random.default_rng(3).normal(0, (3, 2, 1), (400, 3))
-    found = GROUPS["geometry"].of(PointCloud(xyz), xyz, Setting("map"))
+    found = GROUPS["geometry"].of(PointCloud(xyz), xyz, Setting("map", voxel=1e-4))
     for row in (0, 57, 399):
         order = np.argsort(np.linalg.norm(xyz - xyz[row], axis=1))
         for scale, k in enumerate((10, 24, 48)):
@@ -88,6 +88,17 @@ def test_geometry_is_that_of_the_nearest_neighbours() -> None:
             wanted = [*roots / roots.sum(), abs(vectors[2, 0]), abs(vectors[2, 2]), np.log(roots.sum() + 1e-3)]
             wanted += [np.log(reach + 1e-3), near[:, 2].std(), xyz[row, 2] - near[:, 2].mean()]
             np.testing.assert_allclose(found[row, 9 * scale : 9 * scale + 9], wanted, atol=1e-6)
+
+
+def test_points_of_a_cell_of_two_voxels_share_the_neighbours_of_the_first_but_have_their_own_height() -> None:
+    xyz = np.random.default_rng(3).uniform(0, 4, (3000, 3))
+    alone, shared = (GROUPS["geometry"].of(PointCloud(xyz), xyz, Setting("map", voxel=v)) for v in (1e-4, 0.25))
+    first, cell = voxels(xyz, 0.5)
+    assert len(first) <= 8**3
+    of_first, height = alone[first][cell], [8, 17, 26]
+    np.testing.assert_array_equal(np.delete(shared, height, axis=1), np.delete(of_first, height, axis=1))
+    middle = xyz[first][cell][:, 2:] - of_first[:, height]  # mean height of the neighbours
+    np.testing.assert_allclose(xyz[:, 2:] - shared[:, height], middle, atol=1e-9)
 
 
 def test_features_do_not_know_where_on_earth_they_are() -> None:
