@@ -23,7 +23,7 @@ from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
-LAYOUT = 8
+LAYOUT = 9
 """Version of the cached arrays: raised whenever ``prepare`` changes."""
 PREPARED = ("xyz", "features", "label", "voxel_of", "origin")
 INDEX = ("order", "keys", "corner", "by_label", "nodes")

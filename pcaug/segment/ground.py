@@ -37,32 +37,35 @@ def height_above_ground(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
     while np.prod(extent / cell + 1) > MOST:
         cell *= 2
     place = (xyz[:, :2] - low) / cell
-    rows = place.astype(np.intp)
-    lowest = np.full(rows.max(axis=0) + 1, np.inf)
-    np.minimum.at(lowest, (rows[:, 0], rows[:, 1]), xyz[:, 2])
+    level = xyz[:, 2] - place @ _slope(_lowest(place, xyz[:, 2]))
+    lowest = _lowest(place, level)
     surface = _nearest(lowest, ~np.isfinite(lowest))
-    plane = _plane(lowest)
-    surface = surface - plane
     ground = _nearest(surface, ~np.isfinite(lowest) | _objects(surface, cell))
-    smooth = ndimage.gaussian_filter(ground, 1.0, mode="nearest") + plane
-    height: NDArray[np.float64] = xyz[:, 2] - ndimage.map_coordinates(smooth, place.T - 0.5, order=1, mode="nearest")
+    smooth = ndimage.gaussian_filter(ground, 1.0, mode="nearest")
+    height: NDArray[np.float64] = level - ndimage.map_coordinates(smooth, place.T - 0.5, order=1, mode="nearest")
     return height
 
 
-def _plane(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The plane that has a share BELOW of a grid's values under it: quantile regression by reweighted least squares."""
+def _lowest(place: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Grid of the lowest z (N,) of the points in each cell, of their places (N, 2) in cells; infinite where there are none."""
+    rows = place.astype(np.intp)
+    lowest = np.full(rows.max(axis=0) + 1, np.inf)
+    np.minimum.at(lowest, (rows[:, 0], rows[:, 1]), z)
+    return lowest
+
+
+def _slope(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rise (2,) a cell of the plane with a share BELOW of the values under it, by reweighted least squares."""
     i, j = np.nonzero(np.isfinite(lowest))
     some = slice(None, None, 1 + len(i) // SOME)
     values, table = lowest[i, j][some], np.column_stack([i, j, np.ones(len(i))])[some]
-    weight = np.ones(len(values))
+    weight, plane = np.ones(len(values)), np.zeros(3)
     for _ in range(PASSES):
         weighted = table * weight[:, None]
-        across, along, height = np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0]
-        above = values - table @ (across, along, height)
+        plane = np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0]
+        above = values - table @ plane
         weight = np.where(above > 0, BELOW, 1 - BELOW) / np.maximum(np.abs(above), 0.2)
-    rows, columns = np.indices(lowest.shape)
-    plane: NDArray[np.float64] = across * rows + along * columns + height
-    return plane
+    return plane[:2]
 
 
 def _objects(surface: NDArray[np.float64], cell: float) -> NDArray[np.bool_]:

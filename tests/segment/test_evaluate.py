@@ -83,14 +83,17 @@ def test_the_command_writes_page_and_json(trained: Run, tmp_path: Path, capsys: 
     assert (tmp_path / "page.html").is_file()
 
 
-def test_height_above_ground_on_a_slope_with_a_house() -> None:
+@pytest.mark.parametrize("slope", [0.08, 0.7])
+def test_height_above_ground_on_a_slope_with_a_house(slope: float) -> None:
     rng = np.random.default_rng(0)
     plan = rng.uniform(0, 60, (20_000, 2))
-    ground = np.column_stack([plan, 0.08 * plan[:, 0]])
+    ground = np.column_stack([plan, slope * plan[:, 0]])
     inside = (np.abs(plan - 30) < 6).all(axis=1)
-    roof = np.column_stack([plan[inside], 0.08 * plan[inside, 0] + 6.0])
+    roof = np.column_stack([plan[inside], slope * plan[inside, 0] + 6.0])
     height = height_above_ground(np.concatenate([ground[~inside], roof]))
-    assert np.abs(height[: (~inside).sum()]).mean() < 0.1
+    outside = np.abs(height[: (~inside).sum()])
+    assert outside.mean() < 0.1 + slope / 4  # the lowest point of a cell lies below its middle
+    assert outside.max() < 0.3 + slope
     np.testing.assert_allclose(np.median(height[(~inside).sum() :]), 6.0, atol=0.5)
 
 
