@@ -59,10 +59,10 @@ def _slope(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
     i, j = np.nonzero(np.isfinite(lowest))
     some = slice(None, None, 1 + len(i) // SOME)
     values, table = lowest[i, j][some], np.column_stack([i, j, np.ones(len(i))])[some]
-    weight, plane = np.ones(len(values)), np.zeros(3)
+    weight, plane = np.ones(len(values)), np.zeros(3, np.float64)
     for _ in range(PASSES):
         weighted = table * weight[:, None]
-        plane = np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0]
+        plane = np.asarray(np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0], np.float64)
         above = values - table @ plane
         weight = np.where(above > 0, BELOW, 1 - BELOW) / np.maximum(np.abs(above), 0.2)
     return plane[:2]
