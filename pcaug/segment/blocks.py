@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError
+from pcaug.errors import LabelError, PcaugError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import region
 from pcaug.segment.cache import prepared_folder
@@ -185,6 +186,7 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
 
     Raises:
         RecipeError: For whole scans of a corpus of maps.
+        PcaugError: If the disk is full.
     """
     region.check(recipe, corpus.manifest.frame, corpus.folder)
     spec = [LAYOUT, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
@@ -205,14 +207,16 @@ def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> St
         arrays = _arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe)
         partial = folder / f".{target.name}.tmp-{np.random.default_rng().integers(1 << 40)}"
         partial.mkdir()
-        for name, array in arrays.items():
-            np.save(partial / f"{name}.npy", array)
+        try:
+            for name, array in arrays.items():
+                np.save(partial / f"{name}.npy", array)
+        except OSError:  # numpy says how many bytes, not what is wrong
+            shutil.rmtree(partial, ignore_errors=True)
+            raise PcaugError("no room for prepared tiles", folder, "free some, or name another folder in PCAUG_CACHE") from None
         try:
             partial.rename(target)
         except OSError:  # another process was faster
-            for path in partial.iterdir():
-                path.unlink()
-            partial.rmdir()
+            shutil.rmtree(partial)
     read = {name: np.load(target / f"{name}.npy", mmap_mode="r") for name in (*PREPARED, *INDEX)}
     low, rows = read["corner"][:2], int(read["corner"][2])
     return Stored(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from segment.builders_segment import SMALL
 
+from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
+from pcaug.segment.blocks import prepare_corpus
 from pcaug.segment.cache import prepared_folder
+from pcaug.segment.recipe import TrainRecipe
 
 
 def test_the_least_recently_used_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,3 +36,18 @@ def test_the_least_recently_used_make_room(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PCAUG_CACHE_GB", "much")
     with pytest.raises(PcaugError, match="no number of gigabytes"):
         prepared_folder("another")
+
+
+def test_a_disk_without_room_is_named_and_nothing_half_written_stays(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # no file may grow larger, as on a disk that is full
+    try:
+        with pytest.raises(PcaugError, match="no room for prepared tiles"):
+            prepare_corpus(corpus, TrainRecipe(**SMALL))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.rglob("*.npy"))
+    assert prepare_corpus(corpus, TrainRecipe(**SMALL))
