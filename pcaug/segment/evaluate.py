@@ -38,6 +38,7 @@ class Scores:
         per_cloud: (C, K, K), one an independent cloud: a unit, or a tile where all tiles are of one unit.
         groups: What is told apart ("source", "range", "height") -> its value -> (K, K).
         calibration: (10, 3), a bin of confidence each: points, their summed confidence, how many are right.
+        clouds: Names of the C independent clouds.
     """
 
     names: list[str]
@@ -45,6 +46,7 @@ class Scores:
     per_cloud: Confusion
     groups: Mapping[str, Mapping[str, Confusion]] = field(default_factory=dict)
     calibration: NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
+    clouds: tuple[str, ...] = ()
 
     @property
     def iou(self) -> dict[str, float]:
@@ -129,7 +131,7 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
     if not tally.clouds:
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))
-    return Scores(run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration)
+    return Scores(run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration, tuple(tally.clouds))
 
 
 class _Tally:

@@ -30,6 +30,7 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     report.verdict([text for row in study.summaries if (text := verdict(row))])
     _arms(report, study)
     _classes(report, study)
+    _places(report, study)
     _curves(report, study)
     _cost(report, study)
     _pictures(report, study, test)
@@ -93,6 +94,18 @@ def _classes(report: Report, study: Study) -> None:
     if gains:
         report.text("Gain over the baseline in points of IoU; * where its 95 % interval leaves out zero.")
         report.table(["gain", *names], gains)
+
+
+def _places(report: Report, study: Study) -> None:
+    names = list(dict.fromkeys(name for s in study.summaries for name in s.places))
+    if not names:
+        return
+    report.heading("Places")
+    rows = [
+        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(f"{100 * s.places[n]:.1f}" if n in s.places else "" for n in names)]
+        for s in study.summaries
+    ]
+    report.table(["mIoU of each test unit, %", *names], rows)
 
 
 def _curves(report: Report, study: Study) -> None:

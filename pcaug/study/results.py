@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class Result:
         iou: IoU per class.
         train_seconds: Wall-clock seconds of training.
         evaluate_seconds: Wall-clock seconds of scoring.
+        places: mIoU of each test unit, where there are several.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Result:
     iou: dict[str, float]
     train_seconds: float
     evaluate_seconds: float
+    places: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class ArmSummary:
         iou: Mean IoU per class.
         class_gain: Gain per class, paired likewise; empty where ``gain`` is None.
         train_seconds: Mean.
+        places: Mean mIoU of each test unit, where there are several.
     """
 
     model: str
@@ -77,6 +80,7 @@ class ArmSummary:
     iou: dict[str, float]
     class_gain: dict[str, Interval]
     train_seconds: float
+    places: dict[str, float]
 
 
 def interval(values: Sequence[float]) -> Interval:
@@ -127,13 +131,22 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
             told = [(r, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
             if told:
                 class_gain[name] = over_draws(*zip(*told, strict=True))
-        told_in = {name: [r for r in members if name in r.iou] for name in names}
-        iou = {name: over_draws(those, [r.iou[name] for r in those]).mean for name, those in told_in.items()}
+        iou = _means(members, [r.iou for r in members])
+        places = _means(members, [r.places for r in members])
         seconds = float(np.mean([r.train_seconds for r in members]))
         rows.append(
-            ArmSummary(model, arm, budget, over_draws(members, [r.miou for r in members]), gain, iou, class_gain, seconds)
+            ArmSummary(model, arm, budget, over_draws(members, [r.miou for r in members]), gain, iou, class_gain, seconds, places)
         )
     return rows
+
+
+def _means(results: Sequence[Result], tables: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Mean over the draws of each key, of the results that have it."""
+    found = {}
+    for name in dict.fromkeys(name for table in tables for name in table):
+        told = [(r, table[name]) for r, table in zip(results, tables, strict=True) if name in table]
+        found[name] = over_draws(*zip(*told, strict=True)).mean
+    return found
 
 
 def _mean(results: Sequence[Result]) -> Result:
@@ -191,7 +204,7 @@ def _losers(row: ArmSummary) -> str:
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:
-    """One row a training; IoU per class in columns ``iou_<class>``."""
+    """One row a training; IoU per class in columns ``iou_<class>``, mIoU per test unit in ``miou_<unit>``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -200,6 +213,7 @@ def write_parquet(results: Sequence[Result], path: Path) -> None:
         row = asdict(result)
         row["units"] = ",".join(result.units)
         row |= {f"iou_{name}": value for name, value in row.pop("iou").items()}
+        row |= {f"miou_{name}": value for name, value in row.pop("places").items()}
         rows.append(row)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: [row.get(key) for row in rows] for key in columns})

@@ -23,7 +23,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.parallel import completed
-from pcaug.segment.evaluate import evaluate
+from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import train
@@ -264,7 +264,8 @@ def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progr
         started = time.perf_counter()
         run = _trained(job, recipe, real, synthetic, folder / "runs" / job.name, progress)
         trained = time.perf_counter()
-        scores = evaluate(run, test_corpus(recipe, real))
+        test = test_corpus(recipe, real)
+        scores = evaluate(run, test)
     finally:
         torch.set_num_threads(before)
     result = Result(
@@ -279,6 +280,7 @@ def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progr
         scores.iou,
         trained - started,
         time.perf_counter() - trained,
+        {name: miou(table) for name, table in zip(scores.clouds, scores.per_cloud, strict=True)} if len(test.units) > 1 else {},
     )
     _result(job, folder).parent.mkdir(exist_ok=True)
     _write_json(_result(job, folder), asdict(result))

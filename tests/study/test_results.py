@@ -89,10 +89,11 @@ def test_label_factor_reads_the_baseline_curve() -> None:
 def test_parquet_has_a_row_a_training(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
-    write_parquet([result("a", 0.5), result("b", 0.6)], tmp_path / "r.parquet")
+    write_parquet([result("a", 0.5), replace(result("b", 0.6), places={"05": 0.7})], tmp_path / "r.parquet")
     table = pq.read_table(tmp_path / "r.parquet").to_pylist()
     assert [row["miou"] for row in table] == [0.5, 0.6]
     assert table[1]["iou_car"] == 0.3
+    assert [row["miou_05"] for row in table] == [None, 0.7]
 
 
 def test_a_recipe_whose_names_do_not_fit_is_refused(tmp_path: Path) -> None:

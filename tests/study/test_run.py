@@ -14,6 +14,8 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, RecipeError
+from pcaug.segment.evaluate import evaluate
+from pcaug.segment.run import Run
 from pcaug.study.recipe import StudyRecipe
 from pcaug.study.report import write_report
 from pcaug.study.run import Job, _without_real, plan, run_study, start_over, train_recipe
@@ -74,6 +76,17 @@ def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -
     assert "real + more" in page
     assert 'src="http' not in page
     assert 'href="http' not in page
+
+
+def test_each_test_unit_is_told_by_itself(tmp_path: Path, recipe: StudyRecipe) -> None:
+    real = recipe.real.model_copy(update={"test_units": ("u1", "u2")})
+    small = recipe.model_copy(update={"real": real, "budgets": (1,), "draws": 1, "seeds": 1})
+    study = run_study(small, tmp_path / "d")
+    for result in study.results:
+        run = Run.open(tmp_path / "d" / "runs" / plan(small, ["u0"])[study.results.index(result)].name)
+        alone = {unit: evaluate(run, study.real.only(units=[unit])).miou for unit in ("u1", "u2")}
+        assert result.places == alone
+    assert "Places" in write_report(study, tmp_path / "d" / "report.html").read_text()
 
 
 def test_draws_are_nested_and_test_units_are_never_drawn(recipe: StudyRecipe) -> None:
