@@ -19,7 +19,7 @@ CELL = 0.8
 MARGIN = 6.0
 """How far the ground reaches beyond the square, metres."""
 FACE = 4.0
-"""How many times steeper than its slope the ground falls where it breaks off."""
+"""A face takes one part in so many of the width of its step."""
 CLIMB = 1.2
 """Steeper than this no soil stays, rise over run."""
 
@@ -36,7 +36,8 @@ class _Slope:
         land = plane + draw(recipe.relief, rng) * noise(self.x, self.y, 14.0, rng)
         self.z = _broken(land, draw(recipe.faces, rng)) + draw(recipe.roughness, rng) * noise(self.x, self.y, 1.6, rng)
         self.rock = np.hypot(*np.gradient(self.z, CELL)) > CLIMB
-        self.rock |= noise(self.x, self.y, 8.0, rng) < 2 * draw(recipe.rock, rng) - 1
+        patches = noise(self.x, self.y, 8.0, rng)
+        self.rock |= patches < np.quantile(patches, draw(recipe.rock, rng))
         self.z = self.z + np.where(self.rock, draw(recipe.ledges, rng), 0.0) * noise(self.x, self.y, 2.2, rng)
         self.water = float(np.quantile(self.z, rng.uniform(0.1, 0.5))) if rng.random() < recipe.water else -np.inf
         self.track: tuple[NDArray[np.float64], float, float] | None = None
@@ -102,7 +103,7 @@ def build_wood(recipe: Wood, name: str, rng: Rng, library: Library) -> Scene:
             placements.append(
                 placed(library.pick(kind, rng), (x, y, z), rng.uniform(0, 2 * np.pi), rng.uniform(small, large), number)
             )
-    at = np.array([*viewpoint, float(land.height(viewpoint[None])[0])])
+    at = np.array([*viewpoint, max(float(land.height(viewpoint[None])[0]), land.water)])
     extent = np.array([[0.0, 0.0], [recipe.size, recipe.size]])
     return Scene(tuple(placements), name, at, float(rng.uniform(0, 2 * np.pi)), extent)
 
@@ -111,7 +112,7 @@ def _ground(static: Builder, land: _Slope) -> None:
     triangles = grid(land.x, land.y, land.z)
     material = np.full(len(triangles), MATERIAL_NAMES.index("soil"), np.uint8)
     middle = triangles.mean(axis=1)[:, :2]
-    material[~land.free(middle, soil=True)] = MATERIAL_NAMES.index("gravel")  # the track, and rock, which is as bright
+    material[~land.free(middle, soil=True)] = MATERIAL_NAMES.index("gravel")  # as bright as rock and the water's bed
     static.add_faces(triangles, np.full(len(triangles), catalogue.taxonomy().id("terrain"), np.uint16), material)
     if np.isfinite(land.water):
         low, high = land.x[0, 0], land.x[-1, -1]

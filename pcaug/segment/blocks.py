@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -19,13 +20,15 @@ from pcaug.errors import LabelError, PcaugError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import region
 from pcaug.segment.cache import prepared_folder
-from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
-LAYOUT = 9
-"""Version of the cached arrays: raised whenever ``prepare`` changes."""
+LAYOUT = 1
+"""Version of the arrays that are kept beside the features: raised whenever they change."""
+FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a full disk; numpy's has none, it counts bytes."""
 PREPARED = ("xyz", "features", "label", "voxel_of", "origin")
 INDEX = ("order", "keys", "corner", "by_label", "nodes")
 EDGE = 3.0
@@ -189,7 +192,7 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
         PcaugError: If the disk is full.
     """
     region.check(recipe, corpus.manifest.frame, corpus.folder)
-    spec = [LAYOUT, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
+    spec = [LAYOUT, VERSION, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
     manifest = corpus.manifest.model_dump_json().encode()
     key = hashlib.sha256(json.dumps(spec).encode() + manifest + str(corpus.folder.resolve()).encode()).hexdigest()[:16]
     folder = prepared_folder(key)
@@ -206,12 +209,14 @@ def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> St
     if not target.is_dir():
         arrays = _arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe)
         partial = folder / f".{target.name}.tmp-{np.random.default_rng().integers(1 << 40)}"
-        partial.mkdir()
         try:
+            partial.mkdir()
             for name, array in arrays.items():
                 np.save(partial / f"{name}.npy", array)
-        except OSError:  # numpy says how many bytes, not what is wrong
+        except OSError as error:
             shutil.rmtree(partial, ignore_errors=True)
+            if error.errno not in FULL:
+                raise
             raise PcaugError("no room for prepared tiles", folder, "free some, or name another folder in PCAUG_CACHE") from None
         try:
             partial.rename(target)

@@ -21,6 +21,8 @@ from pcaug.cloud import PointCloud
 from pcaug.segment.ground import height_above_ground
 
 Features = NDArray[np.float32]
+VERSION = 10
+"""Raised whenever ``prepare`` makes something else: tiles in the cache and runs of another version are not used."""
 SCALES = (10, 24, 48)
 """Neighbours at which the local geometry is described."""
 SHARED = 2

@@ -18,6 +18,8 @@ SLOPE = 0.15
 """Steepest ground, rise over run, beside the slope of the cloud as a whole."""
 BELOW = 0.15
 """Share of the lowest points that lie below the plane of that slope."""
+LEVEL = 0.5
+"""Metres about that plane in which ground lies."""
 PASSES, SOME = 15, 50_000
 """Of the fit of that plane, and cells that it looks at."""
 MOST = 1 << 22
@@ -55,7 +57,8 @@ def _lowest(place: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.fl
 
 
 def _slope(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rise (2,) a cell of the plane with a share BELOW of the values under it, by reweighted least squares."""
+    """Rise (2,) a cell of the plane with a share BELOW of the values under it, by reweighted least squares; zeros where the
+    values lie no nearer to it than to a level."""
     i, j = np.nonzero(np.isfinite(lowest))
     some = slice(None, None, 1 + len(i) // SOME)
     values, table = lowest[i, j][some], np.column_stack([i, j, np.ones(len(i))])[some]
@@ -65,7 +68,13 @@ def _slope(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
         plane = np.asarray(np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0], np.float64)
         above = values - table @ plane
         weight = np.where(above > 0, BELOW, 1 - BELOW) / np.maximum(np.abs(above), 0.2)
-    return plane[:2]
+    sloped = np.asarray(values - table[:, :2] @ plane[:2], np.float64)
+    return plane[:2] if _near(sloped) > _near(values) else np.zeros(2)
+
+
+def _near(values: NDArray[np.float64]) -> float:
+    """Share of the values that lie where the ground would: on flat ground beside a roof, fewer along a plane than on a level."""
+    return float((np.abs(values - np.quantile(values, BELOW)) < LEVEL).mean())
 
 
 def _objects(surface: NDArray[np.float64], cell: float) -> NDArray[np.bool_]:

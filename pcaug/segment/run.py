@@ -21,6 +21,7 @@ from pydantic import ValidationError
 from pcaug import __version__, catalogue
 from pcaug.errors import FileError, NotFound
 from pcaug.labels import ClassSet, Group
+from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
 
 CARD, LOG = "card.json", "log.csv"
@@ -56,6 +57,7 @@ class Run:
             "kind": "segmenter",
             "pcaug": __version__,
             "python": platform.python_version(),
+            "features": VERSION,
             "recipe": self.recipe.model_dump(mode="json"),
             "taxonomy": self.classes.taxonomy.name,
             "classes": [{"name": g.name, "nodes": g.nodes, "colour": g.colour} for g in self.classes.groups],
@@ -83,12 +85,15 @@ class Run:
 
     @classmethod
     def card(cls, folder: Path) -> Run:
-        """The card of a run, finished or not; raises FileError where it is damaged."""
+        """The card of a run, finished or not; raises FileError where it is damaged, or of features of another version."""
         try:
             raw = json.loads((folder / CARD).read_text())
             groups = tuple(Group(str(c["name"]), tuple(c["nodes"]), tuple(c["colour"])) for c in raw["classes"])
             recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
             mean, spread, quantiles = (np.array(raw[key], np.float32) for key in ("mean", "spread", "quantiles"))
-            return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, tuple(raw["data"]), quantiles)
+            data, current = tuple(raw["data"]), raw.get("features") == VERSION
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None
+        if not current:
+            raise FileError("was trained on features that are computed otherwise in this version", folder / CARD, "train again")
+        return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles)

@@ -24,6 +24,7 @@ from pcaug.corpus.sample import extract
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.parallel import completed
 from pcaug.segment.evaluate import evaluate, miou
+from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import train
@@ -348,10 +349,13 @@ def _cost(corpus: Path, seconds: float) -> dict[str, float]:
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "recipe.json"
-    if kept.is_file() and json.loads(kept.read_text()) != recipe.model_dump(mode="json"):
+    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"features": VERSION}
+    kept = json.loads(path.read_text()) if path.is_file() else told
+    if kept | {"features": VERSION} != told:
         raise PcaugError("holds a study of another recipe", folder, "choose another folder, or repeat its --set and --full")
-    _write_json(kept, recipe.model_dump(mode="json"))
+    if kept != told:
+        raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
+    _write_json(path, told)
 
 
 def _write_json(path: Path, value: object) -> None:

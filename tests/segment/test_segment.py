@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -266,6 +267,10 @@ def test_what_cannot_be_trained_says_so(corpus: Corpus, tmp_path: Path) -> None:
     (tmp_path / "r3" / "weights.safetensors").write_bytes(b"not weights")
     with pytest.raises(FileError, match="does not fit its card"):
         evaluate(Run.open(tmp_path / "r3"), corpus)
-    (tmp_path / "r3" / "card.json").write_text("{}")
+    card = tmp_path / "r3" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"features": 0}))
+    with pytest.raises(FileError, match="features that are computed otherwise in this version"):
+        Run.open(tmp_path / "r3")
+    card.write_text("{}")
     with pytest.raises(FileError, match="is damaged"):
         Run.open(tmp_path / "r3")

@@ -132,6 +132,10 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
     (tmp_path / "a" / "recipe.json").write_text("{}")
     with pytest.raises(PcaugError, match="holds a study of another recipe"):
         run_study(recipe, tmp_path / "a")
+    told = recipe.model_dump(mode="json")
+    (tmp_path / "a" / "recipe.json").write_text(json.dumps(told | {"features": 0}))
+    with pytest.raises(PcaugError, match="features that are computed otherwise now"):
+        run_study(recipe, tmp_path / "a")
     start_over(tmp_path / "a")
     assert not list((tmp_path / "a").iterdir())
     (tmp_path / "a" / "thesis.tex").write_text("mine")
