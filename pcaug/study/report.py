@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +57,7 @@ def _lead(study: Study, test: Corpus) -> str:
 
 def _arms(report: Report, study: Study) -> None:
     report.heading("Arms")
-    rows = [
-        (f"{s.arm}{_budget(study, s)}{_model(study, s)}", 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high)
-        for s in study.summaries
-    ]
+    rows = [(_who(study, s), 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high) for s in study.summaries]
     report.intervals(
         [row for row in rows if row[2] == row[2]] or [(n, m, m, m) for n, m, *_ in rows],
         "mIoU with its 95 % interval.",
@@ -79,33 +76,29 @@ def _arms(report: Report, study: Study) -> None:
 
 
 def _classes(report: Report, study: Study) -> None:
-    names = list(dict.fromkeys(name for s in study.summaries for name in s.iou))
     report.heading("Classes")
-    rows = [
-        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(f"{100 * s.iou[n]:.1f}" if n in s.iou else "" for n in names)]
-        for s in study.summaries
-    ]
-    report.table(["IoU, %", *names], rows)
-    gains = [
-        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(_gained(s.class_gain.get(n)) for n in names)]
-        for s in study.summaries
-        if s.class_gain
-    ]
+    names = _percentages(report, study, "IoU, %", [s.iou for s in study.summaries])
+    gains = [[_who(study, s), *(_gained(s.class_gain.get(n)) for n in names)] for s in study.summaries if s.class_gain]
     if gains:
         report.text("Gain over the baseline in points of IoU; * where its 95 % interval leaves out zero.")
         report.table(["gain", *names], gains)
 
 
 def _places(report: Report, study: Study) -> None:
-    names = list(dict.fromkeys(name for s in study.summaries for name in s.places))
-    if not names:
-        return
-    report.heading("Places")
+    if any(s.places for s in study.summaries):
+        report.heading("Places")
+        _percentages(report, study, "mIoU of each test unit, %", [s.places for s in study.summaries])
+
+
+def _percentages(report: Report, study: Study, what: str, tables: Sequence[dict[str, float]]) -> list[str]:
+    """A row for each arm of what one table each tells of it; the names of the columns."""
+    names = list(dict.fromkeys(name for table in tables for name in table))
     rows = [
-        [f"{s.arm}{_budget(study, s)}{_model(study, s)}", *(f"{100 * s.places[n]:.1f}" if n in s.places else "" for n in names)]
-        for s in study.summaries
+        [_who(study, s), *(f"{100 * table[n]:.1f}" if n in table else "" for n in names)]
+        for s, table in zip(study.summaries, tables, strict=True)
     ]
-    report.table(["mIoU of each test unit, %", *names], rows)
+    report.table([what, *names], rows)
+    return names
 
 
 def _curves(report: Report, study: Study) -> None:
@@ -199,9 +192,7 @@ def _gained(gain: Interval | None) -> str:
     return f"{100 * gain.mean:+.1f}{' *' if gain.low > 0 or gain.high < 0 else ''}"
 
 
-def _budget(study: Study, s: ArmSummary) -> str:
-    return f", {s.budget} units" if len(study.recipe.budgets) > 1 and s.budget else ""
-
-
-def _model(study: Study, s: ArmSummary) -> str:
-    return f", {s.model}" if len(study.recipe.models) > 1 else ""
+def _who(study: Study, s: ArmSummary) -> str:
+    """An arm's name, with its budget and model where there are several."""
+    budget = f", {s.budget} units" if len(study.recipe.budgets) > 1 and s.budget else ""
+    return s.arm + budget + (f", {s.model}" if len(study.recipe.models) > 1 else "")
