@@ -1,10 +1,11 @@
-"""Run jobs side by side: on processes of this machine, or on a Dask cluster."""
+"""Run jobs side by side: in a thread ahead of the caller, on processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from threading import Thread
@@ -16,6 +17,22 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 ROUNDS = 3
 """How often jobs are given out again after a worker process has died."""
+
+
+def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1) -> Generator[Result]:
+    """Results in order of the jobs, ``count`` of them made by a thread while the caller works with the one before."""
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(1) as thread:
+        try:
+            for job in jobs:
+                waiting.append(thread.submit(function, job))
+                if len(waiting) > count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def completed(

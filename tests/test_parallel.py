@@ -1,4 +1,4 @@
-"""Workers do not outlive the process that they work for."""
+"""Workers do not outlive the process that they work for, and what is made ahead keeps its order."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Event
+
+import pytest
+
+from pcaug.parallel import ahead
 
 PARENT = """
 from pathlib import Path
@@ -49,3 +54,23 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     while any(map(alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(alive, workers))
+
+
+def test_what_is_made_ahead_comes_in_order_while_the_caller_works() -> None:
+    begun = [Event() for _ in range(5)]
+
+    def make(number: int) -> int:
+        begun[number].set()
+        return number
+
+    for number, made in enumerate(ahead(make, range(5))):
+        assert made == number
+        if number < 4:
+            assert begun[number + 1].wait(60)  # the next one is under way
+
+
+def test_an_error_ahead_reaches_the_caller() -> None:
+    made = ahead(lambda number: 1 // number, [2, 1, 0, 3])
+    assert [next(made), next(made)] == [0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(made)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from pcaug import augment, catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
+from pcaug.parallel import ahead
 from pcaug.segment import parallel
 from pcaug.segment.blend import source_of
 from pcaug.segment.blocks import TilePool
@@ -115,14 +115,7 @@ class Blocks(Dataset[Sample]):
 
     def batches(self, first: int) -> Generator[Sample]:
         """Batches from one on to the end, made by a thread while the network works."""
-        with ThreadPoolExecutor(1) as thread:
-            waiting: list[Future[Sample]] = []
-            for number in range(first, self.recipe.steps * self.recipe.accumulate):
-                waiting.append(thread.submit(self.batch, number))
-                if len(waiting) > AHEAD:
-                    yield waiting.pop(0).result()
-            while waiting:
-                yield waiting.pop(0).result()
+        return ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD)
 
 
 def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]) -> NDArray[np.float32]:

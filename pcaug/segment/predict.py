@@ -62,11 +62,15 @@ class Segmenter:
 
     def label(self, cloud: PointCloud, frame: str, bright: float | None = None) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Class index (N,) uint8 and its probability (N,) float32 of every point of a cloud (see ``prepare``)."""
+        return self.label_prepared(self.prepared(cloud, frame, bright))
+
+    def prepared(self, cloud: PointCloud, frame: str, bright: float | None = None) -> Prepared:
+        """A cloud as the network wants it, noted for ``warning``."""
         recipe = self.run.recipe
         region.check(recipe, frame, self.run.folder)
         tile = prepare(cloud, recipe.features, recipe.voxel, frame, bright)
         self.seen.append(tile.features[:: 1 + len(tile.features) // SEEN])
-        return self.label_prepared(tile)
+        return tile
 
     def warning(self) -> str | None:
         """What to say of the clouds labelled since it was last asked, if they do not look like the training data."""
@@ -259,11 +263,12 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
         return points, segmenter.warning()
     del chunks, chunk
     stat = scan.path.stat()
-    identity = job.identity | {"size": stat.st_size, "changed": stat.st_mtime_ns, "most": job.most}
+    identity = job.identity | {"size": stat.st_size, "changed": stat.st_mtime_ns, "most": job.most, "layout": stream.LAYOUT}
     margin = segmenter.run.recipe.block / 2
     labels = stream.Labels(raw.chunks, path.with_name(f".{path.name}.parts"), identity, margin, job.most)
     labels.fill(
-        lambda cloud, bright: segmenter.label(cloud, frame, bright),
+        lambda cloud, bright: segmenter.prepared(cloud, frame, bright),
+        segmenter.label_prepared,
         lambda done, total: progress and progress("tiles", done, total),
     )
     empty = labels.survey.unclassified

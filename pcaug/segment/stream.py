@@ -11,17 +11,21 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
+from pcaug.parallel import ahead
+from pcaug.segment.features import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]
-Label = Callable[[PointCloud, float], tuple[NDArray[np.uint8], NDArray[np.float32]]]
+Made = TypeVar("Made")
 MOST = 3_000_000
 """Points that are held in memory at once."""
+LAYOUT = 1
+"""Version of the work folder: raised whenever it changes, so that what another version left is not taken up."""
 CELL = 10.0
 """Edge of the cells that the survey counts in, metres."""
 RECORD = np.dtype([
@@ -36,14 +40,16 @@ class Survey:
 
     Attributes:
         points: Of the file.
-        edge: Of a tile, metres: the largest at which a tile and its margin fit into memory.
+        low: Corner of the first tile in plan, metres.
+        edge: Of a tile along x and y, metres: those at which a tile and its margin fit into memory, and margins hold the least.
         bright: 95th percentile of the intensity.
         fields: Which of RECORD's the file has.
         unclassified: Whether no point has a native class but 0 and 1.
     """
 
     points: int
-    edge: float
+    low: tuple[float, float]
+    edge: tuple[float, float]
     bright: float
     fields: tuple[str, ...]
     unclassified: bool
@@ -55,7 +61,9 @@ def survey(chunks: Chunks, margin: float, most: int) -> Survey:
     bright, points, unclassified = [], 0, True
     fields: tuple[str, ...] = ()
     for chunk in chunks():
-        places, counts = np.unique(np.floor(chunk.xyz[:, :2] / CELL).astype(np.int64), axis=0, return_counts=True)
+        plan = chunk.xyz * (1, 1, 0)
+        first, cell_of = voxels(plan, CELL)
+        places, counts = np.floor(plan[first, :2] / CELL).astype(np.int64), np.bincount(cell_of)
         for place, count in zip(map(tuple, places.tolist()), counts.tolist(), strict=True):
             cells[place] = cells.get(place, 0) + count
         fields = tuple(name for name in RECORD.names or () if name in chunk)
@@ -65,20 +73,63 @@ def survey(chunks: Chunks, margin: float, most: int) -> Survey:
             unclassified = bool(np.isin(chunk["native_label"], [0, 1]).all())
         points += len(chunk)
     top = float(np.percentile(np.concatenate(bright), 95)) if any(len(b) for b in bright) else 0.0
-    return Survey(points, _edge(cells, margin, most), top if top > 0 else 1.0, fields, unclassified)
+    places, counts = np.array(list(cells) or [(0, 0)]), np.array(list(cells.values()) or [0])
+    low, edge = layout(places, counts, margin, most)
+    return Survey(points, low, edge, top if top > 0 else 1.0, fields, unclassified)
 
 
-def _edge(cells: dict[tuple[int, int], int], margin: float, most: int) -> float:
-    """The largest edge at which no tile with its margin holds more than ``most`` points; never less than the margin."""
-    places = np.array(list(cells) or [(0, 0)])
-    counts = np.array(list(cells.values()) or [0])
-    edge = 64 * CELL
-    while edge > max(margin, CELL):
-        _, tile = np.unique(np.floor(places * (CELL / edge)).astype(np.int64), axis=0, return_inverse=True)
-        if np.bincount(tile.reshape(-1), counts).max() * (1 + 2 * margin / edge) ** 2 <= most:
-            break
-        edge *= 0.85
-    return max(edge, margin, CELL)
+def layout(
+    cells: NDArray[np.int64], counts: NDArray[np.int64], margin: float, most: int
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Corner and edges of tiles, none of which holds more than ``most`` points with its margin, and the fewest in all.
+
+    No edge is shorter than the margin or a cell: where points are that dense, tiles hold more.
+
+    Args:
+        cells: (C, 2) columns and rows of CELL metres.
+        counts: (C,) points in each.
+        margin: Around a tile, metres.
+        most: Points.
+    """
+    low = cells.min(axis=0)
+    middles, size = (cells - low + 0.5) * CELL, (np.ptp(cells, axis=0) + 1) * CELL
+    wide, deep = (_edges(float(length), max(margin, CELL)) for length in size)
+    best, fewest = (wide[-1], deep[-1]), np.inf
+    column, row = 0, len(deep) - 1
+    while column < len(wide) and row >= 0:  # along the border of what fits: wider tiles must be less deep
+        edge = wide[column], deep[row]
+        loads = _loads(middles, counts, np.array(edge), margin + CELL / 2)
+        if loads.max() > most:
+            column += 1
+            continue
+        if loads.sum() < fewest:
+            best, fewest = edge, loads.sum()
+        row -= 1
+    return (float(low[0] * CELL), float(low[1] * CELL)), best
+
+
+def _edges(length: float, least: float) -> list[float]:
+    """A length cut into equal parts, ever more of them, until they would be shorter than ``least``."""
+    edges, parts = [max(length, least)], 2
+    while length / parts >= least:
+        edges.append(length / parts)
+        parts = max(parts + 1, int(parts * 1.2))
+    return edges
+
+
+def _loads(
+    middles: NDArray[np.float64], counts: NDArray[np.int64], edge: NDArray[np.float64], margin: float
+) -> NDArray[np.float64]:
+    """Points of each tile with its margin (T,), from those of cells around their middles (C, 2)."""
+    own = np.floor(middles / edge).astype(np.int64)
+    tiles, points = [], []
+    for step in np.ndindex(3, 3):
+        tile = own + step - 1
+        inside = ((middles >= tile * edge - margin) & (middles < (tile + 1) * edge + margin)).all(axis=1)
+        tiles.append(tile[inside] @ (1 << 32, 1))
+        points.append(counts[inside])
+    _, number = np.unique(np.concatenate(tiles), return_inverse=True)
+    return np.asarray(np.bincount(number, np.concatenate(points)), np.float64)
 
 
 class Labels:
@@ -97,7 +148,7 @@ class Labels:
         plan = folder / "plan.json"
         kept = json.loads(plan.read_text()) if plan.is_file() else {}
         if kept.get("identity") == identity:
-            self.survey = Survey(**kept["survey"] | {"fields": tuple(kept["survey"]["fields"])})
+            self.survey = Survey(**kept["survey"])
         else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
@@ -105,21 +156,36 @@ class Labels:
             self._scatter()
             plan.write_text(json.dumps({"identity": identity, "survey": asdict(self.survey)}))
 
-    def fill(self, label: Label, progress: Callable[[int, int], None]) -> None:
-        """Label the tiles that are not yet; ``label`` gets a cloud and the intensity that counts as bright."""
+    def fill(
+        self,
+        prepare: Callable[[PointCloud, float], Made],
+        label: Callable[[Made], tuple[NDArray[np.uint8], NDArray[np.float32]]],
+        progress: Callable[[int, int], None],
+    ) -> None:
+        """Label the tiles that are not yet, each prepared while the one before is labelled.
+
+        Args:
+            prepare: Makes something of a cloud and the intensity that counts as bright, in a thread of its own.
+            label: Class and confidence of all points of the cloud that it was made of.
+            progress: Called with the tiles that are labelled and how many there are.
+        """
         guess, sure = self._results("r+")
         tiles = sorted(self.folder.glob("*.tile"))
-        for number, path in enumerate(tiles):
-            mark = path.with_suffix(".done")
-            if not mark.exists():
-                records, core = self._with_margin(path)
-                best, confidence = label(self._cloud(records), self.survey.bright)
-                rows = records["row"][:core]
-                guess[rows], sure[rows] = best[:core], confidence[:core]
-                guess.flush()
-                sure.flush()
-                mark.touch()
-            progress(number + 1, len(tiles))
+        left = [path for path in tiles if not path.with_suffix(".done").exists()]
+
+        def ready(path: Path) -> tuple[NDArray[np.int64], Made]:
+            records, core = self._with_margin(path)
+            return records["row"][:core].copy(), prepare(self._cloud(records), self.survey.bright)
+
+        done = len(tiles) - len(left)
+        for path, (rows, made) in zip(left, ahead(ready, left), strict=True):
+            best, confidence = label(made)
+            guess[rows], sure[rows] = best[: len(rows)], confidence[: len(rows)]
+            guess.flush()
+            sure.flush()
+            path.with_suffix(".done").touch()
+            done += 1
+            progress(done, len(tiles))
 
     def attached(
         self, attach: Callable[[PointCloud, NDArray[np.uint8], NDArray[np.float32]], PointCloud]
@@ -143,7 +209,7 @@ class Labels:
             records["row"], records["xyz"] = np.arange(start, start + len(chunk)), chunk.xyz
             for name in self.survey.fields:
                 records[name] = chunk[name]
-            places = np.floor(chunk.xyz[:, :2] / self.survey.edge).astype(np.int64)
+            places = np.floor((chunk.xyz[:, :2] - self.survey.low) / self.survey.edge).astype(np.int64)
             order = np.lexsort(places.T[::-1])
             cuts = np.flatnonzero(np.diff(places[order], axis=0).any(axis=1)) + 1
             for rows in np.split(order, cuts) if len(order) else []:
@@ -159,8 +225,9 @@ class Labels:
     def _with_margin(self, path: Path) -> tuple[NDArray[Any], int]:
         """A tile's points, then those of the eight tiles around it that lie within the margin; and how many are its own."""
         column, row = map(int, path.stem.split("_"))
-        low = np.array([column, row]) * self.survey.edge - self.margin
-        high = low + self.survey.edge + 2 * self.margin
+        edge = np.array(self.survey.edge)
+        low = np.array([column, row]) * edge + self.survey.low - self.margin
+        high = low + edge + 2 * self.margin
         parts = [np.fromfile(path, RECORD)]
         for dx, dy in ((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy):
             other = self._tile(column + dx, row + dy)

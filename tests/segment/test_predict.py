@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from segment.builders_segment import TREE, garden
 
 from pcaug import formats
@@ -13,7 +15,7 @@ from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
 from pcaug.segment.predict import Segmenter, predict
 from pcaug.segment.run import Run
-from pcaug.segment.stream import _edge
+from pcaug.segment.stream import CELL, layout
 
 
 def scan(folder: Path, suffix: str, seed: int = 5) -> tuple[Path, PointCloud]:
@@ -112,13 +114,32 @@ def test_a_scan_unlike_the_training_data_is_named(trained: Run, tmp_path: Path) 
     assert "m (" in warnings[0] or "neighbours (" in warnings[0]
 
 
-def test_tiles_hold_what_memory_takes() -> None:
-    cells = {(column, row): 1000 for column in range(64) for row in range(64)}
-    assert _edge(cells, 5.0, 64 * 64 * 1000 * 4) == 640
-    edge = _edge(cells, 5.0, 100_000)
-    assert 10 < edge < 640
-    assert (edge / 10) ** 2 * 1000 * (1 + 10 / edge) ** 2 <= 100_000
-    assert _edge(cells, 5.0, 10) == 10
+def held(points: np.ndarray, low: np.ndarray, edge: np.ndarray, margin: float) -> list[int]:
+    """Points of each tile with its margin, counted one by one."""
+    tiles = np.unique(np.floor((points - low) / edge), axis=0)
+    corners = low + tiles * edge
+    return [int(((points >= c - margin) & (points < c + edge + margin)).all(axis=1).sum()) for c in corners]
+
+
+@given(st.integers(0, 99), st.floats(20, 900), st.floats(20, 900), st.booleans(), st.sampled_from([1_000, 4_000, 20_000]))
+@settings(max_examples=40, deadline=None)
+def test_tiles_hold_what_memory_takes(seed: int, wide: float, deep: float, outlier: bool, most: int) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.uniform((-50, 30), (wide - 50, deep + 30), (10_000, 2))
+    if outlier:
+        points[0] = 1e7, -1e7
+    cells, counts = np.unique(np.floor(points / CELL).astype(np.int64), axis=0, return_counts=True)
+    low, edge = (np.array(pair) for pair in layout(cells, counts, 12.0, most))
+    assert (points >= low).all()
+    assert (edge >= 12).all()
+    assert max(held(points, low, edge, 12.0)) <= most or (edge < 24).any()
+
+
+def test_tiles_waste_little_on_margins() -> None:
+    cells = np.array([(column, row) for column in range(100) for row in range(33)])
+    low, edge = layout(cells, np.full(len(cells), 3_000), 24.0, 3_000_000)
+    assert low == (0, 0)
+    assert edge == (200, 330)  # strips across the flight, not squares
 
 
 def test_labels_of_our_tree(trained: Run) -> None:
