@@ -31,7 +31,7 @@ MAKERS: dict[str, Callable[[Rng], Asset]] = {
     "broadleaf": trees.broadleaf, "spruce": trees.spruce, "log": trees.log, "stone": trees.stone,
     "table": furniture.table, "desk": furniture.desk, "chair": furniture.chair, "sofa": furniture.sofa, "bed": furniture.bed,
     "shelf": furniture.shelf, "cupboard": furniture.cupboard, "radiator": furniture.radiator, "clutter": furniture.clutter,
-    "ceiling_lamp": furniture.ceiling_lamp, "wall": objects.wall,
+    "ceiling_lamp": furniture.ceiling_lamp, "wall": objects.wall, "board": objects.board,
 }  # fmt: skip
 
 

@@ -241,17 +241,39 @@ def lamp(rng: Rng) -> Asset:
     return out.asset("lamp")
 
 
+def _plate(out: Builder, ring: Points) -> None:
+    """A plate whose outline is a ring (P, 3): it shines back to the front, its back is bare metal."""
+    out.add(loft(np.stack([ring, ring + (0.01, 0, 0)])), "sign_light", "metal")
+    out.add(loft(np.stack([ring + (0.012, 0, 0), ring + (0.02, 0, 0)])), "sign_light", "sign")
+
+
+def _rectangle(x: float, y: float, low: float, high: float) -> Points:
+    return np.array([(x, -y, low), (x, y, low), (x, y, high), (x, -y, high)])
+
+
 def sign(rng: Rng) -> Asset:
-    """A traffic sign on its post: disc, triangle or board."""
+    """A traffic sign on its post: disc, triangle, square or an oblong plate."""
     h = rng.uniform(2.1, 3.0)
     out = Builder()
     out.add(tube((0, 0, -0.2), (0, 0, h), 0.035, sides=6), "pole", "metal")
+    if rng.random() < 0.3:
+        _plate(out, _rectangle(0.05, rng.uniform(0.2, 0.5), h - rng.uniform(0.2, 0.6), h))
+        return out.asset("sign")
     shape = int(rng.choice([3, 4, 12]))
     angle = np.linspace(0, 2 * np.pi, shape, endpoint=False) + (np.pi / 2 if shape == 3 else np.pi / 4)
-    size = rng.uniform(0.3, 0.42)
-    ring = np.stack([np.full(shape, 0.05), np.cos(angle) * size, h - 0.25 + np.sin(angle) * size], axis=1)
-    out.add(loft(np.stack([ring, ring + (0.02, 0, 0)])), "sign_light", "sign")
+    size = rng.uniform(0.3, 0.5)
+    _plate(out, np.stack([np.full(shape, 0.05), np.cos(angle) * size, h - 0.25 + np.sin(angle) * size], axis=1))
     return out.asset("sign")
+
+
+def board(rng: Rng) -> Asset:
+    """A direction board on two posts."""
+    wide, high, low = rng.uniform(0.5, 1.9), rng.uniform(0.4, 1.8), rng.uniform(0.8, 2.3)
+    out = Builder()
+    for y in (-0.7 * wide, 0.7 * wide):
+        out.add(tube((0, y, -0.3), (0, y, low + high), 0.05, sides=6), "pole", "metal")
+    _plate(out, _rectangle(0.06, wide, low, low + high))
+    return out.asset("board")
 
 
 def signal(rng: Rng) -> Asset:

@@ -131,7 +131,7 @@ def _thicket(world: World, side: Side, near: float) -> None:
 
 
 def furniture(world: World, side: Side) -> None:
-    """Lamps, signs, wires, guard rails, benches, people, bicycles."""
+    """Lamps, signs, direction boards, wires, guard rails, benches, people, bicycles."""
     rng, recipe = world.rng, world.recipe
     edge = side.road_edge + 0.45
     inwards = -np.pi / 2 * side.sign
@@ -140,6 +140,9 @@ def furniture(world: World, side: Side) -> None:
         world.stand(name, side, x, edge, inwards)
     facing = np.pi if side.sign < 0 else 0.0
     for x in _spots(world, recipe.signs, side):
+        if rng.random() < (0.4 if world.open else 0.12):
+            world.stand("board", side, x, edge + rng.uniform(1.5, 3.0), facing + rng.normal(0, 0.1))
+            continue
         name = "signal" if side.junction and rng.random() < 0.25 else "sign"
         world.stand(name, side, x, edge, facing + rng.normal(0, 0.2))
     for x in world.crossings:
