@@ -8,17 +8,29 @@ import numpy as np
 
 from pcaug.segment.recipe import TrainRecipe
 
+MOST = 0.75
+"""Largest share of real blocks that is chosen for a recipe that names none."""
+
+
+def share_of(recipe: TrainRecipe, units: int = 1) -> float:
+    """Share of the blocks that are real: the recipe's, or n / (n + 2) of n independent real units, at most MOST.
+
+    One labelled drive is soon learned by heart, so two blocks of three are synthetic; many drives know most of what there is.
+    """
+    return min(MOST, units / (units + 2)) if recipe.real_share is None else recipe.real_share
+
 
 def real_blocks(number: int, blocks: int, recipe: TrainRecipe) -> float:
     """How many of the first ``number`` of a training's ``blocks`` are to be real.
 
-    The share runs from ``real_start`` to ``real_share`` in a straight line over the first ``anneal`` of the training, and
+    The share runs from ``real_start`` to that of ``share_of`` in a straight line over the first ``anneal`` of the training, and
     stays there.
     """
-    start = recipe.real_share if recipe.real_start is None else recipe.real_start
+    share = share_of(recipe)
+    start = share if recipe.real_start is None else recipe.real_start
     ramp = max(recipe.anneal * blocks, 1e-9)
     done = min(number, ramp)
-    return start * done + (recipe.real_share - start) * done**2 / (2 * ramp) + recipe.real_share * (number - done)
+    return start * done + (share - start) * done**2 / (2 * ramp) + share * (number - done)
 
 
 def source_of(number: int, blocks: int, sources: int, recipe: TrainRecipe, rng: np.random.Generator) -> int:

@@ -20,7 +20,7 @@ from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import ahead
 from pcaug.segment import parallel
-from pcaug.segment.blend import source_of
+from pcaug.segment.blend import share_of, source_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.follow import augmented
 from pcaug.segment.recipe import TrainRecipe
@@ -52,7 +52,7 @@ class Blocks(Dataset[Sample]):
     """All blocks of a training, in order.
 
     Attributes:
-        recipe: What a block is, and how sources blend.
+        recipe: What a block is, and how sources blend; its ``real_share`` is settled.
         classes: What labels mean.
         pools: One a corpus, the real one first.
         mean, spread: (F,) of the features: what they are moved and divided by.
@@ -75,6 +75,7 @@ class Blocks(Dataset[Sample]):
         """
         recipe.check_shares(len(corpora) - 1)
         parts = [corpus.only(split="train") for corpus in corpora]
+        recipe = recipe.model_copy(update={"real_share": share_of(recipe, len(parts[0].units))})
         classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)
         mean, spread = (np.mean([pool.moments[i] for pool in pools], axis=0).astype(np.float32) for i in (0, 1))

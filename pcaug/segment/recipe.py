@@ -34,7 +34,8 @@ class TrainRecipe(Strict):
         balance: Exponent of a class's weight 1 / (share + 0.002) ** balance in the loss; 0 for none.
         label_smoothing: Of the cross-entropy.
         rare: Share of blocks that are centred on a point of a class drawn uniformly, rarest as often as commonest.
-        real_share: Share of the blocks that are real, where there are synthetic ones too.
+        real_share: Share of the blocks that are real, where there are synthetic ones too; None: by the number of real
+            units (drives, sites), see ``pcaug.segment.blend.share_of``.
         real_start, anneal: Curriculum: that share at the start (None: the same), and the part of the training over which it
             runs from there to ``real_share``.
         synthetic_shares: How often each synthetic source is drawn; () for equally often.
@@ -71,7 +72,7 @@ class TrainRecipe(Strict):
     balance: float = Field(default=0.5, ge=0)
     label_smoothing: float = Field(default=0.05, ge=0, lt=1)
     rare: float = Field(default=0.5, ge=0, le=1)
-    real_share: float = Field(default=0.5, ge=0, le=1)
+    real_share: float | None = Field(default=None, ge=0, le=1)
     real_start: float | None = Field(default=None, ge=0, le=1)
     anneal: float = Field(default=0.7, ge=0, le=1)
     synthetic_shares: tuple[float, ...] = ()

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save_file
 
+from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.run import WEIGHTS, Run
 
@@ -21,7 +22,8 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
     """Draw the training points: ``trees_points`` of each pool, weighted so that the pools have the recipe's shares."""
     recipe = run.recipe
     rng = np.random.default_rng((recipe.seed, 0, 0))
-    shares = [1.0] if len(pools) == 1 else [recipe.real_share] + [(1 - recipe.real_share) / (len(pools) - 1)] * (len(pools) - 1)
+    real, others = share_of(recipe), len(pools) - 1
+    shares = [real] + [(1 - real) / others] * others if others else [1.0]
     features, labels, weights = [], [], []
     for pool, share in zip(pools, shares, strict=True):
         x, y = _draw(pool, recipe.trees_points, len(run.classes.groups), rng)

@@ -10,7 +10,7 @@ from segment.builders_segment import SMALL
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.segment.blend import real_blocks, source_of
+from pcaug.segment.blend import real_blocks, share_of, source_of
 from pcaug.segment.dataset import Blocks
 from pcaug.segment.recipe import TrainRecipe
 
@@ -26,6 +26,17 @@ def test_real_blocks_come_as_often_as_they_should(share: float, start: float | N
     real = np.cumsum(sources(recipe, blocks, 2) == 0)
     wanted = [real_blocks(n + 1, blocks, recipe) for n in range(blocks)]
     assert np.abs(real - wanted).max() <= 1 + 1e-6
+
+
+def test_the_more_real_units_the_more_real_blocks(corpus: Corpus) -> None:
+    shares = [share_of(TrainRecipe(), units) for units in (1, 2, 4, 6, 100)]
+    assert shares == pytest.approx([1 / 3, 1 / 2, 2 / 3, 3 / 4, 3 / 4])
+    assert share_of(TrainRecipe(real_share=0.1), 6) == 0.1
+    data = Blocks.of([corpus, corpus], TrainRecipe(**SMALL))
+    units = len(corpus.only(split="train").units)
+    assert data.recipe.real_share == pytest.approx(min(0.75, units / (units + 2)))
+    made = [float(data[n]["synthetic"]) for n in range(len(data))]
+    assert 1 - np.mean(made) == pytest.approx(data.recipe.real_share, abs=0.02)
 
 
 def test_a_curriculum_starts_synthetic_and_ends_real() -> None:
