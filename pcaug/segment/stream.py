@@ -1,4 +1,4 @@
-"""Clouds larger than memory: points sorted into square tiles on disk, each labelled with what surrounds it.
+"""Clouds larger than memory: points sorted into tiles on disk, each labelled with what surrounds it.
 
 Three passes over the file: survey (how dense, how bright), scatter (to one file a tile), and write (the source again, with
 its labels beside it). Between the last two, tile after tile is labelled. What is done stays done: an interrupted job goes on.
