@@ -8,16 +8,16 @@ import numpy as np
 
 from pcaug.segment.recipe import TrainRecipe
 
-MOST = 0.75
-"""Largest share of real blocks that is chosen for a recipe that names none."""
+LEAST, MOST = 0.5, 0.75
+"""Shares of real blocks between which one is chosen for a recipe that names none."""
 
 
 def share_of(recipe: TrainRecipe, units: int = 1) -> float:
-    """Share of the blocks that are real: the recipe's, or n / (n + 2) of n independent real units, at most MOST.
+    """Share of the blocks that are real: the recipe's, or n / (n + 2) of n independent real units, from LEAST to MOST.
 
-    One labelled drive is soon learned by heart, so two blocks of three are synthetic; many drives know most of what there is.
+    Many drives know most of what there is, and then composed streets that take half of the blocks cost some classes.
     """
-    return min(MOST, units / (units + 2)) if recipe.real_share is None else recipe.real_share
+    return min(MOST, max(LEAST, units / (units + 2))) if recipe.real_share is None else recipe.real_share
 
 
 def real_blocks(number: int, blocks: int, recipe: TrainRecipe) -> float:
