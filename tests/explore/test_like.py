@@ -60,7 +60,7 @@ def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpu
 def test_what_is_rare_in_the_real_clouds_is_never_made_rarer() -> None:
     full = [COARSE, "street.parked=[20.0, 40.0]", "street.moving=[0.0, 0.0]"]
     start, more = load_recipe("street", full), load_recipe("street", [*full, "street.people=[0.0, 2.6]"])
-    bare = load_recipe("street", [COARSE, "street.people=[0.0, 0.0]"])
+    bare = load_recipe("street", [COARSE, "street.people=[0.0, 0.0]", "street.parking=1.0"])
     made, real = (profile((compose_one(recipe, 2, i) for i in range(3)), "sensor") for recipe in (start, bare))
     assert "person" in made.classes
     assert "person" not in real.classes
