@@ -1,4 +1,4 @@
-"""Run jobs side by side: in a thread ahead of the caller, on processes of this machine, or on a Dask cluster."""
+"""Run jobs side by side: in threads ahead of the caller, on processes of this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ ROUNDS = 3
 """How often jobs are given out again after a worker process has died."""
 
 
-def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1) -> Generator[Result]:
-    """Results in order of the jobs, ``count`` of them made by a thread while the caller works with the one before."""
+def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1, threads: int = 1) -> Generator[Result]:
+    """Results in order of the jobs, ``count`` of them made by ``threads`` while the caller works with the one before."""
     waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(1) as thread:
+    with ThreadPoolExecutor(threads) as made:
         try:
             for job in jobs:
-                waiting.append(thread.submit(function, job))
+                waiting.append(made.submit(function, job))
                 if len(waiting) > count:
                     yield waiting.popleft().result()
             while waiting:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +22,7 @@ from pyarrow import csv
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
 from pcaug.formats import columns as naming
+from pcaug.parallel import ahead
 
 COMMENTS = (b"#", b"//")
 MARK = b"# pcaug "
@@ -129,24 +128,17 @@ def parsed(
         FileError: Naming the first line that is not as many numbers.
     """
     threads = os.cpu_count() or 1
-    waiting: deque[Future[PointCloud]] = deque()
 
-    def work(at: int, block: memoryview) -> PointCloud:
+    def work(place: tuple[int, memoryview]) -> PointCloud:
+        at, block = place
         return make(_parse(block, kinds, path, lambda: line + _lines(path, start, at)))
 
-    with ThreadPoolExecutor(threads) as pool:
-        try:
-            for at, block in _blocks(path, start):
-                waiting.append(pool.submit(work, at, block))
-                if len(waiting) > threads:
-                    yield from _cut(waiting.popleft().result(), size)
-            if not waiting:
-                yield make([np.zeros(0, kind) for kind in kinds])
-            while waiting:
-                yield from _cut(waiting.popleft().result(), size)
-        finally:
-            for future in waiting:
-                future.cancel()
+    empty = True
+    for cloud in ahead(work, _blocks(path, start), threads, threads):
+        empty = False
+        yield from _cut(cloud, size)
+    if empty:
+        yield make([np.zeros(0, kind) for kind in kinds])
 
 
 def _cut(cloud: PointCloud, size: int) -> Iterator[PointCloud]:

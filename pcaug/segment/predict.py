@@ -134,7 +134,7 @@ class Job:
         run: Folder of the run.
         views: See ``Segmenter``.
         frame: Of scans whose card does not tell.
-        most: Points that are held in memory at once; larger files are labelled tile by tile.
+        most: Points of a file that is labelled in one piece; larger ones are labelled by tiles of as many with their margins.
     """
 
     run: Path
@@ -172,7 +172,7 @@ def predict(
         force: Write over what exists.
         views: Turned and mirrored views that vote, 1 to 8.
         workers: Processes that share a folder's files.
-        most: Points held in memory at once, by each of them.
+        most: Points of a piece, of which each of them holds two at once: one is labelled, the next prepared.
         progress: Called as ``progress("scans", done, total)``, and for large files as ``progress("tiles", done, total)``.
         warn: Called with a line for each scan that does not look like the training data.
 

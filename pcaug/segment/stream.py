@@ -23,7 +23,7 @@ from pcaug.segment.features import voxels
 Chunks = Callable[[], Iterator[PointCloud]]
 Made = TypeVar("Made")
 MOST = 3_000_000
-"""Points that are held in memory at once."""
+"""Points of a tile with its margin. While one is labelled, the next is prepared."""
 LAYOUT = 1
 """Version of the work folder: raised whenever it changes, so that what another version left is not taken up."""
 CELL = 10.0
@@ -140,7 +140,7 @@ class Labels:
         folder: Where tiles and results lie until ``remove``.
         identity: What must be the same for an interrupted job to go on: the file, the run, the options.
         margin: How far beyond a tile's edge points are looked at, metres.
-        most: Points in memory at once.
+        most: Points of a tile with its margin.
     """
 
     def __init__(self, chunks: Chunks, folder: Path, identity: dict[str, Any], margin: float, most: int) -> None:
