@@ -11,7 +11,6 @@ colours that are floats within 0..1 fill the 16 bits.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -27,6 +26,7 @@ from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
 from pcaug.formats import columns as naming
 from pcaug.formats import las_header
+from pcaug.parallel import drawn
 
 ASPRS = {
     "ground": 2, "terrain": 2, "paved": 2, "sidewalk": 2, "floor": 2, "road": 11, "low_vegetation": 3, "vegetation": 5,
@@ -98,7 +98,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
             if left == 0:
                 yield header, laspy.ScaleAwarePointRecord.empty(header=header)
             chunks = reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))
-            for points in _ahead(chunks) if ahead and not few else chunks:
+            for points in drawn(chunks) if ahead and not few else chunks:
                 left -= len(points)
                 yield header, points
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):
@@ -109,15 +109,6 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
         raise FileError(f"is truncated or damaged ({type(error).__name__}: {error})", path, "get it again") from None
     if left:
         raise FileError(f"is truncated: {left} of {header.point_count} points are missing", path, "get it again")
-
-
-def _ahead(chunks: Iterator[Any]) -> Iterator[Any]:
-    """The same chunks, the next of them decompressed while one is worked on."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(next, chunks, None)
-        while (points := coming.result()) is not None:
-            coming = thread.submit(next, chunks, None)
-            yield points
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:

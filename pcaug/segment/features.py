@@ -29,9 +29,11 @@ SHARED = 2
 """Edge of the cells in which points share one neighbourhood, voxels."""
 HEIGHT = 8
 """Column of a scale that tells the point's height above its neighbours, which no point shares."""
+TRIANGLE = np.triu_indices(3)
+"""Rows and columns of a symmetric matrix's six entries: xx, xy, xz, yy, yz, zz."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
-BATCH = 20_000
+BATCH = 8_000
 """Points whose neighbourhoods one thread holds in memory at once."""
 
 
@@ -85,7 +87,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
     setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
-    parts = [GROUPS[name].of(thin, xyz, setting).astype(np.float32) for name in groups]
+    parts = [GROUPS[name].of(thin, xyz, setting).astype(np.float32, copy=False) for name in groups]
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
     return Prepared(xyz.astype(np.float32), table, label, voxel_of.astype(np.int32), origin)
 
@@ -131,80 +133,84 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
     return np.stack(columns, axis=1)
 
 
-def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> Features:
     """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015.
 
     Neighbours are sought once for each cell of SHARED voxels, around the first of its points; all points in it share them.
     """
     columns = 9 * len(SCALES)
     if len(xyz) < 4:
-        return np.zeros((len(xyz), columns))
+        return np.zeros((len(xyz), columns), np.float32)
     first, cell = voxels(xyz, SHARED * setting.voxel)
     asked = xyz[first]
-    result = np.zeros((len(asked), columns))
-    tree = cKDTree(xyz, balanced_tree=False, compact_nodes=False)
+    result = np.zeros((len(asked), columns), np.float32)
+    tree, axes = cKDTree(xyz, balanced_tree=False, compact_nodes=False), np.ascontiguousarray(xyz.T)
 
     def describe(start: int) -> None:
         rows = slice(start, start + BATCH)
         distance, index = tree.query(asked[rows], k=min(SCALES[-1], len(xyz)))
-        result[rows] = _shapes(xyz[index] - asked[rows, None], distance)
+        near = np.take(axes, index.T, axis=1) - asked[rows].T[:, None]
+        result[rows] = _shapes(near, distance.T)
 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(describe, range(0, len(asked), BATCH)))
     own = result[cell]
-    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2])[:, None]
+    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2]).astype(np.float32)[:, None]
     return own
 
 
 def _shapes(near: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Descriptions (N, 9 S) of neighbours (N, K, 3), relative to their point and nearest first, and their distances (N, K).
+    """Descriptions (N, 9 S) of neighbours (3, K, N), relative to their point and nearest first, and their distances (K, N).
 
     At each scale: normalised roots of the covariance's eigenvalues (3), verticality of normal and main axis, size, reach,
     spread of the heights, height. Neighbours are summed up once: a scale adds those that the one before had not.
     """
     columns, known = [], 0
-    sums, products = np.zeros((len(near), 3)), np.zeros((len(near), 3, 3))
+    sums, products = np.zeros((3, near.shape[2])), np.zeros((6, near.shape[2]))
     for scale in SCALES:
         k = min(scale, near.shape[1])
         added, known = near[:, known:k], k
         sums += added.sum(axis=1)
-        products += added.transpose(0, 2, 1) @ added
+        for product, i, j in zip(products, *TRIANGLE, strict=True):
+            product += np.einsum("kn,kn->n", added[i], added[j])
         mean = sums / k
-        covariance = products / k - mean[:, :, None] * mean[:, None]
+        covariance = products / k - mean[TRIANGLE[0]] * mean[TRIANGLE[1]]
         values, upright = principal(covariance)
         roots = np.sqrt(np.maximum(values, 0))
-        total = np.maximum(roots.sum(axis=1), 1e-9)
+        total = np.maximum(roots.sum(axis=0), 1e-9)
         columns += [
-            *(roots / total[:, None]).T,
-            upright[:, 0],
-            upright[:, 2],
+            *(roots / total),
+            upright[0],
+            upright[2],
             np.log(total + 1e-3),
-            np.log(distance[:, k - 1] + 1e-3),
-            np.sqrt(np.maximum(covariance[:, 2, 2], 0)),
-            -mean[:, 2],
+            np.log(distance[k - 1] + 1e-3),
+            np.sqrt(np.maximum(covariance[5], 0)),
+            -mean[2],
         ]
     return np.stack(columns, axis=1)
 
 
 def principal(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues (N, 3) of symmetric matrices (N, 3, 3), smallest first, and |z| of their unit eigenvectors (N, 3).
+    """Eigenvalues (3, N) of symmetric matrices, smallest first, and |z| of their unit eigenvectors (3, N).
 
     Eigenvalues by Smith, Comm. ACM 4(4), 1961; |z| from them and those of the matrix without its last row and column alone
     (Denton et al., Bull. AMS 59, 2022): many times as fast as a decomposition each. Where eigenvalues are equal the vectors
     are anybody's choice.
+
+    Args:
+        covariance: (6, N), entries of TRIANGLE.
     """
-    xx, yy, zz = covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 2, 2]
-    xy, xz, yz = covariance[:, 0, 1], covariance[:, 0, 2], covariance[:, 1, 2]
+    xx, xy, xz, yy, yz, zz = covariance
     middle = (xx + yy + zz) / 3
     a, b, c = xx - middle, yy - middle, zz - middle
-    off = xy**2 + xz**2 + yz**2
-    radius = np.sqrt(np.maximum((a**2 + b**2 + c**2 + 2 * off) / 6, 1e-30))
-    determinant = a * (b * c - yz**2) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
-    angle = np.arccos(np.clip(determinant / (2 * radius**3), -1, 1)) / 3
-    values = middle[:, None] + 2 * radius[:, None] * np.cos(angle[:, None] + 2 * np.pi / 3 * np.array([1, 2, 0]))
-    others = values[:, [1, 0, 0]], values[:, [2, 2, 1]]
-    minors = (values - xx[:, None]) * (values - yy[:, None]) - (xy**2)[:, None]
-    gaps = (values - others[0]) * (values - others[1])
+    off = xy * xy + xz * xz + yz * yz
+    radius = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * off) / 6, 1e-30))
+    determinant = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
+    angle = np.arccos(np.clip(determinant / (2 * radius * radius * radius), -1, 1)) / 3
+    high, low = middle + 2 * radius * np.cos(angle), middle + 2 * radius * np.cos(angle + 2 * np.pi / 3)
+    values = np.stack([low, 3 * middle - high - low, high])
+    minors = (values - xx) * (values - yy) - xy * xy
+    gaps = (values - values[[1, 0, 0]]) * (values - values[[2, 2, 1]])
     square = minors / np.where(np.abs(gaps) > 1e-30, gaps, 1e-30)
     return values, np.sqrt(np.clip(square, 0, 1))
 
@@ -271,7 +277,7 @@ class Group:
         columns: Names of the F columns, and what becomes of each under augmentation.
     """
 
-    of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.float64]]
+    of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.floating]]
     columns: dict[str, Follow]
 
 

@@ -22,10 +22,10 @@ from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
-from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.features import Prepared, prepare
-from pcaug.segment.model import AT_ONCE, build, device, probabilities
+from pcaug.segment.model import build, device
 from pcaug.segment.run import WEIGHTS, Run
+from pcaug.segment.votes import votes
 
 Progress = Callable[[str, int, int], None]
 SEEN = 5_000
@@ -39,7 +39,7 @@ class Segmenter:
     Attributes:
         run: Its card.
         model: The network, or the forest.
-        views: Turned and mirrored views of each window that vote (test-time augmentation): 1 to 8, the square's symmetries.
+        views: Turned and mirrored views that vote (test-time augmentation): 1 to 8, the square's symmetries.
         seen: A sample of the features of what it labelled.
     """
 
@@ -85,45 +85,10 @@ class Segmenter:
         return best[tile.voxel_of], sure[tile.voxel_of].astype(np.float32)
 
     def votes(self, tile: Prepared) -> NDArray[np.float32]:
-        """Summed probabilities (V, K) of overlapping windows; a window with too many points is seen in parts."""
-        recipe, count = self.run.recipe, len(self.run.classes.groups)
-        if recipe.network == "trees":
-            return trees.predict(self.model, tile.features, count)
-        votes = np.zeros((len(tile.xyz), count), np.float32)
-        if not len(votes):
-            return votes
-        rng = np.random.default_rng((recipe.seed, 0, 0))
-        waiting: list[tuple[NDArray[np.integer], Block]] = []
-        for rows, centre in self._windows(tile):
-            shuffled = rng.permutation(rows)
-            for part in np.array_split(shuffled, -(-len(rows) // recipe.points)):
-                block = cut(tile, np.resize(part, recipe.points), centre)
-                waiting += [(part, _view(block, view)) for view in range(self.views)]
-            if len(waiting) * recipe.points >= AT_ONCE:
-                self._add(votes, waiting)
-                waiting = []
-        self._add(votes, waiting)
-        return votes
-
-    def _windows(self, tile: Prepared) -> Iterator[tuple[NDArray[np.integer], NDArray[np.float64]]]:
-        """Rows and centre of each region that holds points; neighbours overlap."""
-        xyz = np.ascontiguousarray(tile.xyz)
-        index = GridIndex.of(xyz[:, :2])
-        for centre in region.covering(xyz, self.run.recipe):
-            yield region.rows(xyz, index, centre, self.run.recipe), centre
-
-    def _add(self, votes: NDArray[np.float32], waiting: Sequence[tuple[NDArray[np.integer], Block]]) -> None:
-        found = probabilities(self.run, self.model, [block for _, block in waiting])
-        for (part, _), probability in zip(waiting, found, strict=True):
-            votes[part] += probability[: len(part)]
-
-
-def _view(block: Block, view: int) -> Block:
-    """A block turned by quarter turns, mirrored from the fourth view on."""
-    x, y, z = block.xyz.T
-    for _ in range(view % 4):
-        x, y = -y, x
-    return Block(np.stack([-x if view >= 4 else x, y, z], axis=1), block.features, block.label)
+        """Summed probabilities (V, K) of all that votes."""
+        if self.run.recipe.network == "trees":
+            return trees.predict(self.model, tile.features, len(self.run.classes.groups))
+        return votes(self.run, self.model, tile, self.views)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
-"""Clouds larger than memory: points sorted into tiles on disk, each labelled with what surrounds it.
+"""Clouds larger than memory: points sorted on disk by where they lie, and labelled tile by tile with what surrounds each.
 
-Three passes over the file: survey (how dense, how bright), scatter (to one file a tile), and write (the source again, with
-its labels beside it). Between the last two, tile after tile is labelled. What is done stays done: an interrupted job goes on.
+Two passes over the file: the first sorts its points, a chunk at a time, and learns how dense and how bright they are; the last
+writes the source again, with its labels beside it. Between them tile after tile is labelled. What is done stays done: an
+interrupted job goes on.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -17,17 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
-from pcaug.parallel import ahead
+from pcaug.parallel import ahead, drawn
 from pcaug.segment.features import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]
 Made = TypeVar("Made")
 MOST = 3_000_000
 """Points of a tile with its margin. While one is labelled, the next is prepared."""
-LAYOUT = 1
+LAYOUT = 2
 """Version of the work folder: raised whenever it changes, so that what another version left is not taken up."""
 CELL = 10.0
-"""Edge of the cells that the survey counts in, metres."""
+"""Edge of the cells that points are sorted by, metres."""
 RECORD = np.dtype([
     ("row", "i8"), ("xyz", "f8", 3), ("intensity", "f4"), ("rgb", "u2", 3), ("return_number", "u1"), ("number_of_returns", "u1"),
 ])  # fmt: skip
@@ -55,35 +57,12 @@ class Survey:
     unclassified: bool
 
 
-def survey(chunks: Chunks, margin: float, most: int) -> Survey:
-    """Read a file once, in constant memory."""
-    cells: dict[tuple[int, int], int] = {}
-    bright, points, unclassified = [], 0, True
-    fields: tuple[str, ...] = ()
-    for chunk in chunks():
-        plan = chunk.xyz * (1, 1, 0)
-        first, cell_of = voxels(plan, CELL)
-        places, counts = np.floor(plan[first, :2] / CELL).astype(np.int64), np.bincount(cell_of)
-        for place, count in zip(map(tuple, places.tolist()), counts.tolist(), strict=True):
-            cells[place] = cells.get(place, 0) + count
-        fields = tuple(name for name in RECORD.names or () if name in chunk)
-        if "intensity" in chunk:
-            bright.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))
-        if "native_label" in chunk and unclassified:
-            unclassified = bool(np.isin(chunk["native_label"], [0, 1]).all())
-        points += len(chunk)
-    top = float(np.percentile(np.concatenate(bright), 95)) if any(len(b) for b in bright) else 0.0
-    places, counts = np.array(list(cells) or [(0, 0)]), np.array(list(cells.values()) or [0])
-    low, edge = layout(places, counts, margin, most)
-    return Survey(points, low, edge, top if top > 0 else 1.0, fields, unclassified)
-
-
 def layout(
     cells: NDArray[np.int64], counts: NDArray[np.int64], margin: float, most: int
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Corner and edges of tiles, none of which holds more than ``most`` points with its margin, and the fewest in all.
 
-    No edge is shorter than the margin or a cell: where points are that dense, tiles hold more.
+    Edges are whole cells, and none is shorter than the margin: where points are that dense, tiles hold more.
 
     Args:
         cells: (C, 2) columns and rows of CELL metres.
@@ -109,10 +88,10 @@ def layout(
 
 
 def _edges(length: float, least: float) -> list[float]:
-    """A length cut into equal parts, ever more of them, until they would be shorter than ``least``."""
+    """A length cut into parts of whole cells, ever more of them, until they would be shorter than ``least``."""
     edges, parts = [max(length, least)], 2
     while length / parts >= least:
-        edges.append(length / parts)
+        edges.append(math.ceil(length / parts / CELL) * CELL)
         parts = max(parts + 1, int(parts * 1.2))
     return edges
 
@@ -152,9 +131,10 @@ class Labels:
         else:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            self.survey = survey(chunks, margin, most)
-            self._scatter()
+            self.survey = self._sort(most)
             plan.write_text(json.dumps({"identity": identity, "survey": asdict(self.survey)}))
+        self.runs = np.load(folder / "runs.npy")
+        self.tiles = np.floor((self.runs[:, :2] * CELL - self.survey.low) / self.survey.edge).astype(np.int64)
 
     def fill(
         self,
@@ -170,20 +150,20 @@ class Labels:
             progress: Called with the tiles that are labelled and how many there are.
         """
         guess, sure = self._results("r+")
-        tiles = sorted(self.folder.glob("*.tile"))
-        left = [path for path in tiles if not path.with_suffix(".done").exists()]
+        tiles = [tuple(tile) for tile in np.unique(self.tiles, axis=0).tolist()]
+        left = [tile for tile in tiles if not self._mark(tile).exists()]
 
-        def ready(path: Path) -> tuple[NDArray[np.int64], Made]:
-            records, core = self._with_margin(path)
+        def ready(tile: tuple[int, int]) -> tuple[NDArray[np.int64], Made]:
+            records, core = self._with_margin(tile)
             return records["row"][:core].copy(), prepare(self._cloud(records), self.survey.bright)
 
         done = len(tiles) - len(left)
-        for path, (rows, made) in zip(left, ahead(ready, left), strict=True):
+        for tile, (rows, made) in zip(left, ahead(ready, left), strict=True):
             best, confidence = label(made)
             guess[rows], sure[rows] = best[: len(rows)], confidence[: len(rows)]
             guess.flush()
             sure.flush()
-            path.with_suffix(".done").touch()
+            self._mark(tile).touch()
             done += 1
             progress(done, len(tiles))
 
@@ -193,7 +173,7 @@ class Labels:
         """The file's chunks again, each with its labels."""
         guess, sure = self._results("r")
         start = 0
-        for chunk in self.chunks():
+        for chunk in drawn(self.chunks()):
             rows = slice(start, start + len(chunk))
             yield attach(chunk, np.array(guess[rows]), np.array(sure[rows]))
             start += len(chunk)
@@ -202,40 +182,53 @@ class Labels:
         """Take the work folder away."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _scatter(self) -> None:
-        start = 0
-        for chunk in self.chunks():
-            records = np.zeros(len(chunk), RECORD)
-            records["row"], records["xyz"] = np.arange(start, start + len(chunk)), chunk.xyz
-            for name in self.survey.fields:
-                records[name] = chunk[name]
-            places = np.floor((chunk.xyz[:, :2] - self.survey.low) / self.survey.edge).astype(np.int64)
-            order = np.lexsort(places.T[::-1])
-            cuts = np.flatnonzero(np.diff(places[order], axis=0).any(axis=1)) + 1
-            for rows in np.split(order, cuts) if len(order) else []:
-                with self._tile(*places[rows[0]]).open("ab") as file:
-                    records[rows].tofile(file)
-            start += len(chunk)
+    def _sort(self, most: int) -> Survey:
+        """Read the file once, in constant memory, and write its points again, each chunk's sorted by cell.
+
+        ``runs.npy`` says where: (R, 4) column and row of a cell, the first of its points and their number.
+        """
+        runs: list[NDArray[np.int64]] = []
+        bright, points, unclassified = [], 0, True
+        fields: tuple[str, ...] = ()
+        with (self.folder / "points").open("wb") as file:
+            for chunk in drawn(self.chunks()):
+                fields = tuple(name for name in RECORD.names or () if name in chunk)
+                if "intensity" in chunk:
+                    bright.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))
+                if "native_label" in chunk and unclassified:
+                    unclassified = bool(np.isin(chunk["native_label"], [0, 1]).all())
+                first, cell = voxels(chunk.xyz * (1, 1, 0), CELL)
+                counts = np.bincount(cell, minlength=len(first))
+                places = np.floor(chunk.xyz[first, :2] / CELL).astype(np.int64)
+                runs.append(np.column_stack([places, points + np.cumsum(counts) - counts, counts]))
+                file.write(_records(chunk, fields, points)[np.argsort(cell, kind="stable")].data)
+                points += len(chunk)
+        found = np.concatenate(runs or [np.zeros((0, 4), np.int64)])
+        np.save(self.folder / "runs.npy", found)
         for name, dtype in (("guess", np.uint8), ("sure", np.float32)):
-            np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", dtype, (start,)).flush()
+            np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", dtype, (points,)).flush()
+        cells, owner = np.unique(found[:, :2], axis=0, return_inverse=True)
+        low, edge = layout(cells, np.bincount(owner.reshape(-1), found[:, 3]).astype(np.int64), self.margin, most)
+        top = float(np.percentile(np.concatenate(bright), 95)) if any(len(b) for b in bright) else 0.0
+        return Survey(points, low, edge, top if top > 0 else 1.0, fields, unclassified)
 
-    def _tile(self, column: int, row: int) -> Path:
-        return self.folder / f"{column}_{row}.tile"
+    def _mark(self, tile: tuple[int, int]) -> Path:
+        """The file that says that a tile is labelled."""
+        return self.folder / f"{tile[0]}_{tile[1]}.done"
 
-    def _with_margin(self, path: Path) -> tuple[NDArray[Any], int]:
-        """A tile's points, then those of the eight tiles around it that lie within the margin; and how many are its own."""
-        column, row = map(int, path.stem.split("_"))
-        edge = np.array(self.survey.edge)
-        low = np.array([column, row]) * edge + self.survey.low - self.margin
-        high = low + edge + 2 * self.margin
-        parts = [np.fromfile(path, RECORD)]
-        for dx, dy in ((dx, dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1) if dx or dy):
-            other = self._tile(column + dx, row + dy)
-            if other.is_file():
-                near = np.memmap(other, RECORD, "r")
-                plan = near["xyz"][:, :2]
-                parts.append(near[((plan >= low) & (plan < high)).all(axis=1)])
-        return np.concatenate(parts), len(parts[0])
+    def _with_margin(self, tile: tuple[int, int]) -> tuple[NDArray[Any], int]:
+        """A tile's points, then those around it that lie within the margin; and how many are its own."""
+        low = np.array(tile) * self.survey.edge + self.survey.low - self.margin
+        high = low + self.survey.edge + 2 * self.margin
+        cells = self.runs[:, :2] * CELL
+        around = ((cells > low - CELL) & (cells < high)).all(axis=1)
+        own = (self.tiles[around] == tile).all(axis=1)
+        first, counts = self.runs[around, 2:].T
+        rows = np.repeat(first - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        records, core = np.memmap(self.folder / "points", RECORD, "r")[rows], np.repeat(own, counts)
+        plan = records["xyz"][:, :2]
+        beside = ~core & ((plan >= low) & (plan < high)).all(axis=1)
+        return np.concatenate([records[core], records[beside]]), int(core.sum())
 
     def _cloud(self, records: NDArray[Any]) -> PointCloud:
         return PointCloud(records["xyz"], {name: records[name] for name in self.survey.fields})
@@ -243,3 +236,12 @@ class Labels:
     def _results(self, mode: Any) -> tuple[Any, Any]:
         guess, sure = (np.load(self.folder / f"{name}.npy", mmap_mode=mode) for name in ("guess", "sure"))
         return guess, sure
+
+
+def _records(chunk: PointCloud, fields: tuple[str, ...], start: int) -> NDArray[Any]:
+    """What is kept of the points of a chunk (N,), whose first is the file's ``start``-th."""
+    records = np.zeros(len(chunk), RECORD)
+    records["row"], records["xyz"] = np.arange(start, start + len(chunk)), chunk.xyz
+    for name in fields:
+        records[name] = chunk[name]
+    return records

@@ -6,14 +6,20 @@ lies around a point is seen by dense convolutions, the fastest thing that a CPU 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from pcaug.segment.networks.pointnet import ChannelDropout, layer
 
+AT_ONCE = 16_384
+"""Points that are looked at together where no gradient needs them all."""
+
 
 class Pillars(nn.Module):
-    """Plan-view context for every point.
+    """Plan-view context for every point. Where a point lies in its block is not seen, only what lies around it, so that a plan of
+    any size can be labelled at once; heights come with the features.
 
     Args:
         features: F, features a point beside its position.
@@ -22,6 +28,10 @@ class Pillars(nn.Module):
         width: Channels of a point, and of the U-Net's finest level.
         depth: Times that the plan is halved.
         dropout: Before the last layer.
+
+    Attributes:
+        step: Cells that a plan's edges are a multiple of.
+        reach: Cells beyond which nothing bears on a point (4 * 2 ** depth - 3), to the next multiple of ``step``.
     """
 
     def __init__(
@@ -30,8 +40,10 @@ class Pillars(nn.Module):
         super().__init__()
         if grid % 2**depth:
             raise TypeError(f"a grid of {grid} cells cannot be halved {depth} times")
-        self.grid = grid
-        self.point = nn.Sequential(layer(5 + features, 2 * width), layer(2 * width, width))
+        self.grid, self.width = grid, width
+        self.step = 2**depth
+        self.reach = 4 * self.step
+        self.point = nn.Sequential(layer(2 + features, 2 * width), layer(2 * width, width))
         self.plan = UNet(2 * width + 1, width, depth)
         self.head = layer(2 * width, 2 * width)
         self.last = nn.Sequential(ChannelDropout(dropout), nn.Linear(2 * width, classes))
@@ -41,26 +53,48 @@ class Pillars(nn.Module):
         blocks, points, _ = xyz.shape
         place = (xyz[..., :2] + 1) * (self.grid / 2)
         cell = place.floor().clamp(0, self.grid - 1)
-        rows = torch.cat([xyz, place - cell - 0.5, features], dim=2).reshape(blocks * points, -1)
         block = torch.arange(blocks, device=xyz.device)[:, None] * self.grid**2
         index = (block + cell[..., 0].long() * self.grid + cell[..., 1].long()).reshape(-1)
+        rows = torch.cat([place - cell - 0.5, features], dim=2).reshape(blocks * points, -1)
         own = self.point(rows).float()  # sums of many points in bfloat16 would stop growing
-        around = self.plan(self._pooled(own, index, blocks))
-        seen = around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])[index]
+        seen = self._around(own, index, (blocks, self.grid, self.grid))[index]
         joined = self.head(torch.cat([own, seen], dim=1)).view(blocks, points, -1)
         logits: Tensor = self.last(joined)
         return logits
 
-    def _pooled(self, own: Tensor, index: Tensor, blocks: int) -> Tensor:
-        """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, G); zeros in empty cells."""
-        cells = blocks * self.grid**2
-        counted = torch.cat([own, torch.ones_like(own[:, :1])], dim=1)
-        sums = own.new_zeros(cells, counted.shape[1]).index_add_(0, index, counted)
-        count = sums[:, -1:]
-        mean = sums[:, :-1] / count.clamp(min=1)
+    def plane(self, place: Tensor, features: Callable[[slice], Tensor]) -> Tensor:
+        """Logits (P, K) of a plan of any size. For prediction: points may be millions.
+
+        The same function as ``forward``, but that around all points lie empty cells, not a plan's edge.
+
+        Args:
+            place: (P, 2) in cells, from 0 on.
+            features: Gives those of a slice of the points (p, F).
+        """
+        cell = place.floor()
+        column, row = (cell.long() + self.reach).T
+        high, wide = (-(-(int(last.max()) + 1 + self.reach) // self.step) * self.step for last in (column, row))
+        index = column * wide + row
+        parts = [slice(start, start + AT_ONCE) for start in range(0, len(place), AT_ONCE)]
+        own = place.new_empty(len(place), self.width)
+        for part in parts:
+            own[part] = self.point(torch.cat([place[part] - cell[part] - 0.5, features(part)], dim=1))
+        around = self._around(own, index, (1, high, wide))
+        return torch.cat([self.last(self.head(torch.cat([own[part], around[index[part]]], dim=1))) for part in parts])
+
+    def _around(self, own: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """What the U-Net makes of B x G x H cells, (B G H, C), from points (N, C) in cells ``index`` (N,)."""
+        around: Tensor = self.plan(self._pooled(own, index, shape))
+        return around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])
+
+    def _pooled(self, own: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, H); zeros in empty cells."""
+        cells = shape[0] * shape[1] * shape[2]
+        count = own.new_zeros(cells, 1).index_add_(0, index, torch.ones_like(own[:, :1]))
+        mean = own.new_zeros(cells, own.shape[1]).index_add_(0, index, own) / count.clamp(min=1)
         most = own.new_zeros(cells, own.shape[1]).scatter_reduce(0, index[:, None].expand_as(own), own, "amax")
         table = torch.cat([most, mean, count.log1p()], dim=1)
-        return table.view(blocks, self.grid, self.grid, -1).permute(0, 3, 1, 2)
+        return table.view(*shape, -1).permute(0, 3, 1, 2)
 
 
 class UNet(nn.Module):
