@@ -14,7 +14,7 @@ from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
-from pcaug.study.results import ArmSummary, Interval, label_factor, verdict
+from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdict
 from pcaug.study.run import Job, Study, corpora_of, test_corpus
 from pcaug.view.picture import render
 from pcaug.view.report import Report
@@ -49,9 +49,9 @@ def _lead(study: Study, test: Corpus) -> str:
     split = f"units {', '.join(test.units)}" if study.recipe.real.test_units else "a spatial test area, with a buffer around it"
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
-        f"{trainings} trainings with equal numbers of steps; up to {len(units)} real training units; tested on {split} "
-        f"({test.points:,} points, every one scored), which no arm trained on. Intervals are 95 % over the drawn sets of real "
-        "units, over seeds where there is one set; they say nothing about other places than the test's."
+        f"{trainings} trainings with equal numbers of steps; up to {counted(len(units), 'real training unit')}; tested on "
+        f"{split} ({test.points:,} points, every one scored), which no arm trained on. Intervals are 95 % over the drawn sets of "
+        "real units, over seeds where there is one set; they say nothing about other places than the test's."
     )
 
 
@@ -70,9 +70,17 @@ def _arms(report: Report, study: Study) -> None:
             gain = _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
         budget = str(s.budget) if s.budget else "none"
         table.append(
-            [s.arm, s.model, budget, _span(s.miou.mean, s.miou.low, s.miou.high), gain, s.miou.n, f"{s.train_seconds:.0f} s"]
+            [
+                s.arm,
+                s.model,
+                budget,
+                _span(s.miou.mean, s.miou.low, s.miou.high),
+                gain,
+                counted(s.miou.n, s.miou.of.removesuffix("s")),
+                f"{s.train_seconds:.0f} s",
+            ]
         )
-    report.table(["arm", "model", "real units", "mIoU, %", "gain over baseline", "trainings", "each"], table)
+    report.table(["arm", "model", "real units", "mIoU, %", "gain over baseline", "interval over", "a training"], table)
 
 
 def _classes(report: Report, study: Study) -> None:
@@ -123,7 +131,7 @@ def _curves(report: Report, study: Study) -> None:
         report.text(
             "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried)."
         )
-        report.table([model, *(f"{b} units" for b in budgets)], table)
+        report.table([model, *(counted(b, "unit") for b in budgets)], table)
 
 
 def _cost(report: Report, study: Study) -> None:
@@ -142,7 +150,7 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
     guessed = [_predicted(study, job, cloud, test).with_fields(label=truth) for job in jobs]
     means = {(s.model, s.arm, s.budget): s.miou.mean for s in study.summaries}
     best = max(range(len(jobs)), key=lambda i: means[jobs[i].model, jobs[i].arm.name, jobs[i].budget])
-    titles = [f"{job.arm.name} ({job.model}, {job.budget} real units)" for job in jobs]
+    titles = [f"{job.arm.name} ({job.model}, {counted(job.budget, 'real unit')})" for job in jobs]
     report.viewer([guessed[best]], [titles[best]], f"{name}: truth, prediction of the best arm, and where it is wrong.")
     report.picture(render(guessed[0], 960, 420, "class"), f"Truth: {name}")
     for predicted, title in zip(guessed, titles, strict=True):
@@ -194,5 +202,5 @@ def _gained(gain: Interval | None) -> str:
 
 def _who(study: Study, s: ArmSummary) -> str:
     """An arm's name, with its budget and model where there are several."""
-    budget = f", {s.budget} units" if len(study.recipe.budgets) > 1 and s.budget else ""
+    budget = f", {counted(s.budget, 'unit')}" if len(study.recipe.budgets) > 1 and s.budget else ""
     return s.arm + budget + (f", {s.model}" if len(study.recipe.models) > 1 else "")

@@ -83,6 +83,11 @@ class ArmSummary:
     places: dict[str, float]
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things: 1 unit, 2 units."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def interval(values: Sequence[float]) -> Interval:
     """Mean and 95 % Student interval of independent values."""
     from scipy.stats import t
@@ -184,7 +189,7 @@ def verdict(row: ArmSummary) -> str:
     if row.gain is None:
         return ""
     points = f"{abs(row.gain.mean) * 100:.1f} mIoU points"
-    who = f"{row.arm} ({row.model}, {row.budget} units)" if row.budget else f"{row.arm} ({row.model})"
+    who = f"{row.arm} ({row.model}, {counted(row.budget, 'unit')})" if row.budget else f"{row.arm} ({row.model})"
     if np.isnan(row.gain.low):
         return f"{who}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
     spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} {row.gain.of}"
