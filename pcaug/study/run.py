@@ -349,7 +349,8 @@ def _cost(corpus: Path, seconds: float) -> dict[str, float]:
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"features": VERSION}
+    trained = {m: train_recipe(Job(m, recipe.arms[0], 0, (), 0, 0), recipe).model_dump(mode="json") for m in recipe.models}
+    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "features": VERSION}
     kept = json.loads(path.read_text()) if path.is_file() else told
     if kept | {"features": VERSION} != told:
         raise PcaugError("holds a study of another recipe", folder, "choose another folder, or repeat its --set and --full")

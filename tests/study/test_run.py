@@ -132,10 +132,6 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
     (tmp_path / "a" / "recipe.json").write_text("{}")
     with pytest.raises(PcaugError, match="holds a study of another recipe"):
         run_study(recipe, tmp_path / "a")
-    told = recipe.model_dump(mode="json")
-    (tmp_path / "a" / "recipe.json").write_text(json.dumps(told | {"features": 0}))
-    with pytest.raises(PcaugError, match="features that are computed otherwise now"):
-        run_study(recipe, tmp_path / "a")
     start_over(tmp_path / "a")
     assert not list((tmp_path / "a").iterdir())
     (tmp_path / "a" / "thesis.tex").write_text("mine")
@@ -143,6 +139,22 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
         start_over(tmp_path / "a")
     assert (tmp_path / "a" / "thesis.tex").exists()
     assert Corpus.open(tmp_path / "real").points == 6000
+
+
+def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: StudyRecipe) -> None:
+    train = tmp_path / "mine.toml"
+    train.write_text("learning_rate = 0.002")
+    recipe = recipe.model_copy(update={"train": str(train)})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+    train.write_text("learning_rate = 0.004")
+    with pytest.raises(PcaugError, match="holds a study of another recipe"):
+        run_study(recipe, tmp_path / "a")
+    train.write_text("learning_rate = 0.002")
+    kept = tmp_path / "a" / "recipe.json"
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"features": 0}))
+    with pytest.raises(PcaugError, match="features that are computed otherwise now"):
+        run_study(recipe, tmp_path / "a")
 
 
 def _interrupt_at(number: int):  # type: ignore[no-untyped-def]
