@@ -87,7 +87,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
     xyz = local[representative]
     setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
-    parts = [GROUPS[name].of(thin, xyz, setting).astype(np.float32, copy=False) for name in groups]
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        parts = list(threads.map(lambda name: GROUPS[name].of(thin, xyz, setting).astype(np.float32, copy=False), groups))
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
     return Prepared(xyz.astype(np.float32), table, label, voxel_of.astype(np.int32), origin)
 
