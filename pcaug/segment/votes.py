@@ -1,7 +1,8 @@
 """Votes: what a network makes of a whole prepared cloud, however large.
 
-Networks that see a region are shown overlapping ones. ``Pillars`` looks at what lies around a point, wherever that is, so it is
-shown the whole plan at once, or large pieces of it with all that their points can see.
+Networks are shown overlapping regions like those that they were trained on. ``Pillars`` looks at what lies around a point,
+wherever that is, so it is shown the whole plan of a map at once, or large pieces of it with all that their points can see. Of a
+scan it is shown regions, too: near a spinning scanner points are many times as dense as in the thinned regions of training.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def votes(run: Run, network: nn.Module, tile: Prepared, views: int = 1) -> NDArr
     summed = np.zeros((len(tile.xyz), len(run.classes.groups)), np.float32)
     if not len(summed):
         return summed
-    if isinstance(network, Pillars) and run.recipe.region in ("block", "column"):
+    maps = bool(run.data) and all(row.get("frame") == "map" for row in run.data)
+    if isinstance(network, Pillars) and maps and run.recipe.region in ("block", "column"):
         for view in range(views):
             _add_planes(summed, run, network, tile, view)
     else:

@@ -25,11 +25,11 @@ def network(depth: int = 1) -> Pillars:
     return made
 
 
-def run(**changes: object) -> Run:
+def run(frame: str = "map", **changes: object) -> Run:
     taxonomy = catalogue.taxonomy()
     classes = ClassSet(taxonomy, {name: (name,) for name in ("road", "building", "tree")})
     recipe = TrainRecipe(network="pillars", block=64 * CELL, points=256, **changes)  # type: ignore[arg-type]
-    return Run(catalogue.shipped("models"), recipe, classes, np.zeros(2, np.float32), np.ones(2, np.float32))
+    return Run(catalogue.shipped("models"), recipe, classes, np.zeros(2, np.float32), np.ones(2, np.float32), ({"frame": frame},))
 
 
 def cloud(extent: float, count: int = 3000, seed: int = 0) -> Prepared:
@@ -95,7 +95,8 @@ def test_a_stray_point_far_away_costs_nothing() -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_balls_and_other_networks_are_seen_by_regions() -> None:
-    found = votes(run(region="sphere"), network(), cloud(30.0, 500))
+@pytest.mark.parametrize(("frame", "shape"), [("map", "sphere"), ("sensor", "block")])
+def test_balls_and_scans_are_seen_by_regions(frame: str, shape: str) -> None:
+    found = votes(run(frame, region=shape), network(), cloud(60.0, 500))
     assert found.sum(axis=1).min() >= 1 - 1e-5
-    assert found.sum(axis=1).max() > 1.5  # overlapping balls vote
+    assert found.sum(axis=1).max() > 1.5  # overlapping regions vote
