@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import chain, islice, repeat, takewhile
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeVar
@@ -36,13 +36,9 @@ def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1
                 future.cancel()
 
 
-def drawn(items: Iterator[Job]) -> Generator[Job]:
+def drawn(items: Iterator[Job]) -> Iterator[Job]:
     """The same items, the next drawn by a thread while the caller works with one."""
-    with ThreadPoolExecutor(1) as thread:
-        coming = thread.submit(list, islice(items, 1))
-        while found := coming.result():
-            coming = thread.submit(list, islice(items, 1))
-            yield found[0]
+    return chain.from_iterable(takewhile(bool, ahead(lambda _: list(islice(items, 1)), repeat(None))))
 
 
 def completed(

@@ -88,7 +88,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     xyz = local[representative]
     setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        parts = list(threads.map(lambda name: GROUPS[name].of(thin, xyz, setting).astype(np.float32, copy=False), groups))
+        parts = list(threads.map(lambda name: GROUPS[name].of(thin, xyz, setting).astype(np.float32), groups))
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
     return Prepared(xyz.astype(np.float32), table, label, voxel_of.astype(np.int32), origin)
 
@@ -134,17 +134,17 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
     return np.stack(columns, axis=1)
 
 
-def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> Features:
+def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015.
 
     Neighbours are sought once for each cell of SHARED voxels, around the first of its points; all points in it share them.
     """
     columns = 9 * len(SCALES)
     if len(xyz) < 4:
-        return np.zeros((len(xyz), columns), np.float32)
+        return np.zeros((len(xyz), columns))
     first, cell = voxels(xyz, SHARED * setting.voxel)
     asked = xyz[first]
-    result = np.zeros((len(asked), columns), np.float32)
+    result = np.zeros((len(asked), columns))
     tree, axes = cKDTree(xyz, balanced_tree=False, compact_nodes=False), np.ascontiguousarray(xyz.T)
 
     def describe(start: int) -> None:
@@ -156,7 +156,7 @@ def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> 
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         list(threads.map(describe, range(0, len(asked), BATCH)))
     own = result[cell]
-    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2]).astype(np.float32)[:, None]
+    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2])[:, None]
     return own
 
 
@@ -278,7 +278,7 @@ class Group:
         columns: Names of the F columns, and what becomes of each under augmentation.
     """
 
-    of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.floating]]
+    of: Callable[[PointCloud, NDArray[np.float64], Setting], NDArray[np.float64]]
     columns: dict[str, Follow]
 
 

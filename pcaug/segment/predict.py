@@ -151,7 +151,7 @@ def predict(
     found = scans(source, card)
     if formats.is_known(target) != source.is_file():
         raise PcaugError("source and target must both be files or both be folders", target)
-    frame = "map" if any(row.get("frame") == "map" for row in run.data) else "sensor"
+    frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     if source.is_file():
         if target.exists() and not force:

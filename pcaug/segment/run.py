@@ -51,6 +51,11 @@ class Run:
     data: tuple[Mapping[str, Any], ...] = ()
     quantiles: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
+    @property
+    def frames(self) -> set[str]:
+        """Frames of the clouds that it was trained on: "map", "sensor"."""
+        return {str(row["frame"]) for row in self.data if "frame" in row}
+
     def save(self) -> None:
         """Write the card."""
         card = {

@@ -17,7 +17,7 @@ from torch import nn
 from pcaug.segment import region
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.dataset import normalised
-from pcaug.segment.features import Prepared
+from pcaug.segment.features import Prepared, voxels
 from pcaug.segment.model import AT_ONCE, probabilities
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.run import Run
@@ -39,8 +39,7 @@ def votes(run: Run, network: nn.Module, tile: Prepared, views: int = 1) -> NDArr
     summed = np.zeros((len(tile.xyz), len(run.classes.groups)), np.float32)
     if not len(summed):
         return summed
-    maps = bool(run.data) and all(row.get("frame") == "map" for row in run.data)
-    if isinstance(network, Pillars) and maps and run.recipe.region in ("block", "column"):
+    if isinstance(network, Pillars) and run.frames == {"map"} and run.recipe.region in ("block", "column"):
         for view in range(views):
             _add_planes(summed, run, network, tile, view)
     else:
@@ -52,34 +51,26 @@ def _add_planes(summed: NDArray[np.float32], run: Run, network: Pillars, tile: P
     """Add the probabilities of each voxel from the piece of the plan that it lies in."""
     where = next(network.parameters()).device
     place = _turned(tile.xyz[:, :2], view) * np.float32(network.grid / run.recipe.block)
-    place = _from_zero(place, network)
-    for seen, own in _pieces(place, network):
-        near, table = _from_zero(place[seen], network), tile.features[seen]
+    for seen, own in _pieces(place, network.reach):
+        table = tile.features[seen]
 
         def described(part: slice, table: NDArray[np.float32] = table) -> torch.Tensor:
             return torch.from_numpy(normalised(table[part], run.mean, run.spread)).to(where)
 
         with torch.inference_mode():
-            found = network.plane(torch.from_numpy(near).to(where), described).softmax(1).cpu().numpy()
+            found = network.plane(torch.from_numpy(place[seen]).to(where), described).softmax(1).cpu().numpy()
         summed[seen] += found * own[:, None]
 
 
-def _pieces(place: NDArray[np.float32], network: Pillars) -> Iterator[tuple[Rows, NDArray[np.bool_]]]:
+def _pieces(place: NDArray[np.float32], reach: int) -> Iterator[tuple[Rows, NDArray[np.bool_]]]:
     """Points (S,) that each piece of a plan must see, and which of them (S,) lie in it, of those at places (V, 2), in cells."""
-    if place.max() < PIECE:
+    if (np.ptp(place, axis=0) < PIECE).all():
         yield slice(None), np.ones(len(place), bool)
         return
-    piece = (place / PIECE).astype(np.int64) @ (1 << 32, 1)
-    for key in np.unique(piece):
-        low = np.array(divmod(int(key), 1 << 32)) * PIECE
-        seen = np.flatnonzero(((place >= low - network.reach) & (place < low + PIECE + network.reach)).all(axis=1))
-        yield seen, piece[seen] == key
-
-
-def _from_zero(place: NDArray[np.float32], network: Pillars) -> NDArray[np.float32]:
-    """Places (N, 2) moved by whole steps of the network, so that the first cells hold the lowest."""
-    moved: NDArray[np.float32] = place - np.floor(place.min(axis=0) / network.step) * np.float32(network.step)
-    return moved
+    one_of_each, piece = voxels(np.column_stack([place, np.zeros(len(place))]), PIECE)
+    for number, low in enumerate(np.floor(place[one_of_each] / PIECE) * PIECE):
+        seen = np.flatnonzero(((place >= low - reach) & (place < low + PIECE + reach)).all(axis=1))
+        yield seen, piece[seen] == number
 
 
 def _turned(xy: NDArray[np.float32], view: int) -> NDArray[np.float32]:

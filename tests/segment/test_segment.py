@@ -99,7 +99,7 @@ def test_points_of_a_cell_of_two_voxels_share_the_neighbours_of_the_first_but_ha
     of_first, height = alone[first][cell], [8, 17, 26]
     np.testing.assert_array_equal(np.delete(shared, height, axis=1), np.delete(of_first, height, axis=1))
     middle = xyz[first][cell][:, 2:] - of_first[:, height]  # mean height of the neighbours
-    np.testing.assert_allclose(xyz[:, 2:] - shared[:, height], middle, atol=1e-6)
+    np.testing.assert_allclose(xyz[:, 2:] - shared[:, height], middle, atol=1e-9)
 
 
 def test_features_do_not_know_where_on_earth_they_are() -> None:

@@ -68,9 +68,10 @@ class Pillars(nn.Module):
         The same function as ``forward``, but that around all points lie empty cells, not a plan's edge.
 
         Args:
-            place: (P, 2) in cells, from 0 on.
+            place: (P, 2) in cells; the plan begins at a multiple of ``step``.
             features: Gives those of a slice of the points (p, F).
         """
+        place = place - (place.amin(dim=0) / self.step).floor() * self.step
         cell = place.floor()
         column, row = (cell.long() + self.reach).T
         high, wide = (-(-(int(last.max()) + 1 + self.reach) // self.step) * self.step for last in (column, row))
