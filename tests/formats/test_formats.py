@@ -268,6 +268,7 @@ def test_headers_that_promise_the_moon_cost_nothing(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
+@pytest.mark.filterwarnings("ignore:.*the waveform within the file is left out")  # one of the bits says that there is one
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), suffix=st.sampled_from(SUFFIXES))
 def test_damaged_bytes_end_in_an_error_of_ours_or_in_points(tmp_path: Path, data: st.DataObject, suffix: str) -> None:
