@@ -50,8 +50,9 @@ def _lead(study: Study, test: Corpus) -> str:
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
         f"{trainings} trainings with equal numbers of steps; up to {counted(len(units), 'real training unit')}; tested on "
-        f"{split} ({test.points:,} points, every one scored), which no arm trained on. Intervals are 95 % over the drawn sets of "
-        "real units, over seeds where there is one set; they say nothing about other places than the test's."
+        f"{split} ({test.points:,} points, each scored whose class is known), which no arm trained on. Intervals are 95 % over "
+        "the drawn sets of real units, wider where these overlap, and over seeds where there is one set; they say nothing about "
+        "other places than the test's."
     )
 
 
@@ -127,11 +128,16 @@ def _curves(report: Report, study: Study) -> None:
         for arm in study.recipe.arms:
             factors = label_factor(study.summaries, model, arm.name, study.recipe.baseline)
             if arm.real and arm.name != study.recipe.baseline:
-                table.append([arm.name, *(f"{factors[b]:.1f}" if b in factors else "" for b in budgets)])
+                table.append([arm.name, *(_factor(factors[b]) if b in factors else "" for b in budgets)])
         report.text(
-            "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried)."
+            "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried; "
+            "less: fewer than the fewest that were tried)."
         )
         report.table([model, *(counted(b, "unit") for b in budgets)], table)
+
+
+def _factor(value: float) -> str:
+    return "less" if np.isnan(value) else f"{value:.1f}"
 
 
 def _cost(report: Report, study: Study) -> None:

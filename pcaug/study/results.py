@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -88,52 +88,62 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def interval(values: Sequence[float]) -> Interval:
-    """Mean and 95 % Student interval of independent values."""
+def interval(values: Sequence[float], shared: float = 0.0) -> Interval:
+    """Mean and 95 % Student interval of values of which each two share a part of what they were drawn from.
+
+    Values that share the part s correlate by s, so their spread shows only 1 - s of the variance, and their mean has
+    1/n + s/(1 - s) of what is shown (Nadeau and Bengio, Machine Learning 52, 2003, eq. 9).
+
+    Args:
+        values: n of them.
+        shared: That part, from 0 (independent values) to below 1.
+    """
     from scipy.stats import t
 
     array = np.asarray(values, dtype=np.float64)
     if len(array) < 2:
         return Interval(float(array.mean()), float("nan"), float("nan"), len(array))
-    half = float(t.ppf(0.5 + LEVEL / 2, len(array) - 1) * array.std(ddof=1) / np.sqrt(len(array)))
+    error = array.std(ddof=1) * np.sqrt(1 / len(array) + shared / (1 - shared))
+    half = float(t.ppf(0.5 + LEVEL / 2, len(array) - 1) * error)
     return Interval(float(array.mean()), float(array.mean()) - half, float(array.mean()) + half, len(array))
 
 
 def over_draws(results: Sequence[Result], values: Sequence[float]) -> Interval:
     """Interval of one value of each result: over the sets of real units that were drawn, since seeds and repeated draws of one
-    set tell nothing of others; over seeds where there is but one set."""
+    set tell nothing of others, and wider where these sets overlap; over seeds where there is but one set."""
     drawn: dict[tuple[str, ...], list[float]] = {}
     for result, value in zip(results, values, strict=True):
         drawn.setdefault(tuple(result.units), []).append(value)
     if len(drawn) < 2:
         return interval(values)
-    return replace(interval([float(np.mean(group)) for group in drawn.values()]), of="draws")
+    shared = float(np.mean([len({*a} & {*b}) / max(len(a), len(b)) for a, b in combinations(drawn, 2)]))
+    return replace(interval([float(np.mean(group)) for group in drawn.values()], shared), of="draws")
 
 
 def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     """Summaries in the order in which model, budget and arm first occur.
 
-    Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget and
-    is paired with the mean over the draws of the smallest one.
+    Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget: it
+    is paired with every draw of the smallest one, over which its gain differs.
     """
-    base = {(r.model, r.budget, r.draw, r.seed): r for r in results if r.arm == baseline}
+    base: dict[tuple[str, int, int, int], list[Result]] = {}
     smallest = min((r.budget for r in results if r.arm == baseline), default=0)
-    for model, seed in {(r.model, r.seed) for r in base.values()}:
-        if of_smallest := [r for r in base.values() if (r.model, r.budget, r.seed) == (model, smallest, seed)]:
-            base[model, 0, 0, seed] = _mean(of_smallest)
+    for r in results:
+        if r.arm == baseline:
+            base.setdefault((r.model, r.budget, r.draw, r.seed), []).append(r)
+            if r.budget == smallest:
+                base.setdefault((r.model, 0, 0, r.seed), []).append(r)
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.model, result.arm, result.budget), []).append(result)
     rows = []
     for (model, arm, budget), members in groups.items():
-        pairs = [(r, base[key]) for r in members if (key := (r.model, r.budget, r.draw, r.seed)) in base]
-        pairs = [] if arm == baseline else pairs
-        paired = [r for r, _ in pairs]
-        gain = over_draws(paired, [r.miou - b.miou for r, b in pairs]) if pairs else None
+        pairs = [(r, b) for r in members for b in base.get((r.model, r.budget, r.draw, r.seed), []) if arm != baseline]
+        gain = over_draws([b for _, b in pairs], [r.miou - b.miou for r, b in pairs]) if pairs else None
         names = list(dict.fromkeys(name for r in members for name in r.iou))
         class_gain = {}
         for name in names:
-            told = [(r, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
+            told = [(b, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
             if told:
                 class_gain[name] = over_draws(*zip(*told, strict=True))
         iou = _means(members, [r.iou for r in members])
@@ -154,17 +164,11 @@ def _means(results: Sequence[Result], tables: Sequence[dict[str, float]]) -> dic
     return found
 
 
-def _mean(results: Sequence[Result]) -> Result:
-    """One result with the mean scores of several."""
-    names = dict.fromkeys(name for r in results for name in r.iou)
-    iou = {name: float(np.mean([r.iou[name] for r in results if name in r.iou])) for name in names}
-    return replace(results[0], miou=float(np.mean([r.miou for r in results])), iou=iou)
-
-
 def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline: str) -> dict[int, float]:
     """How many times more real units the baseline needs for the arm's mIoU, per budget.
 
-    Linear in the logarithm of the budget between measured budgets; infinite where the baseline never gets there.
+    Linear in the logarithm of the budget between measured budgets; infinite where the baseline never gets there, NaN where
+    it is better with the fewest units that were tried.
     """
     curve = sorted((s.budget, s.miou.mean) for s in summaries if s.model == model and s.arm == baseline and s.budget > 0)
     factors: dict[int, float] = {}
@@ -176,7 +180,9 @@ def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline
 
 
 def _budget_for(miou: float, curve: Sequence[tuple[int, float]]) -> float:
-    if miou <= curve[0][1]:
+    if miou < curve[0][1]:
+        return float("nan")
+    if miou == curve[0][1]:
         return float(curve[0][0])
     for (b0, m0), (b1, m1) in pairwise(curve):
         if m0 < miou <= m1:

@@ -68,6 +68,41 @@ def test_an_arm_without_real_data_is_paired_with_the_smallest_budget() -> None:
     assert gain.mean == pytest.approx(0.1)
 
 
+def test_an_arm_without_real_data_does_not_help_by_its_seeds_alone() -> None:
+    rows = [
+        replace(result("base", miou, draw=draw, seed=seed), units=(unit,))
+        for draw, (unit, miou) in enumerate([("00", 0.1), ("01", 0.3), ("02", 0.5)])
+        for seed in range(2)
+    ]
+    alone = summarise([*rows, *(result("synthetic", 0.35, budget=0, seed=seed) for seed in range(2))], "base")[-1]
+    assert alone.gain is not None
+    expected = interval([0.25, 0.05, -0.15])
+    assert (alone.gain.n, alone.gain.of) == (3, "draws")
+    assert (alone.gain.mean, alone.gain.low) == pytest.approx((expected.mean, expected.low))
+    assert "did not help measurably" in verdict(alone)
+
+
+def test_draws_that_overlap_make_a_wide_interval() -> None:
+    """Sets of 6 of 8 units: with the overlap reckoned in, 95 % intervals hold the truth in 95 % of the studies, not in half."""
+    rng = np.random.default_rng(0)
+    held = {"as they are": 0, "with overlap": 0}
+    for _ in range(400):
+        effects = rng.normal(0.0, 1.0, 8)
+        rows = []
+        for draw in range(5):
+            units = rng.choice(8, 6, replace=False)
+            names, gain = tuple(sorted(str(u) for u in units)), 0.01 * float(effects[units].mean())
+            rows += [replace(result(arm, 0.5 + more, draw=draw), units=names) for arm, more in (("base", 0.0), ("more", gain))]
+        found = summarise(rows, "base")[1].gain
+        gains = {r.units: r.miou - 0.5 for r in rows if r.arm == "more"}
+        plain = interval(list(gains.values()))
+        assert found is not None
+        held["as they are"] += plain.low < 0 < plain.high
+        held["with overlap"] += found.low < 0 < found.high
+    assert held["as they are"] < 0.7 * 400
+    assert 0.9 * 400 < held["with overlap"] < 0.99 * 400
+
+
 def test_a_null_effect_is_not_called_a_gain() -> None:
     rng = np.random.default_rng(0)
     rows = [result("base", 0.5 + rng.normal(0, 0.02), seed=s) for s in range(6)]
@@ -84,6 +119,8 @@ def test_label_factor_reads_the_baseline_curve() -> None:
     assert factors[1] == pytest.approx(2.0)
     assert factors[2] == pytest.approx(np.sqrt(2))
     assert factors[4] == np.inf
+    worse = [*rows, result("worse", 0.05, budget=1)]
+    assert np.isnan(label_factor(summarise(worse, "base"), "pointnet", "worse", "base")[1])
 
 
 def test_parquet_has_a_row_a_training(tmp_path: Path) -> None:
