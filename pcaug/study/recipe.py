@@ -16,7 +16,7 @@ class Real(Strict):
         source: A corpus, or a file or folder to convert into one; "sample" is the embedded sample. "" where the user names it
             (``pcaug study --real``).
         card: How to read it, where the path alone does not tell.
-        files: Of a folder, only files of these names.
+        files: Of a folder, only the files of these names in it.
         split: Shares train/val/test of spatial blocks; "" where units are split or the corpus has its split.
         block: Edge of a block, metres.
         buffer: Points nearer than this to a block of another split are neither trained on nor scored, metres.
@@ -42,7 +42,7 @@ class Synthetic(Strict):
     of the clouds of that draw alone.
 
     Attributes:
-        name: What arms call it.
+        name: What arms call it; its folder's name, so letters, digits, ``_``, ``.`` and ``-``.
         recipe: Name or path of a scene recipe, to compose.
         set: ``key=value`` changes of that recipe, or of the augmentation recipe.
         like: Fit the scene recipe to the real clouds first.
@@ -59,7 +59,7 @@ class Synthetic(Strict):
         noise: Share of the points whose labels are exchanged among themselves: what wrong labels cost.
     """
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
     recipe: str | None = None
     set: tuple[str, ...] = ()
     like: bool = False
@@ -108,6 +108,11 @@ class Arm(Strict):
     pretrain: bool = False
     set: tuple[str, ...] = ()
 
+    @property
+    def slug(self) -> str:
+        """Its name as part of a file's."""
+        return "".join(c if c.isalnum() else "-" for c in self.name)
+
 
 class StudyRecipe(Strict):
     """A study: every arm gets the same steps and the same schedule on the same budgets, draws and seeds.
@@ -147,8 +152,10 @@ class StudyRecipe(Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> StudyRecipe:
         arms, sources = [arm.name for arm in self.arms], {source.name for source in self.synthetic}
-        if len(set(arms)) != len(arms):
-            raise ValueError("two arms share a name")
+        if len({arm.slug for arm in self.arms}) != len(arms):
+            raise ValueError("two arms share a name, or differ in no letter or digit of it")
+        if len(sources) != len(self.synthetic):
+            raise ValueError("two synthetic sources share a name")
         if self.baseline not in arms:
             raise ValueError(f"baseline {self.baseline!r} is not among the arms {arms}")
         for arm in self.arms:

@@ -30,7 +30,7 @@ from pcaug.segment.run import Run
 from pcaug.segment.train import train
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdict, write_parquet
-from pcaug.study.sources import cost, make
+from pcaug.study.sources import cost, made_by, make
 
 Progress = Callable[[str, int, int], None]
 Making = tuple[Synthetic, Corpus, Path, int]
@@ -51,8 +51,7 @@ class Job:
     @property
     def name(self) -> str:
         """Folder name: readable and unique within the study."""
-        arm = "".join(c if c.isalnum() else "-" for c in self.arm.name)
-        return f"{self.model}_{arm}_b{self.budget}_d{self.draw}_s{self.seed}"
+        return f"{self.model}_{self.arm.slug}_b{self.budget}_d{self.draw}_s{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -331,9 +330,15 @@ def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
         if real.source == "sample":
             source = folder / "sample"
             extract(source)
-            if real.files and len(real.files) == 1:
-                source = source / real.files[0]
-        convert(source, made, card=real.card, split=real.split or None, block=real.block, buffer=real.buffer, seed=recipe.seed)
+        convert(
+            [source / name for name in real.files] or source,
+            made,
+            card=real.card,
+            split=real.split or None,
+            block=real.block,
+            buffer=real.buffer,
+            seed=recipe.seed,
+        )
     return Corpus.open(made), _cost(made, time.perf_counter() - started)
 
 
@@ -349,8 +354,10 @@ def _cost(corpus: Path, seconds: float) -> dict[str, float]:
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    trained = {m: train_recipe(Job(m, recipe.arms[0], 0, (), 0, 0), recipe).model_dump(mode="json") for m in recipe.models}
-    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "features": VERSION}
+    jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
+    trained = {job.name: train_recipe(job, recipe).model_dump(mode="json") for job in jobs}
+    made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
+    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "made": made, "features": VERSION}
     kept = json.loads(path.read_text()) if path.is_file() else told
     if kept | {"features": VERSION} != told:
         raise PcaugError("holds a study of another recipe", folder, "choose another folder, or repeat its --set and --full")

@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,6 +55,15 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
     (corpus.folder / "cost.json").write_text(json.dumps(told) + "\n")
     put_in_place(corpus.folder, folder)
     return Corpus.open(folder)
+
+
+def made_by(source: Synthetic) -> dict[str, Any]:
+    """What the recipe that a source names says, with its changes: a file may have been edited since."""
+    if source.recipe is not None:
+        return load_recipe(source.recipe, source.set).model_dump(mode="json", exclude={"folder"})
+    if source.augment is not None:
+        return load_augmentation(source.augment, source.set).model_dump(mode="json")
+    return {}
 
 
 def cost(corpus: Corpus) -> dict[str, float]:

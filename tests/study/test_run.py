@@ -8,17 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, RecipeError
+from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
-from pcaug.study.recipe import StudyRecipe
+from pcaug.study.recipe import StudyRecipe, Synthetic
 from pcaug.study.report import write_report
-from pcaug.study.run import Job, _without_real, plan, run_study, start_over, train_recipe
+from pcaug.study.run import Job, _real, _without_real, plan, run_study, start_over, train_recipe
 
 TREE = catalogue.taxonomy()
 
@@ -155,6 +157,39 @@ def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: St
     kept.write_text(json.dumps(json.loads(kept.read_text()) | {"features": 0}))
     with pytest.raises(PcaugError, match="features that are computed otherwise now"):
         run_study(recipe, tmp_path / "a")
+
+
+def test_a_study_does_not_go_on_with_a_source_that_is_made_otherwise_now(tmp_path: Path, recipe: StudyRecipe) -> None:
+    scenes = tmp_path / "mine.toml"
+    scenes.write_text('name = "mine"\n[town]\nsize = 40.0\n')
+    source = Synthetic(name="mine", recipe=str(scenes), number=1)
+    recipe = recipe.model_copy(update={"synthetic": (*recipe.synthetic, source)})
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+    scenes.write_text('name = "mine"\n[town]\nsize = 50.0\n')
+    with pytest.raises(PcaugError, match="holds a study of another recipe"):
+        run_study(recipe, tmp_path / "a")
+
+
+def test_names_that_would_meet_in_a_folder_are_refused(recipe: StudyRecipe) -> None:
+    values = recipe.model_dump()
+    for changed in (
+        {"arms": (*values["arms"], {"name": "real / more", "synthetic": ("more",)})},
+        {"synthetic": values["synthetic"] * 2},
+        {"synthetic": ({"name": "../../victim", "corpus": "x"},)},
+    ):
+        with pytest.raises(ValidationError, match=r"share a name|match pattern"):
+            StudyRecipe.model_validate(values | changed)
+
+
+def test_only_the_named_files_of_a_folder_are_real_data(tmp_path: Path, recipe: StudyRecipe) -> None:
+    folder = tmp_path / "scans"
+    for name, unit in (("a.ply", "u0"), ("b.ply", "u1"), ("c.ply", "u2")):
+        corpus = Corpus.open(recipe.real.source)
+        write(folder / name, corpus.only(units=[unit]).read(corpus.only(units=[unit]).tiles[0]))
+    real = recipe.real.model_copy(update={"source": str(folder), "files": ("a.ply", "c.ply"), "test_units": ()})
+    found, _ = _real(recipe.model_copy(update={"real": real}), tmp_path / "study")
+    assert sorted(Path(source.path).stem for source in found.manifest.sources) == ["a", "c"]
 
 
 def _interrupt_at(number: int):  # type: ignore[no-untyped-def]
