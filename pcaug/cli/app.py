@@ -11,6 +11,9 @@ import typer
 
 from pcaug.errors import PcaugError
 
+INTERRUPTED = 130
+"""Exit code of Ctrl-C."""
+
 COMMANDS = {
     "info": "points, bounds, fields, CRS and classes of files, folders and corpora",
     "datasets": "the dataset cards that come with pcaug",
@@ -45,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     except PcaugError as error:
         code = _complain(str(error), 1)
     except KeyboardInterrupt:
-        code = _complain("interrupted, run the same command again to go on", 130)
+        code = _complain("interrupted, run the same command again to go on", INTERRUPTED)
     except BrokenPipeError:
         code = 0
     except MemoryError as error:
@@ -76,7 +79,9 @@ def _run(arguments: list[str]) -> int:
     except typer.TyperException as error:
         return _complain(f"{error.format_message()}, see pcaug {wanted + ' ' if wanted in COMMANDS else ''}--help", 2)
     except typer.Abort:
-        return _complain("interrupted", 130)
+        raise KeyboardInterrupt from None
+    if result == INTERRUPTED:  # which typer makes of Ctrl-C, and says nothing
+        raise KeyboardInterrupt
     return result if isinstance(result, int) else 0
 
 

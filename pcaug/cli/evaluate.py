@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pcaug.cli import options as o
+
 if TYPE_CHECKING:
     from pcaug.segment.evaluate import Scores
 
@@ -16,23 +18,29 @@ def evaluate(
     corpus: Annotated[Path, typer.Argument(help="A labelled corpus.")],
     split: Annotated[str | None, typer.Option(help="Only this split; without it, everything.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with all of it: an .html file.")] = None,
+    force: o.Force = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from rich.table import Table
 
-    from pcaug.cli.console import emit_json, out, page, reporter
+    from pcaug.cli.console import emit_json, err, fresh, out, page, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate as score
+    from pcaug.segment.evaluate import trained_on
     from pcaug.segment.run import Run
 
+    report = fresh(page(report), force=force) if report else None
     opened = Run.open(run)
     with reporter() as progress:
         scores = score(opened, scans := Corpus.open(corpus), split, progress)
+    if known := trained_on(opened, scans, split):
+        units = f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
+        err().print(f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True)
     if report is not None:
         from pcaug.segment.report import telling, write_report
 
-        write_report(scores, opened, corpus, page(report), telling(opened, scans, split))
+        write_report(scores, opened, corpus, report, telling(opened, scans, split))
     if json:
         emit_json(_plain(scores))
         return

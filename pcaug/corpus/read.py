@@ -71,8 +71,9 @@ class Corpus:
             t for t in self.tiles if (split is None or (t.split or "train") == split) and (wanted is None or t.unit in wanted)
         )
         if not tiles:
-            has = ", ".join(self.splits) or "no splits"
-            raise NotFound(f"no tiles of split {split!r} and units {sorted(wanted or [])}", self.folder, f"it has {has}")
+            of = [f"split {split!r}"] * (split is not None) + [f"units {', '.join(sorted(wanted or []))}"] * (wanted is not None)
+            do = f"it has the splits {', '.join(self.splits)}" if self.splits else "make it with --split, such as 0.7/0.1/0.2"
+            raise NotFound(f"no tiles of {' and '.join(of)}", self.folder, do if split else f"it has {', '.join(self.units)}")
         return replace(self, tiles=tiles)
 
     def telling(self) -> Tile:

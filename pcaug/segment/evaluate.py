@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,6 +133,20 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))
     return Scores(run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration, tuple(tally.clouds))
+
+
+def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
+    """Units that ``evaluate`` would score though the run was trained on them, sorted: all it can tell of new places is wrong.
+
+    In the corpus of the training a split tells its parts apart; real units of another corpus go by their names.
+    """
+    found: set[str] = set()
+    for row in run.data:
+        same = Path(row["corpus"]).resolve() == corpus.folder.resolve()
+        for tile in (corpus.only(split=split) if split else corpus).tiles:
+            if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
+                found.add(tile.unit)
+    return sorted(found)
 
 
 class _Tally:

@@ -21,7 +21,7 @@ from pcaug import __version__, catalogue
 from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
-from pcaug.errors import PcaugError, RecipeError
+from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import completed
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.features import VERSION
@@ -93,6 +93,8 @@ def run_study(
     """
     say = progress or (lambda text, done, total: None)
     _check_arms(recipe)
+    if not (folder / "recipe.json").is_file():
+        _check_real(recipe)
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     _same_recipe(recipe, folder)
@@ -115,6 +117,15 @@ def run_study(
     write_parquet(results, folder / "results.parquet")
     _write_json(folder / "summary.json", summary(study))
     return study
+
+
+def _check_real(recipe: StudyRecipe) -> None:
+    """Raise RecipeError or NotFound where there is no real data, before the folder becomes this study's."""
+    source = recipe.real.source
+    if not source:
+        raise RecipeError("names no real data", recipe.title, "say where it is: --real PATH")
+    if source != "sample" and not Path(source).exists():
+        raise NotFound("no such file or folder", source, "say where the real data is: --real PATH")
 
 
 def _check_arms(recipe: StudyRecipe) -> None:
@@ -321,8 +332,6 @@ def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
     started = time.perf_counter()
     made = folder / "real"
     real = recipe.real
-    if not real.source:
-        raise RecipeError("names no real data", recipe.title, "say where it is: --real PATH")
     if (Path(real.source) / "manifest.json").is_file():
         return Corpus.open(Path(real.source)), {"seconds": 0.0, "gigabytes": 0.0}
     if not (made / "manifest.json").is_file():

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -59,6 +64,20 @@ def test_errors_are_one_line(
     assert text in err
     assert out == ""
     assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    compose = [sys.executable, "-m", "pcaug", "compose", "street", "-n", "500", "-o", str(tmp_path / "streets")]
+    process = subprocess.Popen(
+        compose, stderr=subprocess.PIPE, text=True, env=os.environ | {"PCAUG_CACHE": str(tmp_path / "cache")}
+    )
+    while not any(tmp_path.rglob("*.parquet")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == "pcaug: error: interrupted, run the same command again to go on\n"
+    assert process.returncode == 130
+    assert not (tmp_path / "streets" / "manifest.json").exists()
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

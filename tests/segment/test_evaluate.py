@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from pcaug.cli.app import main
 from pcaug.corpus.read import Corpus
-from pcaug.segment.evaluate import Scores, confusion, evaluate
+from pcaug.segment.evaluate import Scores, confusion, evaluate, trained_on
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.report import confusion_picture, write_report
 from pcaug.segment.run import Run
@@ -59,6 +60,28 @@ def test_every_group_adds_up_to_the_whole(trained: Run, corpus: Corpus) -> None:
     ground = scores.names.index("ground")
     high_up = scores.groups["height"]["5 to 10 m"]
     assert high_up[ground].sum() == 0
+
+
+def test_units_that_were_trained_on_are_told(
+    trained: Run, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert trained_on(trained, corpus) == corpus.only(split="train").units
+    assert trained_on(trained, corpus, "test") == []
+    copy = shutil.copytree(corpus.folder, tmp_path / "copy")
+    assert trained_on(trained, Corpus.open(copy)) == corpus.only(split="train").units
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(trained.folder), str(corpus.folder)])
+    assert "warning: trained on units of these names" in capsys.readouterr().err
+
+
+def test_a_page_that_exists_is_not_written_over(
+    trained: Run, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    with pytest.raises(SystemExit):
+        main(["evaluate", str(trained.folder), str(corpus.folder), "--report", str(tmp_path / "page")])
+    assert "already exists" in capsys.readouterr().err
+    assert (tmp_path / "page.html").read_text() == "mine"
 
 
 def test_the_page_says_it_and_escapes(trained: Run, corpus: Corpus, tmp_path: Path) -> None:
