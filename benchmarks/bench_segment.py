@@ -37,9 +37,8 @@ FEATURES = '["position", "intensity", "plan", "geometry"]'
 
 
 def recipe_of(model: str, classes: str, *changes: str) -> TrainRecipe:
-    name = "pointnet" if model == "trees" else model
     wanted = [f"network={model}", f"classes={classes}", f"features={FEATURES}", *changes]
-    return catalogue.load(catalogue.find("models", name, "*/recipe.toml"), TrainRecipe, wanted)
+    return catalogue.load(catalogue.find("models", model, "*/recipe.toml"), TrainRecipe, wanted)
 
 
 def step_seconds(recipe: TrainRecipe, corpus: Corpus, folder: Path) -> float:

@@ -56,11 +56,8 @@ class UnmappedLabels(LabelError):
         self.counts = counts
         listed = ", ".join(f"{key} ({count} points)" for key, count in sorted(counts.items())[:8])
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
-        super().__init__(
-            f"unknown class ids {listed}{more}",
-            where,
-            do or 'add them to the card\'s [classes] (node = "ignore" drops them from training)',
-        )
+        learn = 'name the card that knows them with --card, or add them to the card\'s [classes] (node = "ignore" trains on none)'
+        super().__init__(f"unknown class ids {listed}{more}", where, do or learn)
 
 
 class RecipeError(PcaugError):
