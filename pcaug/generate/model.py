@@ -109,11 +109,11 @@ def sampled(xyz: NDArray[Any], name: str, view: View, family: str) -> Thing:
 
 def save(model: Generator, folder: Path) -> None:
     """Write ``weights.safetensors`` and ``card.json`` into a folder, beside and renamed."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save as encode
 
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f".weights.tmp-{os.getpid()}"
-    save_file({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}, partial)
+    partial.write_bytes(encode({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}))
     (folder / CARD).write_text(model.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / WEIGHTS)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 
@@ -80,8 +80,7 @@ class State:
 def write(tensors: dict[str, Tensor], path: Path) -> None:
     """Write tensors beside and rename the file."""
     partial = path.with_name(f".{path.name}.tmp")
-    save_file({name: value.contiguous() for name, value in tensors.items()}, partial)
-    partial.chmod(0o644)  # safetensors leaves files that their owner alone may read
+    partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
     partial.replace(path)
 
 

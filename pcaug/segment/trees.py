@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
@@ -38,7 +38,7 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
         "weight": np.concatenate(weights).astype(np.float32),
     }
     partial = path.with_name(f".{path.name}.tmp")
-    save_file(arrays, partial)
+    partial.write_bytes(save(arrays))
     partial.replace(path)
 
 

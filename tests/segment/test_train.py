@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from segment.builders_segment import SMALL, gardens
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, RecipeError
-from pcaug.segment.checkpoint import State
+from pcaug.segment.checkpoint import State, write
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.parallel import SharedNorm
 from pcaug.segment.predict import Segmenter
@@ -135,3 +137,16 @@ def test_shares_must_be_whole(corpus: Corpus, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr("pcaug.segment.parallel.world", lambda: 3)
     with pytest.raises(RecipeError, match="cannot be shared by 3"):
         train(TrainRecipe(**SMALL), corpus, (), tmp_path / "run")
+
+
+def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "last.safetensors"
+    write({"a": torch.zeros(10)}, path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # no file may grow larger, as on a disk that is full
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write({"a": torch.zeros(10_000)}, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert load_file(path)["a"].shape == (10,)
