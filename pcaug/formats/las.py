@@ -115,9 +115,10 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     """The cloud of point records."""
     scales, offsets = points.scales, points.offsets
     xyz = np.empty((len(points), 3))
-    for i, axis in enumerate("XYZ"):
-        np.multiply(points[axis], scales[i], out=xyz[:, i])
-    xyz += offsets
+    with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale: positions that are not finite are refused later
+        for i, axis in enumerate("XYZ"):
+            np.multiply(points[axis], scales[i], out=xyz[:, i])
+        xyz += offsets
     fields: dict[str, NDArray[Any]] = {}
     names = list(points.point_format.dimension_names)
     extras = {d.name: d for d in points.point_format.extra_dimensions}

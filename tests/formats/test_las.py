@@ -170,6 +170,15 @@ def test_positions_far_out_keep_the_grid(tmp_path: Path) -> None:
         write(tmp_path / "b.laz", PointCloud(np.array([[0, 0, 0], [4e6, 0, 0.0]])))
 
 
+def test_a_damaged_scale_is_an_error_and_no_warning(tmp_path: Path) -> None:
+    write(tmp_path / "a.las", PointCloud(np.array([[-9.0, 9, 1], [9, -9, 2]])))
+    data = bytearray((tmp_path / "a.las").read_bytes())
+    data[131:139] = struct.pack("<d", 1e306)  # the scale of x: LAS 1.4 R16, table 3
+    (tmp_path / "a.las").write_bytes(data)
+    with pytest.raises(FileError, match="not finite"):
+        read(tmp_path / "a.las")
+
+
 @pytest.mark.parametrize("name", ["full.laz", "full.copc.laz", "full.las"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     pytest.importorskip("resource")
