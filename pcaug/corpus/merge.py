@@ -179,10 +179,10 @@ def _about(plan: _Plan, group: Sequence[Part]) -> Any:
     common += [plan.blocks.size, plan.blocks.buffer] if plan.blocks else []
     rows = []
     for part in group:
-        stat = part.file.stat()
+        stats = [(str(file.resolve()), stat.st_size, stat.st_mtime_ns) for file in part.files for stat in [file.stat()]]
         card = part.scan.card.model_dump_json() if part.scan and part.scan.card else None
         own = plan.units[part.unit] if plan.units else part.split
-        rows.append([str(part.file.resolve()), stat.st_size, stat.st_mtime_ns, part.name, part.unit, own, card])
+        rows.append([stats, part.name, part.unit, own, card])
     return [common, rows]
 
 

@@ -88,6 +88,11 @@ class Part:
         return self.scan.card.label_map().used() if self.scan.card else set(catalogue.taxonomy().leaves())
 
     @property
+    def files(self) -> list[Path]:
+        """All files that its labelled points depend on."""
+        return self.scan.files if self.scan is not None else [self.file]
+
+    @property
     def file(self) -> Path:
         """Where its points lie."""
         if self.tile is not None:

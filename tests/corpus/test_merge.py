@@ -54,6 +54,20 @@ def drive(root: Path, drives: tuple[str, ...] = ("00", "08", "11"), ids: tuple[i
     return root
 
 
+def test_a_resumed_merge_takes_labels_as_they_are_now(tmp_path: Path) -> None:
+    drives = tuple(f"{number:02d}" for number in range(17))  # one more than a job takes
+    root = drive(tmp_path / "set", drives, (40,))
+    last = root / "sequences/16/velodyne/000000.bin"
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-1])
+    with pytest.raises(PcaugError, match="truncated"):
+        merge([root], tmp_path / "c", ["semantickitti"])
+    last.write_bytes(whole)
+    np.full(100, 10, "<u4").tofile(root / "sequences/00/labels/000000.label")
+    merge([root], tmp_path / "c", ["semantickitti"])
+    assert Corpus.open(tmp_path / "c").counts() == {"road": 1600, "car": 100}
+
+
 def test_official_splits_are_taken_when_asked_for(tmp_path: Path) -> None:
     merge([drive(tmp_path / "set")], tmp_path / "plain")
     assert Corpus.open(tmp_path / "plain").splits == []
