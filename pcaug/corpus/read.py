@@ -72,7 +72,8 @@ class Corpus:
         )
         if not tiles:
             has = ", ".join(self.splits) or "no splits"
-            raise NotFound(f"no tiles of split {split!r} and units {sorted(wanted or [])}", self.folder, f"it has {has}")
+            asked = [f"split {split!r}"] * (split is not None) + [f"units {sorted(wanted or [])}"] * (wanted is not None)
+            raise NotFound(f"no tiles of {' and '.join(asked)}", self.folder, f"it has {has}")
         return replace(self, tiles=tiles)
 
     def telling(self) -> Tile:
