@@ -119,7 +119,7 @@ class Scan:
 
     def sha256(self) -> str:
         """Hash of the file's bytes; of that hash and its own name where it is one scan of several in a file."""
-        whole = _sha256(self.path, self.path.stat().st_mtime_ns)
+        whole = sha256_of(self.path)
         return hashlib.sha256(f"{whole} {self.part}".encode()).hexdigest() if self.part else whole
 
 
@@ -131,6 +131,11 @@ def _typed(cloud: PointCloud, card: DatasetCard, path: Path) -> PointCloud:
         if not np.array_equal(values, cloud[name]):
             raise FileError(f"has values in {name!r} that do not fit {card.types[name]}", path, "correct the card's types")
     return replace(cloud, fields={**cloud.fields, **cast})
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)
