@@ -340,6 +340,25 @@ def test_labels_of_a_kitti_scan_are_those_that_were_written_last(tmp_path: Path,
     assert "native_label" not in read(scan)
 
 
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("reflectance intensity", {"reflectance": 4, "intensity": 5}),
+        ("intensity reflectance", {"intensity": 4, "reflectance": 5}),
+        ("timestamp time", {"timestamp": 4, "time": 5}),
+        ("gps_time timestamp", {"time": 4, "timestamp": 5}),
+        ("xyz label label_", {"xyz_": 4, "native_label": 5, "label_": 6}),
+        ("native_label label label_", {"native_label": 4, "label__": 5, "label_": 6}),
+    ],
+)
+def test_columns_of_one_meaning_are_all_kept(tmp_path: Path, head: str, fields: dict[str, float]) -> None:
+    columns = head.split()
+    (tmp_path / "a.csv").write_text(f"x,y,z,{','.join(columns)}\n1,2,3,{','.join('456'[: len(columns)])}\n")
+    cloud = read(tmp_path / "a.csv")
+    assert {name: float(values[0]) for name, values in cloud.fields.items()} == fields
+    assert cloud.xyz.tolist() == [[1, 2, 3]]
+
+
 def test_source_of_a_written_cloud_is_the_file(tmp_path: Path) -> None:
     write(tmp_path / "a.las", PointCloud(np.zeros((1, 3)), source=Source(file="elsewhere")))
     assert read(tmp_path / "a.las").source.file == str(tmp_path / "a.las")
