@@ -139,7 +139,7 @@ def augment_corpus(
         folder: The new corpus.
         seed: The same seed gives the same bytes.
         copies: Of every tile.
-        donors: What to mix with; None takes the corpus itself (tiles of the same split alone).
+        donors: What to mix with; None takes the corpus itself. Of one with splits, tiles of the cloud's own, else of "train".
         force: Replace a corpus that exists.
         progress: Called as ``progress("clouds", done, total)``.
     """
@@ -154,13 +154,17 @@ def augment_corpus(
                 progress("clouds", done, total)
 
 
+def _of_split(corpus: Corpus, split: str | None) -> Corpus:
+    """Donors of a split, of "train" where it has none: what is tested on never reaches a cloud to train on."""
+    return corpus.only(split=split if split in corpus.splits else "train")
+
+
 def draws(
     recipe: AugmentRecipe, corpus: Corpus, seed: int, *, copies: int = 1, donors: Corpus | None = None
 ) -> Iterator[tuple[Tile, int, PointCloud]]:
     """Augmented clouds, tile by tile and copy by copy: each from its own stream, whatever was drawn before."""
     for index, tile in enumerate(corpus.tiles):
-        own = corpus.only(split=tile.split) if tile.split else corpus
-        source = Donors(donors or own, bank=donors is not None and "objects" in donors.manifest.made_by)
+        source = Donors(_of_split(donors or corpus, tile.split), bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):
             rng = np.random.default_rng((seed, copy, index))
             yield tile, copy, augment(recipe, corpus.read(tile), partial(source.draw, tile, rng), rng)

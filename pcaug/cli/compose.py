@@ -16,8 +16,8 @@ def compose(
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
-    like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans that the scenes should look like.")] = None,
-    into: Annotated[Path | None, typer.Option(help="Corpus of real scans to place the recipe's [into] objects in.")] = None,
+    like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans to look like (its train split).")] = None,
+    into: Annotated[Path | None, typer.Option(help="Corpus of real scans (its train split) that get the [into] objects.")] = None,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
     json: o.Json = False,
@@ -44,7 +44,7 @@ def compose(
         if like is not None:
             from pcaug.explore.like import fit_recipe
 
-            fitted = fit_recipe(wanted, Corpus.open(like), seed, progress=progress)
+            fitted = fit_recipe(wanted, Corpus.open(like).only(split="train"), seed, progress=progress)
             wanted = fitted.recipe
             told = [
                 *fitted.changes,
@@ -52,7 +52,7 @@ def compose(
             ]
         shared = {"workers": workers, "scheduler": scheduler, "force": force, "progress": progress}
         if into is not None:
-            real = Corpus.open(into)
+            real = Corpus.open(into).only(split="train")  # what is made is trained on
             place_corpus(wanted, real, pattern_of(real), number, output, seed, **shared)  # type: ignore[arg-type]
         else:
             compose_corpus(wanted, number, output, seed, **shared)  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -133,7 +134,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
         for row in before.sources if before else ():
             _numbered(sources, row)
         tiles = list(before.tiles) if before else []
-        first = len(tiles)
+        first, number = len(tiles), _free(tiles)
         crs = before.crs if before else None
         frame = before.frame if before else None
         for part in parts:
@@ -141,7 +142,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
             crs, frame = crs or manifest.crs, frame or manifest.frame
             rows = [_numbered(sources, row) for row in manifest.sources]
             for tile in manifest.tiles:
-                path = f"tiles/{tile_name(len(tiles), tile.name)}"
+                path = f"tiles/{tile_name(number + len(tiles) - first, tile.name)}"
                 _link(part / tile.path, target / path)
                 tiles.append(tile.model_copy(update={"path": path, "source": rows[tile.source]}))
         if not tiles and "steps" in made_by:
@@ -167,6 +168,11 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
     finally:
         if not append:
             shutil.rmtree(target, ignore_errors=True)
+
+
+def _free(tiles: Sequence[Tile]) -> int:
+    """The number above all that the files of tiles begin with: dropped repeats leave gaps, so their count may be taken."""
+    return max((int(found[1]) + 1 for tile in tiles if (found := re.match(r"tiles/(\d+)_", tile.path))), default=0)
 
 
 def _identity(row: SourceRow) -> str:

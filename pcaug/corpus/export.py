@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -11,9 +12,12 @@ from pcaug import formats
 from pcaug.corpus.convert import with_ids
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report
+from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
 
 Progress = Callable[[str, int, int], None]
+WRITTEN = ".pcaug-export"
+"""File that lists what an export wrote: all that the next may replace."""
 
 
 def export(
@@ -36,15 +40,16 @@ def export(
         folder: Where; it must not exist, or be an empty one, unless forced.
         suffix: Of the files, such as ``.laz``.
         ids_of: Card whose class ids the labels become.
-        force: Replace the folder.
+        force: Replace the folder of an earlier export. One that holds anything else is never replaced.
         progress: Called as ``progress("tiles", done, total)``.
     """
     if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
         formats.sniff(Path(f"x{suffix}"))
-    if folder.exists() and not (force or (folder.is_dir() and not any(folder.iterdir()))):
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
-    partial = folder.with_name(f".{folder.name}.tmp")
+    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    _check(folder, force=force)
+    partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
     shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     without: Counter[str] = Counter()
     lost: set[str] = set()
     written = 0
@@ -61,9 +66,8 @@ def export(
                 _to_labels(path)
             if progress:
                 progress("tiles", index + 1, len(corpus.tiles))
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.rename(folder)
+        (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")
+        put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     notes = tuple(
@@ -71,6 +75,24 @@ def export(
     )
     notes += (f"{suffix[1:].upper()} cannot hold {', '.join(sorted(lost))}: lost",) if lost else ()
     return Report(written, tuple(sorted(lost)), notes)
+
+
+def _check(folder: Path, *, force: bool) -> None:
+    """Refuse to write over what exists unless forced, and even then over anything but what an export wrote."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not force:
+        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    listed = folder / WRITTEN
+    ours = {WRITTEN, *(listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ())}
+    others = [name for name in _files(folder) if name not in ours] if folder.is_dir() else [folder.name]
+    if others:
+        what = f"holds what no export wrote ({', '.join(others[:3])}): not replaced, even by force"
+        raise PcaugError(what, folder, "choose another name")
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
 
 
 def _name(corpus: Corpus, index: int, suffix: str) -> str:

@@ -21,7 +21,7 @@ class SourceRow(Strict):
 
     Attributes:
         path: As the user gave it; the recipe's name for composed scenes.
-        sha256: Of the file; "" for composed scenes.
+        sha256: Of the file; "" for composed scenes, of which a merged corpus has that of the tile.
         card: Name of its dataset card.
         points: Points read from it.
         licence: Its licence.

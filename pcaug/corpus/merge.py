@@ -78,13 +78,12 @@ def merge(
         raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
     per_source = list(cards) * len(sources) if len(cards) == 1 else list(cards) or [None] * len(sources)
     refuse_twice(sources)
-    parts = told_apart(
-        [part for path, card in zip(sources, per_source, strict=True) for part in parts_of(Path(path), card, steps)]
-    )
+    parts = [part for path, card in zip(sources, per_source, strict=True) for part in parts_of(Path(path), card, steps)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
     if before:
         parts, notes = _newparts_of(before, parts, split)
+    parts = told_apart(parts, before)
     if classes is not None:
         steps = replace(steps, coarse=_coarse(classes, parts))
     frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
@@ -179,10 +178,10 @@ def _about(plan: _Plan, group: Sequence[Part]) -> Any:
     common += [plan.blocks.size, plan.blocks.buffer] if plan.blocks else []
     rows = []
     for part in group:
-        stat = part.file.stat()
+        stats = [(str(file.resolve()), stat.st_size, stat.st_mtime_ns) for file in part.files for stat in [file.stat()]]
         card = part.scan.card.model_dump_json() if part.scan and part.scan.card else None
         own = plan.units[part.unit] if plan.units else part.split
-        rows.append([str(part.file.resolve()), stat.st_size, stat.st_mtime_ns, part.name, part.unit, own, card])
+        rows.append([stats, part.name, part.unit, own, card])
     return [common, rows]
 
 
@@ -203,7 +202,7 @@ def _newparts_of(before: Corpus, parts: list[Part], split: str | None) -> tuple[
     if split not in (None, "official") or "buffer" in before.splits:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
-    hashes = {row.sha256 for row in before.manifest.sources if row.sha256}
+    hashes = {row.sha256 for row in before.manifest.sources}
     new = [part for part in parts if part.row().sha256 not in hashes]
     if not new:
         raise PcaugError("has all these sources already", before.folder, "nothing to append")

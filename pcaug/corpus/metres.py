@@ -14,7 +14,7 @@ from pcaug.errors import FileError
 
 
 def to_metres(cloud: PointCloud) -> PointCloud:
-    """Scale a cloud whose CRS counts in feet (or another length) to metres, and its CRS with it.
+    """Scale a cloud whose CRS counts in feet (or another length) to metres, and with it its CRS and the places in its fields.
 
     The file's encoding is dropped then: its grid and its CRS record are in feet, and a writer would put them back.
     A CRS without a vertical part counts heights in the unit of its plan, as national foot tiles do.
@@ -30,7 +30,7 @@ def to_metres(cloud: PointCloud) -> PointCloud:
         raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
     if factors == (1.0, 1.0, 1.0):
         return cloud
-    return replace(cloud, xyz=cloud.xyz * np.array(factors), crs=crs, source=replace(cloud.source, encoding={}))
+    return replace(cloud.moved(np.diag([*factors, 1.0])), crs=crs, source=replace(cloud.source, encoding={}))
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import Scan, is_corpus, scans
+from pcaug.corpus.sources import Scan, is_corpus, scans, sha256_of
 from pcaug.corpus.steps import Steps
 from pcaug.errors import NotFound, PcaugError
 
@@ -65,7 +65,8 @@ class Part:
     def row(self) -> SourceRow:
         """What the manifest says of its source."""
         if self.tile is not None:
-            return opened(self.tile[0]).manifest.sources[self.tile[1].source]
+            row = opened(self.tile[0]).manifest.sources[self.tile[1].source]
+            return row if row.sha256 else row.model_copy(update={"sha256": sha256_of(self.file)})
         assert self.scan is not None
         card = self.scan.card
         if card is None:
@@ -86,6 +87,11 @@ class Part:
             return opened(self.tile[0]).used_nodes
         assert self.scan is not None
         return self.scan.card.label_map().used() if self.scan.card else set(catalogue.taxonomy().leaves())
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that its labelled points depend on."""
+        return self.scan.files if self.scan is not None else [self.file]
 
     @property
     def file(self) -> Path:
@@ -110,9 +116,8 @@ def parts_of(path: Path, card: str | Path | None, steps: Steps) -> list[Part]:
 
 def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
     source = corpus.manifest.sources[tile.source]
-    dataset = source.card or source.path
     frame = corpus.manifest.frame
-    return Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, tile=(path.resolve(), tile))
+    return Part(tile.name, tile.unit, tile.split, tile.kind, frame, _dataset(source), True, tile=(path.resolve(), tile))
 
 
 def _of_scan(scan: Scan) -> Part:
@@ -135,12 +140,26 @@ def refuse_twice(sources: Sequence[str | Path]) -> None:
         seen.add(real)
 
 
-def told_apart(parts: list[Part]) -> list[Part]:
-    """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's."""
+def _dataset(row: SourceRow) -> str:
+    return row.card or row.path
+
+
+def told_apart(parts: list[Part], before: Corpus | None = None) -> list[Part]:
+    """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's.
+
+    Those of a corpus that parts are added to keep their names, and parts of such a unit take its name.
+    """
+    known = {(t.unit, _dataset(before.manifest.sources[t.source])) for t in before.tiles} if before else set()
     owners: dict[str, set[str]] = {}
-    for part in parts:
-        owners.setdefault(part.unit, set()).add(part.dataset)
-    return [replace(p, unit=f"{p.dataset}-{p.unit}") if len(owners[p.unit]) > 1 else p for p in parts]
+    for unit, dataset in [*known, *((part.unit, part.dataset) for part in parts)]:
+        owners.setdefault(unit, set()).add(dataset)
+
+    def own(part: Part) -> str:
+        apart = f"{part.dataset}-{part.unit}"
+        there = next((name for name in (part.unit, apart) if (name, part.dataset) in known), None)
+        return there or (apart if len(owners[part.unit]) > 1 else part.unit)
+
+    return [replace(part, unit=own(part)) for part in parts]
 
 
 def one_crs(parts: Sequence[Part], known: str | None) -> tuple[str | None, set[str]]:

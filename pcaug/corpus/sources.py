@@ -88,18 +88,38 @@ class Scan:
         return (self.prepare(chunk) for chunk in chunks) if self.prepare else chunks
 
     def _raw(self, size: int) -> Iterator[PointCloud]:
-        card = self.card
-        if card is not None and card.encoding in LAYOUTS and (self.part or card.matches(self.path)):
-            return layouts.iter_chunks(card.encoding, self.path, self.part, card.ids, size)
-        if card is None or (formats.is_known(self.path) and formats.sniff(self.path) != card.encoding):
+        card = self._reads_by
+        if card is None:
             return formats.iter_chunks(self.path, size)
+        if card.encoding in LAYOUTS:
+            return layouts.iter_chunks(card.encoding, self.path, self.part, card.ids, size)
         chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
         chunks = card.labels.attach(chunks, self.path) if card.labels else chunks
         return (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
 
+    @property
+    def _reads_by(self) -> DatasetCard | None:
+        """The card, where the file is of its kind and not a copy in another format."""
+        card = self.card
+        if card is None or (card.encoding in LAYOUTS and (self.part or card.matches(self.path))):
+            return card
+        return None if formats.is_known(self.path) and formats.sniff(self.path) != card.encoding else card
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that its clouds depend on: its own, and those of labels and whatever else lies beside it."""
+        card, found = self._reads_by, [self.path]
+        if card is not None and card.encoding in LAYOUTS:
+            found += LAYOUTS[card.encoding].beside(self.path)
+        elif labels := formats.FORMATS[card.encoding if card else formats.sniff(self.path)].labels:
+            found.append(labels(self.path))
+        if card is not None and card.labels:
+            found.append(card.labels.path_of(self.path))
+        return [file for file in found if file.is_file()]
+
     def sha256(self) -> str:
         """Hash of the file's bytes; of that hash and its own name where it is one scan of several in a file."""
-        whole = _sha256(self.path, self.path.stat().st_mtime_ns)
+        whole = sha256_of(self.path)
         return hashlib.sha256(f"{whole} {self.part}".encode()).hexdigest() if self.part else whole
 
 
@@ -111,6 +131,11 @@ def _typed(cloud: PointCloud, card: DatasetCard, path: Path) -> PointCloud:
         if not np.array_equal(values, cloud[name]):
             raise FileError(f"has values in {name!r} that do not fit {card.types[name]}", path, "correct the card's types")
     return replace(cloud, fields={**cloud.fields, **cast})
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file's bytes."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=64)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
-from pcaug.cloud import PointCloud, concatenate
+from pcaug.cloud import Kind, PointCloud, concatenate, kind_of
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.formats.columns import skipped
 from pcaug.labels import IGNORE, ClassSet
 
 PENDING = 1_000_000
@@ -135,7 +136,9 @@ def _of_classes(cloud: PointCloud, classes: Sequence[str]) -> NDArray[np.bool_]:
 
 
 def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
-    """A cloud in another CRS, by PROJ; its file's own encoding no longer holds.
+    """A cloud in another CRS, by PROJ: places in its fields move along, directions turn as the norths of the two grids differ.
+
+    Its file's own encoding no longer holds. Between other than projected CRSs directions are left out, with a warning.
 
     Raises:
         FileError: Without a CRS, or where a position has no place in the target.
@@ -147,13 +150,33 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
         raise FileError("names no CRS to reproject from", where, "say it with --from-crs EPSG:...")
     if same_crs(cloud.crs, crs):
         return cloud
-    x, y, z = _transformer(cloud.crs, crs).transform(*cloud.xyz.T)
-    xyz = np.stack([x, y, z], axis=1)
-    if not np.isfinite(xyz).all():
-        raise FileError(f"has points that {crs} has no place for", where, "check --crs and --from-crs")
-    return replace(
-        cloud, xyz=xyz, crs=_transformer(cloud.crs, crs).target_crs.to_wkt(), source=replace(cloud.source, encoding={})
-    )
+    way = _transformer(cloud.crs, crs)
+
+    def there(xyz: NDArray[Any]) -> NDArray[np.float64]:
+        moved = np.stack(way.transform(*xyz.T.astype(np.float64)), axis=1)
+        if not np.isfinite(moved).all():
+            raise FileError(f"has points that {crs} has no place for", where, "check --crs and --from-crs")
+        return moved
+
+    xyz, fields = there(cloud.xyz), dict(cloud.fields)
+    for name, values in cloud.fields.items():
+        kind = kind_of(name, values)
+        if kind is Kind.POSITION:
+            fields[name] = there(values)
+        elif kind is Kind.DIRECTION and way.source_crs.is_projected and way.target_crs.is_projected:
+            fields[name] = _turned(values, there(cloud.xyz + (1, 0, 0)) - xyz)
+        elif kind is Kind.DIRECTION:
+            skipped(f"field {name!r}, whose directions have no meaning in degrees,", Path(cloud.source.file))
+            del fields[name]
+    source = replace(cloud.source, encoding={})
+    return replace(cloud, xyz=xyz, fields=fields, crs=way.target_crs.to_wkt(), source=source)
+
+
+def _turned(vectors: NDArray[Any], east: NDArray[np.float64]) -> NDArray[Any]:
+    """Vectors (N, 3) turned about z by where each point's old east (N, 3) points now."""
+    cos, sin = east[:, :2].T / np.hypot(*east[:, :2].T)
+    x, y, z = vectors.T
+    return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1).astype(vectors.dtype)
 
 
 @lru_cache(maxsize=16)

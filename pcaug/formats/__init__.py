@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,14 @@ class Format:
         read: ``(path, size, **options)`` -> chunks.
         write: ``(path, chunks, **options)`` -> points written; the path is a partial file's.
         holds: The fields that this encoding can hold; None: all.
+        labels: A file's path -> that of the labels which lie in a file of their own; writers put them beside, as ``.label``.
     """
 
     suffixes: tuple[str, ...]
     read: Callable[..., Iterator[PointCloud]]
     write: Callable[..., int]
     holds: frozenset[str] | None = None
+    labels: Callable[[Path], Path] | None = None
 
 
 FORMATS: dict[str, Format] = {
@@ -46,7 +50,7 @@ FORMATS: dict[str, Format] = {
     "npy": Format((".npy",), arrays.read_npy, arrays.write_npy),
     "npz": Format((".npz",), arrays.read_npz, arrays.write_npz),
     "hdf5": Format((".h5", ".hdf5"), hdf5.read_chunks, hdf5.write),
-    "kitti": Format((".bin",), kitti.read_chunks, kitti.write, kitti.HELD),
+    "kitti": Format((".bin",), kitti.read_chunks, kitti.write, kitti.HELD, kitti.label_path),
     "parquet": Format((".parquet",), parquet.read_chunks, parquet.write),
     "text": Format((".txt", ".xyz", ".csv", ".pts", ".asc", ".xyz_label_conf"), text.read_chunks, text.write),
 }
@@ -59,7 +63,7 @@ def is_known(path: Path) -> bool:
 
 
 def below(folder: Path) -> list[Path]:
-    """All files below a folder, sorted, without hidden ones; links to folders are followed, each folder is read once."""
+    """All files below a folder, sorted; nothing hidden. Links to folders are followed, each folder is read once."""
     files: list[Path] = []
     seen: set[str] = set()
     for home, folders, names in os.walk(folder, followlinks=True):
@@ -67,7 +71,7 @@ def below(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         files += [path for name in names if not name.startswith(".") and (path := Path(home, name)).is_file()]
     return sorted(files)
 
@@ -100,7 +104,9 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     form = FORMATS[encoding or sniff(path)]
     seen = False
     for chunk in form.read(path, size, **options):
-        bad = 0 if np.isfinite(chunk.xyz.sum()) else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())  # the sum alone is quick
+        with np.errstate(over="ignore", invalid="ignore"):
+            whole = np.isfinite(chunk.xyz.sum())  # the sum alone is quick
+        bad = 0 if whole else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
         if bad:
             raise FileError(f"has {bad} points whose position is not finite", path, "remove them at the source")
         if len(chunk) or not seen:
@@ -125,7 +131,7 @@ def write(path: str | Path, clouds: PointCloud | Iterable[PointCloud], **options
     path = Path(path)
     form = FORMATS[sniff(path)]
     chunks = iter([clouds]) if isinstance(clouds, PointCloud) else iter(clouds)
-    with _beside(path) as partial:
+    with _beside(path, form.labels) as partial:
         return form.write(partial, _alike(chunks, path), **options)
 
 
@@ -146,20 +152,27 @@ def copy(sources: Sequence[Path], dst: Path, progress: Callable[[int], None] | N
 
 
 @contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    """A partial file's path; what was written there takes the name of ``path``, or goes if that failed."""
+def _beside(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterator[Path]:
+    """A file to write, in a folder of its own beside ``path``; it takes that name in the end, or goes if that failed.
+
+    Args:
+        path: The file that is made, or replaced.
+        labels: Where readers look for its file of labels: one that is written too takes that place, and a scan that has none
+            now leaves no earlier scan's there.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    try:
-        yield partial
-        for made in path.parent.glob(f"{partial.stem}*"):  # KITTI writes a label file too
-            made.replace(path.with_name(made.name.removeprefix(f".tmp-{os.getpid()}-")))
-    except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
-        raise FileError(f"could not be written ({error})", path, "check the free space") from None
-    finally:
-        for left in path.parent.glob(f"{partial.stem}*"):
-            with suppress(OSError):
-                left.unlink()
+    with TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True) as home:
+        partial = Path(home, path.name)
+        try:
+            yield partial
+        except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
+            raise FileError(f"could not be written ({error})", path, "check the free space") from None
+        partial.replace(path)
+        if labels is not None and (made := partial.with_suffix(".label")).is_file():
+            shutil.move(made, labels(path))  # labels/ may lie on another disk
+        elif labels is not None:
+            while (stale := labels(path)).is_file():  # beside the scan too, where one lay in labels/
+                stale.unlink()
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:

@@ -71,13 +71,15 @@ def write_npy(path: Path, chunks: Iterator[PointCloud]) -> int:
     kind: Any = None
     with path.open("w+b") as file:
         for chunk in chunks:
+            fields = naming.tables(chunk)
+            axes = dict(zip("xyz", fields.pop("xyz").T, strict=True))
             if kind is None:
                 title = MARK + json.dumps(naming.describe(chunk, split=False))
-                axes = [((title, "x"), "<f8"), ("y", "<f8"), ("z", "<f8")]
-                kind = np.dtype([*axes, *((name, v.dtype, v.shape[1:]) for name, v in chunk.fields.items())])
+                places = [((title, "x"), "<f8"), ("y", "<f8"), ("z", "<f8")]
+                kind = np.dtype([*places, *((name, v.dtype, v.shape[1:]) for name, v in fields.items())])
                 _head(file, kind, 0)
             table = np.empty(len(chunk), kind)
-            for name, values in {**dict(zip("xyz", chunk.xyz.T, strict=True)), **chunk.fields}.items():
+            for name, values in (axes | fields).items():
                 table[name] = values
             file.write(table.tobytes())
             written += len(chunk)
@@ -151,7 +153,7 @@ def write_npz(path: Path, chunks: Iterator[PointCloud], *, compress: bool = Fals
     with ExitStack() as stack:
         for chunk in chunks:
             said = naming.describe(chunk, split=False)
-            for name, values in {"xyz": chunk.xyz, **chunk.fields}.items():
+            for name, values in naming.tables(chunk).items():
                 if name not in parts:
                     parts[name] = (stack.enter_context(tempfile.TemporaryFile(dir=path.parent)), values[:0])
                 parts[name][0].write(np.ascontiguousarray(values).tobytes())

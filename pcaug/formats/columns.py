@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,23 +66,33 @@ def understand(text: str | bytes, path: Path) -> dict[str, Any]:
     return dict(said)
 
 
-def spread(cloud: PointCloud) -> dict[str, NDArray[Any]]:
-    """Positions and fields as columns (N,): a vector becomes one column a component.
+def spread(cloud: PointCloud, named: Mapping[str, Sequence[Sequence[str]]] = VECTORS) -> dict[str, NDArray[Any]]:
+    """Positions and fields as columns (N,): a vector becomes one column a component, called as ``named`` says.
 
     Raises:
-        PcaugError: If two fields make columns of the same name.
+        PcaugError: If two fields make columns of the same name, or one that stands for positions.
     """
     columns: dict[str, NDArray[Any]] = {axis: cloud.xyz[:, i] for i, axis in enumerate("xyz")}
     for name, values in cloud.fields.items():
         parts = [values] if values.ndim == 1 else list(values.T)
-        inner: tuple[str, ...] = VECTORS[name][0] if name in VECTORS else ()
+        inner = tuple(named[name][0]) if name in named else ()
         if len(inner) != len(parts):
             inner = (name,) if values.ndim == 1 else tuple(f"{name}_{i}" for i in range(len(parts)))
-        taken = columns.keys() & set(inner)
-        if taken:
-            raise PcaugError(f"field {name!r} needs columns that are taken: {sorted(taken)}", do="rename it")
+        _refuse_taken(name, {*columns, "xyz"} & set(inner))
         columns |= dict(zip(inner, parts, strict=True))
     return columns
+
+
+def tables(cloud: PointCloud) -> dict[str, NDArray[Any]]:
+    """Positions, as ``xyz``, and fields as one column each, (N,) or (N, k); raises PcaugError as ``spread``."""
+    for name in cloud.fields:
+        _refuse_taken(name, {name} & {"x", "y", "z", "xyz", "pcaug"})
+    return {"xyz": cloud.xyz, **cloud.fields}
+
+
+def _refuse_taken(name: str, taken: set[str]) -> None:
+    if taken:
+        raise PcaugError(f"field {name!r} needs columns that are taken: {sorted(taken)}", do="rename it")
 
 
 def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: str | None = None) -> Plan:
@@ -123,9 +133,11 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     used = {column for columns in made.values() for column in columns}
     for name in names:
         if name not in used:
-            field = name if said else RENAMED.get(name.lower(), name)
-            field = field if field not in made else name
-            made["label_" if field == "label" and not said else field] = (name,)
+            ours = name if said else RENAMED.get(name.lower(), name)
+            field = name if ours in made or ours in names else ours
+            while field in made or (field != name and field in names) or (field == "label" and not said):
+                field += "_"
+            made[field] = (name,)
     return made
 
 

@@ -86,7 +86,7 @@ def write(path: Path, chunks: Iterator[PointCloud], *, compression: str | None =
     written = 0
     with h5py.File(path, "w") as file:
         for chunk in chunks:
-            for name, values in {"xyz": chunk.xyz, **chunk.fields}.items():
+            for name, values in naming.tables(chunk).items():
                 if name not in file:
                     shape = values.shape[1:]
                     how: dict[str, Any] = {"compression": compression, "shuffle": True} if compression else {}

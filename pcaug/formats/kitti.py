@@ -48,7 +48,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
     """Write ``.bin`` and, for clouds with ``native_label``, ``.label`` beside it. Positions are rounded to float32."""
-    written = 0
+    written, labelled = 0, False
     with path.open("wb") as points, path.with_suffix(".label").open("wb") as labels:
         for chunk in chunks:
             if len(chunk) and np.abs(chunk.xyz).max() > 10_000:
@@ -57,13 +57,13 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
                 )
             intensity = chunk["intensity"] if "intensity" in chunk else np.zeros(len(chunk))
             np.column_stack([chunk.xyz, intensity]).astype("<f4").tofile(points)
-            if "native_label" in chunk:
+            if labelled := "native_label" in chunk:
                 ids = chunk["native_label"].astype(np.int64)
                 instance = chunk["instance"].astype(np.int64) if "instance" in chunk else np.zeros(len(chunk), np.int64)
                 if len(ids) and (ids.min() < 0 or ids.max() > 0xFFFF or instance.min() < 0 or instance.max() > 0xFFFF):
                     raise FileError("class ids or instances do not fit into 16 bits", path, "write another format")
                 (ids | instance << 16).astype("<u4").tofile(labels)
             written += len(chunk)
-    if path.with_suffix(".label").stat().st_size == 0 and written:
+    if not labelled:
         path.with_suffix(".label").unlink()
     return written

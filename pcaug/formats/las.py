@@ -115,19 +115,21 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     """The cloud of point records."""
     scales, offsets = points.scales, points.offsets
     xyz = np.empty((len(points), 3))
-    for i, axis in enumerate("XYZ"):
-        np.multiply(points[axis], scales[i], out=xyz[:, i])
-    xyz += offsets
+    with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale: positions that are not finite are refused later
+        for i, axis in enumerate("XYZ"):
+            np.multiply(points[axis], scales[i], out=xyz[:, i])
+        xyz += offsets
     fields: dict[str, NDArray[Any]] = {}
     names = list(points.point_format.dimension_names)
     extras = {d.name: d for d in points.point_format.extra_dimensions}
     own = {name for name, d in extras.items() if d.description == las_header.OWN}
-    if {"red", "green", "blue"} <= set(names):
+    colours = {"red", "green", "blue"} if {"red", "green", "blue"} <= set(names) else set()
+    if colours:
         fields["rgb"] = np.stack([np.asarray(points[c]) for c in ("red", "green", "blue")], axis=1)
     if "" in extras:
         naming.skipped("a dimension without a name", Path(source.file))
     for name in names:
-        if name in {"", "X", "Y", "Z", "red", "green", "blue"} or (name == "classification" and "native_label" in own):
+        if name in {"", "X", "Y", "Z", *colours} or (name == "classification" and "native_label" in own):
             continue
         values = np.array(points[name])
         if name == "classification":
@@ -232,8 +234,6 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
             wide = values.astype(np.uint16) * 257 if values.dtype == np.uint8 else _sixteen_bits(name, values, units, path)
             for column, colour in enumerate(("red", "green", "blue")):
                 points[colour] = wide[:, column]
-        elif target == "scan_angle":
-            points["scan_angle"] = np.round(values / 0.006).astype(np.int16)
         elif target == "classification":
             if len(values) and not 0 <= values.min() <= values.max() <= 255:
                 wrong = int(values.min() if values.min() < 0 else values.max())
@@ -242,10 +242,23 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
         elif target == "intensity":
             points["intensity"] = _sixteen_bits(name, values, units, path)
         elif target is not None:
-            points[target] = values.astype(np.asarray(points[target]).dtype)
+            points[target] = _fitting(name, values, header.point_format.dimension_by_name(target), path)
     if cloud.source.encoding.get("format") != "las" and "label" in cloud:
         points["classification"] = asprs(cloud["label"])
     return points
+
+
+def _fitting(name: str, values: NDArray[Any], dimension: Any, path: Path) -> NDArray[Any]:
+    """Values in the type of a dimension, angles in its unit; raises FileError where they would not stay what they are."""
+    if name == "scan_angle":
+        values = np.round(values / 0.006 if dimension.name == "scan_angle" else values)
+    kind = np.dtype(dimension.dtype or np.uint8)  # bits of a byte have no type
+    if kind.kind != "f" and len(values):
+        low, high = values.min(), values.max()
+        if not dimension.min <= low <= high <= dimension.max or not np.array_equal(values.astype(kind), values):
+            what = f"field {name!r} ({values.dtype}, {low:g} to {high:g}) does not fit into LAS's {dimension.num_bits} bits"
+            raise FileError(what, path, "correct, rename or drop it, or write another format")
+    return values.astype(kind)
 
 
 def _same_records(one: Any, other: Any) -> bool:

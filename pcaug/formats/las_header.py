@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
-from pcaug.errors import FileError
+from pcaug.errors import FileError, PcaugError
 from pcaug.formats import columns as naming
 
 PROMOTED = {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}
@@ -251,6 +251,8 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
     known = {e["name"]: e for e in kept.get("extra", [])}
     params = []
     for name, values in cloud.fields.items():
+        if name.lower() in {"x", "y", "z"}:
+            raise PcaugError(f"field {name!r} is what LAS calls positions", do="rename it")
         if dimension(name, dimensions) is not None and not (name == "native_label" and not kept):
             continue
         if name in known:

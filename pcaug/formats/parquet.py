@@ -122,15 +122,13 @@ def write(path: Path, chunks: Iterator[PointCloud], *, compression: str = "zstd"
 
 
 def to_table(cloud: PointCloud) -> Any:
-    """An Arrow table with one column a scalar field, ``name_0``... a vector's components, and our metadata."""
-    columns: dict[str, NDArray[Any]] = {axis: cloud.xyz[:, i] for i, axis in enumerate("xyz")}
-    vectors = {}
-    for name, values in cloud.fields.items():
-        if values.ndim == 1:
-            columns[name] = values
-        else:
-            vectors[name] = values.shape[1]
-            columns |= {f"{name}_{i}": values[:, i] for i in range(values.shape[1])}
+    """An Arrow table with one column a scalar field, ``name_0``... a vector's components, and our metadata.
+
+    Raises:
+        PcaugError: If two fields make columns of the same name.
+    """
+    columns = naming.spread(cloud, {})
+    vectors = {name: values.shape[1] for name, values in cloud.fields.items() if values.ndim > 1}
     source = {"dataset": cloud.source.dataset, "file": cloud.source.file, "unit": cloud.source.unit}
     meta = {"taxonomy": cloud.taxonomy.name if cloud.taxonomy else None, "crs": cloud.crs, "vectors": vectors, "source": source}
     table = pa.table({name: np.ascontiguousarray(values) for name, values in columns.items()})

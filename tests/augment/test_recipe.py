@@ -11,12 +11,12 @@ from builders import make_cloud
 
 from pcaug import catalogue
 from pcaug.augment.instances import instances
-from pcaug.augment.recipe import Donors, augment_corpus, load_recipe
+from pcaug.augment.recipe import Donors, augment_corpus, draws, load_recipe
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import RecipeError
+from pcaug.errors import NotFound, RecipeError
 
 
 def make_corpus(folder: Path, *, spinning: bool, units: int = 3) -> Corpus:
@@ -49,6 +49,19 @@ def test_test_data_never_reaches_training_through_a_mixer(tmp_path: Path) -> Non
     test = {row.tobytes() for row in next(corpus.clouds("test"))["intensity"]}
     for cloud in Corpus.open(tmp_path / "a").clouds("train"):
         assert not test & {row.tobytes() for row in cloud["intensity"]}
+
+
+def test_test_data_of_donors_never_reaches_training(tmp_path: Path) -> None:
+    corpus, donors = (make_corpus(tmp_path / name, spinning=False) for name in "cd")
+    recipe = load_recipe("mobile", ['mix=[{name="mix3d"}]', "step=[]"])
+    of = {tile.split: {row.tobytes() for row in donors.read(tile)["intensity"]} for tile in donors.tiles}
+    for tile, _, cloud in draws(recipe, corpus, 0, copies=4, donors=donors):
+        mixed = {row.tobytes() for row in cloud["intensity"]} - {row.tobytes() for row in corpus.read(tile)["intensity"]}
+        assert tile.split == "test" or not mixed & of["test"]
+    untested = donors.only(split="train")
+    assert len(list(draws(recipe, corpus, 0, donors=untested))) == 3
+    with pytest.raises(NotFound, match=r"no tiles of split 'train'.*it has test"):
+        list(draws(recipe, corpus, 0, donors=donors.only(split="test")))
 
 
 def test_objects_of_a_bank_stay_whole_and_apart_though_they_stand_in_one_place(tmp_path: Path) -> None:

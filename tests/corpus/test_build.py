@@ -129,3 +129,19 @@ def test_points_that_lie_on_others_are_counted_and_dropped(tmp_path: Path) -> No
     report = merge([tmp_path / "one", tmp_path / "other"], tmp_path / "single", unique=True)
     assert report.points == 300
     assert Corpus.open(tmp_path / "single").counts() == Corpus.open(tmp_path / "one").counts()
+
+
+def test_tiles_appended_where_repeats_left_gaps_lie_over_none(tmp_path: Path) -> None:
+    names = ["x", "y", "z", "w"]
+    for name, index in zip(names, [0, 0, 1, 2], strict=True):  # y repeats x
+        formats.write(tmp_path / f"{name}.las", cloud(index))
+    merge([tmp_path / f"{name}.las" for name in "xyz"], tmp_path / "c", ["las"], unique=True)
+    before = bytes_of(tmp_path / "c")
+    (tmp_path / "later").mkdir()
+    formats.write(tmp_path / "later" / "z.las", cloud(3))
+    merge([tmp_path / "later" / "z.las", tmp_path / "w.las"], tmp_path / "c", ["las"], append=True)
+    corpus = Corpus.open(tmp_path / "c")
+    assert len({tile.path for tile in corpus.tiles}) == len(corpus.tiles) == 4
+    assert sum(len(corpus.read(tile)) for tile in corpus.tiles) == corpus.points == 1200
+    after = bytes_of(tmp_path / "c")
+    assert all(after[name] == data for name, data in before.items() if name != "manifest.json")

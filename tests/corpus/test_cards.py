@@ -362,6 +362,7 @@ def pair(root: Path, kind: str, ids: bytes, points: int = 3) -> tuple[Path, Path
 def test_ids_beside_the_scan_are_paired_point_by_point(tmp_path: Path, kind: str, ids: bytes) -> None:
     path, card = pair(tmp_path, kind, ids)
     (found,) = scans(path, card)
+    assert found.files == [path, path.with_suffix(".ids")]
     for size in (1, 2, 500):
         assert np.concatenate([c["native_label"] for c in found.chunks(size)]).tolist() == [3, 4, 3]
 

@@ -31,7 +31,7 @@ def corpus(folder: Path) -> Corpus:
 def test_a_corpus_becomes_kittis_layout_and_comes_back_the_same(tmp_path: Path) -> None:
     before = corpus(tmp_path / "c")
     export(before, tmp_path / "kitti", ".bin", "semantickitti")
-    names = sorted(p.relative_to(tmp_path / "kitti").as_posix() for p in (tmp_path / "kitti").rglob("*.*"))
+    names = sorted(p.relative_to(tmp_path / "kitti").as_posix() for p in formats.below(tmp_path / "kitti"))
     assert names[:4] == [
         "sequences/00/labels/000000.label",
         "sequences/00/labels/000001.label",
@@ -52,7 +52,7 @@ def test_a_corpus_becomes_kittis_layout_and_comes_back_the_same(tmp_path: Path) 
 def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
     before = corpus(tmp_path / "c")
     report = export(before, tmp_path / "laz", ".laz")
-    files = sorted((tmp_path / "laz").iterdir())
+    files = formats.below(tmp_path / "laz")
     assert [p.suffix for p in files] == [".laz"] * 4
     assert report.points == 800 == sum(len(formats.read(p)) for p in files)
     np.testing.assert_array_equal(formats.read(files[0])["label"], before.read(before.tiles[0])["label"])
@@ -61,6 +61,24 @@ def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         export(before, tmp_path / "other", ".exe")
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".bin"])
+def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path, suffix: str) -> None:
+    whole = corpus(tmp_path / "c")
+    export(whole, tmp_path / "out", suffix)
+    export(whole.only(units=["drive-1"]), tmp_path / "out", suffix, force=True)
+    assert len([path for path in formats.below(tmp_path / "out") if formats.is_known(path)]) == 2
+    (tmp_path / "out" / "thesis.txt").write_text("years of work")
+    with pytest.raises(PcaugError, match=r"thesis\.txt.*even by force"):
+        export(whole, tmp_path / "out", suffix, force=True)
+    with pytest.raises(PcaugError, match="even by force"):
+        export(whole, tmp_path / "c", suffix, force=True)
+    with pytest.raises(PcaugError, match="even by force"):
+        export(whole, tmp_path / "out" / "thesis.txt", suffix, force=True)
+    assert (tmp_path / "out" / "thesis.txt").read_text() == "years of work"
+    assert Corpus.open(tmp_path / "c").points == 800
+    assert {path.name for path in tmp_path.iterdir()} == {"c", "out"}
 
 
 def test_points_of_a_dataset_get_their_own_ids_back(tmp_path: Path) -> None:

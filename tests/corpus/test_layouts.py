@@ -428,6 +428,29 @@ def test_waymo_frames_are_scans_of_their_own(tmp_path: Path) -> None:
     assert len(Corpus.open(tmp_path / "corpus").tiles) == 2
 
 
+def test_scans_are_read_from_within_their_folder_and_name_all_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nuscenes(tmp_path / "n", {"scene-0061": [24, 17]})
+    pandaset(tmp_path / "p", monkeypatch, [7, 13], {7: "Road", 13: "Car"})
+    waymo(tmp_path / "w", drift=np.zeros(6))
+    room = tmp_path / "s/Area_5/hallway_6"
+    (room / "Annotations").mkdir(parents=True)
+    for file in (room / "hallway_6.txt", room / "Annotations/chair_1.txt"):
+        file.write_text("1 2 3 4 5 6\n")
+    unread = {"n015-scene-0061__LIDAR_TOP__sweep.pcd.bin"}
+    for name in ("n", "p", "w", "s"):
+        whole = scans(tmp_path / name)[0]
+        everything = {path for path in (tmp_path / name).rglob("*") if path.is_file() and path.name not in unread}
+        assert set(whole.files) == everything
+        monkeypatch.chdir(whole.path.parent)
+        (inside, *_) = scans(whole.path.name)
+        assert (inside.unit, inside.split) == (whole.unit, whole.split)
+        here, there = next(inside.chunks()), next(whole.chunks())
+        assert here["native_label"].tolist() == there["native_label"].tolist()
+        assert {path.resolve() for path in inside.files} == everything
+
+
 @pytest.mark.parametrize("rows", [1, 100])
 def test_waymo_rows_are_found_in_row_groups_of_any_size(tmp_path: Path, rows: int) -> None:
     truth = waymo(tmp_path / "training", drift=np.zeros(6))

@@ -54,6 +54,20 @@ def drive(root: Path, drives: tuple[str, ...] = ("00", "08", "11"), ids: tuple[i
     return root
 
 
+def test_a_resumed_merge_takes_labels_as_they_are_now(tmp_path: Path) -> None:
+    drives = tuple(f"{number:02d}" for number in range(17))  # one more than a job takes
+    root = drive(tmp_path / "set", drives, (40,))
+    last = root / "sequences/16/velodyne/000000.bin"
+    whole = last.read_bytes()
+    last.write_bytes(whole[:-1])
+    with pytest.raises(PcaugError, match="truncated"):
+        merge([root], tmp_path / "c", ["semantickitti"])
+    last.write_bytes(whole)
+    np.full(100, 10, "<u4").tofile(root / "sequences/00/labels/000000.label")
+    merge([root], tmp_path / "c", ["semantickitti"])
+    assert Corpus.open(tmp_path / "c").counts() == {"road": 1600, "car": 100}
+
+
 def test_official_splits_are_taken_when_asked_for(tmp_path: Path) -> None:
     merge([drive(tmp_path / "set")], tmp_path / "plain")
     assert Corpus.open(tmp_path / "plain").splits == []
@@ -75,6 +89,38 @@ def test_units_of_two_datasets_are_told_apart(tmp_path: Path) -> None:
     corpus = Corpus.open(tmp_path / "both")
     assert corpus.units == ["07", "08", "11", "semantickitti-00", "semanticposs-00"]
     assert corpus.only(units=["semanticposs-00"]).points == 100
+
+
+def test_units_of_what_is_appended_are_told_apart_from_those_that_are_there(tmp_path: Path) -> None:
+    one, two = drive(tmp_path / "one", ("00", "01")), drive(tmp_path / "two", ("00",), (22, 15))
+    np.random.default_rng(1).random((100, 4)).astype("<f4").tofile(two / "sequences/00/velodyne/000000.bin")
+    merge([one], tmp_path / "c", ["semantickitti"])
+    merge([two], tmp_path / "c", ["semanticposs"], append=True)
+    assert Corpus.open(tmp_path / "c").units == ["00", "01", "semanticposs-00"]
+    for root, scan in ((one, "000001"), (two, "000002")):  # more of both drives
+        for kind, suffix in (("velodyne", "bin"), ("labels", "label")):
+            home = root / "sequences/00" / kind
+            data = np.frombuffer((home / f"000000.{suffix}").read_bytes(), "<u4")[::-1]
+            data.tofile(home / f"{scan}.{suffix}")
+    merge([one, two], tmp_path / "c", ["semantickitti", "semanticposs"], append=True)
+    corpus = Corpus.open(tmp_path / "c")
+    assert corpus.units == ["00", "01", "semanticposs-00"]
+    assert [corpus.only(units=[unit]).points for unit in corpus.units] == [200, 100, 200]
+
+
+def test_composed_scenes_are_not_appended_twice(tmp_path: Path) -> None:
+    for seed in range(2):
+        with CorpusWriter(tmp_path / f"s{seed}", kind="synthetic", frame="sensor") as writer:
+            writer.source(SourceRow(path="street"))
+            for index in range(2):
+                cloud = make_cloud(50, seed=2 * seed + index, label=np.full(50, 1, np.uint16))
+                writer.add(cloud, f"street-{index}", f"street-{index}")
+    merge([tmp_path / "s0"], tmp_path / "c")
+    with pytest.raises(PcaugError, match="nothing to append"):
+        merge([tmp_path / "s0"], tmp_path / "c", append=True)
+    report = merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "c", append=True)
+    assert "2 source(s) were in it already" in report.notes[0]
+    assert Corpus.open(tmp_path / "c").points == 200
 
 
 def test_files_of_one_name_are_units_of_their_own(tmp_path: Path) -> None:

@@ -34,6 +34,17 @@ def test_feet_above_metres_scale_apart() -> None:
     np.testing.assert_allclose(to_metres(cloud).xyz, [[500_000.0, 5_000_000.0, 100 * FOOT]])
 
 
+def test_places_and_directions_go_along() -> None:
+    crs = CRS.from_user_input("EPSG:26910+6360").to_wkt()
+    slope = np.array([[0.0, 0, 0], [3, 4, 7]])
+    normal = np.cross(slope[1], [4, -3, 0.0])
+    fields = {"sensor_origin": slope + 5, "normal": np.stack([normal / np.linalg.norm(normal)] * 2)}
+    metric = to_metres(PointCloud(slope, fields, crs=crs))
+    np.testing.assert_allclose(metric["sensor_origin"], (slope + 5) * (1, 1, FOOT))
+    np.testing.assert_allclose(metric["normal"] @ metric.xyz[1], 0, atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(metric["normal"], axis=1), 1)
+
+
 def test_metres_and_unknown_stay() -> None:
     cloud = make_cloud(3)
     assert to_metres(cloud) is cloud

@@ -89,6 +89,22 @@ def test_reprojection_agrees_with_a_known_place() -> None:
         reprojected(there, "EPSG:nonsense")
 
 
+def test_places_and_directions_are_reprojected_with_the_points() -> None:
+    rng = np.random.default_rng(0)
+    xyz = rng.uniform(0, 500, (40, 3)) + (780_000, 5_400_000, 300)  # far from the meridian: norths differ by 5 degrees
+    scanner = xyz + rng.uniform(-5, 5, (40, 3))
+    toward = (scanner - xyz) / np.linalg.norm(scanner - xyz, axis=1, keepdims=True)
+    fields = {"sensor_origin": scanner, "normal": toward.astype(np.float32)}
+    moved = reprojected(PointCloud(xyz, fields, crs="EPSG:25832"), "EPSG:25833")
+    np.testing.assert_array_equal(moved["sensor_origin"], reprojected(PointCloud(scanner, crs="EPSG:25832"), "EPSG:25833").xyz)
+    seen = moved["sensor_origin"] - moved.xyz
+    np.testing.assert_allclose(moved["normal"], seen / np.linalg.norm(seen, axis=1, keepdims=True), atol=1e-3)
+    assert np.abs(moved["normal"] - toward).max() > 0.05
+    assert moved["normal"].dtype == np.float32
+    with pytest.warns(UserWarning, match="'normal'.* is left out"):
+        assert list(reprojected(moved, "EPSG:4258").fields) == ["sensor_origin"]
+
+
 def test_degrees_become_metres_on_the_way_into_a_corpus(tmp_path: Path) -> None:
     degrees = cloud(50)
     degrees = PointCloud(degrees.xyz * 1e-4 + (2.29, 48.85, 30), dict(degrees.fields), TREE, crs="EPSG:4326")

@@ -304,6 +304,61 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "a.ply").read_text() == "old"
 
 
+@pytest.mark.parametrize("name", ["scan[1].ply", "a*.laz", "what?.bin", "a b.copc.laz"])
+def test_any_name_is_written_as_it_is(tmp_path: Path, name: str) -> None:
+    assert write(tmp_path / name, labelled(5)) == 5
+    assert {path.name for path in tmp_path.iterdir()} - {"what?.label"} == {name}
+    assert len(read(tmp_path / name)) == 5
+
+
+def test_files_that_are_written_at_once_keep_to_themselves(tmp_path: Path) -> None:
+    def slow() -> Any:
+        yield make_cloud(5)
+        write(tmp_path / "a.las", make_cloud(3))  # its name begins as the unfinished one's does, and it is done first
+        assert [path.name for path in tmp_path.iterdir() if path.suffix] == ["a.las"]
+        yield make_cloud(5)
+
+    assert write(tmp_path / "ab.las", slow()) == 10
+    assert {path.name: len(read(path)) for path in tmp_path.iterdir()} == {"a.las": 3, "ab.las": 10}
+
+
+@pytest.mark.parametrize("home", ["velodyne", "elsewhere"])
+def test_labels_of_a_kitti_scan_are_those_that_were_written_last(tmp_path: Path, home: str) -> None:
+    scan = tmp_path / home / "000001.bin"
+    for path in (scan, tmp_path / "labels" / "x"):
+        path.parent.mkdir()
+    classed = [PointCloud(np.zeros((4, 3)), {"native_label": np.full(4, number, np.int32)}) for number in (9, 1)]
+    write(scan, classed[0])
+    (tmp_path / "labels" / "000001.label").write_bytes(scan.with_suffix(".label").read_bytes())
+    write(scan, classed[1])
+    assert read(scan)["native_label"].tolist() == [1] * 4
+    write(scan, PointCloud(np.zeros((4, 3))))
+    assert list(read(scan).fields) == ["intensity"]
+    write(scan, classed[0].take(slice(0)))
+    assert "native_label" in read(scan)
+    write(scan, PointCloud(np.zeros((0, 3))))
+    assert "native_label" not in read(scan)
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("reflectance intensity", {"reflectance": 4, "intensity": 5}),
+        ("intensity reflectance", {"intensity": 4, "reflectance": 5}),
+        ("timestamp time", {"timestamp": 4, "time": 5}),
+        ("gps_time timestamp", {"time": 4, "timestamp": 5}),
+        ("xyz label label_", {"xyz_": 4, "native_label": 5, "label_": 6}),
+        ("native_label label label_", {"native_label": 4, "label__": 5, "label_": 6}),
+    ],
+)
+def test_columns_of_one_meaning_are_all_kept(tmp_path: Path, head: str, fields: dict[str, float]) -> None:
+    columns = head.split()
+    (tmp_path / "a.csv").write_text(f"x,y,z,{','.join(columns)}\n1,2,3,{','.join('456'[: len(columns)])}\n")
+    cloud = read(tmp_path / "a.csv")
+    assert {name: float(values[0]) for name, values in cloud.fields.items()} == fields
+    assert cloud.xyz.tolist() == [[1, 2, 3]]
+
+
 def test_source_of_a_written_cloud_is_the_file(tmp_path: Path) -> None:
     write(tmp_path / "a.las", PointCloud(np.zeros((1, 3)), source=Source(file="elsewhere")))
     assert read(tmp_path / "a.las").source.file == str(tmp_path / "a.las")

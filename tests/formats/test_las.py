@@ -170,6 +170,47 @@ def test_positions_far_out_keep_the_grid(tmp_path: Path) -> None:
         write(tmp_path / "b.laz", PointCloud(np.array([[0, 0, 0], [4e6, 0, 0.0]])))
 
 
+def test_a_damaged_scale_is_an_error_and_no_warning(tmp_path: Path) -> None:
+    write(tmp_path / "a.las", PointCloud(np.array([[-9.0, 9, 1], [9, -9, 2]])))
+    data = bytearray((tmp_path / "a.las").read_bytes())
+    data[131:139] = struct.pack("<d", 1e306)  # the scale of x: LAS 1.4 R16, table 3
+    (tmp_path / "a.las").write_bytes(data)
+    with pytest.raises(FileError, match="not finite"):
+        read(tmp_path / "a.las")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("point_source_id", [1, 70000]),
+        ("user_data", [1, 300]),
+        ("user_data", [1, -1]),
+        ("user_data", [1.0, 2.5]),
+        ("return_number", [1, 16]),
+        ("synthetic", [0, 2]),
+        ("scan_angle", [1.0, 200.0]),
+        ("scan_angle", [1.0, np.nan]),
+    ],
+)
+def test_what_a_dimension_cannot_hold_is_refused(tmp_path: Path, name: str, values: list[float]) -> None:
+    with pytest.raises(FileError, match=f"field '{name}' .* does not fit"):
+        write(tmp_path / "a.las", make_cloud(2, **{name: np.array(values)}))
+    assert not list(tmp_path.iterdir())
+    write(tmp_path / "a.las", make_cloud(2, **{name: np.array([0.0, 1.0])}))
+    assert read(tmp_path / "a.las")[name] == pytest.approx([0, 1], abs=0.003)
+
+
+@pytest.mark.parametrize("name", ["x", "Z"])
+def test_no_field_lies_over_positions(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PcaugError, match="is what LAS calls positions"):
+        write(tmp_path / "a.laz", make_cloud(2, **{name: np.zeros(2)}))
+
+
+def test_one_colour_alone_is_a_field(tmp_path: Path) -> None:
+    write(tmp_path / "a.laz", make_cloud(2, red=np.array([3, 4], np.uint16)))
+    assert read(tmp_path / "a.laz")["red"].tolist() == [3, 4]
+
+
 @pytest.mark.parametrize("name", ["full.laz", "full.copc.laz", "full.las"])
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     pytest.importorskip("resource")

@@ -253,6 +253,8 @@ def test_what_a_format_cannot_name_is_refused(tmp_path: Path) -> None:
     for suffix, name in ((".pcd", "two words"), (".e57", "two words"), (".ply", "two words")):
         with pytest.raises(PcaugError, match=f"field {name!r}"):
             write(tmp_path / f"a{suffix}", make_cloud(3, **{name: np.zeros(3)}))
-    with pytest.raises(PcaugError, match="needs columns that are taken"):
-        write(tmp_path / "a.ply", make_cloud(3, x=np.zeros(3)))
+    for suffix in (".ply", ".npy", ".npz", ".h5", ".parquet", ".pcd", ".e57", ".txt"):
+        for name in ("x", "xyz"):
+            with pytest.raises(PcaugError, match=f"field {name!r} needs columns that are taken"):
+                write(tmp_path / f"a{suffix}", make_cloud(3, **{name: np.zeros(3)}))
     assert not list(tmp_path.iterdir())

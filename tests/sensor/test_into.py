@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pcaug import catalogue
+from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
@@ -117,3 +119,23 @@ def test_placed_corpora_keep_units_and_are_the_same_for_any_number_of_workers(tm
     before = {tile.unit: real.read(tile)["instance"].max() for tile in real.tiles}
     placed = [one.read(tile)["instance"].max() - before[tile.unit] for tile in one.tiles]
     assert sum(placed) > len(placed)
+
+
+def test_scans_of_other_splits_than_train_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    compose_corpus(load_recipe("street", ["sensor.azimuth_steps=400"]), 3, tmp_path / "real", seed=3)
+    manifest = json.loads((tmp_path / "real" / "manifest.json").read_text())
+    for tile, split in zip(manifest["tiles"], ["test", "train", "val"], strict=True):
+        tile["split"] = split
+    (tmp_path / "real" / "manifest.json").write_text(json.dumps(manifest))
+    real = Corpus.open(tmp_path / "real")
+    words = ["compose", "street", "-n", "3", "-o", str(tmp_path / "out")]
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main([*words, "--into", str(tmp_path / "real")])
+    assert Corpus.open(tmp_path / "out").units == real.only(split="train").units
+    for tile in manifest["tiles"]:
+        tile["split"] = "test"
+    (tmp_path / "real" / "manifest.json").write_text(json.dumps(manifest))
+    for option in ("--into", "--like"):
+        with pytest.raises(SystemExit, match=r"^1$"):
+            main([*words, option, str(tmp_path / "real"), "--force"])
+        assert "no tiles of split 'train'" in capsys.readouterr().err

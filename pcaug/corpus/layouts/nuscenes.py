@@ -50,7 +50,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
         rows[:, :3].astype(np.float64), {"intensity": rows[:, 3].copy(), "ring": ring}, source=Source(file=str(path))
     )
     tables = _of(path)
-    labels = path.parents[2] / tables.labels.get(path.name, "")
+    labels = _labels(path, tables)
     if not labels.is_file():
         return cloud
     values = np.fromfile(labels, np.uint8)
@@ -63,6 +63,16 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
 def scene(path: Path) -> str:
     """Name of the scene that a keyframe belongs to, "scene-0061": what the official splits count."""
     return _of(path).scenes[path.name]
+
+
+def beside(path: Path) -> list[Path]:
+    """The file of its labels, and the tables."""
+    return [_labels(path, _of(path)), *sorted(path.absolute().parents[2].glob("v1.0-*/*.json"))]
+
+
+def _labels(path: Path, tables: _Tables) -> Path:
+    """A keyframe's file of labels; the dataset's folder where it has none."""
+    return path.absolute().parents[2] / tables.labels.get(path.name, "")
 
 
 def _of(path: Path) -> _Tables:

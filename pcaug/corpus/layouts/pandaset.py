@@ -31,10 +31,20 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
         raise FileError(f"has no columns {', '.join(sorted(missing))}", path, f"it has {', '.join(columns)}")
     xyz = np.stack([columns[axis] for axis in "xyz"], axis=1).astype(np.float64)
     fields: dict[str, NDArray[Any]] = {FIELDS[c][0]: columns[c].astype(FIELDS[c][1]) for c in FIELDS if c in columns}
-    labels = path.parents[1] / "annotations" / "semseg" / path.name
+    labels = _semseg(path)
     if labels.is_file():
         fields["native_label"] = _labels(labels, len(xyz), ids)
     return PointCloud(_to_vehicle(xyz, path), fields, source=Source(file=str(path)))
+
+
+def beside(path: Path) -> list[Path]:
+    """The frame's classes and what they mean, and the poses."""
+    labels = _semseg(path)
+    return [labels, labels.with_name("classes.json"), path.with_name("poses.json")]
+
+
+def _semseg(path: Path) -> Path:
+    return path.absolute().parents[1] / "annotations" / "semseg" / path.name
 
 
 def _labels(path: Path, points: int, ids: Mapping[str, int]) -> NDArray[np.int32]:
