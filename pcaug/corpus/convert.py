@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report
 from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.steps import Steps
-from pcaug.errors import PcaugError
+from pcaug.errors import LabelError, NotFound, PcaugError, UnmappedLabels
 from pcaug.labels import IGNORE
 
 Progress = Callable[[str, int, int], None]
@@ -52,6 +53,11 @@ def convert(
     sources = [Path(src)] if isinstance(src, str | Path) else [Path(path) for path in src]
     dst = Path(dst)
     if not formats.is_known(dst):
+        suffixes = [suffix for known in formats.FORMATS.values() for suffix in known.suffixes]
+        if not dst.exists() and (near := get_close_matches(dst.suffix, suffixes, cutoff=0.75)):
+            raise NotFound(
+                f"no format {dst.suffix}", dst, f"did you mean {' or '.join(near)}? (A corpus is a folder: no such ending)"
+            )
         if ids_of:
             raise PcaugError("a corpus holds labels of the taxonomy", dst, "--ids-of needs a file as destination")
         cards = [card] if card else ()
@@ -115,13 +121,18 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     def clouds() -> Iterator[PointCloud]:
         return steps.apply(scan.chunks() if labelled else scan.raw())
 
-    return _Stream(clouds, next(scan.chunks(1) if labelled else scan.raw(1)), 0)
+    try:
+        first = next(scan.chunks(1) if labelled else scan.raw(1))
+    except UnmappedLabels:
+        deque(clouds(), 0)  # raises it again, with the ids of more than one point
+        raise
+    return _Stream(clouds, first, 0)
 
 
 def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], tuple[str, ...]]:
     """The clouds of all with the fields that all have, each in a type that holds it everywhere; and what was left out."""
     if not streams:
-        raise PcaugError("nothing to write", dst)
+        raise PcaugError("nothing to write", dst, "name at least one source")
     firsts = [stream.first for stream in streams]
     crs = next((cloud.crs for cloud in firsts if cloud.crs), None)
     for cloud in firsts:
@@ -173,6 +184,9 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         table[node], named[node] = number, True
     nodes = loaded.label_map()
     for cloud in chunks:
+        if "label" not in cloud:
+            do = "say how to read it with --card (pcaug datasets lists them)"
+            raise LabelError("has no labels in the taxonomy", cloud.source.file or None, do)
         strange = catalogue.taxonomy().counts(cloud["label"][~named[cloud["label"]]])
         if strange and IGNORE not in ids:
             do = "choose others with --classes"

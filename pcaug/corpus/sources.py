@@ -172,8 +172,10 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
     chosen = load_card(card) if card is not None else None
     files = [path] if path.is_file() else _below(path, chosen)
     if not files:
-        patterns = ", ".join(chosen.files) if chosen else "files of a known format"
-        raise NotFound(f"nothing to read: no {patterns}", path, "check the folder, or give --card")
+        what = (
+            f"no file lies as the card {chosen.name} says ({', '.join(chosen.files)})" if chosen else "no file of a known format"
+        )
+        raise NotFound(f"nothing to read: {what}", path, "check the folder" if chosen else "check the folder, or give --card")
     guessed = chosen or _guess(files, path)
     if guessed:
         files = _distinct([file for file in files if guessed.matches(file) or path.is_file()], guessed)

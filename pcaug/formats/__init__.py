@@ -160,19 +160,38 @@ def _beside(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterato
         labels: Where readers look for its file of labels: one that is written too takes that place, and a scan that has none
             now leaves no earlier scan's there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True) as home:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
+    with place as home:
         partial = Path(home, path.name)
-        try:
+        with _told_of(path, partial):
             yield partial
-        except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
-            raise FileError(f"could not be written ({error})", path, "check the free space") from None
         partial.replace(path)
         if labels is not None and (made := partial.with_suffix(".label")).is_file():
             shutil.move(made, labels(path))  # labels/ may lie on another disk
         elif labels is not None:
             while (stale := labels(path)).is_file():  # beside the scan too, where one lay in labels/
                 stale.unlink()
+
+
+@contextmanager
+def _told_of(path: Path, partial: Path) -> Iterator[None]:
+    """Errors of writing a partial file name the file that is wanted."""
+    try:
+        yield
+    except PcaugError as error:
+        if error.where != str(partial):
+            raise
+        raise type(error)(error.what, path, error.do) from None
+    except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
+        raise FileError(f"could not be written ({error})", path, "check the free space") from None
+    except OSError as error:
+        if error.filename not in (None, str(partial)):
+            raise
+        raise FileError(f"could not be written ({error.strerror or error})", path, "check the free space") from None
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:
@@ -201,4 +220,4 @@ def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
             raise PcaugError("clouds differ in CRS", path, "reproject one of them")
         yield chunk
     if first is None:
-        raise PcaugError("nothing to write", path)
+        raise PcaugError("nothing to write", path, "there was no point at all, or the filters keep none")

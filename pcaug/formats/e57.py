@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -49,7 +50,8 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+    """What libE57 says, without what it says for its authors."""
+    return " ".join(str(error).partition("****")[0].split())[:200]
 
 
 def _scans(file: Any, path: Path, size: int) -> Iterator[PointCloud]:
@@ -133,11 +135,15 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
     libe57 = naming.extra("pye57", "pye57", path).libe57
     image = libe57.ImageFile(str(path), "w")
     try:
-        return _write(image, chunks)
-    except libe57.E57Exception as error:
-        raise FileError(f"cannot be written as E57 ({_line(error)})", path, "write another format") from None
-    finally:
+        written = _write(image, chunks)
         image.close()
+    except libe57.E57Exception as error:
+        do = "check the free space, or write another format"
+        raise FileError(f"cannot be written as E57 ({_line(error)})", path, do) from None
+    finally:
+        with suppress(libe57.E57Exception):  # of a file that could not be written
+            image.close()
+    return written
 
 
 def _write(image: Any, chunks: Iterator[PointCloud]) -> int:

@@ -6,6 +6,7 @@ Everything that a file would fetch from elsewhere (links to other files, externa
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,11 @@ def write(path: Path, chunks: Iterator[PointCloud], *, compression: str | None =
     written = 0
     with h5py.File(path, "w") as file:
         for chunk in chunks:
-            for name, values in naming.tables(chunk).items():
+            tables = naming.tables(chunk)
+            if shutil.disk_usage(path.parent).free < sum(values.nbytes for values in tables.values()):
+                # HDF5 crashes the process where a write fails
+                raise FileError("could not be written (no space is left)", path, "check the free space")
+            for name, values in tables.items():
                 if name not in file:
                     shape = values.shape[1:]
                     how: dict[str, Any] = {"compression": compression, "shuffle": True} if compression else {}

@@ -17,6 +17,7 @@ from pcaug.corpus.convert import convert
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.steps import IdMap, Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError, RecipeError, UnmappedLabels
@@ -216,6 +217,19 @@ def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
     formats.write(tmp_path / "a.ply", make_cloud(5, labelled=False))
     with pytest.raises(NotFound, match="give --card"):
         convert(tmp_path / "a.ply", tmp_path / "corpus")
+    with pytest.raises(LabelError, match=r"has no labels.*--card"):
+        convert(tmp_path / "a.ply", tmp_path / "b.ply", ids_of="las")
+    with pytest.raises(NotFound, match=r"no format \.xyzz.*did you mean \.xyz"):
+        convert(tmp_path / "a.ply", tmp_path / "b.xyzz")
+    with pytest.raises(NotFound, match=r"no file lies as the card semantickitti says.*velodyne"):
+        convert(tmp_path, tmp_path / "corpus", "semantickitti")
+    with pytest.raises(PcaugError, match=r"nothing to write.*filters keep none"):
+        convert(tmp_path / "a.ply", tmp_path / "b.ply", steps=Steps(bounds=((1e6, 1e6), (2e6, 2e6))))
+    native = np.repeat([2, 6, 7], [1, 3, 5]).astype(np.int32)
+    formats.write(tmp_path / "ids.ply", make_cloud(9, labelled=False, native_label=native))
+    with pytest.raises(UnmappedLabels) as told:  # all of them, though the first point alone would do
+        convert(tmp_path / "ids.ply", tmp_path / "b.ply", steps=Steps(ids=IdMap(ids={"6": 1})))
+    assert told.value.counts == {2: 1, 7: 5}
     (tmp_path / "mine.toml").write_text(CARD)
     with pytest.raises(LabelError, match="has no labels"):
         convert(tmp_path / "a.ply", tmp_path / "corpus", tmp_path / "mine.toml")

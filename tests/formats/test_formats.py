@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import struct
 from contextlib import suppress
 from pathlib import Path
@@ -302,6 +303,20 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         write(tmp_path / "a.ply", iter([make_cloud(5), make_cloud(5, extra=np.zeros(5))]))
     assert [p.name for p in tmp_path.iterdir()] == ["a.ply"]
     assert (tmp_path / "a.ply").read_text() == "old"
+
+
+@pytest.mark.parametrize("suffix", [s for s in SUFFIXES if s != ".h5"])  # HDF5 crashes: it looks for room before it writes
+def test_a_disk_without_room_is_told_of_the_file_that_was_wanted(tmp_path: Path, suffix: str) -> None:
+    cloud = labelled(30_000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may grow larger, as on a disk that is full
+    try:
+        with pytest.raises(FileError, match="written") as told:
+            write(tmp_path / f"a{suffix}", cloud)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert told.value.where == str(tmp_path / f"a{suffix}")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["scan[1].ply", "a*.laz", "what?.bin", "a b.copc.laz"])
