@@ -266,7 +266,8 @@ def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, floa
     segmenter, count = Segmenter(run, network.eval()), len(run.classes.groups)
     tables = []
     for tile in tiles:
-        truth, votes = run.classes.index(tile.prepared.label), segmenter.votes(tile.prepared)
+        prepared = tile.open().prepared
+        truth, votes = run.classes.index(prepared.label), segmenter.votes(prepared)
         tables.append(confusion(truth, votes.argmax(axis=1), count))
     table = np.sum(tables, axis=0)
     score = miou(table)
