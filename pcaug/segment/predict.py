@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,7 @@ from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.features import Prepared, prepare
 from pcaug.segment.model import build, device
-from pcaug.segment.run import WEIGHTS, Run
+from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 
 Progress = Callable[[str, int, int], None]
@@ -102,9 +101,7 @@ class Job:
     @property
     def identity(self) -> dict[str, Any]:
         """What a label depends on beside the scan."""
-        with (self.run / WEIGHTS).open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
-        return {"weights": weights, "views": self.views, "frame": self.frame}
+        return {"weights": digest(self.run), "views": self.views, "frame": self.frame}
 
 
 def predict(
