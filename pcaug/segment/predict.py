@@ -22,7 +22,7 @@ from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
-from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build, device
 from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
@@ -89,7 +89,7 @@ class Job:
     Attributes:
         run: Folder of the run.
         views: See ``Segmenter``.
-        frame: Of scans whose card does not tell.
+        frame: Of scans whose card does not tell, unless they lie as far from the origin as maps do.
         most: Points of a file that is labelled in one piece; larger ones are labelled by tiles of as many with their margins.
     """
 
@@ -245,7 +245,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     Returns:
         Its points, and what to warn of.
     """
-    frame, seen = scan.card.frame if scan.card else job.frame, shift.Seen()
+    frame, seen = _frame(scan, job), shift.Seen()
 
     def prepared(cloud: PointCloud, bright: float | None = None) -> Prepared:
         tile = segmenter.prepared(cloud, frame, bright)
@@ -272,6 +272,13 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     formats.write(path, labels.attached(lambda c, best, sure: _classified(_with(segmenter, c, best, sure), path, empty)))
     labels.remove()
     return labels.survey.points, seen.warning(segmenter.run)
+
+
+def _frame(scan: Scan, job: Job) -> str:
+    """The frame that its card tells, or the job's; without a card, what lies far from the origin is a map."""
+    if scan.card:
+        return scan.card.frame
+    return "map" if is_far(next(_clouds(scan))) else job.frame
 
 
 def _clouds(scan: Scan) -> Iterator[PointCloud]:

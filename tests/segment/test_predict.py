@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segment.builders_segment import TREE, garden
+from segment.builders_segment import SMALL, TREE, garden
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
-from pcaug.errors import PcaugError
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, PcaugError
 from pcaug.segment.predict import Segmenter, predict
+from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.shift import Seen
 from pcaug.segment.stream import CELL, layout
+from pcaug.segment.train import train
 
 
 def scan(folder: Path, suffix: str, seed: int = 5) -> tuple[Path, PointCloud]:
@@ -238,6 +242,30 @@ def test_ids_that_no_card_knows_are_kept(trained: Run, tmp_path: Path) -> None:
     formats.write(path, PointCloud(cloud.xyz - (650_000, 6_860_000, 100), {"intensity": cloud.xyz[:, 0], "native_label": ids}))
     predict(trained, path, tmp_path / "out.ply", "semantickitti")
     np.testing.assert_array_equal(formats.read(tmp_path / "out.ply")["native_label"], ids)
+
+
+@pytest.fixture(scope="module")
+def scanner(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of scans, as those of a spinning scanner are."""
+    folder = tmp_path_factory.mktemp("scanner")
+    with CorpusWriter(folder / "corpus", frame="sensor") as writer:
+        cloud = garden(0, 3000)
+        writer.add(replace(cloud, xyz=cloud.xyz - (650_010, 6_860_010, 102)), "a", "a", "train")
+    return train(TrainRecipe(**SMALL), folder / "corpus", (), folder / "run")
+
+
+def test_a_georeferenced_scan_is_labelled_as_one_at_the_origin_is(scanner: Run, tmp_path: Path) -> None:
+    assert scanner.frames == {"sensor"}
+    far = garden(5, 600).xyz
+    for name, xyz in (("near", far - (649_998, 6_859_998, 99)), ("far", far)):  # moved by whole cells
+        formats.write(tmp_path / f"{name}.ply", PointCloud(xyz, {}))
+        predict(scanner, tmp_path / f"{name}.ply", tmp_path / f"{name}_out.ply")
+    near, away = (formats.read(tmp_path / f"{name}_out.ply") for name in ("near", "far"))
+    assert np.mean(near["prediction"] == away["prediction"]) > 0.99
+    assert np.abs(near["confidence"] - away["confidence"]).mean() < 0.01  # regions begin elsewhere
+    np.testing.assert_array_equal(away["confidence"], Segmenter.load(scanner).label(PointCloud(far), "map")[1])
+    with pytest.raises(FileError, match="more than 10000 m from its scanner"):
+        Segmenter.load(scanner).label(garden(5, 600), "sensor")
 
 
 def test_a_sample_of_what_was_seen_is_bounded_and_fair() -> None:
