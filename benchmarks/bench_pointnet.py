@@ -132,7 +132,7 @@ def miou(network: nn.Module, run: Run, test: Corpus) -> float:
     segmenter, tables = Segmenter(run, network.eval()), []
     for tile, stored in zip(test.tiles, prepare_corpus(test, run.recipe), strict=True):
         truth = run.classes.index(test.read(tile, fields=["label"])["label"])
-        guess, _ = segmenter.label_prepared(stored.prepared)
+        guess, _ = segmenter.label_prepared(stored.open().prepared)
         tables.append(confusion(truth, guess, len(run.classes.groups)))
     return mean_iou(np.sum(tables, axis=0))
 

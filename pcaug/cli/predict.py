@@ -15,8 +15,9 @@ def predict(
     card: Annotated[str | None, typer.Option(help="How to read the source.")] = None,
     views: Annotated[int, typer.Option(min=1, max=8, help="Turned and mirrored views that vote.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
+    ending: Annotated[str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ...")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Write over what exists, and remove nothing else.")] = False,
 ) -> None:
     """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Interrupted, it goes on."""
     from pcaug.cli.console import emit_json, err, out, reporter
@@ -27,7 +28,16 @@ def predict(
     with reporter() as progress:
         opened = Run.open(run)
         points = label(
-            opened, source, output, card, force=force, views=views, workers=workers, progress=progress, warn=warnings.append
+            opened,
+            source,
+            output,
+            card,
+            force=force,
+            views=views,
+            workers=workers,
+            ending=ending,
+            progress=progress,
+            warn=warnings.append,
         )
     for warning in warnings:
         err().print(f"warning: {warning}", soft_wrap=True)

@@ -28,8 +28,9 @@ def train(
 
     path = catalogue.find("models", recipe, "*/recipe.toml")
     from pcaug.cli.console import emit_json, out, reporter
+    from pcaug.corpus.read import Corpus
     from pcaug.segment.recipe import TrainRecipe
-    from pcaug.segment.run import WEIGHTS
+    from pcaug.segment.run import WEIGHTS, clear
     from pcaug.segment.selftrain import self_train
     from pcaug.segment.train import train as fit
 
@@ -37,16 +38,16 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
     if (output / WEIGHTS).is_file() and not force:
         raise PcaugError("holds a finished run", output, "choose another folder or pass --force")
-    if output.is_dir() and force and first:
-        import shutil
-
-        shutil.rmtree(output)
+    inputs = [Corpus.open(path) for path in (real, *(synthetic or []), *(unlabelled or []))]
+    if force and first:
+        clear(output, inputs)
     with reporter() as progress:
         shown = progress if first else None
         if unlabelled:
-            run = self_train(wanted, real, unlabelled, synthetic or [], output, shown, tensorboard=tensorboard)
+            made = 1 + len(synthetic or [])
+            run = self_train(wanted, inputs[0], inputs[made:], inputs[1:made], output, shown, tensorboard=tensorboard)
         else:
-            run = fit(wanted, real, synthetic or [], output, shown, tensorboard=tensorboard)
+            run = fit(wanted, inputs[0], inputs[1:], output, shown, tensorboard=tensorboard)
     if not first:
         return
     if json:

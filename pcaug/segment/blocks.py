@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import shutil
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError, PcaugError
+from pcaug.errors import LabelError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import region
-from pcaug.segment.cache import prepared_folder
+from pcaug.segment.cache import keep, mapped, prepared_folder
 from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
 Progress = Callable[[str, int, int], None]
-LAYOUT = 1
+LAYOUT = 2
 """Version of the arrays that are kept beside the features: raised whenever they change."""
-FULL = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of the errors of a full disk; numpy's has none, it counts bytes."""
+OPEN = 128
+"""Tiles that are mapped at once: each takes a descriptor, of which there may be 1024."""
 PREPARED = ("xyz", "features", "label", "voxel_of", "origin")
-INDEX = ("order", "keys", "corner", "by_label", "nodes")
 EDGE = 3.0
 """Edge of the plan cells that blocks are found by, metres."""
 
@@ -77,20 +76,45 @@ class GridIndex:
 
 
 @dataclass(frozen=True)
-class Stored:
+class Opened:
     """A prepared tile with its indices, all memory-mapped.
 
     Attributes:
         prepared: Voxels, features, labels.
         grid: Where they lie.
         by_label: (V,) int32 voxels in order of their taxonomy node.
-        nodes: (256,) int64 voxels of each node.
     """
 
     prepared: Prepared
     grid: GridIndex
     by_label: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A prepared tile on disk: there may be any number of them.
+
+    Attributes:
+        path: Its file.
+        nodes: (256,) int64 voxels of each taxonomy node.
+    """
+
+    path: Path
     nodes: NDArray[np.int64]
+
+    def open(self) -> Opened:
+        """Its arrays, mapped unless they still are; its folder counts as used."""
+        os.utime(self.path.parent)
+        return _opened(self.path)
+
+
+@lru_cache(maxsize=OPEN)
+def _opened(path: Path) -> Opened:
+    read: dict[str, Any] = mapped(path)
+    low, rows = read["corner"][:2], int(read["corner"][2])
+    return Opened(
+        Prepared(*(read[name] for name in PREPARED)), GridIndex(low, rows, read["order"], read["keys"]), read["by_label"]
+    )
 
 
 @dataclass(frozen=True)
@@ -130,21 +154,25 @@ class TilePool:
     @cached_property
     def moments(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of each feature (F,)."""
-        tables = [tile.prepared.features for tile in self.tiles]
-        total = sum(len(table) for table in tables)
-        mean = np.sum([table.sum(axis=0, dtype=np.float64) for table in tables], axis=0) / total
-        square = np.sum([np.einsum("vf,vf->f", table, table, dtype=np.float64) for table in tables], axis=0) / total
+        sums, squares = [], []
+        for tile in self.tiles:
+            table = tile.open().prepared.features
+            sums.append(table.sum(axis=0, dtype=np.float64))
+            squares.append(np.einsum("vf,vf->f", table, table, dtype=np.float64))
+        total = sum(int(tile.nodes.sum()) for tile in self.tiles)
+        mean, square = np.sum(sums, axis=0) / total, np.sum(squares, axis=0) / total
         return np.asarray(mean), np.sqrt(np.maximum(square - mean**2, 1e-8))
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Features (M, F) and codes (M,) of voxels with a label, as many of each tile as far as they reach, about ``count``."""
         each = max(1, count // len(self.tiles))
         features, codes = [], []
-        for tile in self.tiles:
-            code = self.targets.code(tile.prepared.label)
+        for stored in self.tiles:
+            tile = stored.open().prepared
+            code = self.targets.code(tile.label)
             known = np.flatnonzero(code != IGNORE)
             rows = np.sort(rng.choice(known, min(each, len(known)), replace=False))
-            features.append(np.asarray(tile.prepared.features[rows]))
+            features.append(tile.features[rows])
             codes.append(code[rows])
         return np.concatenate(features), np.concatenate(codes)
 
@@ -157,22 +185,23 @@ class TilePool:
         else:
             cls = -1
             weights = (self.counts.sum(axis=1) > 0).astype(np.float64)
-        tile = self.tiles[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        stored = self.tiles[int(rng.choice(len(weights), p=weights / weights.sum()))]
+        tile = stored.open()
         xyz = tile.prepared.xyz
-        seed = self._one_of(tile, cls, rng) if cls >= 0 else int(rng.integers(len(xyz)))
+        seed = int(tile.by_label[self._place_of(stored.nodes, cls, rng)]) if cls >= 0 else int(rng.integers(len(xyz)))
         centre = region.drawn(xyz, seed, recipe, rng)
         inside = region.rows(xyz, tile.grid, centre, recipe)
         chosen = rng.choice(inside, recipe.points, replace=len(inside) < recipe.points)
         return cut(tile.prepared, chosen, centre, self.targets)
 
-    def _one_of(self, tile: Stored, cls: int, rng: np.random.Generator) -> int:
-        """A voxel of a class, drawn uniformly from the tile's."""
-        place = int(rng.integers(tile.nodes[self.nodes[cls]].sum()))
+    def _place_of(self, nodes: NDArray[np.int64], cls: int, rng: np.random.Generator) -> int:
+        """Where in the order of nodes a voxel of a class lies, drawn uniformly from a tile's with so many of each node (256,)."""
+        place = int(rng.integers(nodes[self.nodes[cls]].sum()))
         for node in self.nodes[cls]:
-            if place < tile.nodes[node]:
+            if place < nodes[node]:
                 break
-            place -= int(tile.nodes[node])
-        return int(tile.by_label[tile.nodes[:node].sum() + place])
+            place -= int(nodes[node])
+        return int(nodes[:node].sum()) + place
 
 
 def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating], targets: Targets | None = None) -> Block:
@@ -185,7 +214,7 @@ def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating],
 
 
 def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | None = None) -> list[Stored]:
-    """Prepared tiles of a corpus, memory-mapped from the cache, where they are kept for the next training.
+    """Prepared tiles of a corpus that are not empty, in the cache, where they are kept for the next training.
 
     Raises:
         RecipeError: For whole scans of a corpus of maps.
@@ -201,35 +230,15 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
         tiles.append(_stored(corpus, tile, recipe, folder))
         if progress:
             progress("preparing tiles", index + 1, len(corpus.tiles))
-    return [tile for tile in tiles if len(tile.prepared.xyz)]
+    return [tile for tile in tiles if tile.nodes.any()]
 
 
 def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:
-    target = folder / Path(tile.path).stem
-    if not target.is_dir():
-        arrays = _arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe)
-        partial = folder / f".{target.name}.tmp-{np.random.default_rng().integers(1 << 40)}"
-        try:
-            partial.mkdir()
-            for name, array in arrays.items():
-                np.save(partial / f"{name}.npy", array)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            if error.errno not in FULL:
-                raise
-            raise PcaugError("no room for prepared tiles", folder, "free some, or name another folder in PCAUG_CACHE") from None
-        try:
-            partial.rename(target)
-        except OSError:  # another process was faster
-            shutil.rmtree(partial)
-    read = {name: np.load(target / f"{name}.npy", mmap_mode="r") for name in (*PREPARED, *INDEX)}
-    low, rows = read["corner"][:2], int(read["corner"][2])
-    return Stored(
-        Prepared(*(read[name] for name in PREPARED)),
-        GridIndex(low, rows, read["order"], read["keys"]),
-        read["by_label"],
-        read["nodes"],
-    )
+    path = folder / f"{Path(tile.path).stem}.safetensors"
+    if not path.is_file():
+        keep(_arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)
+    nodes: NDArray[Any] = mapped(path)["nodes"]
+    return Stored(path, nodes.copy())
 
 
 def _arrays(made: Prepared, corpus: Corpus, recipe: TrainRecipe) -> dict[str, NDArray[np.generic]]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
 
 from pcaug.corpus.sample import cache_folder
 from pcaug.errors import PcaugError
@@ -15,6 +22,10 @@ LIMIT = 20.0
 """Gigabytes that the cache may hold before old folders are removed, unless ``PCAUG_CACHE_GB`` says otherwise."""
 IN_USE = 3600.0
 """Seconds after its last use in which a folder is kept whatever the limit: another training may be reading it."""
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""Numbers of the errors of a full disk."""
+DTYPES = {"U16": "<u2", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
+"""What safetensors calls the types of arrays that are kept, and what numpy does."""
 
 
 def prepared_folder(key: str) -> Path:
@@ -41,7 +52,7 @@ def _make_room(parent: Path) -> None:
     found = []
     for path in parent.glob("*"):
         with suppress(FileNotFoundError):  # another training renames or removes what is in it
-            size = sum(file.stat().st_size for file in path.rglob("*.npy"))
+            size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
             found.append((path.stat().st_mtime, path, size))
     held = sum(size for _, _, size in found)
     for used, path, size in sorted(found):
@@ -49,3 +60,31 @@ def _make_room(parent: Path) -> None:
             break
         shutil.rmtree(path, ignore_errors=True)
         held -= size
+
+
+def keep(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> None:
+    """Write arrays to one file, which is there as a whole or not at all.
+
+    Raises:
+        PcaugError: If the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.tmp-{np.random.default_rng().integers(1 << 40)}")
+    try:
+        partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        if error.errno not in FULL:
+            raise
+        raise PcaugError("no room for prepared tiles", path.parent, "free some, or name another folder in PCAUG_CACHE") from None
+
+
+def mapped(path: Path) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a file that ``keep`` wrote, by one memory map and one descriptor for all of them."""
+    data = np.asarray(np.memmap(path, np.uint8, "r"))
+    size = int(data[:8].view("<u8")[0])
+    arrays = data[8 + size :]
+    return {
+        name: arrays[slice(*told["data_offsets"])].view(DTYPES[told["dtype"]]).reshape(told["shape"])
+        for name, told in json.loads(data[8 : 8 + size].tobytes()).items()
+    }

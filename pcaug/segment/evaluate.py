@@ -167,12 +167,13 @@ class _Tally:
         if not known.any():
             return
         stored = prepare_corpus(Corpus(corpus.folder, corpus.manifest, (tile,)), self.segmenter.run.recipe)[0]
-        guess, sure = self.segmenter.label_prepared(stored.prepared)
+        prepared = stored.open().prepared
+        guess, sure = self.segmenter.label_prepared(prepared)
         self._count(self.clouds, tile.unit if self.by_unit else tile.name, truth, guess)
         source = corpus.manifest.sources[tile.source]
         self._count(self.groups.setdefault("source", {}), source.card or tile.kind, truth, guess)
-        for name, (values, edges) in self._measures(stored.prepared).items():
-            bins = np.digitize(values, edges[1:-1])[stored.prepared.voxel_of]
+        for name, (values, edges) in self._measures(prepared).items():
+            bins = np.digitize(values, edges[1:-1])[prepared.voxel_of]
             for place in np.unique(bins[known]):
                 label = f"{edges[place]:g} to {edges[place + 1]:g} m"
                 self._count(self.groups.setdefault(name, {}), label, truth[bins == place], guess[bins == place])

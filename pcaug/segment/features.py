@@ -18,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from pcaug.augment.values import limit
 from pcaug.cloud import PointCloud
+from pcaug.errors import FileError
 from pcaug.segment.ground import height_above_ground
 
 Features = NDArray[np.float32]
@@ -33,6 +34,8 @@ TRIANGLE = np.triu_indices(3)
 """Rows and columns of a symmetric matrix's six entries: xx, xy, xz, yy, yz, zz."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
+FAR = 10_000.0
+"""Metres from its origin at which no scanner sees anything, and from which float32 would round millimetres away."""
 BATCH = 8_000
 """Points whose neighbourhoods one thread holds in memory at once."""
 
@@ -75,7 +78,13 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         voxel: Edge, metres; the grid is anchored at multiples of it.
         frame: "sensor" or "map": in a map, height and range say nothing and are left at zero.
         bright: Intensity that counts as one, where the cloud is a piece of a larger one; else its own 95th percentile.
+
+    Raises:
+        FileError: If a scanner's frame is said of what lies too far from its origin.
     """
+    if frame == "sensor" and is_far(cloud):
+        do = 'its coordinates are a map\'s: its card or corpus must say frame = "map"'
+        raise FileError(f"lies more than {FAR:g} m from its scanner", cloud.source.file or None, do)
     in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is thinned as the whole is
     grid = SHARED * voxel
     origin = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
@@ -91,6 +100,11 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         parts = list(threads.map(lambda name: GROUPS[name].of(thin, xyz, setting).astype(np.float32), groups))
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
     return Prepared(xyz.astype(np.float32), table, label, voxel_of.astype(np.int32), origin)
+
+
+def is_far(cloud: PointCloud) -> bool:
+    """Whether a cloud has points that no scanner at the origin would see."""
+    return len(cloud) > 0 and max(cloud.xyz.max(), -cloud.xyz.min()) > FAR
 
 
 def voxels(xyz: NDArray[np.float64], edge: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -87,7 +87,7 @@ class SharedNorm(nn.BatchNorm1d):
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
         with torch.no_grad():
-            share = self.momentum or 0.1
+            share = 0.1 if self.momentum is None else self.momentum
             self.running_mean.lerp_(mean, share)
             self.running_var.lerp_(variance * sums[-1] / (sums[-1] - 1).clamp(min=1), share)
             self.num_batches_tracked.add_(1)

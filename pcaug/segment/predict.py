@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,19 @@ from safetensors.torch import load_file
 
 from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
+from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
-from pcaug.segment.features import Prepared, prepare
+from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build, device
-from pcaug.segment.run import WEIGHTS, Run
+from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 
 Progress = Callable[[str, int, int], None]
-SEEN = 5_000
-"""Voxels of a cloud that are compared with the training data."""
+NOTE = ".predict.json"
+"""What a folder was labelled with, and which scans."""
 
 
 @dataclass
@@ -40,13 +40,11 @@ class Segmenter:
         run: Its card.
         model: The network, or the forest.
         views: Turned and mirrored views that vote (test-time augmentation): 1 to 8, the square's symmetries.
-        seen: A sample of the features of what it labelled.
     """
 
     run: Run
     model: Any
     views: int = 1
-    seen: list[NDArray[np.float32]] = field(default_factory=list)
 
     @classmethod
     def load(cls, run: Run, views: int = 1) -> Segmenter:
@@ -65,17 +63,10 @@ class Segmenter:
         return self.label_prepared(self.prepared(cloud, frame, bright))
 
     def prepared(self, cloud: PointCloud, frame: str, bright: float | None = None) -> Prepared:
-        """A cloud as the network wants it, noted for ``warning``."""
+        """A cloud as the network wants it."""
         recipe = self.run.recipe
         region.check(recipe, frame, self.run.folder)
-        tile = prepare(cloud, recipe.features, recipe.voxel, frame, bright)
-        self.seen.append(tile.features[:: 1 + len(tile.features) // SEEN])
-        return tile
-
-    def warning(self) -> str | None:
-        """What to say of the clouds labelled since it was last asked, if they do not look like the training data."""
-        features, self.seen = np.concatenate(self.seen or [np.zeros((0, 0), np.float32)]), []
-        return shift.warning(self.run, features)
+        return prepare(cloud, recipe.features, recipe.voxel, frame, bright)
 
     def label_prepared(self, tile: Prepared) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """As ``label``, of a cloud that is prepared already."""
@@ -98,7 +89,7 @@ class Job:
     Attributes:
         run: Folder of the run.
         views: See ``Segmenter``.
-        frame: Of scans whose card does not tell.
+        frame: Of scans whose card does not tell, unless they lie as far from the origin as maps do.
         most: Points of a file that is labelled in one piece; larger ones are labelled by tiles of as many with their margins.
     """
 
@@ -110,8 +101,7 @@ class Job:
     @property
     def identity(self) -> dict[str, Any]:
         """What a label depends on beside the scan."""
-        with (self.run / WEIGHTS).open("rb") as file:
-            return {"weights": hashlib.file_digest(file, "sha256").hexdigest(), "views": self.views}
+        return {"weights": digest(self.run), "views": self.views, "frame": self.frame}
 
 
 def predict(
@@ -124,6 +114,7 @@ def predict(
     views: int = 1,
     workers: int = 1,
     most: int = stream.MOST,
+    ending: str | None = None,
     progress: Progress | None = None,
     warn: Callable[[str], None] | None = None,
 ) -> int:
@@ -134,10 +125,11 @@ def predict(
         source: A file, or a folder of files.
         target: A file of a known format for a file; a folder for a folder (same names, same formats).
         card: How to read the source.
-        force: Write over what exists.
+        force: Write over what exists: a folder's files of the source's names, and no others.
         views: Turned and mirrored views that vote, 1 to 8.
         workers: Processes that share a folder's files.
         most: Points of a piece, of which each of them holds two at once: one is labelled, the next prepared.
+        ending: Of the files in a target folder, ".ply", where the source's format cannot hold predictions.
         progress: Called as ``progress("scans", done, total)``, and for large files as ``progress("tiles", done, total)``.
         warn: Called with a line for each scan that does not look like the training data.
 
@@ -145,7 +137,8 @@ def predict(
         Points labelled. In LAS the class goes into ``classification`` too, unless the file holds classes of its own.
 
     Raises:
-        PcaugError: If the target exists and is not what an interrupted job of the same run left.
+        PcaugError: If the target exists and is not what an interrupted job of the same run, source and card left, lies in the
+            source or around it, or is of a format that cannot hold predictions.
     """
     source, target = Path(source), Path(target)
     found = scans(source, card)
@@ -153,14 +146,15 @@ def predict(
         raise PcaugError("source and target must both be files or both be folders", target)
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
-    if source.is_file():
-        if target.exists() and not force:
-            raise PcaugError("already exists", target, "choose another name or pass --force")
-        left = [(found[0], target)]
-    else:
-        _claim(target, job, force=force)
-        pairs = [(scan, target / scan.path.relative_to(source)) for scan in found]
+    pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]
+    _check(pairs, source, target)
+    if source.is_dir():
+        _claim(target, pairs, job.identity | _source(source, found[0]), force=force)
         left = [(scan, path) for scan, path in pairs if not path.exists()]
+    elif target.exists() and not force:
+        raise PcaugError("already exists", target, "choose another name or pass --force")
+    else:
+        left = pairs
     total = 0
     for index, (points, warning) in enumerate(_done(left, job, run, workers, progress)):
         total += points
@@ -171,17 +165,54 @@ def predict(
     return total
 
 
-def _claim(folder: Path, job: Job, *, force: bool) -> None:
-    """Take a folder for a job: a new or empty one, its own, or any when forced (then nothing in it counts as done)."""
-    note = folder / ".predict.json"
-    if force and folder.is_dir():
-        for path in folder.rglob("*"):
-            if path.is_file() and formats.is_known(path):
-                path.unlink()
-    elif folder.exists() and any(folder.iterdir()) and not (note.is_file() and json.loads(note.read_text()) == job.identity):
+def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Path:
+    """Where a folder's scan goes: the same name, and that of the scan where its file holds several."""
+    path = target / scan.path.relative_to(source)
+    if scan.part:
+        path = path.with_name(f"{path.stem}_{scan.part}{path.suffix}")
+    return path.with_suffix(f".{ending.lstrip('.')}") if ending else path
+
+
+def _check(pairs: Sequence[tuple[Scan, Path]], source: Path, target: Path) -> None:
+    """Refuse what would lose predictions or sources; raises PcaugError before anything is labelled or removed."""
+    one, other = source.resolve(), target.resolve()
+    if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
+        raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
+    if len({path for _, path in pairs}) < len(pairs):
+        do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
+        raise PcaugError("several scans would be written to one file", target, do)
+    for scan, path in pairs:
+        if lost := formats.lost(("prediction", "confidence"), path):
+            do = "name the output .ply" if source.is_file() else "pass --format ply"
+            raise PcaugError(f"{path.name} cannot hold {' and '.join(lost)}", scan.path, do)
+
+
+def _source(path: Path, scan: Scan) -> dict[str, Any]:
+    """What a source is known by: where it lies, and how one of its scans is read."""
+    return {"source": str(path.resolve()), "card": scan.card and scan.card.name}
+
+
+def _stamp(scan: Scan) -> list[int]:
+    """What changes with a scan's file: bytes, time of the last change."""
+    stat = scan.path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str, Any], *, force: bool) -> None:
+    """Take a folder for a job: a new or empty one, its own, or any when forced. What is out of date there is removed: all that
+    the job will write when forced, else labels of scans that have changed."""
+    note = folder / NOTE
+    kept = json.loads(note.read_text()) if note.is_file() else {}
+    if not force and folder.exists() and any(folder.iterdir()) and kept.get("job") != identity:
         raise PcaugError("already exists", folder, "choose another name or pass --force")
+    stamps = {str(path.relative_to(folder)): _stamp(scan) for scan, path in pairs}
+    for name, stamp in stamps.items():
+        if force or kept.get("scans", {}).get(name) != stamp:
+            (folder / name).unlink(missing_ok=True)
     folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(job.identity))
+    partial = note.with_name(f"{NOTE}.tmp")
+    partial.write_text(json.dumps({"job": identity, "scans": stamps}))
+    partial.replace(note)
 
 
 def _done(
@@ -214,32 +245,46 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     Returns:
         Its points, and what to warn of.
     """
-    frame = scan.card.frame if scan.card else job.frame
-    raw = replace(scan, card=None)
+    frame, seen = _frame(scan, job), shift.Seen()
+
+    def prepared(cloud: PointCloud, bright: float | None = None) -> Prepared:
+        tile = segmenter.prepared(cloud, frame, bright)
+        seen.add(tile.features)
+        return tile
+
     chunks, points = [], 0
-    for chunk in raw.chunks():
+    for chunk in _clouds(scan):
         chunks.append(chunk)
         points += len(chunk)
         if points > job.most:
             break
     else:
-        done = labelled(segmenter, concatenate([c for c in chunks if len(c)] or chunks), frame)
+        cloud = concatenate([c for c in chunks if len(c)] or chunks)
+        done = _with(segmenter, cloud, *segmenter.label_prepared(prepared(cloud)))
         formats.write(path, _classified(done, path, _unclassified(done)))
-        return points, segmenter.warning()
+        return points, seen.warning(segmenter.run)
     del chunks, chunk
-    stat = scan.path.stat()
-    identity = job.identity | {"size": stat.st_size, "changed": stat.st_mtime_ns, "most": job.most, "layout": stream.LAYOUT}
+    identity = job.identity | _source(scan.path, scan) | {"scan": _stamp(scan), "most": job.most, "layout": stream.LAYOUT}
     margin = segmenter.run.recipe.block / 2
-    labels = stream.Labels(raw.chunks, path.with_name(f".{path.name}.parts"), identity, margin, job.most)
-    labels.fill(
-        lambda cloud, bright: segmenter.prepared(cloud, frame, bright),
-        segmenter.label_prepared,
-        lambda done, total: progress and progress("tiles", done, total),
-    )
+    labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
+    labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress and progress("tiles", done, total))
     empty = labels.survey.unclassified
     formats.write(path, labels.attached(lambda c, best, sure: _classified(_with(segmenter, c, best, sure), path, empty)))
     labels.remove()
-    return labels.survey.points, segmenter.warning()
+    return labels.survey.points, seen.warning(segmenter.run)
+
+
+def _frame(scan: Scan, job: Job) -> str:
+    """The frame that its card tells, or the job's; without a card, what lies far from the origin is a map."""
+    if scan.card:
+        return scan.card.frame
+    return "map" if is_far(next(_clouds(scan))) else job.frame
+
+
+def _clouds(scan: Scan) -> Iterator[PointCloud]:
+    """A scan as its card reads it, in metres, with its own ids: what they mean is not asked, and unknown ones are no error."""
+    for chunk in scan.raw():
+        yield to_metres(replace(chunk, source=replace(chunk.source, unit=scan.unit)))
 
 
 def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:

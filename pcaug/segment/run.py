@@ -7,9 +7,11 @@ best ones and ``last.safetensors`` holds the last. No pickles.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
-from collections.abc import Mapping
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pcaug import __version__, catalogue
-from pcaug.errors import FileError, NotFound
+from pcaug.corpus.read import Corpus
+from pcaug.errors import FileError, NotFound, PcaugError
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
@@ -28,6 +31,31 @@ CARD, LOG = "card.json", "log.csv"
 WEIGHTS, LAST = "weights.safetensors", "last.safetensors"
 BEST, RESUME = ".best.safetensors", "resume.safetensors"
 """Of a training under way."""
+TEACHER = "teacher"
+"""Folder in a run that was trained by self-training: the run that labelled its unlabelled clouds."""
+
+
+def clear(folder: Path, inputs: Sequence[Corpus] = ()) -> None:
+    """Remove a folder that holds a run, finished or not, or nothing.
+
+    Raises:
+        PcaugError: If it holds anything else, or one of the corpora that are to be trained on.
+    """
+    if not folder.is_dir():
+        return
+    runs = [path for path in (folder, folder / TEACHER) if (path / CARD).is_file()]
+    if not runs and any(folder.iterdir()):
+        raise PcaugError("holds something else than a run, and is not removed", folder, "choose another folder")
+    for corpus in inputs:
+        if corpus.folder.resolve().is_relative_to(folder.resolve()):
+            raise PcaugError(f"holds the corpus {corpus.folder.name}, and is not removed", folder, "choose another folder")
+    shutil.rmtree(folder)
+
+
+def digest(folder: Path) -> str:
+    """SHA-256 of a run's weights."""
+    with (folder / WEIGHTS).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

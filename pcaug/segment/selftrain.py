@@ -6,8 +6,10 @@ Of the points that are called a class, the surest share is kept, class by class,
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +22,7 @@ from pcaug.labels import IGNORE
 from pcaug.segment import parallel
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
-from pcaug.segment.run import Run
+from pcaug.segment.run import TEACHER, Run, digest
 from pcaug.segment.train import train
 
 Progress = Callable[[str, int, int], None]
@@ -59,13 +61,15 @@ def self_train(
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})
-    teacher = train(before, real, synthetic, Path(folder) / "teacher", progress)
+    teacher = train(before, real, synthetic, Path(folder) / TEACHER, progress)
     guessed = []
     for index, corpus in enumerate(unlabelled):
         target = Path(folder) / f"unlabelled-{index}"
-        done = target.is_dir()
         opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
-        guessed.append(Corpus.open(target) if done else pseudo_labelled(teacher, opened, target, share, progress))
+        done = Corpus.open(target) if target.is_dir() else None
+        if done is None or done.manifest.made_by != _made_by(teacher, opened, share):
+            done = pseudo_labelled(teacher, opened, target, share, progress)
+        guessed.append(done)
     return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
 
 
@@ -89,7 +93,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
             progress("labelling scans", index + 1, steps)
     least = _least(table, share)
     nodes = tuple(int(node) for node in run.classes.node(np.arange(count, dtype=np.uint8)))
-    made_by = {"teacher": str(run.folder), "share": share, "source": str(corpus.folder)}
+    made_by = _made_by(run, corpus, share)
     with CorpusWriter(folder, frame=corpus.manifest.frame, crs=corpus.manifest.crs, made_by=made_by, force=True) as writer:
         for index, tile in enumerate(tiles):
             cloud = corpus.read(tile)
@@ -100,6 +104,12 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
             if progress:
                 progress("labelling scans", len(tiles) + index + 1, steps)
     return Corpus.open(folder)
+
+
+def _made_by(run: Run, corpus: Corpus, share: float) -> dict[str, Any]:
+    """All that labels which a run made of a corpus depend on."""
+    manifest = hashlib.sha256(corpus.manifest.model_dump_json().encode()).hexdigest()
+    return {"teacher": digest(run.folder), "share": share, "source": str(corpus.folder), "manifest": manifest}
 
 
 def _level(sure: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -16,6 +16,28 @@ SAMPLE = 20_000
 """Voxels of each corpus that the quantiles are taken of."""
 FAR = 0.35
 """Kolmogorov-Smirnov distance from which a feature counts as another."""
+EACH, MOST = 5_000, 100_000
+"""Voxels of a cloud that are compared with the training data, and of all pieces of a cloud that is labelled by tiles."""
+
+
+class Seen:
+    """A sample of the features of clouds, which does not grow with them."""
+
+    def __init__(self) -> None:
+        self.tables: list[NDArray[np.float32]] = []
+        self.every = 1
+
+    def add(self, features: NDArray[np.float32]) -> None:
+        """Keep some rows of a cloud's features (V, F)."""
+        step = self.every * (1 + len(features) // EACH)
+        self.tables.append(features[::step].copy())  # a view would keep the whole table alive
+        if sum(len(table) for table in self.tables) > MOST:
+            self.every *= 2
+            self.tables = [table[::2].copy() for table in self.tables]
+
+    def warning(self, run: Run) -> str | None:
+        """What to tell a user, see ``warning``."""
+        return warning(run, np.concatenate(self.tables or [np.zeros((0, 0), np.float32)]))
 
 
 def quantiles(pools: Sequence[TilePool], seed: int) -> NDArray[np.float32]:

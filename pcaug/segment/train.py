@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import os
 import time
@@ -62,7 +63,7 @@ def train(
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
-        PcaugError: If the folder holds a run of another recipe.
+        PcaugError: If the folder holds a run of another recipe, other corpora or other classes.
         RecipeError: For a recipe that cannot be followed.
     """
     if not isinstance(recipe, TrainRecipe):
@@ -108,9 +109,22 @@ def _following(start: Run, data: Blocks) -> Blocks:
 
 def _is_finished(run: Run) -> bool:
     """Whether the folder holds this very run, finished; raises PcaugError where it holds another."""
-    if (run.folder / CARD).is_file() and Run.card(run.folder).recipe != run.recipe:
-        raise PcaugError("holds a run of another recipe", run.folder, "choose another folder or pass --force")
-    return (run.folder / CARD).is_file() and (run.folder / WEIGHTS).is_file()
+    if not (run.folder / CARD).is_file():
+        return False
+    if other := _differs(run, Run.card(run.folder)):
+        raise PcaugError(f"holds a run of {other}", run.folder, "choose another folder or pass --force")
+    return (run.folder / WEIGHTS).is_file()
+
+
+def _differs(run: Run, kept: Run) -> str | None:
+    """In what a run is another than the one on a card; a corpus may have moved meanwhile."""
+    if kept.recipe != run.recipe:
+        return "another recipe"
+    if kept.classes.groups != run.classes.groups:
+        return "other classes"
+    seen = [json.dumps([{**row, "corpus": ""} for row in one.data], sort_keys=True) for one in (run, kept)]
+    close = all(np.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in ((run.mean, kept.mean), (run.spread, kept.spread)))
+    return None if seen[0] == seen[1] and close else "other corpora"
 
 
 def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
@@ -266,7 +280,8 @@ def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, floa
     segmenter, count = Segmenter(run, network.eval()), len(run.classes.groups)
     tables = []
     for tile in tiles:
-        truth, votes = run.classes.index(tile.prepared.label), segmenter.votes(tile.prepared)
+        prepared = tile.open().prepared
+        truth, votes = run.classes.index(prepared.label), segmenter.votes(prepared)
         tables.append(confusion(truth, votes.argmax(axis=1), count))
     table = np.sum(tables, axis=0)
     score = miou(table)

@@ -15,15 +15,16 @@ from safetensors.numpy import load_file, save
 
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
+from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import WEIGHTS, Run
 
 
 def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
-    """Draw the training points: ``trees_points`` of each pool, weighted so that the pools have the recipe's shares."""
+    """Draw the training points: ``trees_points`` of each pool, weighted so that the pools have the recipe's shares,
+    and synthetic points count ``synthetic_weight`` times."""
     recipe = run.recipe
     rng = np.random.default_rng((recipe.seed, 0, 0))
-    real, others = share_of(recipe), len(pools) - 1
-    shares = [real] + [(1 - real) / others] * others if others else [1.0]
+    shares = _shares(recipe, len(pools) - 1)
     features, labels, weights = [], [], []
     for pool, share in zip(pools, shares, strict=True):
         x, y = _draw(pool, recipe.trees_points, len(run.classes.groups), rng)
@@ -40,6 +41,14 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
     partial = path.with_name(f".{path.name}.tmp")
     partial.write_bytes(save(arrays))
     partial.replace(path)
+
+
+def _shares(recipe: TrainRecipe, others: int) -> list[float]:
+    """What the points of each pool weigh in all, the real one first."""
+    if not others:
+        return [1.0]
+    real, parts = share_of(recipe), recipe.synthetic_shares or (1.0,) * others
+    return [real] + [(1 - real) * part / sum(parts) * recipe.synthetic_weight for part in parts]
 
 
 def _draw(pool: TilePool, count: int, classes: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -37,6 +37,25 @@ def scan(path: str, n: int = 3000) -> None:
     formats.write(path, PointCloud(np.concatenate([ground, house]) + (650_000, 6_860_000, 0), {"native_label": native}))
 
 
+def test_force_removes_runs_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("proj").mkdir()
+    Path("proj/thesis.txt").write_text("years")
+    scan("tile.las", 300)
+    pcaug(capsys, "convert tile.las real --card las")
+    small = '--set steps=2 --set batch=2 --set points=64 --set features=["plan"] --set arguments.width=0.1'
+    assert "holds something else than a run" in pcaug(capsys, f"train pointnet --real real -o proj --force {small}", 1)
+    assert Path("proj/thesis.txt").read_text() == "years"
+    pcaug(capsys, f"train pointnet --real real -o run {small}")
+    before = Path("run/weights.safetensors").read_bytes()
+    pcaug(capsys, f"train pointnet --real nothing -o run --force {small}", 1)
+    assert Path("run/weights.safetensors").read_bytes() == before
+    Path("real").rename("run/real")
+    assert "holds the corpus real" in pcaug(capsys, f"train pointnet --real run/real -o run --force {small}", 1)
+    Path("run/real").rename("real")
+    pcaug(capsys, f"train pointnet --real real -o run --force {small} --set seed=1")
+    assert Path("run/weights.safetensors").read_bytes() != before
+
+
 def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     scan("tile.las")
     told = json.loads(pcaug(capsys, "info tile.las --json"))

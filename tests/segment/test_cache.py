@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from segment.builders_segment import SMALL
+from segment.builders_segment import SMALL, garden
 
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
 from pcaug.segment.blocks import prepare_corpus
-from pcaug.segment.cache import prepared_folder
+from pcaug.segment.cache import keep, mapped, prepared_folder
 from pcaug.segment.recipe import TrainRecipe
 
 
@@ -49,5 +52,40 @@ def test_a_disk_without_room_is_named_and_nothing_half_written_stays(
             prepare_corpus(corpus, TrainRecipe(**SMALL))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert not list(tmp_path.rglob("*.npy"))
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert prepare_corpus(corpus, TrainRecipe(**SMALL))
+
+
+def test_tiles_may_be_more_than_open_files(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "corpus") as writer:
+        for seed in range(280):
+            writer.add(garden(seed, 60), f"g{seed}", f"g{seed}", "train")
+    code = f"""
+import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+import numpy as np
+from pcaug.corpus.read import Corpus
+from pcaug.segment.dataset import Blocks
+from pcaug.segment.recipe import TrainRecipe
+blocks = Blocks.of([Corpus.open({str(tmp_path / "corpus")!r})], TrainRecipe(**{SMALL | {"steps": 64}!r}))
+pool, rng = blocks.pools[0], np.random.default_rng(0)
+assert len(pool.tiles) == 280
+assert all(len(blocks[n]["xyz"]) == 128 for n in range(256))
+assert len(pool.sample(8000, rng)[0]) > 280
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_arrays_of_a_tile_are_mapped_as_they_were(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {"a": rng.normal(size=(5, 3)).astype(np.float32), "b": np.arange(7, dtype=np.uint16), "c": rng.normal(size=3)}
+    arrays |= {"d": np.arange(4, dtype=np.int32)[::-1], "e": np.zeros((0, 9), np.float32), "f": np.array([1 << 40])}
+    keep(arrays, tmp_path / "tile")
+    found = mapped(tmp_path / "tile")
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array, strict=True)
+        assert not found[name].flags.writeable
+        assert found[name].flags.aligned
+    assert [path.name for path in tmp_path.iterdir()] == ["tile"]

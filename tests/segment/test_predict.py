@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from segment.builders_segment import TREE, garden
+from segment.builders_segment import SMALL, TREE, garden
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
-from pcaug.errors import PcaugError
+from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import FileError, PcaugError
 from pcaug.segment.predict import Segmenter, predict
+from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
+from pcaug.segment.shift import Seen
 from pcaug.segment.stream import CELL, layout
+from pcaug.segment.train import train
 
 
 def scan(folder: Path, suffix: str, seed: int = 5) -> tuple[Path, PointCloud]:
@@ -146,3 +153,127 @@ def test_labels_of_our_tree(trained: Run) -> None:
     assert set(trained.classes.names) == {"ground", "tree", "building"}
     assert trained.data[0]["frame"] in ("map", "sensor")
     assert TREE.id("tree") in trained.classes.node(np.arange(3))
+
+
+def folder_of(path: Path, *seeds: int, suffix: str = ".ply") -> Path:
+    path.mkdir()
+    for seed in seeds:
+        cloud = garden(seed, 600)
+        formats.write(
+            path / f"in{seed}{suffix}", PointCloud(cloud.xyz - (650_000, 6_860_000, 100), {"intensity": cloud.xyz[:, 0]})
+        )
+    return path
+
+
+@pytest.mark.parametrize("target", ["in", "in/out", "."])
+def test_sources_are_never_removed(trained: Run, tmp_path: Path, target: str) -> None:
+    source = folder_of(tmp_path / "in", 5)
+    before = (source / "in5.ply").read_bytes()
+    with pytest.raises(PcaugError, match="lies in the source"):
+        predict(trained, source, tmp_path / target, force=True)
+    assert (source / "in5.ply").read_bytes() == before
+
+
+def test_force_removes_what_it_writes_and_nothing_else(trained: Run, tmp_path: Path) -> None:
+    source, out = folder_of(tmp_path / "in", 5), tmp_path / "out"
+    out.mkdir()
+    (out / "other.ply").write_text("mine")
+    (out / "in5.ply").write_text("old")
+    predict(trained, source, out, force=True)
+    assert (out / "other.ply").read_text() == "mine"
+    assert "prediction" in formats.read(out / "in5.ply")
+
+
+def test_results_of_another_source_are_not_taken_for_this_ones(trained: Run, tmp_path: Path) -> None:
+    one, other = folder_of(tmp_path / "one", 5), folder_of(tmp_path / "other", 5, 6)
+    predict(trained, one, tmp_path / "out")
+    with pytest.raises(PcaugError, match="already exists"):
+        predict(trained, other, tmp_path / "out")
+    kept = (tmp_path / "out" / "in5.ply").stat().st_mtime_ns
+    shutil.copy(other / "in6.ply", one)
+    predict(trained, one, tmp_path / "out")  # another scan in the same source
+    assert (tmp_path / "out" / "in5.ply").stat().st_mtime_ns == kept
+    shutil.copy(other / "in6.ply", one / "in5.ply")  # which is another scan now
+    assert predict(trained, one, tmp_path / "out") == len(garden(6, 600))
+    np.testing.assert_array_equal(formats.read(tmp_path / "out" / "in5.ply").xyz, formats.read(other / "in6.ply").xyz)
+
+
+def test_a_format_that_loses_predictions_is_refused_before_anything_is_labelled(trained: Run, tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "in", 5, suffix=".bin")
+    with pytest.raises(PcaugError, match=r"cannot hold prediction and confidence.*--format ply"):
+        predict(trained, source, tmp_path / "out")
+    with pytest.raises(PcaugError, match=r"cannot hold prediction.*name the output \.ply"):
+        predict(trained, source / "in5.bin", tmp_path / "out.bin")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    predict(trained, source, tmp_path / "out", ending="ply")
+    assert {"prediction", "confidence", "intensity"} <= set(formats.read(tmp_path / "out" / "in5.ply").fields)
+    folder_of(tmp_path / "twice", 5).joinpath("in5.xyz").write_text("0 0 0\n")
+    with pytest.raises(PcaugError, match="several scans would be written to one file"):
+        predict(trained, tmp_path / "twice", tmp_path / "out2", ending="ply")
+
+
+@pytest.mark.parametrize("most", [3_000_000, 400])
+def test_scans_are_read_by_their_card_but_their_ids_are_not_asked(trained: Run, tmp_path: Path, most: int) -> None:
+    folder = tmp_path / "samples" / "LIDAR_TOP"
+    folder.mkdir(parents=True)
+    cloud = garden(5, 600)
+    rows = np.column_stack([cloud.xyz - (650_000, 6_860_000, 100), np.arange(1000), np.arange(1000) % 32]).astype("<f4")
+    rows.tofile(folder / "n015.pcd.bin")  # 5 floats a point, which 4 floats a point divide, too
+    tables = {
+        "scene": [{"token": "a", "name": "scene-0001"}],
+        "sample": [{"token": "b", "scene_token": "a"}],
+        "category": [],
+        "sample_data": [{"token": "c", "sample_token": "b", "filename": "samples/LIDAR_TOP/n015.pcd.bin"}],
+    }
+    (tmp_path / "v1.0-mini").mkdir()
+    for name, table in tables.items():
+        (tmp_path / "v1.0-mini" / f"{name}.json").write_text(json.dumps(table))
+    out = tmp_path / "out.ply"
+    assert predict(trained, folder / "n015.pcd.bin", out, "nuscenes", most=most) == 1000
+    found = formats.read(out)
+    np.testing.assert_array_equal(found.xyz, rows[:, :3])
+    np.testing.assert_array_equal(found["ring"], rows[:, 4])
+
+
+def test_ids_that_no_card_knows_are_kept(trained: Run, tmp_path: Path) -> None:
+    cloud = garden(5, 600)
+    path = tmp_path / "in.bin"
+    ids = np.full(len(cloud), 77, np.int32)
+    formats.write(path, PointCloud(cloud.xyz - (650_000, 6_860_000, 100), {"intensity": cloud.xyz[:, 0], "native_label": ids}))
+    predict(trained, path, tmp_path / "out.ply", "semantickitti")
+    np.testing.assert_array_equal(formats.read(tmp_path / "out.ply")["native_label"], ids)
+
+
+@pytest.fixture(scope="module")
+def scanner(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run of scans, as those of a spinning scanner are."""
+    folder = tmp_path_factory.mktemp("scanner")
+    with CorpusWriter(folder / "corpus", frame="sensor") as writer:
+        cloud = garden(0, 3000)
+        writer.add(replace(cloud, xyz=cloud.xyz - (650_010, 6_860_010, 102)), "a", "a", "train")
+    return train(TrainRecipe(**SMALL), folder / "corpus", (), folder / "run")
+
+
+def test_a_georeferenced_scan_is_labelled_as_one_at_the_origin_is(scanner: Run, tmp_path: Path) -> None:
+    assert scanner.frames == {"sensor"}
+    far = garden(5, 600).xyz
+    for name, xyz in (("near", far - (649_998, 6_859_998, 99)), ("far", far)):  # moved by whole cells
+        formats.write(tmp_path / f"{name}.ply", PointCloud(xyz, {}))
+        predict(scanner, tmp_path / f"{name}.ply", tmp_path / f"{name}_out.ply")
+    near, away = (formats.read(tmp_path / f"{name}_out.ply") for name in ("near", "far"))
+    assert np.mean(near["prediction"] == away["prediction"]) > 0.99
+    assert np.abs(near["confidence"] - away["confidence"]).mean() < 0.01  # regions begin elsewhere
+    np.testing.assert_array_equal(away["confidence"], Segmenter.load(scanner).label(PointCloud(far), "map")[1])
+    with pytest.raises(FileError, match="more than 10000 m from its scanner"):
+        Segmenter.load(scanner).label(garden(5, 600), "sensor")
+
+
+def test_a_sample_of_what_was_seen_is_bounded_and_fair() -> None:
+    seen = Seen()
+    for number in range(100):
+        seen.add(np.full((12_000, 1), number, np.float32))
+    rows = np.concatenate(seen.tables)
+    assert 40_000 < len(rows) <= 100_000
+    assert all(table.base is None for table in seen.tables)
+    counts = np.bincount(rows[:, 0].astype(int), minlength=100)
+    assert counts.max() <= 1.01 * counts.min()

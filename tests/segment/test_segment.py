@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from scipy.spatial import cKDTree
-from segment.builders_segment import SMALL, TREE, garden
+from segment.builders_segment import SMALL, TREE, garden, gardens
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
 from pcaug.segment.features import GROUPS, TRIANGLE, Setting, prepare, principal, voxels
@@ -194,6 +197,23 @@ def test_trees_are_a_model_like_any_other(corpus: Corpus, tmp_path: Path) -> Non
     assert evaluate(run, corpus, "test").miou > 0.85
 
 
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, (0.5, 0.25, 0.25)),
+        ({"synthetic_shares": (3.0, 1.0), "real_share": 0.6}, (0.6, 0.3, 0.1)),
+        ({"synthetic_weight": 0.5}, (0.5, 0.125, 0.125)),
+    ],
+)
+def test_trees_weigh_their_sources_as_the_recipe_says(
+    corpus: Corpus, tmp_path: Path, change: dict[str, object], wanted: tuple[float, ...]
+) -> None:
+    recipe = TrainRecipe(**SMALL | {"network": "trees", "trees": 2, "trees_points": 600} | change)
+    run = train(recipe, corpus, [corpus, corpus], tmp_path / "run")
+    weight = load_file(run.folder / "weights.safetensors")["weight"]
+    np.testing.assert_allclose(weight.reshape(3, -1).sum(axis=1), wanted, rtol=1e-5)
+
+
 def test_an_interrupted_training_goes_on_bit_by_bit(corpus: Corpus, tmp_path: Path) -> None:
     recipe = TrainRecipe(**SMALL)
 
@@ -220,6 +240,27 @@ def test_a_folder_with_another_run_is_refused(corpus: Corpus, tmp_path: Path) ->
     train(TrainRecipe(**SMALL | {"steps": 1}), corpus, (), tmp_path / "run")
     with pytest.raises(PcaugError, match="holds a run of another recipe"):
         train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
+
+
+def test_a_folder_with_a_run_of_other_data_is_refused(corpus: Corpus, tmp_path: Path) -> None:
+    recipe, other = TrainRecipe(**SMALL | {"steps": 9}), gardens(tmp_path / "other", ("train",))
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text.startswith("steps") and done == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, corpus, (), tmp_path / "run", stop)
+    for _ in range(2):  # of an interrupted run, then of a finished one
+        with pytest.raises(PcaugError, match="holds a run of other corpora"):
+            train(recipe, other, (), tmp_path / "run")
+        with pytest.raises(PcaugError, match="holds a run of other corpora"):
+            train(recipe, corpus, [other], tmp_path / "run")
+        with pytest.raises(PcaugError, match="holds a run of other classes"):
+            train(recipe, corpus, (), tmp_path / "run", classes=ClassSet(TREE, TREE.preset("coarse8")))
+        train(recipe, corpus, (), tmp_path / "run")
+    shutil.copytree(corpus.folder, tmp_path / "moved")
+    train(recipe, tmp_path / "moved", (), tmp_path / "run")
 
 
 def test_scores_of_a_confusion_known_by_hand() -> None:

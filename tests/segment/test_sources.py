@@ -67,6 +67,23 @@ def test_self_training_goes_the_whole_way_and_on(corpus: Corpus, tmp_path: Path)
     assert (again.folder / "weights.safetensors").read_bytes() == before
 
 
+def test_labels_of_another_share_or_corpus_are_made_anew(corpus: Corpus, tmp_path: Path) -> None:
+    recipe, run = TrainRecipe(**SMALL | {"steps": 6}), tmp_path / "run"
+
+    def known(unlabelled: Corpus, share: float) -> int:
+        (run / "card.json").unlink(missing_ok=True)
+        self_train(recipe, corpus, [unlabelled], (), run, share=share)
+        made = Corpus.open(run / "unlabelled-0")
+        return sum(int((made.read(tile)["label"] != IGNORE).sum()) for tile in made.tiles)
+
+    one, two = gardens(tmp_path / "one", ("train",)), gardens(tmp_path / "two", ("train", "train"))
+    few = known(one, 0.2)
+    assert known(one, 0.9) > 2 * few
+    assert Corpus.open(run / "unlabelled-0").points == one.points
+    known(two, 0.9)
+    assert Corpus.open(run / "unlabelled-0").points == two.points
+
+
 def test_shares_name_the_unlabelled_too(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="unlabelled"):
         self_train(TrainRecipe(**SMALL | {"synthetic_shares": (1.0,)}), corpus, [corpus], [corpus], tmp_path / "run")

@@ -100,6 +100,22 @@ def test_shared_norm_alone_is_batch_norm() -> None:
         torch.testing.assert_close(ours(x), theirs(x))
 
 
+def test_a_shared_norm_without_momentum_learns_nothing() -> None:
+    code = """
+import torch
+import torch.distributed as dist
+from pcaug.segment.parallel import SharedNorm
+dist.init_process_group("gloo", init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
+for momentum, mean in ((0.0, 0.0), (None, 0.5), (0.5, 2.5)):
+    norm = SharedNorm(1, momentum=momentum).train()
+    norm(torch.full((8, 1), 5.0))
+    assert abs(norm.running_mean.item() - mean) < 1e-6, (momentum, norm.running_mean)
+dist.destroy_process_group()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.skipif(torch.cuda.is_available() or not Path("/proc/cpuinfo").is_file(), reason="asks the CPU by its flags")
 def test_the_precision_is_the_machines() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
