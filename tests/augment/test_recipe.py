@@ -60,7 +60,7 @@ def test_test_data_of_donors_never_reaches_training(tmp_path: Path) -> None:
         assert tile.split == "test" or not mixed & of["test"]
     untested = donors.only(split="train")
     assert len(list(draws(recipe, corpus, 0, donors=untested))) == 3
-    with pytest.raises(NotFound, match=r"no tiles of split 'train'.*it has test"):
+    with pytest.raises(NotFound, match=r"no tiles of split 'train'.*it has the splits test"):
         list(draws(recipe, corpus, 0, donors=donors.only(split="test")))
 
 

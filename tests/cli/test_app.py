@@ -69,13 +69,21 @@ def test_errors_are_one_line(
 def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     compose = [sys.executable, "-m", "pcaug", "compose", "street", "-n", "500", "-o", str(tmp_path / "streets")]
     process = subprocess.Popen(
-        compose, stderr=subprocess.PIPE, text=True, env=os.environ | {"PCAUG_CACHE": str(tmp_path / "cache")}
+        compose,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PCAUG_CACHE": str(tmp_path / "cache")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which shells ignore for what runs in the background
     )
-    while not any(tmp_path.rglob("*.parquet")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=60)[1] == "pcaug: error: interrupted, run the same command again to go on\n"
+    try:
+        while not any(tmp_path.rglob("*.parquet")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert said == "pcaug: error: interrupted, run the same command again to go on\n"
     assert process.returncode == 130
     assert not (tmp_path / "streets" / "manifest.json").exists()
 
