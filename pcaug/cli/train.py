@@ -53,4 +53,5 @@ def train(
     if json:
         emit_json({"run": output, "classes": run.classes.names, "steps": wanted.steps, "recipe": wanted.model_dump(mode="json")})
     else:
-        out().print(f"{output}: {wanted.network}, {wanted.steps} steps, classes {', '.join(run.classes.names)}", soft_wrap=True)
+        length = f"{wanted.trees} of them" if wanted.network == "trees" else f"{wanted.steps} steps"
+        out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True)
