@@ -20,8 +20,8 @@ from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report
 from pcaug.corpus.sources import Scan, is_corpus, scans
-from pcaug.corpus.steps import Steps
-from pcaug.errors import LabelError, NotFound, PcaugError, UnmappedLabels
+from pcaug.corpus.steps import Steps, labels_of
+from pcaug.errors import NotFound, PcaugError, UnmappedLabels
 from pcaug.labels import IGNORE
 
 Progress = Callable[[str, int, int], None]
@@ -53,8 +53,7 @@ def convert(
     sources = [Path(src)] if isinstance(src, str | Path) else [Path(path) for path in src]
     dst = Path(dst)
     if not formats.is_known(dst):
-        suffixes = [suffix for known in formats.FORMATS.values() for suffix in known.suffixes]
-        if not dst.exists() and (near := get_close_matches(dst.suffix, suffixes, cutoff=0.75)):
+        if not dst.exists() and (near := get_close_matches(dst.suffix, formats.SUFFIXES, cutoff=0.75)):
             raise NotFound(
                 f"no format {dst.suffix}", dst, f"did you mean {' or '.join(near)}? (A corpus is a folder: no such ending)"
             )
@@ -184,17 +183,15 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         table[node], named[node] = number, True
     nodes = loaded.label_map()
     for cloud in chunks:
-        if "label" not in cloud:
-            do = "say how to read it with --card (pcaug datasets lists them)"
-            raise LabelError("has no labels in the taxonomy", cloud.source.file or None, do)
-        strange = catalogue.taxonomy().counts(cloud["label"][~named[cloud["label"]]])
+        label = labels_of(cloud, "say how to read it with --card (pcaug datasets lists them)")
+        strange = catalogue.taxonomy().counts(label[~named[label]])
         if strange and IGNORE not in ids:
             do = "choose others with --classes"
             raise PcaugError(f"{loaded.name} has no class for {', '.join(strange)}", cloud.source.file or None, do)
         without.update(strange)
-        native = table[cloud["label"]]
+        native = table[label]
         if cloud.source.dataset == loaded.name and "native_label" in cloud:
-            same = nodes.apply(cloud["native_label"]) == cloud["label"]
+            same = nodes.apply(cloud["native_label"]) == label
             native = np.where(same, cloud["native_label"], native).astype(np.int32)
         yield replace(cloud.with_fields(native_label=native, label=None), taxonomy=None)
 

@@ -207,12 +207,11 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
 
 
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
-    known = {suffix for form in formats.FORMATS.values() for suffix in form.suffixes}
     files = formats.below(folder)
     if card is not None:
         return [p for p in files if card.matches(p)]
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
-    found = [p for p in files if p.suffix.lower() in known or any(c.matches(p) for c in special)]
+    found = [p for p in files if p.suffix.lower() in formats.SUFFIXES or any(c.matches(p) for c in special)]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
 

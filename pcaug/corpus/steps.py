@@ -121,18 +121,23 @@ class Steps:
                 yield cloud.take(which)
 
 
+def labels_of(cloud: PointCloud, do: str) -> NDArray[Any]:
+    """Taxonomy nodes (N,) of a cloud; raises LabelError, which says what to ``do``, where it has none."""
+    if "label" not in cloud:
+        raise LabelError("has no labels in the taxonomy", cloud.source.file or None, do)
+    return cloud["label"]
+
+
 def _of_classes(cloud: PointCloud, classes: Sequence[str]) -> NDArray[np.bool_]:
     """Points of classes by name (and what stands below them), or by native id where they are numbers."""
     if all(name.lstrip("-").isdecimal() for name in classes):
         if "native_label" not in cloud:
             raise LabelError("has no class ids of its own", cloud.source.file or None, "name classes of the taxonomy")
         return np.isin(cloud["native_label"], [int(name) for name in classes])
-    if "label" not in cloud:
-        do = "give --card so that its ids have names, or name ids"
-        raise LabelError("has no labels in the taxonomy", cloud.source.file or None, do)
+    label = labels_of(cloud, "give --card so that its ids have names, or name ids")
     tree = catalogue.taxonomy()
     uppers = [tree.id(name) for name in classes]
-    return np.isin(cloud["label"], [n for n in (*tree.nodes, IGNORE) if n in uppers or any(tree.covers(u, n) for u in uppers)])
+    return np.isin(label, [n for n in (*tree.nodes, IGNORE) if n in uppers or any(tree.covers(u, n) for u in uppers)])
 
 
 def reprojected(cloud: PointCloud, crs: str) -> PointCloud:

@@ -55,11 +55,12 @@ FORMATS: dict[str, Format] = {
     "text": Format((".txt", ".xyz", ".csv", ".pts", ".asc", ".xyz_label_conf"), text.read_chunks, text.write),
 }
 """Name -> format. A file is of the first whose suffix its name ends with; ``docs/formats.md`` says what each of them loses."""
+SUFFIXES = tuple(suffix for form in FORMATS.values() for suffix in form.suffixes)
 
 
 def is_known(path: Path) -> bool:
     """Whether a file's suffix names one of the formats."""
-    return any(path.name.lower().endswith(form.suffixes) for form in FORMATS.values())
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def below(folder: Path) -> list[Path]:
@@ -81,8 +82,7 @@ def sniff(path: Path) -> str:
     for name, form in FORMATS.items():
         if path.name.lower().endswith(form.suffixes):
             return name
-    known = ", ".join(suffix for form in FORMATS.values() for suffix in form.suffixes)
-    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"known are {known}")
+    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"known are {', '.join(SUFFIXES)}")
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:

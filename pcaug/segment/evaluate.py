@@ -140,10 +140,10 @@ def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
 
     In the corpus of the training a split tells its parts apart; real units of another corpus go by their names.
     """
-    found: set[str] = set()
+    part, found = corpus.only(split=split) if split else corpus, set()
     for row in run.data:
         same = Path(row["corpus"]).resolve() == corpus.folder.resolve()
-        for tile in (corpus.only(split=split) if split else corpus).tiles:
+        for tile in part.tiles:
             if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
                 found.add(tile.unit)
     return sorted(found)
