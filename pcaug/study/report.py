@@ -14,7 +14,7 @@ from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
-from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdict
+from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
 from pcaug.study.run import Job, Study, corpora_of, test_corpus
 from pcaug.view.picture import render
 from pcaug.view.report import Report
@@ -27,7 +27,7 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     recipe = study.recipe
     test = test_corpus(recipe, study.real)
     report = Report(recipe.title, _lead(study, test))
-    report.verdict([text for row in study.summaries if (text := verdict(row))])
+    report.verdict(verdicts(study.summaries))
     _arms(report, study)
     _classes(report, study)
     _places(report, study)
@@ -68,14 +68,14 @@ def _arms(report: Report, study: Study) -> None:
     for s in study.summaries:
         gain = "baseline" if s.arm == study.recipe.baseline else ""
         if s.gain is not None:
-            gain = _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
+            gain = s.gain.points("+")
         budget = str(s.budget) if s.budget else "none"
         table.append(
             [
                 s.arm,
                 s.model,
                 budget,
-                _span(s.miou.mean, s.miou.low, s.miou.high),
+                s.miou.points(),
                 gain,
                 counted(s.miou.n, s.miou.of.removesuffix("s")),
                 f"{s.train_seconds:.0f} s",
@@ -184,20 +184,11 @@ def print_summary(study: Study, out: Any) -> None:
         out.print(f"{len(study.results)} of {study.planned} trainings are done")
     table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
     for s in study.summaries:
-        gain = "" if s.gain is None else _span(s.gain.mean, s.gain.low, s.gain.high, sign="+")
-        table.add_row(
-            s.arm, s.model, str(s.budget or "none"), _span(s.miou.mean, s.miou.low, s.miou.high), gain, f"{s.train_seconds:.0f}"
-        )
+        gain = "" if s.gain is None else s.gain.points("+")
+        table.add_row(s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}")
     out.print(table)
-    for s in study.summaries:
-        if verdict(s):
-            out.print(verdict(s), soft_wrap=True, markup=False)
-
-
-def _span(mean: float, low: float, high: float, sign: str = "") -> str:
-    if low != low:
-        return f"{100 * mean:{sign}.1f}"
-    return f"{100 * mean:{sign}.1f} ({100 * low:{sign}.1f} to {100 * high:{sign}.1f})"
+    for text in verdicts(study.summaries):
+        out.print(text, soft_wrap=True, markup=False)
 
 
 def _gained(gain: Interval | None) -> str:

@@ -55,6 +55,11 @@ class Interval:
     n: int
     of: str = "seeds"
 
+    def points(self, sign: str = "") -> str:
+        """In percent, with its bounds where it has some; ``sign="+"`` for a difference."""
+        mean = f"{100 * self.mean:{sign}.1f}"
+        return mean if np.isnan(self.low) else f"{mean} ({100 * self.low:{sign}.1f} to {100 * self.high:{sign}.1f})"
+
 
 @dataclass(frozen=True)
 class ArmSummary:
@@ -190,28 +195,41 @@ def _budget_for(miou: float, curve: Sequence[tuple[int, float]]) -> float:
     return float("inf")
 
 
-def verdict(row: ArmSummary) -> str:
-    """One or two sentences on whether an arm is worth it, and which classes lose by it."""
-    if row.gain is None:
-        return ""
-    points = f"{abs(row.gain.mean) * 100:.1f} mIoU points"
-    who = f"{row.arm} ({row.model}, {counted(row.budget, 'unit')})" if row.budget else f"{row.arm} ({row.model})"
-    if np.isnan(row.gain.low):
-        return f"{who}: {'+' if row.gain.mean >= 0 else '-'}{points} in a single training, which proves nothing."
-    spread = f"95 % interval {row.gain.low * 100:+.1f} to {row.gain.high * 100:+.1f}, {row.gain.n} {row.gain.of}"
-    if row.gain.low > 0:
-        return f"{who}: it helped, by {points} ({spread}).{_losers(row)}"
-    if row.gain.high < 0:
-        return f"{who}: it hurt, by {points} ({spread}): not worth it here.{_losers(row)}"
-    return (
-        f"{who}: it did not help measurably ({row.gain.mean * 100:+.1f} points, {spread}): not worth it on this evidence."
-        f"{_losers(row)}"
-    )
+OUTCOMES = (
+    "It helped",
+    "It hurt, not worth it here",
+    "It did not help measurably, not worth it on this evidence",
+    "Single trainings, which prove nothing",
+)
+"""What intervals above zero, below, and around it prove, and none."""
 
 
-def _losers(row: ArmSummary) -> str:
-    lost = [f"{name} ({100 * gain.mean:+.1f})" for name, gain in row.class_gain.items() if gain.high < 0]
-    return f" Classes that lost by it: {', '.join(lost)}." if lost else ""
+def verdicts(summaries: Sequence[ArmSummary]) -> list[str]:
+    """A paragraph for each model and budget: which arms helped, which hurt, what proves nothing, and which classes lost."""
+    groups: dict[tuple[str, int], list[tuple[ArmSummary, Interval]]] = {}
+    for row in summaries:
+        if row.gain is not None:
+            groups.setdefault((row.model, row.budget), []).append((row, row.gain))
+    return [_told(model, budget, rows) for (model, budget), rows in groups.items()]
+
+
+def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) -> str:
+    """The sentences on some arms, the best of each outcome first."""
+    said: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
+    for row, gain in sorted(rows, key=lambda pair: -pair[1].mean):
+        lost = [f"{name} {100 * of.mean:+.1f}" for name, of in row.class_gain.items() if of.high < 0]
+        words = f"{row.arm} {gain.points('+')}" + (f", but {', '.join(lost)}" if lost else "")
+        said[_outcome(gain)].append(words)
+    best = max((gain for _, gain in rows), key=lambda gain: gain.n)
+    over = f", 95 % intervals over {counted(best.n, best.of.removesuffix('s'))}" if best.n > 1 else ""
+    sentences = " ".join(f"{outcome}: {'; '.join(arms)}." for outcome, arms in said.items() if arms)
+    return f"{model}, {counted(budget, 'real unit') if budget else 'no real data'} (points of mIoU{over}). {sentences}"
+
+
+def _outcome(gain: Interval) -> str:
+    if np.isnan(gain.low):
+        return OUTCOMES[3]
+    return OUTCOMES[0 if gain.low > 0 else 1 if gain.high < 0 else 2]
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:

@@ -29,7 +29,7 @@ from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import train
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
-from pcaug.study.results import ArmSummary, Result, summarise, verdict, write_parquet
+from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
 from pcaug.study.sources import cost, made_by, make
 
 Progress = Callable[[str, int, int], None]
@@ -194,7 +194,8 @@ def summary(study: Study) -> dict[str, object]:
         "title": study.recipe.title,
         "pcaug": __version__,
         "recipe": study.recipe.model_dump(mode="json"),
-        "arms": [asdict(row) | {"verdict": verdict(row)} for row in study.summaries],
+        "verdict": verdicts(study.summaries),
+        "arms": [asdict(row) for row in study.summaries],
         "cost": study.cost,
         "trainings": len(study.results),
         "planned": study.planned,

@@ -11,7 +11,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.errors import RecipeError
 from pcaug.study.recipe import StudyRecipe
-from pcaug.study.results import Result, interval, label_factor, summarise, verdict, write_parquet
+from pcaug.study.results import Result, interval, label_factor, summarise, verdicts, write_parquet
 
 
 def result(arm: str, miou: float, *, budget: int = 1, draw: int = 0, seed: int = 0) -> Result:
@@ -44,7 +44,10 @@ def test_gain_is_paired_by_draw_and_seed() -> None:
     assert more.gain.mean == pytest.approx(0.051)
     assert more.gain.low > 0.04  # unpaired, the spread of 0.1 between seeds would hide it
     assert more.iou["car"] == pytest.approx(more.miou.mean / 2)
-    assert "it helped, by 5.1" in verdict(more)
+    (told,) = verdicts([base, more])
+    assert told.startswith(
+        "pointnet, 1 real unit (points of mIoU, 95 % intervals over 3 seeds). It helped: more +5.1 (+4.9 to +5.3)."
+    )
 
 
 def test_intervals_are_over_drawn_units_and_not_over_seeds() -> None:
@@ -79,7 +82,7 @@ def test_an_arm_without_real_data_does_not_help_by_its_seeds_alone() -> None:
     expected = interval([0.25, 0.05, -0.15])
     assert (alone.gain.n, alone.gain.of) == (3, "draws")
     assert (alone.gain.mean, alone.gain.low) == pytest.approx((expected.mean, expected.low))
-    assert "did not help measurably" in verdict(alone)
+    assert "no real data (points of mIoU, 95 % intervals over 3 draws). It did not help" in verdicts([alone])[0]
 
 
 def test_draws_that_overlap_make_a_wide_interval() -> None:
@@ -107,9 +110,13 @@ def test_a_null_effect_is_not_called_a_gain() -> None:
     rng = np.random.default_rng(0)
     rows = [result("base", 0.5 + rng.normal(0, 0.02), seed=s) for s in range(6)]
     rows += [result("copy", 0.5 + rng.normal(0, 0.02), seed=s) for s in range(6)]
-    assert "did not help measurably" in verdict(summarise(rows, "base")[1])
+    assert "did not help measurably" in verdicts(summarise(rows, "base"))[0]
     worse = [result("bad", 0.3 + 0.001 * s, seed=s) for s in range(6)]
-    assert "it hurt" in verdict(summarise(rows + worse, "base")[2])
+    (told,) = verdicts(summarise(rows + worse, "base"))
+    hurt, rest = told.split("It did not help measurably, not worth it on this evidence: ")
+    assert "It hurt, not worth it here: bad -" in hurt
+    assert hurt.endswith(", but road -19.9, car -10.0. ")
+    assert rest.startswith("copy ")
 
 
 def test_label_factor_reads_the_baseline_curve() -> None:
