@@ -198,12 +198,13 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
 
 
 def _newparts_of(before: Corpus, parts: list[Part], split: str | None) -> tuple[list[Part], tuple[str, ...]]:
-    """The parts that a corpus does not have yet."""
+    """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
     if split not in (None, "official") or "buffer" in before.splits:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
-    hashes = {row.sha256 for row in before.manifest.sources}
-    new = [part for part in parts if part.row().sha256 not in hashes]
+    sources = before.manifest.sources
+    held = {(sources[tile.source].sha256, tile.kind) for tile in before.tiles}
+    new = [part for part in parts if (part.row().sha256, part.kind) not in held]
     if not new:
         raise PcaugError("has all these sources already", before.folder, "nothing to append")
     known = len(parts) - len(new)

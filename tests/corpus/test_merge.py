@@ -123,6 +123,18 @@ def test_composed_scenes_are_not_appended_twice(tmp_path: Path) -> None:
     assert Corpus.open(tmp_path / "c").points == 200
 
 
+def test_clouds_that_were_made_of_scans_are_appended_to_them_once(tmp_path: Path) -> None:
+    for kind in ("real", "synthetic"):
+        with CorpusWriter(tmp_path / kind, kind=kind, frame="sensor") as writer:
+            writer.source(SourceRow(path="00.bin", sha256="ab"))
+            writer.add(make_cloud(50, seed=1, label=np.full(50, 1, np.uint16)), "00", "00")
+    merge([tmp_path / "real"], tmp_path / "c")
+    merge([tmp_path / "synthetic"], tmp_path / "c", append=True)
+    assert [tile.kind for tile in Corpus.open(tmp_path / "c").tiles] == ["real", "synthetic"]
+    with pytest.raises(PcaugError, match="nothing to append"):
+        merge([tmp_path / "real", tmp_path / "synthetic"], tmp_path / "c", append=True)
+
+
 def test_files_of_one_name_are_units_of_their_own(tmp_path: Path) -> None:
     for year in ("2019", "2021"):
         tile(tmp_path / "set" / year / "tile.las", seed=int(year))
