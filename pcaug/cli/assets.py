@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,6 +97,7 @@ def _sheet(shown: list[tuple[str, Asset]], path: Path) -> None:
     import numpy as np
     from matplotlib.figure import Figure
 
+    from pcaug.files import beside
     from pcaug.view.picture import render
 
     rows, (width, height) = -(-len(shown) // PER_ROW), TILE
@@ -111,10 +111,8 @@ def _sheet(shown: list[tuple[str, Asset]], path: Path) -> None:
         size = " x ".join(f"{v:.2f}" for v in np.ptp(asset.bounds, axis=0))
         text = f"{name[:30]}\n{size} m, {len(asset.triangles):,}".replace("$", r"\$")
         axis.text(0.5, -0.02, text, transform=axis.transAxes, ha="center", va="top", fontsize=6)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(partial, format="png", facecolor="white")
-    partial.replace(path)
+    with beside(path) as partial:
+        figure.savefig(partial, format="png", facecolor="white")
 
 
 def _shaded(asset: Asset, count: int = 60_000) -> PointCloud:

@@ -59,11 +59,12 @@ def datasets(
 def _draft(folder: Path, output: Path | None, *, force: bool) -> None:
     from pcaug.cli.console import fresh, out
     from pcaug.corpus.draft import draft
+    from pcaug.files import write_text
 
     text = draft(folder, output.stem if output else None)
     name = next(line for line in text.splitlines() if line.startswith("name = ")).split('"')[1]
     path = fresh(output or Path(f"{name}.toml"), force=force)
-    path.write_text(text, encoding="utf-8")
+    write_text(path, text)
     out().print(f"{path}: name its classes, then pcaug convert {folder} CORPUS --card {path}", soft_wrap=True, markup=False)
 
 

@@ -22,6 +22,7 @@ from pcaug.corpus.duplicates import drop_repeats
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
 from pcaug.corpus.write import check_target, put_in_place, tile_name
 from pcaug.errors import PcaugError
+from pcaug.files import write_text
 from pcaug.parallel import completed
 
 Progress = Callable[[str, int, int], None]
@@ -160,9 +161,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
             sources=_counted([row for _, row in sources.values()], tiles),
             made_by=made,
         )
-        partial = target / f".{NAME}.tmp"
-        partial.write_text(whole.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.replace(target / NAME)
+        write_text(target / NAME, whole.model_dump_json(indent=1) + "\n")
         if not append:
             put_in_place(target, folder)
     finally:

@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from pcaug.errors import FileError, NotFound
+from pcaug.files import beside
 
 ARCHIVE = "laspy-2.7.0.tar.gz"
 ARCHIVE_SHA256 = "f56feb5445e75d6ff12ee814aab6a35339290e75264ff277c6bf553f3025a3f5"
@@ -96,10 +97,8 @@ def extract(folder: Path, archive: Path | None = None) -> list[Path]:
             if stream is None:
                 raise FileError(f"has no {member}", source)
             target = folder / name
-            partial = target.with_name(f".{name}.tmp-{os.getpid()}")
-            with partial.open("wb") as out:
+            with beside(target) as partial, partial.open("wb") as out:
                 shutil.copyfileobj(stream, out)
-            partial.replace(target)
             written.append(target)
     return written
 

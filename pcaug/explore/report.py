@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +16,7 @@ from pcaug.explore.distances import Measured
 from pcaug.explore.gap import ClassGap, Gap, Side
 from pcaug.explore.pattern import RANGES
 from pcaug.explore.statistics import QUANTITIES
+from pcaug.files import write_text
 from pcaug.view.picture import legend, render
 from pcaug.view.report import Report
 
@@ -35,11 +35,8 @@ def write_report(gaps: Sequence[Gap], real: Corpus, synthetic: Sequence[Corpus],
             report.heading(f"Does {corpus.folder.name} fit?")
         add_fit(report, gap, real, corpus)
     report.write(path)
-    beside = path.with_suffix(".json")
-    partial = beside.with_name(f".tmp-{os.getpid()}-{beside.name}")
     found = gaps[0].to_json() if len(gaps) == 1 else [gap.to_json() for gap in gaps]
-    partial.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(beside)
+    write_text(path.with_suffix(".json"), json.dumps(found, indent=1, allow_nan=False) + "\n")
     return path
 
 

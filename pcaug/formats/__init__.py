@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
+from pcaug.files import beside
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
 CHUNK = 250_000
@@ -131,7 +131,7 @@ def write(path: str | Path, clouds: PointCloud | Iterable[PointCloud], **options
     path = Path(path)
     form = FORMATS[sniff(path)]
     chunks = iter([clouds]) if isinstance(clouds, PointCloud) else iter(clouds)
-    with _beside(path, form.labels) as partial:
+    with _written(path, form.labels) as partial:
         return form.write(partial, _alike(chunks, path), **options)
 
 
@@ -147,51 +147,29 @@ def copy(sources: Sequence[Path], dst: Path, progress: Callable[[int], None] | N
     Returns:
         Points written.
     """
-    with _beside(dst) as partial:
+    with _written(dst) as partial:
         return las.copy(sources, partial, progress)
 
 
 @contextmanager
-def _beside(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterator[Path]:
-    """A file to write, in a folder of its own beside ``path``; it takes that name in the end, or goes if that failed.
+def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterator[Path]:
+    """As ``beside``, with what writers do besides.
 
     Args:
         path: The file that is made, or replaced.
         labels: Where readers look for its file of labels: one that is written too takes that place, and a scan that has none
             now leaves no earlier scan's there.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
-    with place as home:
-        partial = Path(home, path.name)
-        with _told_of(path, partial):
+    with beside(path) as partial:
+        try:
             yield partial
-        partial.replace(path)
+        except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
+            raise FileError(f"could not be written ({error})", path, "check the free space") from None
         if labels is not None and (made := partial.with_suffix(".label")).is_file():
             shutil.move(made, labels(path))  # labels/ may lie on another disk
         elif labels is not None:
             while (stale := labels(path)).is_file():  # beside the scan too, where one lay in labels/
                 stale.unlink()
-
-
-@contextmanager
-def _told_of(path: Path, partial: Path) -> Iterator[None]:
-    """Errors of writing a partial file name the file that is wanted."""
-    try:
-        yield
-    except PcaugError as error:
-        if error.where != str(partial):
-            raise
-        raise type(error)(error.what, path, error.do) from None
-    except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours
-        raise FileError(f"could not be written ({error})", path, "check the free space") from None
-    except OSError as error:
-        if error.filename not in (None, str(partial)):
-            raise
-        raise FileError(f"could not be written ({error.strerror or error})", path, "check the free space") from None
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:

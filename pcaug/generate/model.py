@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pcaug.augment.attributes import HEIGHT
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, PcaugError
+from pcaug.files import beside, write_text
 from pcaug.generate.bank import ObjectRow, Thing, described, frame_from_object
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -111,11 +111,9 @@ def save(model: Generator, folder: Path) -> None:
     """Write ``weights.safetensors`` and ``card.json`` into a folder, beside and renamed."""
     from safetensors.numpy import save as encode
 
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".weights.tmp-{os.getpid()}"
-    partial.write_bytes(encode({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}))
-    (folder / CARD).write_text(model.card.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    partial.replace(folder / WEIGHTS)
+    with beside(folder / WEIGHTS) as partial:
+        partial.write_bytes(encode({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}))
+    write_text(folder / CARD, model.card.model_dump_json(indent=2) + "\n")
 
 
 def load(folder: Path) -> Generator:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from pcaug.cloud import PointCloud
+from pcaug.files import beside
 from pcaug.generate.bank import Thing
 from pcaug.view.picture import render
 
@@ -29,10 +29,8 @@ def draw_sheet(clouds: Sequence[PointCloud], titles: Sequence[str], path: Path, 
         axis.set_axis_off()
         axis.imshow(render(cloud, WIDE, HIGH, "height", elevation=22.0), aspect="auto", interpolation="none")
         axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=5.5, color="#1d2530", pad=2)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    figure.savefig(partial, format="png", facecolor="white")
-    partial.replace(path)
+    with beside(path) as partial:
+        figure.savefig(partial, format="png", facecolor="white")
 
 
 def draw_bank(things: Sequence[Thing], path: Path, most: int = 48) -> None:

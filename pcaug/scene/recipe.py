@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
+from pcaug.files import write_text
 from pcaug.scene.air import Weather
 from pcaug.scene.asset import Scene
 from pcaug.scene.meshes.card import AssetCard
@@ -352,6 +353,4 @@ def save_recipe(recipe: SceneRecipe, path: Path) -> None:
     import tomli_w
 
     table = recipe.model_dump(mode="json", exclude={"folder"}, exclude_none=True)
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_text(tomli_w.dumps(table), encoding="utf-8")
-    partial.replace(path)
+    write_text(path, tomli_w.dumps(table))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
@@ -16,14 +15,13 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from pcaug.corpus.sample import cache_folder
-from pcaug.errors import PcaugError
+from pcaug.errors import FileError, PcaugError
+from pcaug.files import beside
 
 LIMIT = 20.0
 """Gigabytes that the cache may hold before old folders are removed, unless ``PCAUG_CACHE_GB`` says otherwise."""
 IN_USE = 3600.0
 """Seconds after its last use in which a folder is kept whatever the limit: another training may be reading it."""
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""Numbers of the errors of a full disk."""
 DTYPES = {"U16": "<u2", "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}
 """What safetensors calls the types of arrays that are kept, and what numpy does."""
 
@@ -66,17 +64,13 @@ def keep(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> None:
     """Write arrays to one file, which is there as a whole or not at all.
 
     Raises:
-        PcaugError: If the disk is full.
+        FileError: If the disk is full, or the cache may not be written.
     """
-    partial = path.with_name(f".{path.name}.tmp-{np.random.default_rng().integers(1 << 40)}")
     try:
-        partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        if error.errno not in FULL:
-            raise
-        raise PcaugError("no room for prepared tiles", path.parent, "free some, or name another folder in PCAUG_CACHE") from None
+        with beside(path) as partial:
+            partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+    except FileError as error:
+        raise FileError(error.what, path, "make room for prepared tiles, or name another folder in PCAUG_CACHE") from None
 
 
 def mapped(path: Path) -> dict[str, NDArray[np.generic]]:

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from pcaug.files import beside
+
 
 @dataclass
 class State:
@@ -79,9 +81,8 @@ class State:
 
 def write(tensors: dict[str, Tensor], path: Path) -> None:
     """Write tensors beside and rename the file."""
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
-    partial.replace(path)
+    with beside(path) as partial:
+        partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

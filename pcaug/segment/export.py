@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.errors import MissingExtra, PcaugError, RecipeError
+from pcaug.files import beside
 from pcaug.segment.features import names
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.run import Run
@@ -61,7 +62,6 @@ def export(run: Run, path: Path) -> float:
     except ImportError:
         raise MissingExtra("ONNX is not installed", do="pip install 'pcaug[onnx]'") from None
     whole = _Whole(Segmenter.load(run).model.cpu(), run).eval()
-    partial = path.with_name(f".{path.name}.tmp")
     path.parent.mkdir(parents=True, exist_ok=True)
     sizes = {0: torch.export.Dim("blocks", min=1), 1: torch.export.Dim("points", min=2)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -79,14 +79,11 @@ def export(run: Run, path: Path) -> float:
     assert program is not None
     model = program.model_proto
     onnx.helper.set_model_props(model, {"pcaug": json.dumps(_card(run))})
-    onnx.save(model, partial)
-    try:
+    with beside(path) as partial:
+        onnx.save(model, partial)
         difference = _compare(whole, onnxruntime.InferenceSession(str(partial), providers=["CPUExecutionProvider"]), run)
         if difference > CLOSE:
             raise PcaugError(f"the exported network differs from torch's by {difference:.2g}", path, "report it with the recipe")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return difference
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pcaug.errors import MissingExtra
+from pcaug.files import write_text
 
 COLUMNS = ("step", "loss", "accuracy", "learning_rate", "seconds", "miou")
 
@@ -24,7 +25,7 @@ class Log:
 
     def __init__(self, path: Path, start: int, classes: Sequence[str], *, tensorboard: bool = False) -> None:
         kept = path.read_text().splitlines(keepends=True)[: start + 1] if path.is_file() and start else []
-        path.write_text("".join(kept))
+        write_text(path, "".join(kept))
         self.file = path.open("a", newline="")
         self.rows = csv.DictWriter(self.file, [*COLUMNS, *(f"iou {name}" for name in classes)])
         if not kept:

@@ -20,6 +20,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
+from pcaug.files import write_text
 from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.features import Prepared, is_far, prepare
@@ -209,10 +210,7 @@ def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str,
     for name, stamp in stamps.items():
         if force or kept.get("scans", {}).get(name) != stamp:
             (folder / name).unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = note.with_name(f"{NOTE}.tmp")
-    partial.write_text(json.dumps({"job": identity, "scans": stamps}))
-    partial.replace(note)
+    write_text(note, json.dumps({"job": identity, "scans": stamps}))
 
 
 def _done(

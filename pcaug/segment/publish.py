@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.files import write_text
 from pcaug.segment.checkpoint import write
 from pcaug.segment.evaluate import Scores
 from pcaug.segment.run import WEIGHTS, Run
@@ -43,7 +44,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
     weights = load_file(run.folder / WEIGHTS)
     write({n: v.to(torch.float16) if v.dtype == torch.float32 else v for n, v in weights.items()}, folder / WEIGHTS)
     replace(run, folder=folder, data=tuple({**row, "corpus": Path(str(row["corpus"])).name} for row in run.data)).save()
-    (folder / PAGE).write_text(_page(run, scores, test, folder.name, sources))
+    write_text(folder / PAGE, _page(run, scores, test, folder.name, sources))
     return folder
 
 

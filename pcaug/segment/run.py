@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from pcaug import __version__, catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError
+from pcaug.files import write_text
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
@@ -99,10 +100,7 @@ class Run:
             "data": list(self.data),
             "quantiles": self.quantiles.tolist(),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{CARD}.tmp"
-        partial.write_text(json.dumps(card, indent=1) + "\n")
-        partial.replace(self.folder / CARD)
+        write_text(self.folder / CARD, json.dumps(card, indent=1) + "\n")
 
     @classmethod
     def open(cls, folder: str | Path) -> Run:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
+from pcaug.files import write_text
 from pcaug.parallel import ahead, drawn
 from pcaug.segment.features import voxels
 
@@ -132,7 +133,7 @@ class Labels:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
             self.survey = self._sort(most)
-            plan.write_text(json.dumps({"identity": identity, "survey": asdict(self.survey)}))
+            write_text(plan, json.dumps({"identity": identity, "survey": asdict(self.survey)}))
         self.runs = np.load(folder / "runs.npy")
         self.tiles = np.floor((self.runs[:, :2] * CELL - self.survey.low) / self.survey.edge).astype(np.int64)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
+from pcaug.files import beside
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.recipe import TrainRecipe
@@ -38,9 +39,8 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
         "label": np.concatenate(labels),
         "weight": np.concatenate(weights).astype(np.float32),
     }
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_bytes(save(arrays))
-    partial.replace(path)
+    with beside(path) as partial:
+        partial.write_bytes(save(arrays))
 
 
 def _shares(recipe: TrainRecipe, others: int) -> list[float]:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pcaug.files import beside
+
 LEVEL = 0.95
 
 
@@ -246,6 +248,5 @@ def write_parquet(results: Sequence[Result], path: Path) -> None:
         rows.append(row)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: [row.get(key) for row in rows] for key in columns})
-    partial = path.with_name(f".{path.name}.tmp")
-    pq.write_table(table, partial)
-    partial.replace(path)
+    with beside(path) as partial:
+        pq.write_table(table, partial)

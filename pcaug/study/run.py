@@ -22,6 +22,7 @@ from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.files import write_text
 from pcaug.parallel import completed
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.features import VERSION
@@ -377,6 +378,4 @@ def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
 
 
 def _write_json(path: Path, value: object) -> None:
-    partial = path.with_name(f".{path.name}.tmp")
-    partial.write_text(json.dumps(value, indent=2) + "\n")
-    partial.replace(path)
+    write_text(path, json.dumps(value, indent=2) + "\n")

@@ -18,6 +18,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
+from pcaug.files import write_text
 from pcaug.generate import flow, shape
 from pcaug.generate.bank import Thing, gather, write_bank
 from pcaug.generate.model import FEWEST, Generator, ModelCard
@@ -52,7 +53,7 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
         shutil.rmtree(clean)
     size = sum(path.stat().st_size for path in corpus.folder.rglob("*") if path.is_file()) / 1e9
     told = {"seconds": time.perf_counter() - started, "gigabytes": size}
-    (corpus.folder / "cost.json").write_text(json.dumps(told) + "\n")
+    write_text(corpus.folder / "cost.json", json.dumps(told) + "\n")
     put_in_place(corpus.folder, folder)
     return Corpus.open(folder)
 

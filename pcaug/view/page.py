@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import NotFound, PcaugError
+from pcaug.files import write_text
 from pcaug.view.colours import (
     RAMP,
     RIGHT,
@@ -95,10 +95,7 @@ def save_html(
     """
     path = Path(path)
     text, points = page(clouds, titles, title, most, colour)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, text)
     return points
 
 

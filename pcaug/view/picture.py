@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
@@ -15,6 +14,7 @@ from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
+from pcaug.files import beside
 from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]
@@ -181,12 +181,9 @@ def save_png(
         axis.imshow(draw(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
         _title(axis, titles[index] if index < len(titles) else "", cloud, mode, width // 15)
     _draw_legend(figure, marks, per_line)
-    partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), beside(path) as partial:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks: boxes, not a failure
         figure.savefig(partial, format="png", facecolor="white")
-    partial.replace(path)
 
 
 def _title(axis: Any, title: str, cloud: PointCloud, mode: str, letters: int) -> None:

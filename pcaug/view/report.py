@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,6 +15,7 @@ from markupsafe import Markup
 
 from pcaug import __version__
 from pcaug.cloud import PointCloud
+from pcaug.files import write_text
 from pcaug.view.picture import Image
 
 PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
@@ -201,10 +201,7 @@ class Report:
             '<meta name="viewport" content="width=device-width,initial-scale=1">'
             "<title>{}</title><style>{}</style><main>{}<footer>made by pcaug {}</footer></main></html>"
         ).format(self.title, Markup(STYLE), body, __version__)
-        partial = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(str(page), encoding="utf-8")
-        partial.replace(path)
+        write_text(path, str(page))
         return path
 
     def _figure(self, inner: Markup, caption: str) -> Report:

@@ -48,7 +48,7 @@ def test_a_disk_without_room_is_named_and_nothing_half_written_stays(
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))  # no file may grow larger, as on a disk that is full
     try:
-        with pytest.raises(PcaugError, match="no room for prepared tiles"):
+        with pytest.raises(PcaugError, match="PCAUG_CACHE"):
             prepare_corpus(corpus, TrainRecipe(**SMALL))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from segment.builders_segment import SMALL, gardens
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import NotFound, RecipeError
+from pcaug.errors import FileError, NotFound, RecipeError
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.parallel import SharedNorm
@@ -161,7 +161,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))  # no file may grow larger, as on a disk that is full
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(FileError, match="File too large"):
             write({"a": torch.zeros(10_000)}, path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

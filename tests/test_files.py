@@ -1,0 +1,58 @@
+"""Files that are there as a whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pcaug.errors import FileError, LabelError, PcaugError
+from pcaug.files import beside, write_text
+
+
+def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    wanted = tmp_path / "new" / "folder" / "scan.copc.laz"
+    with beside(wanted) as partial:
+        assert partial.name == wanted.name
+        partial.write_text("one")
+        assert not wanted.exists()
+    write_text(wanted, "two")
+    assert wanted.read_text() == "two"
+    assert list(wanted.parent.iterdir()) == [wanted]
+
+
+@pytest.mark.parametrize("error", [FileError("is broken", "elsewhere"), ValueError("no"), KeyboardInterrupt()])
+def test_what_fails_leaves_the_file_that_was_there(tmp_path: Path, error: BaseException) -> None:
+    wanted = tmp_path / "a.txt"
+    wanted.write_text("before")
+
+    def fail() -> None:
+        with beside(wanted) as partial:
+            partial.write_text("half")
+            raise error
+
+    with pytest.raises(type(error)) as raised:
+        fail()
+    assert raised.value is error
+    assert wanted.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [wanted]
+
+
+def test_errors_name_the_file_that_is_wanted(tmp_path: Path) -> None:
+    wanted = tmp_path / "a.txt"
+    with pytest.raises(LabelError) as told, beside(wanted) as partial:
+        raise LabelError("holds no such class", partial, "name another")
+    assert str(told.value) == f"holds no such class, {wanted}, name another"
+    with pytest.raises(FileError, match=f"could not be written .*, {wanted}, "), beside(wanted) as partial:
+        partial.with_name("no folder").joinpath("labels").write_text("")
+    with pytest.raises(FileNotFoundError), beside(wanted):
+        (tmp_path / "other").read_text()
+
+
+def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match=r"cannot be written .*check the path"):
+        write_text(tmp_path / "file" / "below", "text")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(PcaugError, match="could not be written"):
+        write_text(tmp_path / "folder", "text")
