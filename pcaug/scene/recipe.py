@@ -29,7 +29,8 @@ class Street(Strict):
     """A street along x with the scanner on it. Lengths in metres, densities in objects per 100 m of one side.
 
     Attributes:
-        kinds: Weight of each kind of street: "residential", "urban", "suburban", "country", "motorway".
+        kinds: Weight of each kind of street: "residential", "urban", "narrow" (an old town's or a village's, houses at its edge),
+            "suburban", "country", "motorway".
         length: Of the street, both ways from the scanner together.
         lane: Width of one of two lanes.
         crossfall: Slope of the road away from its middle, share.

@@ -19,6 +19,8 @@ OUTER = 75.0
 """Half the width of the world, metres."""
 OPEN = ("country", "motorway")
 """Kinds of street without pavements."""
+DENSE = ("urban", "narrow")
+"""Kinds whose houses stand in rows, most of them at the pavement."""
 LINE = 0.07
 """Half the width of the line in the road's middle, metres."""
 STEP = 0.6
@@ -124,21 +126,21 @@ def side_of(world: World, lane: float, sign: int) -> Side:
         walk = (lane + 0.5, lane + 1.5)
         zones.append(_Zone(rng.uniform(1.0, 4.0), "terrain", "grass", raised=False))
     else:
-        if rng.random() < recipe.parking:
+        if rng.random() < recipe.parking * (0.3 if kind == "narrow" else 1.0):
             zones.append(_Zone(rng.uniform(1.9, 2.5), "road", "pavers" if rng.random() < 0.3 else "asphalt", raised=False))
         verge_first = kind == "suburban" and rng.random() < 0.4
         if verge_first:
             zones.append(_Zone(rng.uniform(0.8, 2.5), "terrain", "grass", raised=True))
         start = sum(z.width for z in zones)
-        width = draw(recipe.sidewalk, rng) * (1.4 if kind == "urban" else 1.0)
+        width = draw(recipe.sidewalk, rng) * {"urban": 1.4, "narrow": 0.4}.get(kind, 1.0)
         zones.append(_Zone(width, "sidewalk", "pavers" if rng.random() < 0.6 else "asphalt", raised=True))
         walk = (start, start + width)
-        if kind != "urban" and not verge_first:
+        if kind not in DENSE and not verge_first:
             zones.append(_Zone(max(draw(recipe.verge, rng), 0.1), "terrain", "grass", raised=True))
     edge = next((sum(z.width for z in zones[:i]) for i, z in enumerate(zones) if z.label != "road"), sum(z.width for z in zones))
-    setback = 0.0 if kind == "urban" and rng.random() < 0.7 else draw(recipe.setback, rng)
+    setback = 0.0 if kind in DENSE and rng.random() < 0.7 else draw(recipe.setback, rng)
     line = sum(z.width for z in zones) + setback
-    rest = "terrain" if kind != "urban" or rng.random() < 0.5 else "sidewalk"
+    rest = "terrain" if kind not in DENSE or rng.random() < 0.5 else "sidewalk"
     zones.append(
         _Zone(OUTER - sum(z.width for z in zones), rest, "grass" if rest == "terrain" else "pavers", raised=not world.open)
     )

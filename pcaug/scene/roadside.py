@@ -10,9 +10,9 @@ from pcaug.scene.asset import Builder, placed
 from pcaug.scene.buildings import house, place
 from pcaug.scene.lines import wire
 from pcaug.scene.ranges import draw
-from pcaug.scene.road import OUTER, Side, World, free, on_lane
+from pcaug.scene.road import DENSE, OUTER, Side, World, free, on_lane
 
-LUSH = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35, "motorway": 1.8}
+LUSH = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35, "narrow": 0.35, "motorway": 1.8}
 """How green each kind of street is."""
 
 
@@ -28,7 +28,7 @@ def houses(world: World, side: Side) -> None:
     if kind == "motorway" or (kind == "country" and rng.random() < 0.7):
         return
     x = -world.half + rng.uniform(0, 6)
-    row = kind == "urban" or rng.random() < 0.2
+    row = kind in DENSE or rng.random() < 0.2
     eaves = rng.uniform(6, 12) if kind == "urban" else rng.uniform(2.8, 6.5)
     while x < world.half - 6:
         width, depth = rng.uniform(8, 15), rng.uniform(8, 12)
@@ -68,7 +68,7 @@ def greenery(world: World, side: Side) -> None:
     for x in _spots(world, recipe.trees, side):
         behind = rng.random() < 0.55
         out = side.house_line + rng.uniform(-2, 22) if behind else near + rng.uniform(0, 2.5)
-        if world.kind == "urban" and not behind:
+        if world.kind in DENSE and not behind:
             out = side.walk[0] + 0.7
         what = "conifer" if rng.random() < 0.15 else "tree"
         world.stand(what, side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.25))
@@ -84,7 +84,7 @@ def greenery(world: World, side: Side) -> None:
     if world.open or world.kind == "suburban":
         for x in rng.uniform(-world.half, world.half, 60):
             _herbs(world, side, x, near + rng.gamma(1.5, 2.5))
-    if world.kind != "urban" and rng.random() < recipe.cover:
+    if world.kind not in DENSE and rng.random() < recipe.cover:
         _cover(world, side, near)
     if world.kind == "motorway":
         return

@@ -17,7 +17,7 @@ Rng = np.random.Generator
 def build_street(recipe: Street, name: str, rng: Rng, library: Library) -> Scene:
     """A street along x, bent a little, the scanner's place on its right lane at x = 0."""
     world = World(recipe, rng, library)
-    lane = draw(recipe.lane, rng) * (1.25 if world.kind == "country" else 1.0)
+    lane = draw(recipe.lane, rng) * {"country": 1.25, "narrow": 0.7}.get(world.kind, 1.0)
     if world.kind == "motorway" or (world.kind == "urban" and rng.random() < recipe.wide):
         lane *= float(rng.integers(2, 4))  # several lanes each way
     sides = [side_of(world, lane, sign) for sign in (1, -1)]

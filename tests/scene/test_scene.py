@@ -115,6 +115,21 @@ def test_a_crossing_is_painted_on_the_road_and_its_kerb_lowered() -> None:
     assert np.median(rise[away > 4]) == pytest.approx(0.14, abs=0.02)
 
 
+def test_houses_of_a_narrow_street_stand_beside_the_scanner() -> None:
+    """Nearer than in any other kind of street: there a facade is cut off by the scanner's field of view."""
+    recipe = ["street.junction=0.0", "street.crossroads=0.0", "street.parking=0.0", "street.bend=0.0"]
+    near = {}
+    for kind in ("narrow", "urban"):
+        distances = []
+        for seed in range(8):
+            scene = compose(load_recipe("street", [*recipe, f"street.kinds={{{kind}=1.0}}"]), np.random.default_rng(seed))
+            walls = points_of(scene, "building")
+            beside = walls[np.abs(walls[:, 0] - scene.viewpoint[0]) < 10]
+            distances.append(np.abs(beside[:, 1] - scene.viewpoint[1]).min())
+        near[kind] = float(np.median(distances))
+    assert near["narrow"] < 5 < near["urban"]
+
+
 def test_wires_hang_between_poles_of_one_kind() -> None:
     scene = world("street", "street.kinds={suburban=1.0}", "street.wires=1.0", "street.lamps=[0.0, 0.0]")
     wires = points_of(scene, "wire")
