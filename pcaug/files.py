@@ -39,6 +39,12 @@ def beside(path: Path) -> Iterator[Path]:
             raise FileError(f"could not be written ({error.strerror or error})", path, "check the free space") from None
 
 
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file of bytes, see ``beside``."""
+    with beside(path) as partial:
+        partial.write_bytes(data)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, see ``beside``."""
     with beside(path) as partial:

@@ -47,8 +47,8 @@ def fetch(archive: Path | None = None) -> Path:
     """
     cached = cache_folder() / ARCHIVE
     if archive is not None:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(_checked(archive), cached)
+        with beside(cached) as partial:
+            shutil.copyfile(_checked(archive), partial)
     if cached.is_file():
         return _checked(cached)
     cached.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,6 @@ def extract(folder: Path, archive: Path | None = None) -> list[Path]:
         The files, in the order of FILES.
     """
     source = fetch(archive)
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     with tarfile.open(source) as tar:
         for name, member in FILES.items():

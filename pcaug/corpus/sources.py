@@ -211,7 +211,7 @@ def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     if card is not None:
         return [p for p in files if card.matches(p)]
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
-    found = [p for p in files if p.suffix.lower() in formats.SUFFIXES or any(c.matches(p) for c in special)]
+    found = [p for p in files if formats.is_known(p) or any(c.matches(p) for c in special)]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
 

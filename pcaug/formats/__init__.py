@@ -167,9 +167,9 @@ def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterat
             raise FileError(f"could not be written ({error})", path, "check the free space") from None
         if labels is not None and (made := partial.with_suffix(".label")).is_file():
             shutil.move(made, labels(path))  # labels/ may lie on another disk
-        elif labels is not None:
-            while (stale := labels(path)).is_file():  # beside the scan too, where one lay in labels/
-                stale.unlink()
+            labels = None
+    while labels is not None and (stale := labels(path)).is_file():  # beside the scan too, where one lay in labels/
+        stale.unlink()
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:

@@ -15,7 +15,7 @@ from pcaug.augment.attributes import HEIGHT
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import beside, write_text
+from pcaug.files import write_bytes, write_text
 from pcaug.generate.bank import ObjectRow, Thing, described, frame_from_object
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
@@ -111,8 +111,7 @@ def save(model: Generator, folder: Path) -> None:
     """Write ``weights.safetensors`` and ``card.json`` into a folder, beside and renamed."""
     from safetensors.numpy import save as encode
 
-    with beside(folder / WEIGHTS) as partial:
-        partial.write_bytes(encode({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}))
+    write_bytes(folder / WEIGHTS, encode({name: np.ascontiguousarray(array) for name, array in model.arrays().items()}))
     write_text(folder / CARD, model.card.model_dump_json(indent=2) + "\n")
 
 

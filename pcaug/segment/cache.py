@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from pcaug.corpus.sample import cache_folder
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import beside
+from pcaug.files import write_bytes
 
 LIMIT = 20.0
 """Gigabytes that the cache may hold before old folders are removed, unless ``PCAUG_CACHE_GB`` says otherwise."""
@@ -67,8 +67,7 @@ def keep(arrays: Mapping[str, NDArray[np.generic]], path: Path) -> None:
         FileError: If the disk is full, or the cache may not be written.
     """
     try:
-        with beside(path) as partial:
-            partial.write_bytes(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
+        write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))
     except FileError as error:
         raise FileError(error.what, path, "make room for prepared tiles, or name another folder in PCAUG_CACHE") from None
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from pcaug.files import beside
+from pcaug.files import write_bytes
 
 
 @dataclass
@@ -81,8 +81,7 @@ class State:
 
 def write(tensors: dict[str, Tensor], path: Path) -> None:
     """Write tensors beside and rename the file."""
-    with beside(path) as partial:
-        partial.write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
+    write_bytes(path, save({name: value.contiguous() for name, value in tensors.items()}))
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

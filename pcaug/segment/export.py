@@ -62,7 +62,6 @@ def export(run: Run, path: Path) -> float:
     except ImportError:
         raise MissingExtra("ONNX is not installed", do="pip install 'pcaug[onnx]'") from None
     whole = _Whole(Segmenter.load(run).model.cpu(), run).eval()
-    path.parent.mkdir(parents=True, exist_ok=True)
     sizes = {0: torch.export.Dim("blocks", min=1), 1: torch.export.Dim("points", min=2)}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():

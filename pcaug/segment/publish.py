@@ -40,7 +40,6 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
     if folder.exists() and any(folder.iterdir()) and not force:
         raise PcaugError("already exists", folder, "choose another name or pass --force")
     sources = [_source(Path(str(row["corpus"])), row) for row in run.data]
-    folder.mkdir(parents=True, exist_ok=True)
     weights = load_file(run.folder / WEIGHTS)
     write({n: v.to(torch.float16) if v.dtype == torch.float32 else v for n, v in weights.items()}, folder / WEIGHTS)
     replace(run, folder=folder, data=tuple({**row, "corpus": Path(str(row["corpus"])).name} for row in run.data)).save()

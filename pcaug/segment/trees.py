@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
-from pcaug.files import beside
+from pcaug.files import write_bytes
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.recipe import TrainRecipe
@@ -39,8 +39,7 @@ def fit(run: Run, pools: Sequence[TilePool], path: Path) -> None:
         "label": np.concatenate(labels),
         "weight": np.concatenate(weights).astype(np.float32),
     }
-    with beside(path) as partial:
-        partial.write_bytes(save(arrays))
+    write_bytes(path, save(arrays))
 
 
 def _shares(recipe: TrainRecipe, others: int) -> list[float]:

@@ -295,7 +295,6 @@ def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progr
         time.perf_counter() - trained,
         {name: miou(table) for name, table in zip(scores.clouds, scores.per_cloud, strict=True)} if len(test.units) > 1 else {},
     )
-    _result(job, folder).parent.mkdir(exist_ok=True)
     _write_json(_result(job, folder), asdict(result))
 
 
@@ -364,7 +363,6 @@ def _cost(corpus: Path, seconds: float) -> dict[str, float]:
 
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
     trained = {job.name: train_recipe(job, recipe).model_dump(mode="json") for job in jobs}
     made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
