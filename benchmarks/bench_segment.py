@@ -38,7 +38,11 @@ FEATURES = '["position", "intensity", "plan", "geometry"]'
 
 def recipe_of(model: str, classes: str, *changes: str) -> TrainRecipe:
     wanted = [f"network={model}", f"classes={classes}", f"features={FEATURES}", *changes]
-    return catalogue.load(catalogue.find("models", model, "*/recipe.toml"), TrainRecipe, wanted)
+    recipe = catalogue.load(catalogue.find("models", model, "*/recipe.toml"), TrainRecipe, wanted)
+    if model != "trees":
+        return recipe
+    best = tuple(group.replace("geometry", "cells") for group in recipe.features)  # a forest learns more from these
+    return recipe.model_copy(update={"features": best})
 
 
 def step_seconds(recipe: TrainRecipe, corpus: Corpus, folder: Path) -> float:

@@ -19,7 +19,7 @@ from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
 from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import completed
-from pcaug.segment.features import voxels
+from pcaug.segment.voxel import voxels
 
 PER_TILE = 6_000
 """Points sampled of a tile for the statistics."""

@@ -14,30 +14,21 @@ from enum import Enum
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from pcaug.augment.values import limit
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError
 from pcaug.segment.ground import height_above_ground
+from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surroundings
+from pcaug.segment.voxel import voxels
 
 Features = NDArray[np.float32]
 VERSION = 10
 """Raised whenever ``prepare`` makes something else: tiles in the cache and runs of another version are not used."""
-SCALES = (10, 24, 48)
-"""Neighbours at which the local geometry is described."""
-SHARED = 2
-"""Edge of the cells in which points share one neighbourhood, voxels."""
-HEIGHT = 8
-"""Column of a scale that tells the point's height above its neighbours, which no point shares."""
-TRIANGLE = np.triu_indices(3)
-"""Rows and columns of a symmetric matrix's six entries: xx, xy, xz, yy, yz, zz."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
 FAR = 10_000.0
 """Metres from its origin at which no scanner sees anything, and from which float32 would round millimetres away."""
-BATCH = 8_000
-"""Points whose neighbourhoods one thread holds in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +76,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     if frame == "sensor" and is_far(cloud):
         do = 'its coordinates are a map\'s: its card or corpus must say frame = "map"'
         raise FileError(f"lies more than {FAR:g} m from its scanner", cloud.source.file or None, do)
-    in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is thinned as the whole is
-    grid = SHARED * voxel
+    in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is divided as the whole is
+    grid = (EDGES[-1] if "cells" in groups else SHARED) * voxel
     origin = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
@@ -105,21 +96,6 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
 def is_far(cloud: PointCloud) -> bool:
     """Whether a cloud has points that no scanner at the origin would see."""
     return len(cloud) > 0 and max(cloud.xyz.max(), -cloud.xyz.min()) > FAR
-
-
-def voxels(xyz: NDArray[np.float64], edge: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First point of each occupied voxel (V,), in order of voxels, and the voxel of each point (N,)."""
-    if not len(xyz):
-        return np.zeros(0, np.intp), np.zeros(0, np.intp)
-    cells = np.floor(xyz / edge).astype(np.int64)
-    cells -= cells.min(axis=0)
-    size = cells.max(axis=0) + 1
-    keys = (cells[:, 0] * size[1] + cells[:, 1]) * size[2] + cells[:, 2]
-    order = torch.argsort(torch.from_numpy(keys), stable=True).numpy()  # twice as fast as np.unique
-    new = np.append(True, np.diff(keys[order]) != 0)
-    voxel_of = np.empty(len(keys), np.intp)
-    voxel_of[order] = np.cumsum(new) - 1
-    return order[new], voxel_of
 
 
 def _majority(label: NDArray[np.uint16], voxel_of: NDArray[np.intp], count: int) -> NDArray[np.uint16]:
@@ -149,85 +125,13 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
 
 
 def _geometry(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
-    """Shape of the neighbourhood at each of SCALES; (V, 27). After Weinmann et al., ISPRS Journal 105, 2015.
-
-    Neighbours are sought once for each cell of SHARED voxels, around the first of its points; all points in it share them.
-    """
-    columns = 9 * len(SCALES)
-    if len(xyz) < 4:
-        return np.zeros((len(xyz), columns))
-    first, cell = voxels(xyz, SHARED * setting.voxel)
-    asked = xyz[first]
-    result = np.zeros((len(asked), columns))
-    tree, axes = cKDTree(xyz, balanced_tree=False, compact_nodes=False), np.ascontiguousarray(xyz.T)
-
-    def describe(start: int) -> None:
-        rows = slice(start, start + BATCH)
-        distance, index = tree.query(asked[rows], k=min(SCALES[-1], len(xyz)))
-        near = np.take(axes, index.T, axis=1) - asked[rows].T[:, None]
-        result[rows] = _shapes(near, distance.T)
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(describe, range(0, len(asked), BATCH)))
-    own = result[cell]
-    own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2])[:, None]
-    return own
+    """Shape of the nearest neighbours; (V, 27)."""
+    return neighbourhoods(xyz, setting.voxel)
 
 
-def _shapes(near: NDArray[np.float64], distance: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Descriptions (N, 9 S) of neighbours (3, K, N), relative to their point and nearest first, and their distances (K, N).
-
-    At each scale: normalised roots of the covariance's eigenvalues (3), verticality of normal and main axis, size, reach,
-    spread of the heights, height. Neighbours are summed up once: a scale adds those that the one before had not.
-    """
-    columns, known = [], 0
-    sums, products = np.zeros((3, near.shape[2])), np.zeros((6, near.shape[2]))
-    for scale in SCALES:
-        k = min(scale, near.shape[1])
-        added, known = near[:, known:k], k
-        sums += added.sum(axis=1)
-        for product, i, j in zip(products, *TRIANGLE, strict=True):
-            product += np.einsum("kn,kn->n", added[i], added[j])
-        mean = sums / k
-        covariance = products / k - mean[TRIANGLE[0]] * mean[TRIANGLE[1]]
-        values, upright = principal(covariance)
-        roots = np.sqrt(np.maximum(values, 0))
-        total = np.maximum(roots.sum(axis=0), 1e-9)
-        columns += [
-            *(roots / total),
-            upright[0],
-            upright[2],
-            np.log(total + 1e-3),
-            np.log(distance[k - 1] + 1e-3),
-            np.sqrt(np.maximum(covariance[5], 0)),
-            -mean[2],
-        ]
-    return np.stack(columns, axis=1)
-
-
-def principal(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues (3, N) of symmetric matrices, smallest first, and |z| of their unit eigenvectors (3, N).
-
-    Eigenvalues by Smith, Comm. ACM 4(4), 1961; |z| from them and those of the matrix without its last row and column alone
-    (Denton et al., Bull. AMS 59, 2022): many times as fast as a decomposition each. Where eigenvalues are equal the vectors
-    are anybody's choice.
-
-    Args:
-        covariance: (6, N), entries of TRIANGLE.
-    """
-    xx, xy, xz, yy, yz, zz = covariance
-    middle = (xx + yy + zz) / 3
-    a, b, c = xx - middle, yy - middle, zz - middle
-    off = xy * xy + xz * xz + yz * yz
-    radius = np.sqrt(np.maximum((a * a + b * b + c * c + 2 * off) / 6, 1e-30))
-    determinant = a * (b * c - yz * yz) - xy * (xy * c - yz * xz) + xz * (xy * yz - b * xz)
-    angle = np.arccos(np.clip(determinant / (2 * radius * radius * radius), -1, 1)) / 3
-    high, low = middle + 2 * radius * np.cos(angle), middle + 2 * radius * np.cos(angle + 2 * np.pi / 3)
-    values = np.stack([low, 3 * middle - high - low, high])
-    minors = (values - xx) * (values - yy) - xy * xy
-    gaps = (values - values[[1, 0, 0]]) * (values - values[[2, 2, 1]])
-    square = minors / np.where(np.abs(gaps) > 1e-30, gaps, 1e-30)
-    return values, np.sqrt(np.clip(square, 0, 1))
+def _cells(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
+    """Shape of what lies in the cells around; (V, 36)."""
+    return surroundings(xyz, setting.voxel)
 
 
 def _position(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
@@ -309,9 +213,12 @@ _SHAPE = {
     "height above the neighbours": Follow.LENGTH,
 }
 
+_AROUND = {{"spacing": "points"}.get(name, name): Follow.STAY if name == "spacing" else follow for name, follow in _SHAPE.items()}
+
 GROUPS: dict[str, Group] = {
     "plan": Group(_plan, {f"{name} in {edge:g} m": follow for edge in CELLS for name, follow in _PLAN.items()}),
     "geometry": Group(_geometry, {f"{name} of {k} neighbours": follow for k in SCALES for name, follow in _SHAPE.items()}),
+    "cells": Group(_cells, {f"{name} in cells of {edge} voxels": follow for edge in EDGES for name, follow in _AROUND.items()}),
     "position": Group(_position, {"height of the point in the scanner's frame": Follow.LENGTH, "range": Follow.LENGTH}),
     "ground": Group(_ground, {"height above ground": Follow.LENGTH}),
     "intensity": Group(_intensity, {"intensity": Follow.INTENSITY}),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.errors import RecipeError
-from pcaug.segment.features import voxels
+from pcaug.segment.voxel import voxels
 
 if TYPE_CHECKING:
     from pcaug.segment.blocks import GridIndex

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pcaug.cloud import PointCloud
 from pcaug.files import write_text
 from pcaug.parallel import ahead, drawn
-from pcaug.segment.features import voxels
+from pcaug.segment.voxel import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]
 Made = TypeVar("Made")

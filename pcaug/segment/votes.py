@@ -17,10 +17,11 @@ from torch import nn
 from pcaug.segment import region
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.dataset import normalised
-from pcaug.segment.features import Prepared, voxels
+from pcaug.segment.features import Prepared
 from pcaug.segment.model import AT_ONCE, probabilities
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.run import Run
+from pcaug.segment.voxel import voxels
 
 Rows = slice | NDArray[np.intp]
 PIECE = 512

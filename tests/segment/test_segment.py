@@ -23,14 +23,16 @@ from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, TRIANGLE, Setting, prepare, principal, voxels
+from pcaug.segment.features import GROUPS, Setting, prepare
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import Pillars
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.randla import nearest
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
+from pcaug.segment.shapes import TRIANGLE, principal
 from pcaug.segment.train import one_cycle, train
+from pcaug.segment.voxel import voxels
 
 
 @settings(max_examples=30, deadline=None)
@@ -105,10 +107,28 @@ def test_points_of_a_cell_of_two_voxels_share_the_neighbours_of_the_first_but_ha
     np.testing.assert_allclose(xyz[:, 2:] - shared[:, height], middle, atol=1e-9)
 
 
-def test_features_do_not_know_where_on_earth_they_are() -> None:
+def test_shapes_of_cells_are_those_of_all_points_in_the_27_around() -> None:
+    xyz = np.random.default_rng(3).normal((0, 0, 500), (3, 2, 1), (400, 3))
+    found = GROUPS["cells"].of(PointCloud(xyz), xyz, Setting("map", voxel=0.4))
+    for row in (0, 57, 399):
+        for scale, edge in enumerate((0.4, 0.8, 1.6, 3.2)):
+            cells = np.floor(xyz / edge)
+            near = xyz[(np.abs(cells - cells[row]) <= 1).all(axis=1)]
+            values, vectors = np.linalg.eigh(np.cov(near.T, bias=True))
+            roots = np.sqrt(np.maximum(values, 0))
+            mine = found[row, 9 * scale : 9 * scale + 9]
+            wanted = [np.log(roots.sum() + 0.01), np.log(len(near)), near[:, 2].std(), xyz[row, 2] - near[:, 2].mean()]
+            np.testing.assert_allclose(mine[5:], wanted, atol=1e-4)
+            if len(near) > 3:  # else directions are anybody's choice
+                wanted = [*roots / roots.sum(), abs(vectors[2, 0]), abs(vectors[2, 2])]
+                np.testing.assert_allclose(mine[:5], wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("group", ["geometry", "cells"])
+def test_features_do_not_know_where_on_earth_they_are(group: str) -> None:
     cloud = garden(0, 900)
     moved = PointCloud(cloud.xyz + (1000.0, -2000.0, 0.0), cloud.fields, TREE)
-    a, b = (prepare(c, ("geometry",), 0.5, "map") for c in (cloud, moved))
+    a, b = (prepare(c, (group,), 0.5, "map") for c in (cloud, moved))
     np.testing.assert_allclose(a.features, b.features, atol=1e-4)
     assert a.xyz.dtype == np.float32
     assert np.abs(a.xyz).max() < 100
