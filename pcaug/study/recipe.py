@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from pcaug.catalogue import Strict
+from pcaug.segment.networks import NETWORKS
 
 
 class Real(Strict):
@@ -126,6 +127,7 @@ class StudyRecipe(Strict):
         train: Name or path of the training recipe.
         models: Networks to train; "trees" is extra trees on geometric features.
         set: ``key=value`` changes of the training recipe, for all arms.
+        model_set: Further changes for one of the models, by its name.
         budgets: Numbers of real training units (drives, tiles); 0 means all.
         draws: How many times a budget smaller than all is drawn.
         seeds: How many times each is trained.
@@ -142,6 +144,7 @@ class StudyRecipe(Strict):
     train: str = "pointnet"
     models: tuple[str, ...] = ("pointnet",)
     set: tuple[str, ...] = ()
+    model_set: dict[str, tuple[str, ...]] = {}
     budgets: tuple[int, ...] = (0,)
     draws: int = Field(default=1, ge=1)
     seeds: int = Field(default=3, ge=1)
@@ -156,6 +159,8 @@ class StudyRecipe(Strict):
             raise ValueError("two arms share a name, or differ in no letter or digit of it")
         if len(sources) != len(self.synthetic):
             raise ValueError("two synthetic sources share a name")
+        if strange := self.model_set.keys() - {*NETWORKS, "trees", *self.models}:
+            raise ValueError(f"model_set names no model: {sorted(strange)}")
         if self.baseline not in arms:
             raise ValueError(f"baseline {self.baseline!r} is not among the arms {arms}")
         for arm in self.arms:

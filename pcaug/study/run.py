@@ -323,7 +323,8 @@ def _without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
 
 def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
     """The training recipe of a job: the same for every arm but for what the arm itself changes."""
-    changes = [*recipe.set, f"seed={recipe.seed * 1000 + job.draw * 100 + job.seed}", f"network={job.model}", *job.arm.set]
+    seed = recipe.seed * 1000 + job.draw * 100 + job.seed
+    changes = [*recipe.set, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *job.arm.set]
     if not job.arm.augment:
         changes.append("augment=[]")
     return catalogue.load(catalogue.find("models", recipe.train, "*/recipe.toml"), TrainRecipe, changes)

@@ -208,6 +208,15 @@ def test_shares_of_sources_hold_without_real_clouds_too(recipe: StudyRecipe) -> 
     assert _without_real(how.model_copy(update={"synthetic_shares": ()}), 4).real_share == 0.25
 
 
+def test_one_model_may_have_changes_of_its_own(recipe: StudyRecipe) -> None:
+    both = recipe.model_copy(update={"models": ("pointnet", "trees"), "model_set": {"trees": ("features=['cells']",)}})
+    features = {model: train_recipe(Job(model, recipe.arms[0], 0, (), 0, 0), both).features for model in both.models}
+    assert features["trees"] == ("cells",)
+    assert features["pointnet"] == train_recipe(Job("pointnet", recipe.arms[0], 0, (), 0, 0), recipe).features
+    with pytest.raises(ValueError, match="names no model"):
+        StudyRecipe.model_validate(both.model_dump() | {"model_set": {"tree": ("features=['cells']",)}})
+
+
 def test_a_mistake_in_an_arm_is_told_before_anything_is_made(tmp_path: Path, recipe: StudyRecipe) -> None:
     arm = recipe.arms[-1].model_copy(update={"set": ("synthetic_shares=[3, 1, 1, 1]",)})
     with pytest.raises(RecipeError, match="has 4 values for"):
