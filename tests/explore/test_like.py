@@ -22,7 +22,7 @@ COARSE = "sensor.azimuth_steps=400"
 @pytest.fixture(scope="module")
 def other(tmp_path_factory: pytest.TempPathFactory) -> tuple[SceneRecipe, Corpus]:
     """Streets that differ from the default: full of cars, a higher scanner, more noise."""
-    changes = [COARSE, "street.parked=[9.0, 18.0]", "street.parking=1.0", "sensor.height=[2.2, 2.3]", "surfaces.relief=3.0"]
+    changes = [COARSE, "street.parked=[9.0, 18.0]", "street.parking=1.0", "sensor.height=[2.2, 2.3]", "surfaces.relief=6.0"]
     recipe = load_recipe("street", changes)
     folder = tmp_path_factory.mktemp("like") / "real"
     compose_corpus(recipe, 6, folder, seed=9)
