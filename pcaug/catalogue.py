@@ -18,9 +18,9 @@ from pcaug.labels import Node, Taxonomy
 
 
 class Strict(BaseModel):
-    """Base of every card and recipe: frozen, unknown keys refused, no silent conversion of types."""
+    """Base of every card and recipe: frozen, unknown keys, nan and inf refused, no silent conversion of types."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -175,7 +175,8 @@ def _override(data: dict[str, Any], change: str) -> None:
 def _problem(error: Any, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg']}"
+        said = error["msg"].removeprefix("Value error, ")
+        return f"{where}: {said}" if where else said
     near = get_close_matches(str(error["loc"][-1]), _known_keys(model), n=1)
     return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
 

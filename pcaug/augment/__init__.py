@@ -57,6 +57,9 @@ MIXERS: dict[str, type[Any]] = {
     "paste": paste.PasteObjects,
 }
 
+ENDS = (("low", "high"), ("least", "most"), ("nearest", "farthest"))
+"""Arguments that are the ends of what is drawn."""
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -136,10 +139,14 @@ def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
             raise RecipeError(f"augmentation {name!r} has no argument {key!r}", do=f"it has {', '.join(allowed) or 'none'}")
     try:  # JSON mode: arrays may be tuples, all else strict
         kind: Any = known[name]
-        return _adapter(kind).validate_json(json.dumps(arguments, default=str), strict=True)
+        made = _adapter(kind).validate_json(json.dumps(arguments, default=str), strict=True)
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
         raise RecipeError(f"augmentation {name!r}: {problems}") from None
+    for low, high in ENDS:
+        if hasattr(made, low) and hasattr(made, high) and getattr(made, low) > getattr(made, high):
+            raise RecipeError(f"augmentation {name!r}: {low} is above {high}")
+    return made
 
 
 @cache

@@ -96,7 +96,7 @@ class LaserMix:
     ``low`` and ``high`` are inclinations in degrees; the number of equally wide bands is drawn from ``bands``.
     """
 
-    bands: tuple[Annotated[int, Field(ge=2)], ...] = (3, 4, 5, 6)
+    bands: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (3, 4, 5, 6)
     low: Angle = -25.0
     high: Angle = 3.0
 

@@ -23,8 +23,8 @@ Rng = np.random.Generator
 Matrix = NDArray[np.float64]
 About = Literal["centre", "origin"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Length = Annotated[float, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0)]
+Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 GRID = 128
 """Most cells of an elastic grid along an axis, whatever the extent."""
 

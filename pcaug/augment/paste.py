@@ -18,7 +18,7 @@ from pcaug import catalogue
 from pcaug.augment.attributes import HEIGHT, kept, moved
 from pcaug.augment.instances import Ground, objects
 from pcaug.augment.mixing import Classes, join, members, same_taxonomy, turn
-from pcaug.augment.naive import Length, Positive, Rng, Share
+from pcaug.augment.naive import Length, Rng, Share
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
 from pcaug.cloud import PointCloud
 
@@ -87,7 +87,7 @@ class PasteObjects:
     least: Annotated[int, Field(ge=1)] = 20
     margin: Length = 0.3
     seen: Share = 0.5
-    cell: Positive = 0.42
+    cell: Annotated[float, Field(ge=0.01, le=10)] = 0.42
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
         return self.apply(cloud, other, rng).cloud

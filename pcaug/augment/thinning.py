@@ -39,7 +39,7 @@ class Drop:
 class DropBlocks:
     """Drop all points of up to ``most`` upright blocks of ``edge`` metres, each around a random point: what stands in the way."""
 
-    most: Annotated[int, Field(ge=0)] = 4
+    most: Annotated[int, Field(ge=0, le=1000)] = 4
     edge: Positive = 2.0
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:

@@ -28,7 +28,7 @@ def augment(
     ] = None,
     colour: Annotated[str | None, typer.Option(help="Picture: class, intensity, height, instance, rgb.")] = None,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:

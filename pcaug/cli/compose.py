@@ -14,7 +14,7 @@ def compose(
     recipe: Annotated[str, typer.Argument(help="Name of a scene recipe (street, town), a TOML file, or a HELIOS++ survey .xml.")],
     number: Annotated[int, typer.Option("-n", min=1, help="How many scans.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
     like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans to look like (its train split).")] = None,
     into: Annotated[Path | None, typer.Option(help="Corpus of real scans (its train split) that get the [into] objects.")] = None,

@@ -19,7 +19,7 @@ def explore(
     output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML); the figures go beside it as JSON.")],
     card: Annotated[str | None, typer.Option(help="How to read what is no corpus.")] = None,
     run: Annotated[Path | None, typer.Option(help="A trained run: compare the features of its network too.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling.")] = 0,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
     json: o.Json = False,

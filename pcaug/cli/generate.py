@@ -34,7 +34,7 @@ def generate(
     ] = False,
     training: Annotated[Path | None, typer.Option("--training", help="score: bank that the samples were learned from.")] = None,
     real: Annotated[Path | None, typer.Option("--real", help="score: bank of real objects that were not learned from.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,12 +17,14 @@ from pcaug.files import write_text
 from pcaug.scene.air import Weather
 from pcaug.scene.asset import Scene
 from pcaug.scene.meshes.card import AssetCard
-from pcaug.scene.ranges import Range
+from pcaug.scene.ranges import Amounts, Counts, Lengths, Range, Share, Shares, Weights, at_least
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.weathering import Surfaces, weathered
 
 WORLDS = ("street", "town", "wood", "room", "helios")
 """What a recipe can make: the table of that name, and a builder in ``compose``."""
+
+StreetKind = Literal["residential", "urban", "narrow", "suburban", "country", "motorway"]
 
 
 class Street(Strict):
@@ -56,40 +58,40 @@ class Street(Strict):
         bend: Largest curvature, 1/m.
     """
 
-    kinds: dict[str, float] = {"residential": 0.3, "urban": 0.15, "suburban": 0.25, "country": 0.22, "motorway": 0.08}
-    length: float = Field(default=150.0, gt=20)
-    lane: Range = (2.7, 3.6)
+    kinds: Weights[StreetKind] = {"residential": 0.3, "urban": 0.15, "suburban": 0.25, "country": 0.22, "motorway": 0.08}
+    length: float = Field(default=150.0, gt=20, le=2000)
+    lane: Lengths = (2.7, 3.6)
     crossfall: Range = (0.01, 0.03)
     slope: Range = (-0.04, 0.04)
-    roughness: Range = (0.03, 0.15)
-    kerb: Range = (0.04, 0.16)
-    sidewalk: Range = (1.2, 3.0)
-    verge: Range = (0.0, 3.0)
-    setback: Range = (1.0, 8.0)
-    plain: float = 0.45
-    garages: float = 0.5
-    junction: float = 0.35
-    crossroads: float = 0.3
-    wide: float = 0.3
-    thicket: float = 0.5
-    cover: float = 0.5
-    parked: Range = (2.0, 9.0)
-    moving: Range = (0.0, 2.0)
-    trees: Range = (1.0, 8.0)
-    bushes: Range = (2.0, 14.0)
-    lamps: Range = (1.0, 3.5)
-    signs: Range = (0.5, 3.0)
-    people: Range = (0.0, 2.5)
-    bicycles: Range = (0.0, 2.0)
-    furniture: Range = (0.0, 3.0)
-    parking: float = 0.5
-    hedge: float = 0.35
-    fence: float = 0.25
-    wall: float = 0.15
-    markings: float = 0.7
-    crossing: float = 0.35
-    wires: float = 0.15
-    bend: float = 0.004
+    roughness: Lengths = (0.03, 0.15)
+    kerb: Lengths = (0.04, 0.16)
+    sidewalk: Lengths = (1.2, 3.0)
+    verge: Lengths = (0.0, 3.0)
+    setback: Lengths = (1.0, 8.0)
+    plain: Share = 0.45
+    garages: Share = 0.5
+    junction: Share = 0.35
+    crossroads: Share = 0.3
+    wide: Share = 0.3
+    thicket: Share = 0.5
+    cover: Share = 0.5
+    parked: Amounts = (2.0, 9.0)
+    moving: Amounts = (0.0, 2.0)
+    trees: Amounts = (1.0, 8.0)
+    bushes: Amounts = (2.0, 14.0)
+    lamps: Amounts = (1.0, 3.5)
+    signs: Amounts = (0.5, 3.0)
+    people: Amounts = (0.0, 2.5)
+    bicycles: Amounts = (0.0, 2.0)
+    furniture: Amounts = (0.0, 3.0)
+    parking: Share = 0.5
+    hedge: Share = 0.35
+    fence: Share = 0.25
+    wall: Share = 0.15
+    markings: Share = 0.7
+    crossing: Share = 0.35
+    wires: Share = 0.15
+    bend: float = Field(default=0.004, ge=0, le=0.02)
 
 
 class Town(Strict):
@@ -119,28 +121,28 @@ class Town(Strict):
         power_line: Probability of a power line on pylons.
     """
 
-    size: float = Field(default=80.0, gt=10)
-    plot: Range = (16.0, 26.0)
-    relief: Range = (0.0, 3.0)
-    road: Range = (6.0, 9.0)
-    house: Range = (8.0, 14.0)
-    eaves: Range = (2.6, 6.5)
+    size: float = Field(default=80.0, gt=10, le=2000)
+    plot: Annotated[Lengths, at_least(4)] = (16.0, 26.0)
+    relief: Lengths = (0.0, 3.0)
+    road: Lengths = (6.0, 9.0)
+    house: Lengths = (8.0, 14.0)
+    eaves: Lengths = (2.6, 6.5)
     pitch: Range = (18.0, 45.0)
-    flat: float = 0.15
-    hipped: float = 0.3
-    other_roofs: float = 0.15
-    wings: float = 0.35
-    empty: float = 0.12
-    blocks: float = 0.35
-    grove: float = Field(default=4.0, ge=1)
-    trees: Range = (1.0, 5.0)
-    bushes: Range = (1.0, 6.0)
-    tree_height: Range = (4.0, 20.0)
-    hedge: float = 0.4
-    fence: float = 0.2
-    cars: Range = (0.0, 1.2)
-    water: float = 0.2
-    power_line: float = 0.2
+    flat: Share = 0.15
+    hipped: Share = 0.3
+    other_roofs: Share = 0.15
+    wings: Share = 0.35
+    empty: Share = 0.12
+    blocks: Share = 0.35
+    grove: float = Field(default=4.0, ge=1, le=20)
+    trees: Amounts = (1.0, 5.0)
+    bushes: Amounts = (1.0, 6.0)
+    tree_height: Annotated[Lengths, at_least(0.5)] = (4.0, 20.0)
+    hedge: Share = 0.4
+    fence: Share = 0.2
+    cars: Amounts = (0.0, 1.2)
+    water: Share = 0.2
+    power_line: Share = 0.2
 
 
 class Wood(Strict):
@@ -163,23 +165,23 @@ class Wood(Strict):
         bushes, herbs, logs, stones: Undergrowth, fallen trunks and boulders per hectare.
     """
 
-    size: float = Field(default=50.0, gt=10)
+    size: float = Field(default=50.0, gt=10, le=2000)
     slope: Range = (0.0, 0.35)
-    relief: Range = (0.2, 1.6)
-    roughness: Range = (0.04, 0.15)
-    faces: Range = (0.0, 0.0)
-    rock: Range = (0.0, 0.0)
-    ledges: Range = (0.0, 0.0)
-    water: float = 0.0
-    track: float = 0.4
-    trees: Range = (250.0, 900.0)
-    spacing: Range = (1.2, 3.0)
-    tree_height: Range = (10.0, 28.0)
-    conifers: Range = (0.0, 1.0)
-    bushes: Range = (50.0, 700.0)
-    herbs: Range = (100.0, 900.0)
-    logs: Range = (0.0, 80.0)
-    stones: Range = (0.0, 80.0)
+    relief: Lengths = (0.2, 1.6)
+    roughness: Lengths = (0.04, 0.15)
+    faces: Lengths = (0.0, 0.0)
+    rock: Shares = (0.0, 0.0)
+    ledges: Lengths = (0.0, 0.0)
+    water: Share = 0.0
+    track: Share = 0.4
+    trees: Amounts = (250.0, 900.0)
+    spacing: Lengths = (1.2, 3.0)
+    tree_height: Annotated[Lengths, at_least(0.5)] = (10.0, 28.0)
+    conifers: Shares = (0.0, 1.0)
+    bushes: Amounts = (50.0, 700.0)
+    herbs: Amounts = (100.0, 900.0)
+    logs: Amounts = (0.0, 80.0)
+    stones: Amounts = (0.0, 80.0)
 
 
 class Room(Strict):
@@ -193,19 +195,19 @@ class Room(Strict):
         chairs: Probability that a place at a table has a chair.
     """
 
-    edge: Range = (3.2, 8.0)
-    height: Range = (2.4, 3.2)
-    windows: float = 0.6
-    tables: Range = (0, 2)
-    desks: Range = (0, 2)
-    beds: Range = (0, 1)
-    sofas: Range = (0, 2)
-    cupboards: Range = (0, 3)
-    shelves: Range = (0, 3)
-    radiators: Range = (0, 2)
-    clutter: Range = (0, 4)
-    people: Range = (0, 2)
-    chairs: float = 0.75
+    edge: Annotated[Lengths, at_least(2)] = (3.2, 8.0)
+    height: Lengths = (2.4, 3.2)
+    windows: Share = 0.6
+    tables: Amounts = (0, 2)
+    desks: Amounts = (0, 2)
+    beds: Amounts = (0, 1)
+    sofas: Amounts = (0, 2)
+    cupboards: Amounts = (0, 3)
+    shelves: Amounts = (0, 3)
+    radiators: Amounts = (0, 2)
+    clutter: Amounts = (0, 4)
+    people: Amounts = (0, 2)
+    chairs: Share = 0.75
 
 
 class Helios(Strict):
@@ -236,8 +238,8 @@ class AssetRow(AssetCard):
     only: str = "*"
     kind: str | None = None
     share: float = Field(default=1.0, gt=0, le=1)
-    count: tuple[int, int] = (1, 3)
-    distance: Range = (4.0, 30.0)
+    count: Counts = (1, 3)
+    distance: Amounts = (4.0, 30.0)
 
 
 class Into(Strict):
@@ -248,8 +250,8 @@ class Into(Strict):
         kinds: Weight of each kind of object (``pcaug.scene.library.MAKERS``, or of the user's own meshes).
     """
 
-    objects: tuple[int, int] = (4, 14)
-    kinds: dict[str, float] = {
+    objects: Counts = (4, 14)
+    kinds: Weights[str] = {
         "car": 3.0, "person": 2.0, "bicycle": 2.0, "lorry": 0.7, "tree": 1.0, "bush": 1.0, "lamp": 1.0, "sign": 1.0,
         "signal": 0.3, "bollard": 0.5, "bin": 0.5, "bench": 0.3,
     }  # fmt: skip

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
-from pcaug.scene.ranges import Range
+from pcaug.scene.ranges import Amounts, Counts, Range, at_least
 
 SCANNERS = {
     "spinning": "HDL-64E",
@@ -19,6 +19,9 @@ SCANNERS = {
     "airborne": "airborne",
 }
 """The scanner of each kind where a recipe names none."""
+
+MOST_RAYS = 50_000_000
+"""Of a turn, a frame, a profile or a set-up."""
 
 
 class SensorRow(Strict):
@@ -89,7 +92,7 @@ class SensorRow(Strict):
     firing: tuple[float, ...] = ()
     lift: tuple[float, ...] = ()
     mounting: float = Field(default=0.0, ge=0)
-    rate: float = Field(default=10.0, gt=0)
+    rate: float = Field(default=10.0, gt=0, le=10_000)
     period: float = Field(default=50.0, gt=0)
     azimuth_steps: int | None = Field(default=None, ge=8)
     azimuth: Range = (-60.0, 60.0)
@@ -101,10 +104,10 @@ class SensorRow(Strict):
     tilt: float = Field(default=0.0, ge=0)
     deskewed: bool = True
     drift: float = Field(default=0.0, ge=0)
-    track: float = Field(default=40.0, gt=0)
+    track: float = Field(default=40.0, gt=0, le=2000)
     profile: float = 0.0
-    stations: tuple[int, int] = (1, 1)
-    noise: float = Field(default=0.018, ge=0)
+    stations: Annotated[Counts, at_least(1)] = (1, 1)
+    noise: float = Field(default=0.018, ge=0, le=10)
     angle_noise: float = Field(default=0.0, ge=0)
     dropout: float = Field(default=0.04, ge=0, lt=1)
     threshold: float = Field(default=0.001, ge=0)
@@ -121,13 +124,13 @@ class SensorRow(Strict):
     intensity_floor: float = Field(default=0.0, ge=0, lt=1)
     intensity_gamma: float = Field(default=1.0, gt=0)
     beam_gain: float = Field(default=0.0, ge=0)
-    beam_bias: float = Field(default=0.0, ge=0)
+    beam_bias: float = Field(default=0.0, ge=0, le=10)
     blooming: float = Field(default=0.0, ge=0)
     pattern: Literal["oscillating", "polygon", "palmer"] = "oscillating"
-    density: Range = (8.0, 20.0)
+    density: Annotated[Amounts, at_least(0.001)] = (8.0, 20.0)
     scan_angle: float = 20.0
     overlap: float = 0.3
-    strips: tuple[int, int] = (1, 2)
+    strips: Annotated[Counts, at_least(1)] = (1, 2)
     legs: tuple[tuple[float, float, float, float, float, float], ...] = ()
     pulses: float = Field(default=300_000.0, gt=0)
 
@@ -147,6 +150,9 @@ class SensorRow(Strict):
     def _of_beams(self) -> SensorRow:
         if self.kind == "spinning" and not self.elevations:
             raise ValueError("a spinning scanner needs elevations of its beams")
+        rays = self.columns * {"spinning": len(self.elevations), "solid": self.rows, "terrestrial": self.rows}.get(self.kind, 1)
+        if rays > MOST_RAYS:
+            raise ValueError(f"a scan of {rays:,} rays, at most {MOST_RAYS:,}: see rate, period, azimuth_steps, rows")
         if any(leg[:3] == leg[3:] for leg in self.legs):
             raise ValueError("a leg begins where it ends")
         for name in ("azimuths", "firing", "lift"):

@@ -24,11 +24,11 @@ class Surfaces(Strict):
         relief: Of the heights of ground about its mesh, times what its material has: 0 for ground as smooth as its mesh.
     """
 
-    materials: float = Field(default=0.2, ge=0)
-    objects: float = Field(default=0.3, ge=0)
-    patches: float = Field(default=0.15, ge=0)
-    grain: float = Field(default=2.5, gt=0)
-    relief: float = Field(default=1.0, ge=0)
+    materials: float = Field(default=0.2, ge=0, le=10)
+    objects: float = Field(default=0.3, ge=0, le=10)
+    patches: float = Field(default=0.15, ge=0, le=10)
+    grain: float = Field(default=2.5, ge=0.1, le=1000)
+    relief: float = Field(default=1.0, ge=0, le=100)
 
 
 @dataclass(frozen=True, eq=False)

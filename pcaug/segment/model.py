@@ -28,11 +28,11 @@ def build(run: Run) -> nn.Module:
     """The run's network, its weights at random.
 
     Raises:
-        RecipeError: For arguments that the network does not have.
+        RecipeError: For arguments that the network does not have, or cannot be built with.
     """
     try:
         return NETWORKS[run.recipe.network](len(run.mean), len(run.classes.groups), **run.recipe.arguments)
-    except TypeError as error:
+    except (TypeError, ValueError, IndexError, ArithmeticError, RuntimeError) as error:
         raise RecipeError(f"network {run.recipe.network!r}: {error}", do="correct [arguments]") from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pcaug import augment
 from pcaug.catalogue import Strict
@@ -62,8 +62,8 @@ class TrainRecipe(Strict):
     voxel: float = Field(default=0.15, gt=0)
     reach: float = Field(default=60.0, gt=0)
     region: Literal["block", "column", "sphere", "scan"] = "block"
-    block: float = Field(default=12.0, gt=0)
-    points: int = Field(default=1024, ge=16)
+    block: float = Field(default=12.0, gt=0, le=10_000)
+    points: int = Field(default=1024, ge=16, le=10_000_000)
     batch: int = Field(default=16, ge=1)
     steps: int = Field(default=400, ge=1)
     learning_rate: float = Field(default=0.002, gt=0)
@@ -93,9 +93,19 @@ class TrainRecipe(Strict):
     compile: bool = False
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint: int = Field(default=100, ge=1)
-    trees: int = Field(default=60, ge=1)
+    trees: int = Field(default=60, ge=1, le=10_000)
     trees_points: int = Field(default=40_000, ge=100)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
+
+    @field_validator("arguments")
+    @classmethod
+    def _built_of(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for key, value in arguments.items():
+            if key == "dropout" and not (isinstance(value, int | float) and 0 <= value < 1):
+                raise ValueError("dropout must be a share below 1")
+            if key != "dropout" and isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise ValueError(f"{key} must be 1 or more")
+        return arguments
 
     @field_validator("features")
     @classmethod
@@ -104,6 +114,12 @@ class TrainRecipe(Strict):
         if unknown:
             raise ValueError(f"unknown features {unknown}; choose from {', '.join(GROUPS)}")
         return features
+
+    @model_validator(mode="after")
+    def _something_to_learn_from(self) -> TrainRecipe:
+        if self.network == "trees" and not self.features:
+            raise ValueError("trees need features, they do not see positions")
+        return self
 
     @field_validator("augment")
     @classmethod

@@ -148,7 +148,7 @@ class StudyRecipe(Strict):
     budgets: tuple[int, ...] = (0,)
     draws: int = Field(default=1, ge=1)
     seeds: int = Field(default=3, ge=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, ge=1)
     full: tuple[str, ...] = ()
 

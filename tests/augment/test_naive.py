@@ -267,6 +267,8 @@ def test_grey_has_the_luma_of_the_colour() -> None:
         ({"name": "rotate_z", "about": "middle"}, "'centre' or 'origin'"),
         ({"name": "flip", "probability": "often"}, "valid number"),
         ({"name": "flip", "chance": 2}, "no probability"),
+        ({"name": "scale", "low": 2.0}, "low is above high"),
+        ({"name": "shift", "z": float("inf")}, "finite"),
     ],
 )
 def test_pipeline_refuses_what_does_not_fit(table: dict[str, object], message: str) -> None:

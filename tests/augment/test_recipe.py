@@ -96,6 +96,8 @@ def test_a_scan_is_not_mixed_with_itself_where_there_is_another(tmp_path: Path) 
         ('step = [{name = "spin"}]', "no augmentation named 'spin'"),
         ('mix = [{name = "polarmx"}]', "did you mean polarmix"),
         ('mix = [{name = "lasermix", bands = [1]}]', "bands.0"),
+        ('mix = [{name = "lasermix", bands = []}]', "bands"),
+        ('mix = [{name = "polarmix", most = 10.0}]', "least is above most"),
         ("steps = []", "did you mean 'step'"),
     ],
 )

@@ -231,3 +231,38 @@ def test_a_misspelt_recipe_says_which_key(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"needs one world: \[street\], \[town\], \[wood\], \[room\] or \[helios\]"):
         load_recipe(tmp_path / "r.toml")
     assert isinstance(load_recipe("town"), SceneRecipe)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("street.kinds={narow=1.0}", "street.kinds.narow"),
+        ("street.kinds={narrow=0.0}", "one of them above 0"),
+        ("street.kinds={narrow=1.0, urban=-1.0}", "weights of 0 or more"),
+        ("street.lane=[5.0, 2.0]", r"lane: .*must be \[lowest, highest\]"),
+        ("street.lane=[0.0, 1e12]", "lengths from 0 to 200 m"),
+        ("street.slope=[nan, nan]", "finite"),
+        ("street.trees=[-3.0, -1.0]", "from 0 to 10000"),
+        ("street.length=inf", "street.length"),
+        ("street.parking=2.0", "less than or equal to 1"),
+        ("street.bend=-1.0", "street.bend"),
+        ("surfaces.grain=0.0", "surfaces.grain"),
+        ("sensor.noise=1e12", "sensor.noise"),
+        ("sensor.azimuth_steps=1000000000", "a scan of 64,000,000,000 rays"),
+        ("sensor.stations=[0, 0]", "must be 1 or more"),
+        ("sensor.strips=[5, 2]", r"must be \[lowest, highest\]"),
+    ],
+)
+def test_values_that_no_scene_can_be_made_of_are_refused_by_name(change: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe("street", [change])
+
+
+@pytest.mark.parametrize(
+    ("world", "change"),
+    [("town", "town.plot=[0.0, 0.0]"), ("wood", "wood.rock=[0.0, 2.0]"), ("wood", "wood.tree_height=[0.0, 0.0]"),
+     ("room", "room.edge=[0.0, 0.0]"), ("town", "sensor.density=[0.0, 0.0]")],
+)  # fmt: skip
+def test_other_worlds_refuse_what_they_cannot_be_made_of(world: str, change: str) -> None:
+    with pytest.raises(RecipeError, match="must be"):
+        load_recipe(world, [change])

@@ -307,13 +307,16 @@ def test_the_schedule_rises_and_falls() -> None:
         ({"augment": [{"name": "rotat_z"}]}, "did you mean rotate_z"),
         ({"stepz": 5}, "did you mean 'steps'"),
         ({"real_share": 1.5}, "real_share"),
+        ({"seed": -1}, "seed"),
+        ({"network": "trees", "features": []}, "^trees need features"),
+        ({"arguments": {"width": 0}}, "width must be 1 or more"),
+        ({"arguments": {"dropout": 1.0}}, "dropout must be a share below 1"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
     import json
 
-    key, value = next(iter(change.items()))
-    text = f"{key} = {json.dumps(value).replace(': ', ' = ')}\n"
+    text = "".join(f"{key} = {json.dumps(value).replace(': ', ' = ')}\n" for key, value in change.items())
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(RecipeError, match=message):
         catalogue.load(tmp_path / "r.toml", TrainRecipe)
