@@ -29,13 +29,19 @@ class Report:
 def notes_on(corpus: Corpus, placeless: set[str], *, unique: bool) -> tuple[str, ...]:
     """What the user should know of a corpus that was merged from sources, of which some have no CRS."""
     notes = _place_notes(corpus, placeless) + _twice_notes(corpus, unique=unique) + _density_notes(corpus)
-    return notes + _licence_notes(corpus)
+    return notes + _empty_notes(corpus) + _licence_notes(corpus)
 
 
 def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
     if corpus.manifest.crs is None or not placeless:
         return ()
     return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
+
+
+def _empty_notes(corpus: Corpus) -> tuple[str, ...]:
+    """Files that gave no point: a download that ended at once looks like that."""
+    empty = [row.path for row in corpus.manifest.sources if not row.points]
+    return (f"{len(empty)} source(s) gave no point: {', '.join(empty[:3])}",) if empty else ()
 
 
 def _twice_notes(corpus: Corpus, *, unique: bool) -> tuple[str, ...]:

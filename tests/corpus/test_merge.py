@@ -196,6 +196,15 @@ def test_sources_without_a_crs_are_pointed_out(tmp_path: Path) -> None:
     assert not (tmp_path / "e").exists()
 
 
+def test_files_that_gave_no_point_are_pointed_out(tmp_path: Path) -> None:
+    root = drive(tmp_path / "kitti")
+    for name in ("velodyne/000000.bin", "labels/000000.label"):
+        (root / "sequences" / "08" / name).write_bytes(b"")  # a download that ended at once
+    report = merge([root], tmp_path / "c", ("semantickitti",))
+    assert report.points == 200
+    assert any("1 source(s) gave no point" in note and "08" in note for note in report.notes)
+
+
 @pytest.mark.parametrize("buffer", [0.0, 2.0, 7.5])
 def test_leak_is_the_true_distance_and_never_below_the_buffer(tmp_path: Path, buffer: float) -> None:
     convert(tile(tmp_path / "a.las", 4000), tmp_path / "c", split="0.5/0.2/0.3", block=15.0, buffer=buffer, tile=20.0)
