@@ -13,7 +13,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
-from pcaug.segment.run import Run
+from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
 from pcaug.study.run import Job, Study, corpora_of, test_corpus
 from pcaug.view.picture import render
@@ -147,12 +147,16 @@ def _cost(report: Report, study: Study) -> None:
 
 
 def _pictures(report: Report, study: Study, test: Corpus) -> None:
+    """What the runs predict; nothing of runs that the user has removed since."""
+    there = [job for job in study.jobs if (study.folder / "runs" / job.name / WEIGHTS).is_file()]
+    if not there:
+        return
     report.heading("Truth and prediction")
     cloud, name = _shown(test)
-    classes = Run.open(study.folder / "runs" / study.jobs[0].name).classes
+    classes = Run.open(study.folder / "runs" / there[0].name).classes
     index = classes.index(cloud["label"])
     truth = np.where(index == 255, 255, classes.node(np.where(index == 255, 0, index))).astype(np.uint16)
-    jobs = [job for job in study.jobs if job.seed == 0 and job.draw == 0] or study.jobs[:1]
+    jobs = [job for job in there if job.seed == 0 and job.draw == 0] or there[:1]
     guessed = [_predicted(study, job, cloud, test).with_fields(label=truth) for job in jobs]
     means = {(s.model, s.arm, s.budget): s.miou.mean for s in study.summaries}
     best = max(range(len(jobs)), key=lambda i: means[jobs[i].model, jobs[i].arm.name, jobs[i].budget])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +79,11 @@ def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -
     assert "real + more" in page
     assert 'src="http' not in page
     assert 'href="http' not in page
+    assert "Truth and prediction" in page
+    shutil.rmtree(tmp_path / "a" / "runs")  # they take room, and all figures are in results
+    assert (
+        "Truth and prediction" not in write_report(run_study(recipe, tmp_path / "a"), tmp_path / "a" / "report.html").read_text()
+    )
 
 
 def test_each_test_unit_is_told_by_itself(tmp_path: Path, recipe: StudyRecipe) -> None:
