@@ -36,6 +36,13 @@ def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1
                 future.cancel()
 
 
+def in_batches(work: Callable[[slice], object], count: int, batch: int, threads: int) -> None:
+    """Do some work on all of ``count`` rows, a batch at a time in each of some threads."""
+    with ThreadPoolExecutor(threads) as made:
+        for _ in made.map(work, (slice(start, start + batch) for start in range(0, count, batch))):
+            pass
+
+
 def drawn(items: Iterator[Job]) -> Iterator[Job]:
     """The same items, the next drawn by a thread while the caller works with one."""
     return chain.from_iterable(takewhile(bool, ahead(lambda _: list(islice(items, 1)), repeat(None))))

@@ -46,8 +46,8 @@ class Weather(Strict):
 
     @model_validator(mode="after")
     def _is_weather(self) -> Self:
-        for kind, (low, high) in self.kinds.items():
-            if not LEAST <= low <= high < np.inf:
+        for kind, (low, _) in self.kinds.items():
+            if low < LEAST:
                 raise ValueError(f"{kind} needs two rising values of {LEAST} or more")
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, Field
@@ -12,49 +12,28 @@ LONGEST = 200.0
 MOST = 10_000.0
 """Largest density of things."""
 
-
 Kind = TypeVar("Kind", bound=str)
+Ends = TypeVar("Ends", tuple[float, float], tuple[int, int])
 
 
-def _rising(value: tuple[float, float]) -> tuple[float, float]:
+def _rising(value: Ends) -> Ends:
     if value[0] > value[1]:
         raise ValueError("must be [lowest, highest]")
     return value
 
 
-def _lengths(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] < 0 or value[1] > LONGEST:
-        raise ValueError(f"must be lengths from 0 to {LONGEST:g} m")
-    return value
+def _within(low: float, high: float, said: str) -> AfterValidator:
+    def check(value: Ends) -> Ends:
+        if value[0] < low or value[1] > high:
+            raise ValueError(f"must be {said}")
+        return value
 
-
-def _amounts(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] < 0 or value[1] > MOST:
-        raise ValueError(f"must be from 0 to {MOST:g}")
-    return value
-
-
-def _counts(value: tuple[int, int]) -> tuple[int, int]:
-    if not 0 <= value[0] <= value[1] <= MOST:
-        raise ValueError(f"must be [lowest, highest] from 0 to {MOST:g}")
-    return value
-
-
-def _shares(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] < 0 or value[1] > 1:
-        raise ValueError("must be shares from 0 to 1")
-    return value
+    return AfterValidator(check)
 
 
 def at_least(least: float) -> AfterValidator:
     """Of a range: no value below this."""
-
-    def check(value: Any) -> Any:
-        if value[0] < least:
-            raise ValueError(f"must be {least:g} or more")
-        return value
-
-    return AfterValidator(check)
+    return _within(least, np.inf, f"{least:g} or more")
 
 
 def _weights(value: dict[Kind, float]) -> dict[Kind, float]:
@@ -65,13 +44,13 @@ def _weights(value: dict[Kind, float]) -> dict[Kind, float]:
 
 Range = Annotated[tuple[float, float], AfterValidator(_rising)]
 """Lowest and highest value of a uniform draw."""
-Lengths = Annotated[Range, AfterValidator(_lengths)]
+Lengths = Annotated[Range, _within(0, LONGEST, f"lengths from 0 to {LONGEST:g} m")]
 """A range of lengths of things, metres."""
-Amounts = Annotated[Range, AfterValidator(_amounts)]
+Amounts = Annotated[Range, _within(0, MOST, f"from 0 to {MOST:g}")]
 """A range of numbers or densities of things."""
-Counts = Annotated[tuple[int, int], AfterValidator(_counts)]
+Counts = Annotated[tuple[int, int], AfterValidator(_rising), _within(0, MOST, f"from 0 to {MOST:g}")]
 """Lowest and highest of an even draw of whole numbers."""
-Shares = Annotated[Range, AfterValidator(_shares)]
+Shares = Annotated[Range, _within(0, 1, "shares from 0 to 1")]
 """A range of shares."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """A share or a probability."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pcaug.parallel import in_batches
 from pcaug.segment.voxel import grouped, voxels
 
 SCALES = (10, 24, 48)
@@ -43,14 +43,12 @@ def neighbourhoods(xyz: NDArray[np.float64], voxel: float) -> NDArray[np.float64
     result = np.zeros((len(asked), columns))
     tree, axes = cKDTree(xyz, balanced_tree=False, compact_nodes=False), np.ascontiguousarray(xyz.T)
 
-    def describe(start: int) -> None:
-        rows = slice(start, start + BATCH)
+    def describe(rows: slice) -> None:
         distance, index = tree.query(asked[rows], k=min(SCALES[-1], len(xyz)))
         near = np.take(axes, index.T, axis=1) - asked[rows].T[:, None]
         result[rows] = _described(near, distance.T)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(describe, range(0, len(asked), BATCH)))
+    in_batches(describe, len(asked), BATCH, torch.get_num_threads())
     own = result[cell]
     own[:, HEIGHT :: columns // len(SCALES)] += (xyz[:, 2] - asked[cell, 2])[:, None]
     return own
@@ -70,11 +68,7 @@ def _described(near: NDArray[np.float64], distance: NDArray[np.float64]) -> NDAr
         sums += added.sum(axis=1)
         for entry, i, j in zip(products, *TRIANGLE, strict=True):
             entry += np.einsum("kn,kn->n", added[i], added[j])
-        mean = sums / k
-        covariance = products / k - mean[TRIANGLE[0]] * mean[TRIANGLE[1]]
-        shape, size = _proportions(covariance)
-        reach = distance[k - 1]
-        columns += [*shape, np.log(size + 1e-3), np.log(reach + 1e-3), np.sqrt(np.maximum(covariance[5], 0)), -mean[2]]
+        columns += _scale(sums / k, products / k, np.log(distance[k - 1] + 1e-3), 1e-3)
     return np.stack(columns, axis=1)
 
 
@@ -107,23 +101,16 @@ def _around(xyz: NDArray[np.float64], edge: float) -> NDArray[np.float64]:
     moments = np.stack([np.bincount(cell_of, values, len(known) + 1) for values in columns])
     result = np.empty((len(known), 9))
 
-    def describe(start: int) -> None:
-        rows = slice(start, start + BATCH)
+    def describe(rows: slice) -> None:
         sums = np.zeros((10, len(known[rows])))
         for i, j in product((-1, 0, 1), repeat=2):
             column = known[rows] + (i * wide + j) * high
             low, end = np.searchsorted(known, column - 1), np.searchsorted(known, column + 2)
             three = np.add.reduceat(moments, np.stack([low, end], axis=1).ravel(), axis=1)[:, ::2]
             sums += _moved(three * (low < end), i * edge, j * edge)
-        mean, products = sums[1:4] / sums[0], sums[4:] / sums[0]
-        covariance = products - mean[TRIANGLE[0]] * mean[TRIANGLE[1]]
-        shape, size = _proportions(covariance)
-        result[rows] = np.stack(
-            [*shape, np.log(size + 1e-2), np.log(sums[0]), np.sqrt(np.maximum(covariance[5], 0)), -mean[2]], axis=1
-        )
+        result[rows] = np.stack(_scale(sums[1:4] / sums[0], sums[4:] / sums[0], np.log(sums[0]), 1e-2), axis=1)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(describe, range(0, len(known), BATCH)))
+    in_batches(describe, len(known), BATCH, torch.get_num_threads())
     own = result[cell_of]
     own[:, HEIGHT] += z
     return own
@@ -137,12 +124,23 @@ def _moved(moments: NDArray[np.float64], a: float, b: float) -> NDArray[np.float
     return np.stack([n, x + a * n, y + b * n, z, *squares])
 
 
-def _proportions(covariance: NDArray[np.float64]) -> tuple[list[NDArray[np.float64]], NDArray[np.float64]]:
-    """Normalised roots of the eigenvalues (3), verticality of normal and main axis, each (N,); and the sum of the roots (N,)."""
+def _scale(
+    mean: NDArray[np.float64], squares: NDArray[np.float64], extent: NDArray[np.float64], least: float
+) -> list[NDArray[np.float64]]:
+    """The nine columns (N,) of one scale.
+
+    Args:
+        mean: (3, N) of the points around.
+        squares: (6, N) means of their products, entries of TRIANGLE.
+        extent: (N,) how far, or how many, they are.
+        least: Metres that are added to the size, whose logarithm is taken.
+    """
+    covariance = squares - mean[TRIANGLE[0]] * mean[TRIANGLE[1]]
     values, upright = principal(covariance)
     roots = np.sqrt(np.maximum(values, 0))
-    total = np.maximum(roots.sum(axis=0), 1e-9)
-    return [*(roots / total), upright[0], upright[2]], total
+    size = np.maximum(roots.sum(axis=0), 1e-9)
+    spread = np.sqrt(np.maximum(covariance[5], 0))
+    return [*(roots / size), upright[0], upright[2], np.log(size + least), extent, spread, -mean[2]]
 
 
 def principal(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
 from pcaug.files import write_bytes
+from pcaug.parallel import in_batches
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.recipe import TrainRecipe
@@ -79,11 +79,10 @@ def predict(forest: Any, features: NDArray[np.float32], classes: int) -> NDArray
     """Class probabilities (V, K). Trees are summed up in their order, so that threads change no digit."""
     result = np.zeros((len(features), classes), np.float32)
 
-    def vote(start: int) -> None:
-        rows = np.ascontiguousarray(features[start : start + BATCH], np.float32)
-        votes = sum(tree.predict_proba(rows, check_input=False) for tree in forest.estimators_)
-        result[start : start + BATCH, forest.classes_] = votes / len(forest.estimators_)
+    def vote(rows: slice) -> None:
+        seen = np.ascontiguousarray(features[rows], np.float32)
+        votes = sum(tree.predict_proba(seen, check_input=False) for tree in forest.estimators_)
+        result[rows, forest.classes_] = votes / len(forest.estimators_)
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
-        list(threads.map(vote, range(0, len(features), BATCH)))
+    in_batches(vote, len(features), BATCH, torch.get_num_threads())
     return result
