@@ -230,13 +230,18 @@ def person(rng: Rng) -> Asset:
     return out.asset("person")
 
 
+def _post(rng: Rng) -> str:
+    """What a post is made of: bare metal, or painted dark."""
+    return "dark_paint" if rng.random() < 0.3 else "metal"
+
+
 def lamp(rng: Rng) -> Asset:
     """A street lamp with an arm, or without."""
-    h = rng.uniform(4.5, 9)
+    h, post = rng.uniform(4.5, 9), _post(rng)
     out = Builder()
-    out.add(tube((0, 0, -0.2), (0, 0, h), 0.09, 0.05, 8), "pole", "metal")
+    out.add(tube((0, 0, -0.2), (0, 0, h), 0.09, 0.05, 8), "pole", post)
     arm = rng.uniform(0.3, 1.6)
-    out.add(tube((0, 0, h - 0.05), (arm, 0, h + 0.1), 0.04, sides=5), "pole", "metal")
+    out.add(tube((0, 0, h - 0.05), (arm, 0, h + 0.1), 0.04, sides=5), "pole", post)
     out.add(box((arm - 0.3, -0.12, h), (arm + 0.3, 0.12, h + 0.15)), "pole", "plastic")
     return out.asset("lamp")
 
@@ -255,7 +260,7 @@ def sign(rng: Rng) -> Asset:
     """A traffic sign on its post: disc, triangle, square or an oblong plate."""
     h = rng.uniform(2.1, 3.0)
     out = Builder()
-    out.add(tube((0, 0, -0.2), (0, 0, h), 0.035, sides=6), "pole", "metal")
+    out.add(tube((0, 0, -0.2), (0, 0, h), 0.035, sides=6), "pole", _post(rng))
     if rng.random() < 0.3:
         _plate(out, _rectangle(0.05, rng.uniform(0.2, 0.5), h - rng.uniform(0.2, 0.6), h))
         return out.asset("sign")
@@ -280,7 +285,7 @@ def signal(rng: Rng) -> Asset:
     """A traffic light on a post."""
     h = rng.uniform(2.8, 3.6)
     out = Builder()
-    out.add(tube((0, 0, -0.2), (0, 0, h), 0.06, sides=7), "pole", "metal")
+    out.add(tube((0, 0, -0.2), (0, 0, h), 0.06, sides=7), "pole", _post(rng))
     out.add(box((0.06, -0.15, h - 0.9), (0.3, 0.15, h)), "sign_light", "plastic")
     return out.asset("signal")
 
@@ -297,7 +302,7 @@ def utility_pole(rng: Rng) -> Asset:
 def bollard(rng: Rng) -> Asset:
     """A bollard."""
     out = Builder()
-    out.add(tube((0, 0, -0.1), (0, 0, rng.uniform(0.7, 1.1)), rng.uniform(0.05, 0.1), sides=8), "pole", "metal")
+    out.add(tube((0, 0, -0.1), (0, 0, rng.uniform(0.7, 1.1)), rng.uniform(0.05, 0.1), sides=8), "pole", _post(rng))
     return out.asset("bollard")
 
 

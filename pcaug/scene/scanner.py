@@ -24,6 +24,10 @@ MOST_RAYS = 50_000_000
 """Of a turn, a frame, a profile or a set-up."""
 
 
+Near = Annotated[float, Field(ge=0)]
+"""How near a beam sees well, metres."""
+
+
 class SensorRow(Strict):
     """The scanner, and how it moves. Angles in degrees, azimuth clockwise from ahead, elevation up from the horizon.
 
@@ -60,9 +64,12 @@ class SensorRow(Strict):
         sub_rays: Rays that stand for a beam: 1 is a line (or, with all returns, a footprint that porous surfaces share).
         pulse: Length of the pulse, ns: echoes nearer to each other than half of it are one.
         incidence: Exponent of cos in the intensity: 1 Lambert, 0 calibrated to the surface.
+        intensity_full: Reflectance that shows as full scale: by default that of the whitest paint, so that retroreflectors,
+            which send back ten times as much, do not stand out.
         intensity_range, intensity_fall: Intensity is divided by 1 + (range / intensity_range)^intensity_fall; 0 for none.
         intensity_power: Power (see ``threshold``) of an echo that shows half of its intensity; weaker ones show less. 0 for none.
-        intensity_near: Intensity is multiplied by 1 - exp(-range / intensity_near), metres; 0 for none.
+        intensity_near: Intensity is multiplied by 1 - exp(-(range / intensity_near)^4), metres, of all beams or (spinning) of
+            each, as they are focused; 0 for none.
         intensity_noise: Standard deviation of the logarithm of the intensity.
         intensity_floor: Share of the brightest echo below which the scanner reports 0.
         intensity_gamma: Exponent of the scanner's curve above the floor: below 1 it compresses.
@@ -116,10 +123,11 @@ class SensorRow(Strict):
     sub_rays: Literal[1, 7, 19] = 1
     pulse: float = Field(default=5.0, gt=0)
     incidence: float = Field(default=1.0, ge=0)
+    intensity_full: float = Field(default=0.85, gt=0)
     intensity_range: float = Field(default=0.0, ge=0)
     intensity_fall: float = Field(default=2.0, gt=0)
     intensity_power: float = Field(default=0.0, ge=0)
-    intensity_near: float = Field(default=0.0, ge=0)
+    intensity_near: Near | tuple[Near, ...] = 0.0
     intensity_noise: float = Field(default=0.0, ge=0)
     intensity_floor: float = Field(default=0.0, ge=0, lt=1)
     intensity_gamma: float = Field(default=1.0, gt=0)
@@ -155,9 +163,12 @@ class SensorRow(Strict):
             raise ValueError(f"a scan of {rays:,} rays, at most {MOST_RAYS:,}: see rate, period, azimuth_steps, rows")
         if any(leg[:3] == leg[3:] for leg in self.legs):
             raise ValueError("a leg begins where it ends")
-        for name in ("azimuths", "firing", "lift"):
-            if getattr(self, name) and len(getattr(self, name)) != len(self.elevations):
+        for name in ("azimuths", "firing", "lift", "intensity_near"):
+            value = getattr(self, name)
+            if isinstance(value, tuple) and value and len(value) != len(self.elevations):
                 raise ValueError(f"{name} needs as many values as elevations, {len(self.elevations)}")
+        if isinstance(self.intensity_near, tuple) and self.kind != "spinning":
+            raise ValueError("intensity_near of each beam needs a spinning scanner, others have one for all")
         return self
 
     @property

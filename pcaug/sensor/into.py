@@ -126,7 +126,7 @@ def into(
     fields = {
         "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
         "instance": np.array([p.instance for p in placements], np.int32)[owner],
-        "intensity": reported(seen, one, rng),
+        "intensity": reported(seen, one, rng, _nearest(beams.directions[seen.ray], one)),
         "ring": beams.ring[seen.ray].astype(np.uint16),
     }
     new = PointCloud(
@@ -137,6 +137,16 @@ def into(
         cloud.source,
     )
     return concatenate([kept, _typed(transferred(new, transfers), cloud)]), len(placements)
+
+
+def _nearest(directions: NDArray[np.float64], sensor: SensorRow) -> NDArray[np.intp] | None:
+    """The sensor's beam (M,) that looks most like each of some unit vectors (M, 3); none for a sensor without beams."""
+    if not sensor.elevations:
+        return None
+    order = np.argsort(sensor.elevations)
+    table = np.asarray(sensor.elevations)[order]
+    up = np.degrees(np.arcsin(np.clip(directions[:, 2], -1, 1)))
+    return order[np.searchsorted((table[1:] + table[:-1]) / 2, up)]
 
 
 def _typed(new: PointCloud, like: PointCloud) -> PointCloud:

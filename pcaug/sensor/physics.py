@@ -23,6 +23,8 @@ LITTLE = 0.02
 """Share of what arrives below which a surface makes no echo of its own."""
 GRAZING = 0.02
 """Least cosine of incidence that is told apart."""
+SHINE = 10.0
+"""How much more of a beam a retroreflector sends back than white paint; scanners that can tell show full scale for less."""
 
 
 @dataclass
@@ -86,7 +88,8 @@ def _echoes(caster: Caster, met: Surfaces, energy: NDArray[np.float64], incidenc
     material = caster.material[met.face]
     cosine = np.where(RETRO[material], np.float32(1), np.maximum(met.cosine, np.float32(GRAZING)))
     back = energy.astype(np.float32) * REFLECTANCE[material]
-    return Echoes(met.ray, met.distance.astype(np.float64), met.face, back * cosine, back * cosine ** np.float32(incidence))
+    shown = back * np.where(RETRO[material], np.float32(SHINE), cosine ** np.float32(incidence))
+    return Echoes(met.ray, met.distance.astype(np.float64), met.face, back * cosine, shown)
 
 
 def _shares(through: Floats, rng: np.random.Generator, *, met: bool = False) -> NDArray[np.float64]:
@@ -143,21 +146,24 @@ def _chosen(echoes: Echoes, power: NDArray[np.floating], returns: str) -> Echoes
 
 
 def reported(echoes: Echoes, sensor: SensorRow, rng: np.random.Generator, ring: NDArray[np.integer] | None = None) -> Floats:
-    """Intensity 0..1, 1 the brightest material at right angles; ``ring`` (M,) is the beam of each echo.
+    """Intensity 0..1; ``ring`` (M,) is the beam of each echo.
 
-    rho cos^k / (1 + (R / R1)^m): with k = 1, m = 2 and a small R1 the radar equation; makers calibrate intensities to the
-    reflectance, so that k is near 0 and R1 where their compensation ends. It ends for weak echoes too, P / (P + P1), and
-    within the focus, 1 - exp(-R / Rn). Beams differ in gain (Levinson and Thrun, ISER 2010), and the curve of the receiver is
-    ((value - floor) / (1 - floor)) ** gamma. The noise is log-normal: speckle, and surfaces that vary within a footprint.
+    rho cos^k / F / (1 + (R / R1)^m), F what shows as 1: with k = 1, m = 2 and a small R1 the radar equation; makers calibrate
+    intensities to the reflectance, so that k is near 0 and R1 where their compensation ends. It ends for weak echoes too,
+    P / (P + P1), and within the focus, 1 - exp(-(R / Rn)^4), which every beam has at its own distance. Beams differ in gain
+    (Levinson and Thrun, ISER 2010), and the curve of the receiver is ((value - floor) / (1 - floor)) ** gamma. The noise is
+    log-normal: speckle, and surfaces that vary within a footprint.
     """
-    value = echoes.shown / REFLECTANCE.max()
+    value = echoes.shown / sensor.intensity_full
     if sensor.intensity_range:
         value = value / (1 + (echoes.distance / sensor.intensity_range) ** sensor.intensity_fall)
     if sensor.intensity_power:
         power = np.maximum(_power(echoes, sensor), 1e-12)
         value = value * power / (power + sensor.intensity_power)
-    if sensor.intensity_near:
-        value = value * -np.expm1(-echoes.distance / sensor.intensity_near)
+    near = np.asarray(sensor.intensity_near)
+    if near.any():
+        focus = near[ring] if near.ndim else near
+        value = value * -np.expm1(-((echoes.distance / np.maximum(focus, 1e-6)) ** 4))
     if sensor.beam_gain and sensor.kind == "spinning" and ring is not None:
         value = value * np.exp(rng.normal(0, sensor.beam_gain, len(sensor.elevations)))[ring]
     if sensor.intensity_noise:

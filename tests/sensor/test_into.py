@@ -70,6 +70,18 @@ def test_objects_stand_on_the_ground_and_hide_what_is_behind() -> None:
     np.testing.assert_array_equal(np.isin(slots(cloud), slots(old)), ~np.isin(slots(cloud), slots(new)))
 
 
+def test_objects_are_as_dark_as_the_beam_that_sees_them_is_near_sighted() -> None:
+    near = tuple(0.0 if up > -11 else 1000.0 for up in CLEAN.elevations)
+    sensor = CLEAN.model_copy(update={"intensity_near": near, "intensity_floor": 0.0, "beam_gain": 0.0})
+    cloud = scan()
+    made, _ = into(
+        cloud, [variant("person", 0)] * 8, beams_of(cloud, ELEVATIONS.tolist(), STEPS), sensor, np.random.default_rng(3)
+    )
+    new = made.take(made["instance"] > 0)
+    up = np.degrees(np.arctan2(new.xyz[:, 2], np.linalg.norm(new.xyz[:, :2], axis=1)))
+    assert new["intensity"][up < -12].max() < 0.1 < new["intensity"][up > -10].min()
+
+
 def test_what_stands_before_an_object_hides_it() -> None:
     """A screen at 3 m over all beams ahead: what is placed behind it stays unseen there."""
     screen = scan(wall=3.0, bottom=-1.0)

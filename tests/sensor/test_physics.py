@@ -17,7 +17,7 @@ from pcaug.sensor.scan import scan
 TREE = catalogue.taxonomy()
 CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "range_max": 5000.0, "range_min": 0.0}
 CLEAN |= {"intensity_noise": 0.0, "intensity_floor": 0.0, "intensity_gamma": 1.0, "beam_gain": 0.0}
-CLEAN |= {"intensity_power": 0.0, "intensity_near": 0.0}
+CLEAN |= {"intensity_power": 0.0, "intensity_near": 0.0, "intensity_full": 0.85}
 
 
 def rays_along(direction: np.ndarray, origin: np.ndarray | None = None) -> Rays:
@@ -91,6 +91,10 @@ def test_a_retroreflector_is_as_bright_at_any_angle() -> None:
     direction = np.stack([np.cos(angle), np.sin(angle), np.zeros(3)], axis=1)
     echoes = trace(caster_of(wall(5.0, "sign")), rays_along(direction), sensor, rng)
     np.testing.assert_allclose(reported(echoes, sensor, rng), 1.0, rtol=1e-6)
+    paint = trace(caster_of(wall(5.0, "plaster")), rays_along(direction[:1]), sensor, rng)
+    wide = sensor.model_copy(update={"intensity_full": 4.0})  # full scale is far above paint, not above retroreflectors
+    assert reported(echoes, wide, rng) == pytest.approx(1.0)
+    assert reported(paint, wide, rng) == pytest.approx(MATERIALS["plaster"].reflectance / 4)
 
 
 def test_detection_falls_with_range_as_the_logistic_of_the_radar_equation() -> None:
@@ -216,6 +220,7 @@ def test_the_receivers_curve_floor_and_gains_are_those_of_their_formulas() -> No
     none = np.zeros(len(shown), np.int64)
     echoes = Echoes(np.arange(len(shown)), np.full(len(shown), 10.0), none, shown, shown)
     flat = {"intensity_range": 0.0, "intensity_power": 0.0, "intensity_near": 0.0, "intensity_noise": 0.0, "beam_gain": 0.0}
+    flat |= {"intensity_full": 0.85}
     curve = SensorRow(kind="spinning", **flat, intensity_floor=0.1, intensity_gamma=0.5)
     value = reported(echoes, curve, np.random.default_rng(0))
     expected = np.sqrt(np.clip((shown / shown.max() - 0.1) / 0.9, 0, 1))
@@ -227,9 +232,12 @@ def test_the_receivers_curve_floor_and_gains_are_those_of_their_formulas() -> No
     faded = reported(far, weak, np.random.default_rng(0))
     np.testing.assert_allclose(faded, shown / shown.max() * power / (power + 0.02), atol=1e-3)
     near = SensorRow(kind="spinning", **flat | {"intensity_near": 5.0}, intensity_floor=0.0, intensity_gamma=1.0)
-    np.testing.assert_allclose(
-        reported(echoes, near, np.random.default_rng(0)), shown / shown.max() * (1 - np.exp(-2)), atol=1e-3
-    )
+    dimmed = shown / shown.max() * (1 - np.exp(-16))
+    np.testing.assert_allclose(reported(echoes, near, np.random.default_rng(0)), dimmed, atol=1e-3)
+    each = near.model_copy(update={"intensity_near": (5.0, 10.0, 0.0, 20.0)})
+    ring = np.arange(len(shown)) % 4
+    dimmed = shown / shown.max() * (1 - np.exp(-np.array([16, 1, np.inf, 0.0625])))[ring]
+    np.testing.assert_allclose(reported(echoes, each, np.random.default_rng(0), ring), dimmed, atol=1e-3)
     speckle = SensorRow(kind="spinning", **flat | {"intensity_noise": 0.3}, intensity_floor=0.0, intensity_gamma=1.0)
     ratio = reported(echoes, speckle, np.random.default_rng(0))[400:2000] / (shown / shown.max())[400:2000]
     assert np.log(ratio).std() == pytest.approx(0.3, rel=0.1)

@@ -19,7 +19,7 @@ from pcaug.sensor.engine import Caster, open3d
 from pcaug.sensor.scan import scan
 
 TREE = catalogue.taxonomy()
-CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0, "lift": ()}
+CLEAN = {"noise": 0.0, "dropout": 0.0, "threshold": 0.0, "beam_bias": 0.0, "lift": (), "intensity_near": 0.0}
 
 
 def scene_of(*assets: tuple[Asset, tuple[float, float, float]]) -> Scene:
@@ -117,7 +117,8 @@ def test_noise_has_the_asked_spread_and_dropout_the_asked_share() -> None:
 
 def test_intensity_falls_with_the_cosine_of_incidence() -> None:
     lambert = {"incidence": 1.0, "intensity_range": 0.0, "intensity_noise": 0.0}
-    lambert |= {"intensity_floor": 0.0, "intensity_gamma": 1.0, "beam_gain": 0.0, "intensity_power": 0.0, "intensity_near": 0.0}
+    lambert |= {"intensity_floor": 0.0, "intensity_gamma": 1.0, "beam_gain": 0.0, "intensity_power": 0.0}
+    lambert |= {"intensity_full": 0.85}
     sensor = SensorRow(kind="spinning", height=(1.73, 1.73), azimuth_steps=360, **CLEAN, **lambert)
     cloud = scan(scene_of((plane(), (0, 0, 0))), sensor, np.random.default_rng(0))
     cosine = 1.73 / np.linalg.norm(cloud.xyz, axis=1)
