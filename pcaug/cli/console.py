@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -71,9 +72,12 @@ def page(path: Path) -> Path:
 
 
 def fresh(path: Path, *, force: bool) -> Path:
-    """Refuse to write over what exists unless forced; raises PcaugError."""
+    """Refuse, before any work, to write over what exists unless forced, and to write where nothing can be; raises PcaugError."""
     if path.exists() and not force:
         raise PcaugError("already exists", path, "choose another name or pass --force")
+    home = next(folder for folder in path.resolve().parents if folder.exists())
+    if not home.is_dir() or not os.access(home, os.W_OK):
+        raise PcaugError("cannot be written", path, "check the path and its permissions")
     return path
 
 
