@@ -112,6 +112,9 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     new: dict[str, Any] = {}
     if real.spinning is not None:
         losses = [share for share in real.spinning.dropout if share is not None]
+        near, old = recipe.sensor.intensity_near, np.array(recipe.sensor.elevations)
+        if isinstance(near, tuple) and near:  # of the beam that looks most like each
+            new["intensity_near"] = tuple(near[int(np.abs(old - angle).argmin())] for angle in real.spinning.angles)
         new |= {
             "model": "",
             "azimuths": (),

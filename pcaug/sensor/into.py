@@ -150,7 +150,9 @@ def _nearest(directions: NDArray[np.float64], sensor: SensorRow) -> NDArray[np.i
 
 
 def _typed(new: PointCloud, like: PointCloud) -> PointCloud:
-    return new.with_fields(intensity=new["intensity"].astype(like["intensity"].dtype))
+    dtype = like["intensity"].dtype
+    most = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else np.inf
+    return new.with_fields(intensity=np.minimum(new["intensity"], most).astype(dtype))
 
 
 def _fields(cloud: PointCloud, beams: Beams) -> PointCloud:

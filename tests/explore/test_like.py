@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pcaug import catalogue
+from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.explore.like import RARE, fit_recipe, mismatch, told_apart, with_amounts
+from pcaug.explore.like import RARE, fit_recipe, mismatch, told_apart, with_amounts, with_scanner
 from pcaug.explore.profile import profile
 from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
 from pcaug.sensor.compose import compose_corpus, compose_one
@@ -84,6 +85,35 @@ def test_intensities_take_the_real_quantiles() -> None:
     moved = transferred(cloud, {"road": Transfer(ranges=(0.0,), composed=(tuple(levels.tolist()),), real=(real,))})
     np.testing.assert_allclose(np.quantile(moved["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95)), real, atol=0.01)
     np.testing.assert_array_equal(moved["intensity"][~mine], cloud["intensity"][~mine])
+
+
+def test_beyond_what_is_known_black_stays_black_and_bright_grows() -> None:
+    tree = catalogue.taxonomy()
+    xyz = np.array([[3.0, 0, 0], [3, 0, 0], [10, 0, 0], [10, 0, 0], [10, 0, 0]])
+    fields = {"label": np.full(5, tree.id("road"), np.uint16), "intensity": np.array([0, 0.2, 0, 0.1, 0.8], np.float32)}
+    rows = ((0.2, 0.4), (0.2, 0.4))
+    known = Transfer(ranges=(8.0, 12.0), composed=rows, real=((0.1, 0.3), (0.1, 0.3)))
+    moved = transferred(PointCloud(xyz, fields, tree), {"road": known})
+    np.testing.assert_allclose(moved["intensity"], [0, 0.1, 0, 0.05, 0.6], atol=1e-6)
+    black = known.model_copy(update={"composed": ((0.0, 0.4), (0.0, 0.4))})
+    moved = transferred(PointCloud(xyz, fields, tree), {"road": black})
+    np.testing.assert_allclose(moved["intensity"][[0, 2]], [0, 0.1], atol=1e-6)
+
+
+@pytest.mark.parametrize("beams", [32, 64, 100])
+def test_beams_of_another_number_take_the_focus_of_those_nearest_to_them(beams: int, tmp_path: Path) -> None:
+    recipe = load_recipe("street", [COARSE])
+    angles = tuple(np.linspace(2, -24, beams).tolist())
+    bare = {"azimuths": (), "firing": (), "lift": (), "intensity_near": (), "elevations": angles}
+    seen = compose_one(recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=bare)}), 3, 0)
+    found = with_scanner(recipe, profile([seen], "sensor"))
+    near = found.sensor.intensity_near
+    assert isinstance(near, tuple)
+    assert len(near) == len(found.sensor.elevations) > 0.9 * beams
+    for angle, focus in zip(found.sensor.elevations, near, strict=True):
+        assert focus == (4.2 if angle < -9 else pytest.approx(7, abs=5.6))
+    save_recipe(found, tmp_path / "fitted.toml")
+    assert load_recipe(tmp_path / "fitted.toml").sensor == found.sensor
 
 
 def test_what_is_mostly_left_unsplit_is_not_told_apart() -> None:
