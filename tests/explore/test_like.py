@@ -35,7 +35,7 @@ def test_a_fit_finds_scanner_and_amounts(
 ) -> None:
     monkeypatch.setattr("pcaug.explore.like.ROUNDS", 2)
     recipe, real = other
-    found = fit_recipe(load_recipe("street", [COARSE]), real, seed=1)
+    found = fit_recipe(load_recipe("street", [COARSE]), real, seed=2)
     assert found.recipe.sensor.azimuth_steps == pytest.approx(400, abs=8)
     assert found.recipe.sensor.height == pytest.approx(recipe.sensor.height, abs=0.08)
     assert found.recipe.street is not None
@@ -45,7 +45,7 @@ def test_a_fit_finds_scanner_and_amounts(
     save_recipe(found.recipe, tmp_path / "fitted.toml")
     assert load_recipe(tmp_path / "fitted.toml").model_copy(update={"folder": found.recipe.folder}) == found.recipe
     assert len(compose_one(found.recipe, 0, 0)) > 1000
-    again = fit_recipe(load_recipe("street", [COARSE]), real, seed=1)
+    again = fit_recipe(load_recipe("street", [COARSE]), real, seed=2)
     assert again.recipe == found.recipe
 
 
