@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import PcaugError
 
 
 def convert(
@@ -43,12 +44,16 @@ def convert(
     from pcaug.corpus.export import export
     from pcaug.corpus.read import Corpus
 
+    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     if each:
+        if split or tile or coarse or unique or card:
+            raise PcaugError(
+                "--each writes the tiles of a corpus as they are", source, "split, cut and card it as a corpus first"
+            )
         with reporter() as progress:
-            report = export(Corpus.open(source), target, each, ids_of, force=force, progress=progress)
+            report = export(Corpus.open(source), target, each, ids_of, steps=steps, force=force, progress=progress)
         tell(report, target, json=json)
         return
-    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     settings = {"split": split, "block": block, "buffer": buffer, "tile": tile, "classes": coarse, "unique": unique, "seed": seed}
     with reporter() as progress:
         report = room.convert(

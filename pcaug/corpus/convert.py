@@ -64,7 +64,7 @@ def convert(
     if dst.exists() and not force:
         raise PcaugError("already exists", dst, "choose another name or pass --force")
     if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "classes")):
-        raise PcaugError("a split, tiles, appending and --unique need a corpus", dst, "give a folder as destination")
+        raise PcaugError("a split, tiles, appending, --coarse and --unique need a corpus", dst, "give a folder as destination")
     if sources and not (card or ids_of or steps) and formats.copies(sources, dst):
         return Report(formats.copy(sources, dst, _counter(progress)))
     streams = [stream for path in sources for stream in _streams(path, card, steps)]

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pcaug import formats
+from pcaug.cloud import concatenate
 from pcaug.corpus.convert import with_ids
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report
+from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
 
@@ -26,10 +28,11 @@ def export(
     suffix: str,
     ids_of: str | Path | None = None,
     *,
+    steps: Steps = Steps(),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Write each tile of a corpus to a file; the folder appears when all of them are written.
+    """Write each tile of a corpus to a file, but those that filters leave nothing of; the folder appears when all are written.
 
     ``.bin`` gives the layout of SemanticKITTI (Behley et al., ICCV 2019): a unit is a drive
     ``sequences/NN``, its scans are ``velodyne/NNNNNN.bin`` with ``labels/NNNNNN.label``; drives are numbered in the order of
@@ -40,8 +43,12 @@ def export(
         folder: Where; it must not exist, or be an empty one, unless forced.
         suffix: Of the files, such as ``.laz``.
         ids_of: Card whose class ids the labels become.
+        steps: Filters, reprojection, new ids.
         force: Replace the folder of an earlier export. One that holds anything else is never replaced.
         progress: Called as ``progress("tiles", done, total)``.
+
+    Raises:
+        PcaugError: If the folder is not to be replaced, or no points are left.
     """
     if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
         formats.sniff(Path(f"x{suffix}"))
@@ -56,16 +63,18 @@ def export(
     try:
         for index, tile in enumerate(corpus.tiles):
             path = partial / _name(corpus, index, suffix)
-            clouds = iter([corpus.read(tile)])
+            clouds = steps.apply([steps.prepare(corpus.read(tile))])
             if ids_of:
                 clouds = with_ids(clouds, ids_of, without)
-            cloud = next(clouds)
-            lost |= set(formats.lost(cloud.fields, path))
-            written += formats.write(path, cloud)
-            if suffix == ".bin":
-                _to_labels(path)
+            if pieces := list(clouds):
+                lost |= set(formats.lost(pieces[0].fields, path))
+                written += formats.write(path, concatenate(pieces))
+                if suffix == ".bin":
+                    _to_labels(path)
             if progress:
                 progress("tiles", index + 1, len(corpus.tiles))
+        if steps and not written:
+            raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
         (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")
         put_in_place(partial, folder)
     finally:

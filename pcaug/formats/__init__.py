@@ -92,7 +92,8 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         path: The file.
         size: Points a chunk.
         encoding: Name of the format, where the suffix does not tell.
-        **options: What the format needs to know (text: ``columns``, ``delimiter``; PLY: ``label``).
+        **options: What the format needs to know (text ``columns``, PLY ``label``, HDF5 ``group``, COPC ``bounds``
+            and ``resolution``).
 
     Raises:
         FileError: Truncated, malformed, or with positions that are not finite.

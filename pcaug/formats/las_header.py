@@ -35,7 +35,6 @@ WAVELESS = {4: 1, 5: 3, 9: 6, 10: 8}
 """Point format with wave packets -> the same without."""
 WRITERS_OWN = {("laszip encoded", 22204), ("LASF_Spec", 4), ("copc", 1), ("copc", 1000)}
 """User and record id of the records that a writer makes anew: LAZ, extra bytes, COPC."""
-GEOTIFF = {34735, 34736, 34737}
 SAMPLES = ("LASF_Spec", 65535)
 """Waveform samples within the file: they may be larger than the points."""
 VARIABLE = 0xFFFFFFFF

@@ -77,7 +77,7 @@ def surfels(cloud: PointCloud, name: str) -> Asset:
     return Asset(name, triangles, np.repeat(cloud["label"], 2), np.full(len(triangles), MATERIAL_NAMES.index(material), np.uint8))
 
 
-def rescanned(thing: Thing, rng: np.random.Generator, sensor: SensorRow | None = None) -> Thing | None:
+def rescanned(thing: Thing, rng: np.random.Generator) -> Thing | None:
     """See an object anew with a simulated scanner, at its own distance and viewpoint; None where no beam meets it.
 
     Completed by symmetry where its class has one: what the scanner sees is a surface, not points that were copied.
@@ -89,7 +89,7 @@ def rescanned(thing: Thing, rng: np.random.Generator, sensor: SensorRow | None =
     scene = Scene(
         (placed(asset, (away, 0.0, 0.0), yaw, instance=1),), "object", np.zeros(3), 0.0, np.full((2, 2), [[-99.0], [99.0]])
     )
-    cloud = scan(scene, sensor or SensorRow(), rng)
+    cloud = scan(scene, SensorRow(), rng)
     if not len(cloud):
         return None
     pose = (away, 0.0, GROUND, yaw)

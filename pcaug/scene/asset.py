@@ -77,6 +77,10 @@ def grey(reflectance: float, transmission: float) -> str:
     return f"grey {r} {t}"
 
 
+NOT_STATED = "not stated"
+"""Licence of meshes that say none."""
+
+
 @dataclass(frozen=True, eq=False)
 class Asset:
     """A labelled mesh, standing on z = 0 at the origin unless its maker says otherwise.
@@ -86,7 +90,7 @@ class Asset:
         triangles: (M, 3, 3) float64, metres, z up.
         face_label: (M,) uint16 taxonomy node of each face.
         face_material: (M,) uint8 index into MATERIAL_NAMES.
-        licence: Of the mesh; "" for procedural ones.
+        licence: Of the mesh, or NOT_STATED; "" for procedural ones.
     """
 
     name: str

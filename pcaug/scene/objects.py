@@ -15,9 +15,9 @@ from pcaug.scene.shapes import Points, box, leaves, loft, moved, quad, tube
 Rng = np.random.Generator
 
 
-def tree(rng: Rng, height: float | None = None) -> Asset:
+def tree(rng: Rng) -> Asset:
     """A broad-leaved tree: tapered trunk, branches of two orders, clusters of leaves along the twigs."""
-    h = height or rng.uniform(5, 13)
+    h = rng.uniform(5, 13)
     crown, clear = rng.uniform(0.28, 0.42) * h, rng.uniform(0.18, 0.32) * h
     out = Builder()
     lean = rng.normal(0, 0.02, 2) * h
@@ -115,9 +115,9 @@ BODIES = {  # length, width, height, bonnet height share, where the cabin starts
 }
 
 
-def car(rng: Rng, body: str | None = None) -> Asset:
+def car(rng: Rng) -> Asset:
     """A passenger car or van in one of the BODIES: painted body, glass cabin with pillars, wheels, mirrors."""
-    kind = body or str(rng.choice(list(BODIES), p=[0.3, 0.2, 0.2, 0.2, 0.1]))
+    kind = str(rng.choice(list(BODIES), p=[0.3, 0.2, 0.2, 0.2, 0.1]))
     length, width, height, waist, rear, front = BODIES[kind]
     length, width, height = length * rng.uniform(0.94, 1.06), width * rng.uniform(0.97, 1.03), height * rng.uniform(0.97, 1.04)
     half, low, belt = length / 2, 0.2, height * waist
@@ -155,9 +155,9 @@ def car(rng: Rng, body: str | None = None) -> Asset:
     return out.asset(kind)
 
 
-def lorry(rng: Rng, kind: str | None = None) -> Asset:
+def lorry(rng: Rng) -> Asset:
     """A delivery lorry or a bus."""
-    kind = kind or ("lorry" if rng.random() < 0.6 else "bus")
+    kind = "lorry" if rng.random() < 0.6 else "bus"
     length = rng.uniform(6, 9.5) if kind == "lorry" else rng.uniform(10.5, 12.5)
     width, height = 2.45, rng.uniform(2.9, 3.6) if kind == "lorry" else 3.1
     out = Builder()

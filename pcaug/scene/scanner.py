@@ -45,13 +45,14 @@ class SensorRow(Strict):
         rate: Turns, frames or profiles a second.
         period: Microseconds from one firing to the next.
         azimuth_steps: Columns of a turn, points of a profile; by default what rate and period give.
-        azimuth, elevation: Solid, rosette, terrestrial: field of view.
+        azimuth: Solid: field of view to the sides.
+        elevation: Solid, rosette, terrestrial: field of view up and down.
         rows: Solid, terrestrial: points of a column.
         prisms: Rosette: revolutions a minute of its two prisms.
         speed, turn: Of the platform, m/s and degrees/s to the left.
         tilt: Standard deviation of roll and pitch of the platform.
         deskewed: Points of a moving scanner are in its frame at the start of the sweep; else each in that of its own time.
-        drift: Mobile, airborne: standard deviation of the trajectory's slow error, metres.
+        drift: Mobile, airborne, terrestrial: standard deviation of the trajectory's slow error, metres.
         track: Mobile: length of the drive, metres.
         profile: Mobile: angle of the profile's plane from square to the drive.
         stations: Terrestrial: number of set-ups, lowest and highest, 8 to 14 m apart.

@@ -26,7 +26,7 @@ class Log:
     def __init__(self, path: Path, start: int, classes: Sequence[str], *, tensorboard: bool = False) -> None:
         kept = path.read_text().splitlines(keepends=True)[: start + 1] if path.is_file() and start else []
         write_text(path, "".join(kept))
-        self.file = path.open("a", newline="")
+        self.file = path.open("a", newline="", buffering=1)  # line by line: others follow it
         self.rows = csv.DictWriter(self.file, [*COLUMNS, *(f"iou {name}" for name in classes)])
         if not kept:
             self.rows.writeheader()
@@ -38,10 +38,6 @@ class Log:
         if self.events is not None:
             for name, value in values.items():
                 self.events.add_scalar(name.replace(" ", "/", 1), value, step)
-
-    def flush(self) -> None:
-        """Bring what was written to disk."""
-        self.file.flush()
 
     def __enter__(self) -> Log:
         return self

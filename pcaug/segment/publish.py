@@ -17,7 +17,7 @@ from pcaug.segment.evaluate import Scores
 from pcaug.segment.run import WEIGHTS, Run
 
 PAGE = "README.md"
-OPEN = ("CC0", "CC BY 4.0", "Etalab 2.0", "made by pcaug", "yours")
+OPEN = ("CC0", "CC BY 4.0", "Etalab 2.0", "public domain", "made by pcaug", "yours")
 """How licences begin that let weights be given to anybody; a corpus that states none is the user's own."""
 
 

@@ -162,7 +162,6 @@ def _fit(
                 values |= _validate(run, state, validation)
             log.row(step, values)
             if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
-                log.flush()
                 state.save(folder / RESUME)
             told = _told(values) or told
             if progress:

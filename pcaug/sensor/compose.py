@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
+from pcaug.scene.asset import NOT_STATED, Asset, Scene
 from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor import frame_of
 from pcaug.sensor.scan import scan
@@ -23,8 +24,13 @@ TOGETHER = 8
 
 def compose_one(recipe: SceneRecipe, seed: int, index: int) -> PointCloud:
     """The index-th scan of a recipe and seed: always the same, whoever asks."""
+    return _seen(recipe, seed, index)[1]
+
+
+def _seen(recipe: SceneRecipe, seed: int, index: int) -> tuple[Scene, PointCloud]:
     rng = np.random.default_rng((seed, 0, index))
-    return transferred(scan(compose(recipe, rng), recipe.sensor, rng), recipe.transfer)
+    scene = compose(recipe, rng)
+    return scene, transferred(scan(scene, recipe.sensor, rng), recipe.transfer)
 
 
 def compose_corpus(
@@ -70,6 +76,16 @@ def _write(job: tuple[SceneRecipe, int, range], folder: Path) -> None:
     recipe, seed, indices = job
     with CorpusWriter(folder, kind="synthetic", frame=frame_of(recipe.sensor)) as writer:
         writer.source(SourceRow(path=recipe.name, card="", licence="made by pcaug"))
+        assets: set[Asset] = set()
         for index in indices:
             name = f"{recipe.name}-{index:05d}"
-            writer.add(compose_one(recipe, seed, index), name, name)
+            scene, cloud = _seen(recipe, seed, index)
+            writer.add(cloud, name, name)
+            assets |= {placement.asset for placement in scene.placements}
+        credit(writer, recipe, assets)
+
+
+def credit(writer: CorpusWriter, recipe: SceneRecipe, assets: Iterable[Asset]) -> None:
+    """Note the licences of the user's meshes as sources of the recipe's corpus: they hold for what was made of them."""
+    for licence in sorted({asset.licence for asset in assets} - {"", NOT_STATED}):
+        writer.source(SourceRow(path=recipe.name, licence=licence))

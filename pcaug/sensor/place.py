@@ -10,9 +10,10 @@ import numpy as np
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
+from pcaug.scene.asset import Asset
 from pcaug.scene.library import Library
 from pcaug.scene.recipe import SceneRecipe
-from pcaug.sensor.compose import TOGETHER
+from pcaug.sensor.compose import TOGETHER, credit
 from pcaug.sensor.into import beams_of, into
 
 Progress = Callable[[str, int, int], None]
@@ -73,6 +74,7 @@ def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -
     recipe, real, (elevations, steps), seed, indices = job
     library = Library(recipe.assets, Path(recipe.folder))
     kinds, weights = list(recipe.into.kinds), np.array(list(recipe.into.kinds.values()))
+    placed: list[Asset] = []
     with CorpusWriter(folder, kind="synthetic", frame="sensor") as writer:
         for index in indices:
             rng = np.random.default_rng((seed, 1, index))
@@ -83,3 +85,5 @@ def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -
             made, _ = into(cloud, assets, beams_of(cloud, elevations, steps), recipe.sensor, rng, recipe.transfer)
             writer.source(real.manifest.sources[tile.source].model_copy(update={"encoding": {}}))
             writer.add(made, f"{tile.name}-{index:05d}", tile.unit)
+            placed += assets
+        credit(writer, recipe, placed)

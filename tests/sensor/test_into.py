@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from numpy.typing import NDArray
 
 from pcaug import catalogue
@@ -16,7 +17,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.explore.pattern import pattern_of
 from pcaug.scene.library import variant
-from pcaug.scene.recipe import load_recipe
+from pcaug.scene.recipe import AssetRow, load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.compose import compose_corpus
 from pcaug.sensor.into import beams_of, into
@@ -131,6 +132,21 @@ def test_placed_corpora_keep_units_and_are_the_same_for_any_number_of_workers(tm
     before = {tile.unit: real.read(tile)["instance"].max() for tile in real.tiles}
     placed = [one.read(tile)["instance"].max() - before[tile.unit] for tile in one.tiles]
     assert sum(placed) > len(placed)
+
+
+def test_the_licences_of_meshes_hold_for_what_is_made_of_them(tmp_path: Path) -> None:
+    trimesh.creation.box((4.0, 1.8, 1.5)).export(tmp_path / "car.ply")
+    recipe = load_recipe("street", ["sensor.azimuth_steps=100", "street.parking=1.0", "street.parked=[20, 20]"])
+    mesh = {"path": str(tmp_path / "car.ply"), "kind": "car", "label": "car", "unit": 1.0, "licence": "CC BY-NC 4.0"}
+    mine = recipe.model_copy(update={"assets": (AssetRow.model_validate(mesh),)})
+    compose_corpus(mine, 2, tmp_path / "made", seed=3)
+    made = Corpus.open(tmp_path / "made")
+    assert {row.licence for row in made.manifest.sources} == {"made by pcaug", "CC BY-NC 4.0"}
+    place_corpus(mine, made, pattern_of(made), 2, tmp_path / "placed", seed=1)
+    assert "CC BY-NC 4.0" in {row.licence for row in Corpus.open(tmp_path / "placed").manifest.sources}
+    unsaid = mine.model_copy(update={"assets": (AssetRow.model_validate({**mesh, "licence": ""}),)})
+    compose_corpus(unsaid, 1, tmp_path / "unsaid", seed=3)
+    assert {row.licence for row in Corpus.open(tmp_path / "unsaid").manifest.sources} == {"made by pcaug"}
 
 
 def test_scans_of_other_splits_than_train_are_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -28,7 +28,8 @@ class PartRule(Strict):
     Attributes:
         match: Pattern ("*", "?", "[ab]") on the name of the node, the mesh or the material; upper and lower case are one.
         label: Class of the taxonomy; without it the asset's own.
-        material: One of the materials of ``pcaug.scene.asset``; without it the asset's own.
+        material: One of the materials of ``pcaug.scene.asset``; without it what the name of the part's own
+            material means, or the asset's.
         reflectance: 0..1 at the laser's wavelength, instead of the material's.
         transmission: Probability that a beam passes (foliage, glass, mesh), instead of the material's.
         drop: Leave these faces out (a lawn tile, a shadow plane).
@@ -53,7 +54,7 @@ class AssetCard(Strict):
 
     Attributes:
         label: Class of the taxonomy of all faces that no part rule names.
-        material: Material of those faces; without it the material's name decides, or it is plastic.
+        material: Material of those faces whose own material's name means none; plastic without it.
         size: Largest extent, or extents along x (ahead), y (left) and z (up), metres; 0 keeps the proportions.
         unit: Metres per unit of the file. A size wins over it.
         up: Axis of the file that points up.

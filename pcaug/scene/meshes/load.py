@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.errors import FileError, RecipeError
-from pcaug.scene.asset import MATERIALS, Asset, Builder, Triangles, grey
+from pcaug.scene.asset import MATERIALS, NOT_STATED, Asset, Builder, Triangles, grey
 from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.card import PLAUSIBLE, AssetCard, PartRule
 from pcaug.scene.meshes.part import MeshFile, Part
@@ -74,7 +74,7 @@ def load_asset(folder: Path, name: str, card: AssetCard) -> Loaded:
         label, material = _face(card, part, where)
         out.add(triangles[index] * factor + shift, label, material)
     asset = out.asset(Path(name).stem)
-    licence = card.licence or found.licence or "not stated"
+    licence = card.licence or found.licence or NOT_STATED
     said = found.problems if card.up or found.up else [*found.problems, "does not say which axis is up: z is assumed"]
     return Loaded(Asset(asset.name, asset.triangles, asset.face_label, asset.face_material, licence), tuple(said))
 
