@@ -222,15 +222,23 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
     """
     region.check(recipe, corpus.manifest.frame, corpus.folder)
     spec = [LAYOUT, VERSION, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
+    spec += [str(corpus.folder.resolve()), [_stamp(corpus.folder / tile.path) for tile in corpus.tiles]]
     manifest = corpus.manifest.model_dump_json().encode()
-    key = hashlib.sha256(json.dumps(spec).encode() + manifest + str(corpus.folder.resolve()).encode()).hexdigest()[:16]
-    folder = prepared_folder(key)
+    folder = prepared_folder(hashlib.sha256(json.dumps(spec).encode() + manifest).hexdigest()[:16])
     tiles = []
     for index, tile in enumerate(corpus.tiles):
         tiles.append(_stored(corpus, tile, recipe, folder))
         if progress:
             progress("preparing tiles", index + 1, len(corpus.tiles))
     return [tile for tile in tiles if tile.nodes.any()]
+
+
+def _stamp(path: Path) -> list[int]:
+    """What changes with a tile that is made anew, whatever its manifest says: bytes, time of the last change."""
+    if not path.is_file():
+        return []  # reading it will tell
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:

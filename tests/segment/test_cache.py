@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -54,6 +55,26 @@ def test_a_disk_without_room_is_named_and_nothing_half_written_stays(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert prepare_corpus(corpus, TrainRecipe(**SMALL))
+
+
+def test_a_corpus_made_anew_is_prepared_anew_though_its_manifest_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+    recipe, cloud = TrainRecipe(**SMALL, features=("intensity",)), garden(0)
+    seen, manifests = [], []
+    for seed in (0, 1):
+        values = np.random.default_rng(seed).random(len(cloud)).astype(np.float32)
+        shutil.rmtree(tmp_path / "corpus", ignore_errors=True)
+        with CorpusWriter(tmp_path / "corpus") as writer:
+            writer.add(cloud.with_fields(intensity=values), "g", "g", "train")
+        made = Corpus.open(tmp_path / "corpus")
+        manifests.append(made.manifest)
+        (tile,) = prepare_corpus(made, recipe)
+        seen.append(np.array(mapped(tile.path)["features"]))
+    assert manifests[0] == manifests[1]
+    assert len(seen[0]) == len(seen[1])
+    assert (seen[0] != seen[1]).mean() > 0.9
 
 
 def test_tiles_may_be_more_than_open_files(tmp_path: Path) -> None:
