@@ -112,9 +112,9 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
     new: dict[str, Any] = {}
     if real.spinning is not None:
         losses = [share for share in real.spinning.dropout if share is not None]
-        near, old = recipe.sensor.intensity_near, np.array(recipe.sensor.elevations)
-        if isinstance(near, tuple) and near:  # of the beam that looks most like each
-            new["intensity_near"] = tuple(near[int(np.abs(old - angle).argmin())] for angle in real.spinning.angles)
+        near = recipe.sensor.intensity_near
+        if isinstance(near, tuple) and near:
+            new["intensity_near"] = tuple(near[beam] for beam in recipe.sensor.nearest(real.spinning.angles))
         new |= {
             "model": "",
             "azimuths": (),

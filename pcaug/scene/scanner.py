@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from pcaug import catalogue
@@ -171,6 +173,12 @@ class SensorRow(Strict):
         if isinstance(self.intensity_near, tuple) and self.kind != "spinning":
             raise ValueError("intensity_near of each beam needs a spinning scanner, others have one for all")
         return self
+
+    def nearest(self, up: ArrayLike) -> NDArray[np.intp]:
+        """The beam (N,) that looks most like each of some elevations (N,), degrees."""
+        order = np.argsort(self.elevations)
+        table = np.asarray(self.elevations)[order]
+        return np.asarray(order[np.searchsorted((table[1:] + table[:-1]) / 2, up)])
 
     @property
     def columns(self) -> int:

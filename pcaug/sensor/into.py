@@ -123,10 +123,11 @@ def into(
     front[seen.ray] = seen.distance
     kept = cloud.take(np.linalg.norm(cloud.xyz, axis=1) <= front[beams.slot])
     owner = caster.owner(seen.face)
+    up = np.degrees(np.arcsin(np.clip(beams.directions[seen.ray, 2], -1, 1)))
     fields = {
         "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
         "instance": np.array([p.instance for p in placements], np.int32)[owner],
-        "intensity": reported(seen, one, rng, _nearest(beams.directions[seen.ray], one)),
+        "intensity": reported(seen, one, rng, one.nearest(up) if one.elevations else None),
         "ring": beams.ring[seen.ray].astype(np.uint16),
     }
     new = PointCloud(
@@ -137,16 +138,6 @@ def into(
         cloud.source,
     )
     return concatenate([kept, _typed(transferred(new, transfers), cloud)]), len(placements)
-
-
-def _nearest(directions: NDArray[np.float64], sensor: SensorRow) -> NDArray[np.intp] | None:
-    """The sensor's beam (M,) that looks most like each of some unit vectors (M, 3); none for a sensor without beams."""
-    if not sensor.elevations:
-        return None
-    order = np.argsort(sensor.elevations)
-    table = np.asarray(sensor.elevations)[order]
-    up = np.degrees(np.arcsin(np.clip(directions[:, 2], -1, 1)))
-    return order[np.searchsorted((table[1:] + table[:-1]) / 2, up)]
 
 
 def _typed(new: PointCloud, like: PointCloud) -> PointCloud:
