@@ -262,7 +262,7 @@ def test_a_georeferenced_scan_is_labelled_as_one_at_the_origin_is(scanner: Run, 
         predict(scanner, tmp_path / f"{name}.ply", tmp_path / f"{name}_out.ply")
     near, away = (formats.read(tmp_path / f"{name}_out.ply") for name in ("near", "far"))
     assert np.mean(near["prediction"] == away["prediction"]) > 0.99
-    assert np.abs(near["confidence"] - away["confidence"]).mean() < 0.03  # regions begin elsewhere
+    assert np.abs(near["confidence"] - away["confidence"]).mean() < 0.01  # regions begin elsewhere
     np.testing.assert_array_equal(away["confidence"], Segmenter.load(scanner).label(PointCloud(far), "map")[1])
     with pytest.raises(FileError, match="more than 10000 m from its scanner"):
         Segmenter.load(scanner).label(garden(5, 600), "sensor")
