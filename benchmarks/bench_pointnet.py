@@ -5,7 +5,7 @@ All see the same composed streets, blocks and steps.
 Points a second of training and of inference (medians, the networks in turn), peak memory of a training step at
 16 x 4,096 points (each in a process of its own), and the mIoU on streets that neither has seen.
 
-Usage: python benchmarks/bench_pointnet.py [--steps 100] [--streets 8] [--blocks 8] [--points 1024] [--seeds 1]
+Usage: python benchmarks/bench_pointnet.py [CORPUS] [--steps 100] [--streets 8] [--blocks 8] [--points 1024] [--seeds 1]
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ from pcaug.segment.evaluate import confusion
 from pcaug.segment.evaluate import miou as mean_iou
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.zoo import Zoo
+from pcaug.segment.parallel import device
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import one_cycle
+from pcaug.segment.train import in_bfloat16, one_cycle
 from pcaug.sensor.compose import compose_corpus
 
 
@@ -66,7 +67,7 @@ class Copied(nn.Module):
 
     def regulariser(self) -> Tensor:
         product = torch.bmm(self.transform, self.transform.transpose(1, 2))
-        return 0.001 * torch.linalg.matrix_norm(product - torch.eye(64)).mean()
+        return 0.001 * torch.linalg.matrix_norm(product - torch.eye(64, device=product.device)).mean()
 
 
 class CopiedTNet(nn.Module):
@@ -78,7 +79,7 @@ class CopiedTNet(nn.Module):
 
     def forward(self, points: Tensor) -> Tensor:
         matrix = self.block(self.points(points).max(dim=2).values).view(-1, self.size, self.size)
-        return matrix + torch.eye(self.size)
+        return matrix + torch.eye(self.size, device=matrix.device)
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:
@@ -90,10 +91,10 @@ def full(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class Contestant:
-    """A network with its optimiser: one ``step`` a batch, timed. Ours trains in bfloat16 where the processor has it."""
+    """A network with its optimiser: one ``step`` a batch, timed. Ours trains in bfloat16 where the machine has it."""
 
-    def __init__(self, network: nn.Module, recipe: TrainRecipe | None) -> None:
-        self.network, self.recipe = network.train(), recipe
+    def __init__(self, network: nn.Module, recipe: TrainRecipe | None, *, bfloat16: bool = False) -> None:
+        self.network, self.recipe, self.bfloat16 = network.train().to(device()), recipe, bfloat16
         rate = (
             {"lr": 0.001, "weight_decay": 1e-4}
             if recipe is None
@@ -101,15 +102,17 @@ class Contestant:
         )
         self.optimiser = (torch.optim.Adam if recipe is None else torch.optim.AdamW)(network.parameters(), **rate)
         self.loss_of = nn.CrossEntropyLoss(ignore_index=255)
-        self.bfloat16 = recipe is not None and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        if recipe is not None:
+            self.bfloat16 = in_bfloat16(recipe)
         self.seconds: list[float] = []
 
     def step(self, number: int, xyz: Tensor, features: Tensor, label: Tensor) -> None:
-        started = time.perf_counter()
+        xyz, features, label = (tensor.to(device()) for tensor in (xyz, features, label))
+        started = now()
         if self.recipe is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = one_cycle(number, self.recipe)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(device().type, torch.bfloat16, enabled=self.bfloat16):
             logits = self.network(xyz, features)
         loss = self.loss_of(logits.float().flatten(0, 1), label.flatten())
         if isinstance(self.network, Copied):
@@ -117,14 +120,22 @@ class Contestant:
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self.optimiser.step()
-        self.seconds.append(time.perf_counter() - started)
+        self.seconds.append(now() - started)
 
     def infer(self, xyz: Tensor, features: Tensor) -> float:
         self.network.eval()
-        started = time.perf_counter()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
+        xyz, features = xyz.to(device()), features.to(device())
+        started = now()
+        with torch.inference_mode(), torch.autocast(device().type, torch.bfloat16, enabled=self.bfloat16):
             self.network(xyz, features)
-        return time.perf_counter() - started
+        return now() - started
+
+
+def now() -> float:
+    """Seconds, when all work that was given to a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def miou(network: nn.Module, run: Run, test: Corpus) -> float:
@@ -138,7 +149,7 @@ def miou(network: nn.Module, run: Run, test: Corpus) -> float:
 
 
 def peak(name: str) -> float:
-    """Peak resident gigabytes of a fresh process that does two training steps at 16 x 4,096 points."""
+    """Peak gigabytes of a fresh process that does two training steps at 16 x 4,096 points: resident ones, or the GPU's."""
     out = subprocess.run([sys.executable, __file__, "--peak", name], capture_output=True, text=True, check=True).stdout
     return float(json.loads(out.splitlines()[-1]))
 
@@ -146,20 +157,26 @@ def peak(name: str) -> float:
 def measure_peak(name: str) -> None:
     ours = name == "pcaug"
     made = PointNet(36, 9, width=0.5) if ours else Copied(36, 9) if name.startswith("copied") else Zoo(36, 9)
-    contestant = Contestant(made, TrainRecipe() if ours else None)
+    contestant = Contestant(made, TrainRecipe() if ours else None, bfloat16=name.endswith("bfloat16"))
     for number in range(2):
         contestant.step(number, torch.randn(16, 4096, 3), torch.randn(16, 4096, 36), torch.randint(0, 9, (16, 4096)))
+    if torch.cuda.is_available():
+        return print(json.dumps(torch.cuda.max_memory_allocated() / 1e9))
     status = Path("/proc/self/status").read_text()  # not getrusage: that remembers the process it was started from
     print(json.dumps(int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) / 1e6))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "corpus", type=Path, nargs="?", help="in place of composed streets; the last quarter of its units is the test"
+    )
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--streets", type=int, default=8, help="composed; the last quarter is the test")
+    parser.add_argument("--streets", type=int, default=8, help="composed; the last quarter of units is the test")
     parser.add_argument("--blocks", type=int, default=8, help="a step")
     parser.add_argument("--points", type=int, default=1024, help="a block")
     parser.add_argument("--seeds", type=int, default=1, help="trainings, whose mIoU is the mean")
+    parser.add_argument("--bfloat16", action="store_true", help="the copied one in bfloat16, too")
     parser.add_argument("--peak", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
@@ -167,9 +184,10 @@ def main() -> None:
     changes = [f"{k}={v}" for k, v in (("steps", options.steps), ("batch", options.blocks), ("points", options.points))]
     recipe = catalogue.load(catalogue.find("models", "pointnet", "*/recipe.toml"), TrainRecipe, [*changes, "classes=drive9"])
     with tempfile.TemporaryDirectory() as folder:
-        compose_corpus(load_recipe("street"), options.streets, Path(folder) / "streets", 0)
-        corpus = Corpus.open(Path(folder) / "streets")
-        held = max(1, options.streets // 4)
+        if not options.corpus:
+            compose_corpus(load_recipe("street"), options.streets, Path(folder) / "streets", 0)
+        corpus = Corpus.open(options.corpus or Path(folder) / "streets")
+        held = max(1, len(corpus.units) // 4)
         train, test = corpus.only(units=corpus.units[:-held]), corpus.only(units=corpus.units[-held:])
         data = Blocks.of([train], recipe)
         run = Run(Path(folder) / "run", recipe, data.classes, data.mean, data.spread)
@@ -183,6 +201,8 @@ def main() -> None:
             }
             if importlib.util.find_spec("torch_pointcloud"):
                 contestants = {"torch-pointcloud": Contestant(Zoo(features, count), None)} | contestants
+            if options.bfloat16:
+                contestants = {"copied, bfloat16": Contestant(Copied(features, count), None, bfloat16=True)} | contestants
             for number in range(options.steps):
                 sample = data.batch(number)
                 for contestant in contestants.values():

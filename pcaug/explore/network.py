@@ -35,7 +35,7 @@ def features_of(folder: Path) -> Callable[[Corpus], tuple[NDArray[np.float64], N
     segmenter = Segmenter.load(run)
     last = [module for module in segmenter.model.modules() if isinstance(module, nn.Linear)][-1]
     seen: list[Tensor] = []
-    last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().float().flatten(0, -2)))
+    last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().float().flatten(0, -2).cpu()))
 
     def features(corpus: Corpus) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         rng = np.random.default_rng(run.recipe.seed)

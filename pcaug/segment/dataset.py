@@ -28,7 +28,9 @@ from pcaug.segment.recipe import TrainRecipe
 Progress = Callable[[str, int, int], None]
 Sample = dict[str, Tensor]
 AHEAD = 2
-"""Batches that are made while the network works."""
+"""Batches that are made while the network works, by each thread that makes them."""
+FEEDERS = {"cpu": 1, "cuda": 4}
+"""Threads that make batches: a GPU is done with one before a thread has made the next."""
 
 
 def class_set(name: str, corpora: Sequence[Corpus]) -> ClassSet:
@@ -115,8 +117,9 @@ class Blocks(Dataset[Sample]):
         return collated
 
     def batches(self, first: int) -> Generator[Sample]:
-        """Batches from one on to the end, made by a thread while the network works."""
-        return ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD)
+        """Batches from one on to the end, made by threads while the network works; the same for any number of them."""
+        threads = FEEDERS[parallel.device().type]
+        return ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD * threads, threads)
 
 
 def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]) -> NDArray[np.float32]:

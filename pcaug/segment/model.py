@@ -19,11 +19,6 @@ AT_ONCE = 16_384
 """Points of blocks that are seen together in prediction: more is no faster and takes memory."""
 
 
-def device() -> torch.device:
-    """Where networks work: the GPU if there is one."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def build(run: Run) -> nn.Module:
     """The run's network, its weights at random.
 

@@ -15,12 +15,18 @@ from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
 
+def device() -> torch.device:
+    """Where networks work: the GPU if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def start() -> None:
-    """Join the group that torchrun's environment describes, if there is one: nccl where there is a GPU, else gloo."""
+    """Join the group that torchrun's environment describes, if there is one: nccl where each process has a GPU, else gloo."""
     if launched() and not dist.is_initialized():
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        gpus = torch.cuda.device_count()
+        if gpus:
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
+        dist.init_process_group("nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo")
         atexit.register(dist.destroy_process_group)
 
 
@@ -58,7 +64,7 @@ def agreed(flag: bool) -> bool:
     """The first process's answer, in all of them."""
     if world() == 1:
         return flag
-    box = torch.tensor([float(flag)], device="cuda" if torch.cuda.is_available() else "cpu")
+    box = torch.tensor([float(flag)], device=device())
     dist.broadcast(box, 0)
     return bool(box[0])
 

@@ -24,7 +24,8 @@ from pcaug.files import write_text
 from pcaug.parallel import pool
 from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.features import Prepared, is_far, prepare
-from pcaug.segment.model import build, device
+from pcaug.segment.model import build
+from pcaug.segment.parallel import device
 from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 

@@ -26,9 +26,10 @@ from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.evaluate import confusion, iou, miou
 from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
-from pcaug.segment.model import build, device
+from pcaug.segment.model import build
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.norms import apart
+from pcaug.segment.parallel import device
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
@@ -203,7 +204,7 @@ class Trainer:
         network = (build(run) if start is None else Segmenter.load(start).model).train().to(device())
         if parallel.world() > 1:
             network = parallel.share_norms(network)
-        cast = parallel.agreed(_precision(recipe))
+        cast = parallel.agreed(in_bfloat16(recipe))
         state = State(network, _optimiser(network, recipe), recipe.ema)
         state.load(run.folder / RESUME)
         seen = parallel.joined(network)
@@ -261,7 +262,7 @@ def one_cycle(step: int, recipe: TrainRecipe) -> float:
     return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def _precision(recipe: TrainRecipe) -> bool:
+def in_bfloat16(recipe: TrainRecipe) -> bool:
     """Whether to train in bfloat16: as the recipe says, or where the machine has instructions for it. A timing would choose now
     this and now that, and the same seed give other weights."""
     if recipe.precision != "auto":

@@ -22,7 +22,7 @@ from pcaug.segment.parallel import SharedNorm
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import _precision, train
+from pcaug.segment.train import in_bfloat16, train
 
 
 def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
@@ -119,9 +119,9 @@ dist.destroy_process_group()
 @pytest.mark.skipif(torch.cuda.is_available() or not Path("/proc/cpuinfo").is_file(), reason="asks the CPU by its flags")
 def test_the_precision_is_the_machines() -> None:
     flags = set(Path("/proc/cpuinfo").read_text().split())
-    assert _precision(TrainRecipe(precision="auto")) == bool(flags & {"avx512_bf16", "amx_tile"})
-    assert _precision(TrainRecipe(precision="bfloat16"))
-    assert not _precision(TrainRecipe(precision="float32"))
+    assert in_bfloat16(TrainRecipe(precision="auto")) == bool(flags & {"avx512_bf16", "amx_tile"})
+    assert in_bfloat16(TrainRecipe(precision="bfloat16"))
+    assert not in_bfloat16(TrainRecipe(precision="float32"))
 
 
 @pytest.mark.slow
