@@ -224,11 +224,12 @@ class Trainer:
         nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
         state.optimiser.step()
         state.advance()
-        loss, right = np.sum([loss for loss, _ in seen]), np.mean([right for _, right in seen])
-        mean = parallel.total(torch.tensor([loss, right], device=device())) / parallel.world()
-        return {"loss": float(mean[0]), "accuracy": float(mean[1]), "learning_rate": rate}
+        mean = parallel.total(torch.stack(seen).mean(0)) / parallel.world()
+        loss, right = mean.tolist()  # the one place of a step where a GPU is waited for
+        return {"loss": loss, "accuracy": right, "learning_rate": rate}
 
-    def _backward(self, sample: Sample) -> tuple[float, float]:
+    def _backward(self, sample: Sample) -> Tensor:
+        """Gradients of a batch; its loss and the share of points that were right, (2,)."""
         names = ("xyz", "features", "code", "label", "synthetic")
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
@@ -239,11 +240,11 @@ class Trainer:
         of_block = made[:, None].expand_as(code).flatten()
         trust = 1 + (self.recipe.synthetic_weight - 1) * of_block
         smoothing = self.recipe.synthetic_smoothing * of_block
-        loss = self.loss_of(logits.float().flatten(0, 1), code.flatten(), trust, smoothing) / self.recipe.accumulate
-        loss.backward()
+        loss = self.loss_of(logits.float().flatten(0, 1), code.flatten(), trust, smoothing)
+        (loss / self.recipe.accumulate).backward()
         known = label != IGNORE
-        right = float((logits.argmax(2)[known] == label[known]).float().mean()) if known.any() else math.nan
-        return float(loss.detach()), right
+        right = ((logits.argmax(2) == label) & known).sum() / known.sum()  # nan where nothing is known
+        return torch.stack([loss.detach(), right])
 
 
 def _optimiser(network: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimizer:
