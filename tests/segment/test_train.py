@@ -139,7 +139,8 @@ def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> 
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[arguments]\n")
     command += [str(recipe), "--real", str(corpus.folder), "-o", str(tmp_path / "both"), *sets]
-    subprocess.run(command, check=True, env=environment, capture_output=True, timeout=300)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
     rows = [(f / "log.csv").read_text().splitlines()[1:] for f in (alone.folder, tmp_path / "both")]
     losses = [[float(row.split(",")[1]) for row in log] for log in rows]
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
