@@ -237,3 +237,11 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def limit(values: NDArray[Any]) -> float:
+    """Largest value of the scale of some intensities or colours: of integers 255 or their type's, of floats at least 1."""
+    top = float(values.max(initial=0))
+    if np.issubdtype(values.dtype, np.integer):
+        return 255.0 if top <= 255 else float(np.iinfo(values.dtype).max)
+    return max(1.0, top)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from pcaug.errors import FileError, PcaugError
 
@@ -19,6 +21,8 @@ def beside(path: Path) -> Iterator[Path]:
         FileError: If it cannot be written, for a full disk or otherwise, and errors of what is done meanwhile: all of them name
             the file that is wanted.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):  # renaming a file over /dev/null would take it away
+        raise FileError("is a device, or something else that is no file", path, "name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)
@@ -49,3 +53,26 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, see ``beside``."""
     with beside(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def stamp(path: Path) -> list[int]:
+    """What changes with a file that is made anew: bytes, time of the last change; nothing where there is no file."""
+    if not path.is_file():
+        return []
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON holds it: None for numbers that are none, lists for arrays and tuples, text for paths."""
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump(mode="json"))
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -118,7 +118,7 @@ def _follow_parent() -> None:
 
 def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, Result]]:
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
         from distributed import as_completed as dask_completed
     except ImportError:
         raise MissingExtra("a cluster needs Dask", do="pip install 'pcaug[cluster]'") from None
@@ -131,5 +131,8 @@ def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: 
         try:
             for future in dask_completed(list(futures)):
                 yield futures[future], future.result()
+        except KilledWorker:
+            do = "memory may be short: give them more, or let fewer work at once"
+            raise PcaugError("workers of Dask keep dying", scheduler, do) from None
         finally:
             client.cancel(list(futures))

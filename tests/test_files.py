@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import beside, write_text
+from pcaug.files import beside, plain, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -56,3 +58,17 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(PcaugError, match="could not be written"):
         write_text(tmp_path / "folder", "text")
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileError, match="no file"), beside(pipe):
+        pass
+    assert pipe.is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_json_has_no_word_for_what_is_no_number() -> None:
+    value = {"a": (1.0, float("nan")), "b": np.array([np.inf, 2]), 3: Path("x"), "c": np.float32(0.5)}
+    assert plain(value) == {"a": [1.0, None], "b": [None, 2.0], "3": "x", "c": 0.5}

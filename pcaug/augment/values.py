@@ -13,15 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.augment.naive import Length, Positive, Rng, Share
-from pcaug.cloud import PointCloud
-
-
-def limit(values: NDArray[Any]) -> float:
-    """Largest value that the scale of some values holds."""
-    top = float(values.max(initial=0))
-    if np.issubdtype(values.dtype, np.integer):
-        return 255.0 if top <= 255 else float(np.iinfo(values.dtype).max)
-    return max(1.0, top)
+from pcaug.cloud import PointCloud, limit
 
 
 def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:

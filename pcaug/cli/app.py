@@ -53,6 +53,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = 0
     except MemoryError as error:
         code = _complain(f"out of memory, {error}, read less at once (fewer workers, smaller blocks)", 1)
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, of a GPU; torch is not imported here
+            raise
+        code = _complain(
+            "the GPU is out of memory, take a smaller batch or fewer workers (CUDA_VISIBLE_DEVICES= does without)", 1
+        )
     except OSError as error:
         code = _complain(
             str(PcaugError(str(error.strerror or error), error.filename, "check the path, its permissions and free space")), 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcaug.errors import PcaugError
+from pcaug.files import plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,7 +35,7 @@ def err() -> Console:
 
 def emit_json(value: Any) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(value, indent=2, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager
@@ -79,14 +80,6 @@ def fresh(path: Path, *, force: bool) -> Path:
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PcaugError("cannot be written", path, "check the path and its permissions")
     return path
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"cannot write {type(value).__name__} as JSON")
 
 
 def tell(report: Any, target: Path, *, json: bool) -> None:

@@ -60,15 +60,12 @@ def evaluate(
 def _plain(scores: Scores) -> dict[str, Any]:
     from pcaug.segment.evaluate import iou, miou
 
-    def known(value: float) -> float | None:
-        return None if value != value else value
-
     return {
         "miou": scores.miou,
-        "interval": [known(value) for value in scores.interval()],
+        "interval": scores.interval(),
         "accuracy": scores.accuracy,
         "iou": scores.iou,
-        "precision": {name: known(value) for name, value in scores.precision.items()},
+        "precision": scores.precision,
         "recall": scores.recall,
         "calibration_error": scores.calibration_error,
         "names": scores.names,

@@ -31,14 +31,12 @@ def study(
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
     from pcaug.study.report import print_summary, write_report
-    from pcaug.study.run import run_study, start_over, summary
+    from pcaug.study.run import run_study, summary
 
     if force and so_far:
         raise typer.BadParameter("--force starts over, --so-far reports on what is there")
-    if force:
-        start_over(output)
     with reporter() as progress:
-        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler, so_far=so_far)
+        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler, so_far=so_far, force=force)
         page = write_report(done, output / "report.html", progress)
     if json:
         emit_json(summary(done))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import load_card
 from pcaug.corpus.merge import merge
-from pcaug.corpus.metres import same_crs
+from pcaug.corpus.metres import same_crs, unit
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report
 from pcaug.corpus.sources import Scan, is_corpus, scans
@@ -118,7 +119,11 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     scan = replace(scan, prepare=steps.prepare) if steps else scan
 
     def clouds() -> Iterator[PointCloud]:
-        return steps.apply(scan.chunks() if labelled else scan.raw())
+        if labelled:
+            return steps.apply(scan.chunks())
+        chunks = scan.raw()  # as its file counts, which may be in feet
+        begin = list(islice(chunks, 1))
+        return steps.counted_in(unit(begin[0].crs) if begin else 1.0).apply(chain(begin, chunks))
 
     try:
         first = next(scan.chunks(1) if labelled else scan.raw(1))

@@ -52,8 +52,23 @@ def _metric(text: str) -> tuple[tuple[float, float, float], str]:
     axes = [axis.unit_conversion_factor or 1.0 for axis in crs.axis_info]
     if not axes or all(factor == 1.0 for factor in axes):
         return (1.0, 1.0, 1.0), text
-    plan, height = axes[0], axes[2] if len(axes) > 2 else axes[0]
-    return (plan, plan, height), CRS.from_json(json.dumps(_in_metres(crs.to_json_dict()))).to_wkt()
+    return (axes[0], axes[0], height_unit(crs)), CRS.from_json(json.dumps(_in_metres(crs.to_json_dict()))).to_wkt()
+
+
+def height_unit(crs: Any) -> float:
+    """Metres per unit of the heights of a CRS of pyproj: of its vertical part, else of its plan, else (degrees) 1."""
+    axes = crs.axis_info
+    if len(axes) > 2:
+        return float(axes[2].unit_conversion_factor or 1.0)
+    return 1.0 if crs.is_geographic or not axes else float(axes[0].unit_conversion_factor or 1.0)
+
+
+def unit(text: str | None) -> float:
+    """Metres per unit of the plan of a CRS text; 1 without one, and for degrees, which are no length."""
+    try:
+        return _metric(text)[0][0] if text else 1.0
+    except ValueError:
+        return 1.0
 
 
 def _in_metres(node: Any) -> Any:

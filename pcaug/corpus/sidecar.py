@@ -52,7 +52,10 @@ class LabelFile(Strict):
 
     def path_of(self, scan: Path) -> Path:
         """Path of a scan's label file; raises LabelError for a scan whose path does not match."""
-        path, hits = re.subn(self.scan, self.file, scan.as_posix(), count=1)
+        try:
+            path, hits = re.subn(self.scan, self.file, scan.as_posix(), count=1)
+        except (re.error, IndexError):  # a group that the pattern does not have
+            path, hits = "", 0
         if not hits or path == scan.as_posix():
             raise LabelError(f"has a name that does not tell its label file ({self.scan})", scan, "correct the card's [labels]")
         return Path(path)

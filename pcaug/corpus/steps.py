@@ -80,6 +80,12 @@ class Steps:
             found["coarse"] = {group.name: list(group.nodes) for group in self.coarse.groups}
         return found
 
+    def counted_in(self, unit: float) -> Steps:
+        """The same steps for coordinates of so many metres a unit."""
+        low, high = self.bounds or ((), ())
+        scaled = (tuple(value / unit for value in low), tuple(value / unit for value in high))
+        return replace(self, bounds=scaled if self.bounds else None, voxel=self.voxel and self.voxel / unit)
+
     def prepare(self, cloud: PointCloud) -> PointCloud:
         """The steps that come before a card's: new ids, new CRS. Takes and returns a cloud as its file has it."""
         if self.ids and "native_label" in cloud:
@@ -143,12 +149,14 @@ def _of_classes(cloud: PointCloud, classes: Sequence[str]) -> NDArray[np.bool_]:
 def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
     """A cloud in another CRS, by PROJ: places in its fields move along, directions turn as the norths of the two grids differ.
 
-    Its file's own encoding no longer holds. Between other than projected CRSs directions are left out, with a warning.
+    Heights follow the vertical parts of the two where both have one. Else they are only counted in another unit: a CRS without a
+    vertical part counts them in the unit of its plan (see ``to_metres``). The file's own encoding no longer holds. Between other
+    than projected CRSs directions are left out, with a warning.
 
     Raises:
         FileError: Without a CRS, or where a position has no place in the target.
     """
-    from pcaug.corpus.metres import same_crs
+    from pcaug.corpus.metres import height_unit, same_crs
 
     where = cloud.source.file or None
     if cloud.crs is None:
@@ -156,9 +164,11 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
     if same_crs(cloud.crs, crs):
         return cloud
     way = _transformer(cloud.crs, crs)
+    both = all(len(one.axis_info) > 2 for one in (way.source_crs, way.target_crs))
+    rise = 1.0 if both else height_unit(way.source_crs) / height_unit(way.target_crs)  # PROJ passes other heights through
 
     def there(xyz: NDArray[Any]) -> NDArray[np.float64]:
-        moved = np.stack(way.transform(*xyz.T.astype(np.float64)), axis=1)
+        moved = np.stack(way.transform(*xyz.T.astype(np.float64)), axis=1) * (1, 1, rise)
         if not np.isfinite(moved).all():
             raise FileError(f"has points that {crs} has no place for", where, "check --crs and --from-crs")
         return moved

@@ -31,6 +31,7 @@ from pcaug.explore.probe import SHAPE, Probe, probe
 from pcaug.explore.profile import Profile, join
 from pcaug.explore.statistics import QUANTITIES, Mask, Progress, Sample, Table, sample, to_shares
 from pcaug.explore.verdict import class_verdict, overall, scanner_differences
+from pcaug.files import plain
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 
 LEAST = 50
@@ -140,8 +141,8 @@ class Gap:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what could not be measured is None."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        told: dict[str, Any] = plain(asdict(self))
+        return told
 
 
 def explore(
@@ -355,16 +356,3 @@ def _sampled(found: Sample) -> str:
     level = {"units": "units", "tiles": "tiles", "blocks": "blocks of its few tiles: neighbours, so the intervals are too narrow"}
     text = f"{len(found.values):,} of {found.points:,} points, in {read} of {tiles} tiles"
     return f"{text}; class shares from all tiles; intervals over {len(found.groups)} {level[found.level]}"
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON can hold."""
-    if isinstance(value, Profile):
-        return value.model_dump(mode="json")
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return None if isinstance(value, float) and not np.isfinite(value) else value

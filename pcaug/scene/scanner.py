@@ -139,8 +139,8 @@ class SensorRow(Strict):
     blooming: float = Field(default=0.0, ge=0)
     pattern: Literal["oscillating", "polygon", "palmer"] = "oscillating"
     density: Annotated[Amounts, at_least(0.001)] = (8.0, 20.0)
-    scan_angle: float = 20.0
-    overlap: float = 0.3
+    scan_angle: float = Field(default=20.0, gt=0, lt=90)
+    overlap: float = Field(default=0.3, ge=0, lt=1)
     strips: Annotated[Counts, at_least(1)] = (1, 2)
     legs: tuple[tuple[float, float, float, float, float, float], ...] = ()
     pulses: float = Field(default=300_000.0, gt=0)

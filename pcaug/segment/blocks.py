@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
+from pcaug.files import stamp
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.segment import region
 from pcaug.segment.cache import keep, mapped, prepared_folder
@@ -220,28 +221,25 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
         RecipeError: For whole scans of a corpus of maps.
         PcaugError: If the disk is full.
     """
-    region.check(recipe, corpus.manifest.frame, corpus.folder)
-    spec = [LAYOUT, VERSION, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
-    spec += [str(corpus.folder.resolve()), [_stamp(corpus.folder / tile.path) for tile in corpus.tiles]]
-    manifest = corpus.manifest.model_dump_json().encode()
-    folder = prepared_folder(hashlib.sha256(json.dumps(spec).encode() + manifest).hexdigest()[:16])
-    tiles = []
+    folder, tiles = folder_of(corpus, recipe), []
     for index, tile in enumerate(corpus.tiles):
-        tiles.append(_stored(corpus, tile, recipe, folder))
+        tiles.append(stored(corpus, tile, recipe, folder))
         if progress:
             progress("preparing tiles", index + 1, len(corpus.tiles))
     return [tile for tile in tiles if tile.nodes.any()]
 
 
-def _stamp(path: Path) -> list[int]:
-    """What changes with a tile that is made anew, whatever its manifest says: bytes, time of the last change."""
-    if not path.is_file():
-        return []  # reading it will tell
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
+def folder_of(corpus: Corpus, recipe: TrainRecipe) -> Path:
+    """Where the prepared tiles of a corpus lie, of this very state of its files; raises as ``prepare_corpus`` does."""
+    region.check(recipe, corpus.manifest.frame, corpus.folder)
+    spec = [LAYOUT, VERSION, recipe.features, recipe.voxel, recipe.reach, corpus.manifest.frame]
+    spec += [str(corpus.folder.resolve()), [stamp(corpus.folder / tile.path) for tile in corpus.tiles]]
+    manifest = corpus.manifest.model_dump_json().encode()
+    return prepared_folder(hashlib.sha256(json.dumps(spec).encode() + manifest).hexdigest()[:16])
 
 
-def _stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:
+def stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:
+    """One prepared tile in the folder of its corpus (see ``folder_of``), made where it is not there yet."""
     path = folder / f"{Path(tile.path).stem}.safetensors"
     if not path.is_file():
         keep(_arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)

@@ -13,7 +13,7 @@ from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE
-from pcaug.segment.blocks import prepare_corpus
+from pcaug.segment.blocks import folder_of, stored
 from pcaug.segment.features import Prepared
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.predict import Segmenter
@@ -153,7 +153,7 @@ class _Tally:
     """Adds tiles up."""
 
     def __init__(self, segmenter: Segmenter, corpus: Corpus) -> None:
-        self.segmenter, self.corpus = segmenter, corpus
+        self.segmenter, self.corpus, self.folder = segmenter, corpus, folder_of(corpus, segmenter.run.recipe)
         self.by_unit = len(corpus.units) > 1
         self.clouds: dict[str, Confusion] = {}
         self.groups: dict[str, dict[str, Confusion]] = {}
@@ -166,8 +166,7 @@ class _Tally:
         known = truth != IGNORE
         if not known.any():
             return
-        stored = prepare_corpus(Corpus(corpus.folder, corpus.manifest, (tile,)), self.segmenter.run.recipe)[0]
-        prepared = stored.open().prepared
+        prepared = stored(corpus, tile, self.segmenter.run.recipe, self.folder).open().prepared
         guess, sure = self.segmenter.label_prepared(prepared)
         self._count(self.clouds, tile.unit if self.by_unit else tile.name, truth, guess)
         source = corpus.manifest.sources[tile.source]

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcaug.augment.values import limit
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, limit
 from pcaug.errors import FileError
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surroundings

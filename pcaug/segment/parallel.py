@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import atexit
 import os
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
+
+PATIENCE = timedelta(days=1)
+"""How long processes wait for the first one, which prepares the tiles of a corpus that is new."""
 
 
 def device() -> torch.device:
@@ -26,7 +30,8 @@ def start() -> None:
         gpus = torch.cuda.device_count()
         if gpus:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % gpus)
-        dist.init_process_group("nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo")
+        backend = "nccl" if gpus >= int(os.environ["LOCAL_WORLD_SIZE"]) else "gloo"
+        dist.init_process_group(backend, timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
 
 
@@ -107,7 +112,7 @@ def share_norms(network: nn.Module) -> nn.Module:
     """The network with every batch norm taken over all processes; its weights and their names stay."""
     for name, child in network.named_children():
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
-            made = SharedNorm(child.num_features, child.eps, child.momentum)
+            made = SharedNorm(child.num_features, child.eps, child.momentum).to(child.weight.device)
             made.load_state_dict(child.state_dict())
             setattr(network, name, made)
         else:

@@ -20,8 +20,8 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import write_text
-from pcaug.parallel import pool
+from pcaug.files import stamp, write_text
+from pcaug.parallel import completed
 from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build
@@ -158,12 +158,12 @@ def predict(
     else:
         left = pairs
     total = 0
-    for index, (points, warning) in enumerate(_done(left, job, run, workers, progress)):
+    for done, (index, (points, warning)) in enumerate(_done(left, job, run, workers, progress), start=1):
         total += points
         if warning and warn:
             warn(f"{left[index][0].path}: {warning}")
         if progress:
-            progress("scans", len(found) - len(left) + index + 1, len(found))
+            progress("scans", len(found) - len(left) + done, len(found))
     return total
 
 
@@ -194,12 +194,6 @@ def _source(path: Path, scan: Scan) -> dict[str, Any]:
     return {"source": str(path.resolve()), "card": scan.card and scan.card.name}
 
 
-def _stamp(scan: Scan) -> list[int]:
-    """What changes with a scan's file: bytes, time of the last change."""
-    stat = scan.path.stat()
-    return [stat.st_size, stat.st_mtime_ns]
-
-
 def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str, Any], *, force: bool) -> None:
     """Take a folder for a job: a new or empty one, its own, or any when forced. What is out of date there is removed: all that
     the job will write when forced, else labels of scans that have changed."""
@@ -207,28 +201,28 @@ def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str,
     kept = json.loads(note.read_text()) if note.is_file() else {}
     if not force and folder.exists() and any(folder.iterdir()) and kept.get("job") != identity:
         raise PcaugError("already exists", folder, "choose another name or pass --force")
-    stamps = {str(path.relative_to(folder)): _stamp(scan) for scan, path in pairs}
-    for name, stamp in stamps.items():
-        if force or kept.get("scans", {}).get(name) != stamp:
+    stamps = {str(path.relative_to(folder)): stamp(scan.path) for scan, path in pairs}
+    for name, now in stamps.items():
+        if force or kept.get("scans", {}).get(name) != now:
             (folder / name).unlink(missing_ok=True)
     write_text(note, json.dumps({"job": identity, "scans": stamps}))
 
 
 def _done(
     left: Sequence[tuple[Scan, Path]], job: Job, run: Run, workers: int, progress: Progress | None
-) -> Iterator[tuple[int, str | None]]:
-    """Points and warning of each scan, in order."""
+) -> Iterator[tuple[int, tuple[int, str | None]]]:
+    """Number of each scan, with its points and warning, as they are done."""
     if workers <= 1 or len(left) <= 1:
         segmenter = Segmenter.load(run, job.views)
-        for scan, path in left:
-            yield label_file(segmenter, scan, path, job, progress)
-        return
-    with pool(min(workers, len(left))) as processes:
-        yield from processes.map(_alone, [job] * len(left), *zip(*left, strict=True))
+        for index, (scan, path) in enumerate(left):
+            yield index, label_file(segmenter, scan, path, job, progress)
+    else:
+        yield from completed(_alone, [(job, scan, path) for scan, path in left], workers=workers)
 
 
-def _alone(job: Job, scan: Scan, path: Path) -> tuple[int, str | None]:
+def _alone(task: tuple[Job, Scan, Path]) -> tuple[int, str | None]:
     """One scan in a process of its own, on one thread."""
+    job, scan, path = task
     torch.set_num_threads(1)
     return label_file(_kept(job), scan, path, job, None)
 
@@ -263,7 +257,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
         formats.write(path, _classified(done, path, _unclassified(done)))
         return points, seen.warning(segmenter.run)
     del chunks, chunk
-    identity = job.identity | _source(scan.path, scan) | {"scan": _stamp(scan), "most": job.most, "layout": stream.LAYOUT}
+    identity = job.identity | _source(scan.path, scan) | {"scan": stamp(scan.path), "most": job.most, "layout": stream.LAYOUT}
     margin = segmenter.run.recipe.block / 2
     labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
     labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress and progress("tiles", done, total))

@@ -11,6 +11,9 @@ from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.segment.features import GROUPS
 
+FROM_THE_SCANNER = {"fog", "rain", "snow", "range_noise"}
+"""Augmentations that start from the scanner's place, which a block does not know."""
+
 
 class TrainRecipe(Strict):
     """How to train a segmenter.
@@ -128,6 +131,8 @@ class TrainRecipe(Strict):
             augment.pipeline(tables)
         except RecipeError as error:
             raise ValueError(str(error)) from None
+        if blind := FROM_THE_SCANNER & {str(table["name"]) for table in tables}:
+            raise ValueError(f"{', '.join(sorted(blind))}: a block does not know where its scanner was, use pcaug augment before")
         return tables
 
     def check_shares(self, sources: int, where: str | None = None) -> None:

@@ -122,9 +122,11 @@ class Run:
             groups = tuple(Group(str(c["name"]), tuple(c["nodes"]), tuple(c["colour"])) for c in raw["classes"])
             recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
             mean, spread, quantiles = (np.array(raw[key], np.float32) for key in ("mean", "spread", "quantiles"))
-            data, current = tuple(raw["data"]), raw.get("features") == VERSION
+            data, current, tree = tuple(raw["data"]), raw.get("features") == VERSION, raw["taxonomy"]
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None
         if not current:
             raise FileError("was trained on features that are computed otherwise in this version", folder / CARD, "train again")
+        if tree != catalogue.taxonomy().name:
+            raise FileError(f"was trained under another class tree, {tree}", folder / CARD, "train again")
         return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles)

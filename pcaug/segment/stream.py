@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, limit
 from pcaug.files import write_text
 from pcaug.parallel import ahead, drawn
 from pcaug.segment.voxel import voxels
@@ -27,7 +27,7 @@ Chunks = Callable[[], Iterator[PointCloud]]
 Made = TypeVar("Made")
 MOST = 3_000_000
 """Points of a tile with its margin. While one is labelled, the next is prepared."""
-LAYOUT = 2
+LAYOUT = 3
 """Version of the work folder: raised whenever it changes, so that what another version left is not taken up."""
 CELL = 10.0
 """Edge of the cells that points are sorted by, metres."""
@@ -35,6 +35,8 @@ RECORD = np.dtype([
     ("row", "i8"), ("xyz", "f8", 3), ("intensity", "f4"), ("rgb", "u2", 3), ("return_number", "u1"), ("number_of_returns", "u1"),
 ])  # fmt: skip
 """What features need of a point, and where it came from."""
+OPTIONAL = ("intensity", "rgb", "return_number", "number_of_returns")
+"""Of these, what a file may have or not."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class Labels:
         fields: tuple[str, ...] = ()
         with (self.folder / "points").open("wb") as file:
             for chunk in drawn(self.chunks()):
-                fields = tuple(name for name in RECORD.names or () if name in chunk)
+                fields = tuple(name for name in OPTIONAL if name in chunk)
                 if "intensity" in chunk:
                     bright.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))
                 if "native_label" in chunk and unclassified:
@@ -245,4 +247,6 @@ def _records(chunk: PointCloud, fields: tuple[str, ...], start: int) -> NDArray[
     records["row"], records["xyz"] = np.arange(start, start + len(chunk)), chunk.xyz
     for name in fields:
         records[name] = chunk[name]
+    if "rgb" in fields and np.issubdtype(chunk["rgb"].dtype, np.floating):
+        records["rgb"] = np.rint(np.clip(chunk["rgb"] / limit(chunk["rgb"]), 0, 1) * 65535)
     return records

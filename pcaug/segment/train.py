@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Generator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -131,7 +131,13 @@ def _differs(run: Run, kept: Run) -> str | None:
 def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
     parts = [corpus.only(split="train") for corpus in corpora]
     seen = tuple(
-        {"corpus": str(c.folder), "points": c.points, "units": c.units, "classes": c.counts(), "frame": c.manifest.frame}
+        {
+            "corpus": str(c.folder.resolve()),
+            "points": c.points,
+            "units": c.units,
+            "classes": c.counts(),
+            "frame": c.manifest.frame,
+        }
         for c in parts
     )
     return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, quantiles(data.pools, data.recipe.seed))
@@ -151,17 +157,16 @@ def _fit(
     recipe, folder, first = run.recipe, run.folder, parallel.rank() == 0
     trainer = Trainer.of(run, data, start)
     state = trainer.state
-    with Log(
-        folder / LOG if first else Path(os.devnull), state.step, run.classes.names, tensorboard=tensorboard and first
-    ) as log:
+    with Log(folder / LOG, state.step, run.classes.names, tensorboard=tensorboard) if first else nullcontext() as log:
         began = time.perf_counter()
         batches, told = data.batches(state.step * recipe.accumulate), ""
-        while state.step < recipe.steps and not _patience_lost(state, recipe):
+        while state.step < recipe.steps and not parallel.agreed(_patience_lost(state, recipe)):
             step = state.step
             values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
             if recipe.validate_every and state.step % recipe.validate_every == 0:
                 values |= _validate(run, state, validation)
-            log.row(step, values)
+            if log:
+                log.row(step, values)
             if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
                 state.save(folder / RESUME)
             told = _told(values) or told

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, concatenate
+from pcaug.cloud import PointCloud, concatenate, limit
 from pcaug.errors import LabelError
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
@@ -89,8 +89,8 @@ def into(
         transfers: Gives the objects' intensities the distribution of real ones, see ``transferred``.
 
     Returns:
-        The scan with label, instance, intensity (and ring) of all points; fields that cannot be simulated are left out. And how
-        many objects found a place.
+        The scan with label, instance, ring and (where it has one, and on its scale) intensity of all points; fields that cannot
+        be simulated are left out. And how many objects found a place.
 
     Raises:
         LabelError: Without labels: then nobody knows where the ground is.
@@ -137,24 +137,31 @@ def into(
         cloud.crs,
         cloud.source,
     )
-    return concatenate([kept, _typed(transferred(new, transfers), cloud)]), len(placements)
+    return concatenate([kept, _on_its_scale(new, cloud, transfers)]), len(placements)
 
 
-def _typed(new: PointCloud, like: PointCloud) -> PointCloud:
-    dtype = like["intensity"].dtype
-    most = np.iinfo(dtype).max if np.issubdtype(dtype, np.integer) else np.inf
-    return new.with_fields(intensity=np.minimum(new["intensity"], most).astype(dtype))
+def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Transfer]) -> PointCloud:
+    """Simulated intensities, 0 to 1, on the scale and in the type of the scan's: by the transfer of a class, else up to the
+    scan's largest value."""
+    if "intensity" not in scan:
+        return new
+    tree, dtype = catalogue.taxonomy(), scan["intensity"].dtype
+    told = np.isin(new["label"], [tree.id(name) for name in transfers])
+    values = np.where(told, transferred(new, transfers)["intensity"], new["intensity"] * limit(scan["intensity"]))
+    if np.issubdtype(dtype, np.integer):
+        values = np.rint(np.minimum(values, np.iinfo(dtype).max))
+    return new.with_fields(intensity=values.astype(dtype))
 
 
 def _fields(cloud: PointCloud, beams: Beams) -> PointCloud:
     """The scan with the fields that simulated points have too."""
     zeros = np.zeros(len(cloud), np.int32)
     instance = cloud["instance"].astype(np.int32) if "instance" in cloud else zeros
-    intensity = cloud["intensity"] if "intensity" in cloud else zeros.astype(np.float32)
     ring = (cloud["ring"] if "ring" in cloud else beams.ring[beams.slot]).astype(np.uint16)
+    own = {"intensity": cloud["intensity"]} if "intensity" in cloud else {}
     return PointCloud(
         cloud.xyz,
-        {"label": cloud["label"], "instance": instance, "intensity": intensity, "ring": ring},
+        {"label": cloud["label"], "instance": instance, **own, "ring": ring},
         cloud.taxonomy,
         cloud.crs,
         cloud.source,

@@ -10,6 +10,7 @@ import numpy as np
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
+from pcaug.files import stamp
 from pcaug.scene.asset import Asset
 from pcaug.scene.library import Library
 from pcaug.scene.recipe import SceneRecipe
@@ -55,7 +56,7 @@ def place_corpus(
             described,
             recipe.folder,
             str(real.folder.resolve()),
-            [t.path for t in real.tiles],
+            [[t.path, *stamp(real.folder / t.path)] for t in real.tiles],
             list(pattern),
             seed,
             list(indices),

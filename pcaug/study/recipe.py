@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -145,7 +145,7 @@ class StudyRecipe(Strict):
     models: tuple[str, ...] = ("pointnet",)
     set: tuple[str, ...] = ()
     model_set: dict[str, tuple[str, ...]] = {}
-    budgets: tuple[int, ...] = (0,)
+    budgets: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     draws: int = Field(default=1, ge=1)
     seeds: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -159,7 +159,9 @@ class StudyRecipe(Strict):
             raise ValueError("two arms share a name, or differ in no letter or digit of it")
         if len(sources) != len(self.synthetic):
             raise ValueError("two synthetic sources share a name")
-        if strange := self.model_set.keys() - {*NETWORKS, "trees", *self.models}:
+        if strange := set(self.models) - {*NETWORKS, "trees"}:
+            raise ValueError(f"models names no network: {sorted(strange)}, choose from {', '.join([*NETWORKS, 'trees'])}")
+        if strange := self.model_set.keys() - {*NETWORKS, "trees"}:
             raise ValueError(f"model_set names no model: {sorted(strange)}")
         if self.baseline not in arms:
             raise ValueError(f"baseline {self.baseline!r} is not among the arms {arms}")

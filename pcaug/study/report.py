@@ -15,7 +15,7 @@ from pcaug.explore.report import add_fit, largest
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
-from pcaug.study.run import Job, Study, corpora_of, test_corpus
+from pcaug.study.run import Job, Study, corpora_of, test_corpus, trainable_units
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
@@ -34,7 +34,8 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     _curves(report, study)
     _cost(report, study)
     _pictures(report, study, test)
-    train = study.real.only(units=study.jobs[0].units) if study.jobs[0].units else study.real
+    seen = next((job.units for job in study.jobs if job.units), trainable_units(recipe, study.real))
+    train = study.real.only(units=seen, split="train")
     for index, source in enumerate(recipe.synthetic):
         if progress:
             progress("fit reports", index, len(recipe.synthetic))

@@ -138,7 +138,7 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     for r in results:
         if r.arm == baseline:
             base.setdefault((r.model, r.budget, r.draw, r.seed), []).append(r)
-            if r.budget == smallest:
+            if r.budget == smallest and r.budget:
                 base.setdefault((r.model, 0, 0, r.seed), []).append(r)
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:

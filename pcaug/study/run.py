@@ -7,13 +7,16 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -22,8 +25,10 @@ from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import write_text
+from pcaug.files import plain, write_text
+from pcaug.labels import ClassSet
 from pcaug.parallel import completed
+from pcaug.segment.dataset import class_set
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
@@ -36,6 +41,7 @@ from pcaug.study.sources import cost, made_by, make
 Progress = Callable[[str, int, int], None]
 Making = tuple[Synthetic, Corpus, Path, int]
 """A source, the real clouds of a draw, its folder, and the seed."""
+ALONE = Lock()
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,7 @@ def run_study(
     workers: int = 1,
     scheduler: str | None = None,
     so_far: bool = False,
+    force: bool = False,
 ) -> Study:
     """Run a study, or what is left of it.
 
@@ -88,14 +95,17 @@ def run_study(
         workers: Trainings side by side; the numbers are the same for any number.
         scheduler: Address of a Dask scheduler whose workers see the same files instead.
         so_far: Train nothing, and take what is done: of a study that runs elsewhere, or was stopped.
+        force: Start over in a folder that holds another study.
 
     Raises:
         PcaugError: If the folder holds a study of another recipe, a source cannot be read, or nothing is done ``so_far``.
     """
     say = progress or (lambda text, done, total: None)
     _check_arms(recipe)
-    if not (folder / "recipe.json").is_file():
+    if force or not (folder / "recipe.json").is_file():
         _check_real(recipe)
+    if force:
+        start_over(folder)
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     _same_recipe(recipe, folder)
@@ -106,7 +116,8 @@ def run_study(
     if so_far:
         jobs = [job for job in jobs if _result(job, folder).is_file()]
     synthetic = _sources(recipe, jobs, real, folder, say, workers, scheduler)
-    left = [(job, recipe, real, synthetic, folder) for job in jobs if not _result(job, folder).is_file()]
+    classes = class_set("cut", [real, *synthetic.values()]) if not so_far and _by_cut(recipe) else None
+    left = [(job, recipe, real, synthetic, classes, folder) for job in jobs if not _result(job, folder).is_file()]
     say("trainings", len(jobs) - len(left), len(jobs))
     work = partial(_train, progress=say) if workers == 1 and scheduler is None else _train
     for done, _ in enumerate(completed(work, left, workers=workers, scheduler=scheduler), start=1):
@@ -134,6 +145,12 @@ def _check_arms(recipe: StudyRecipe) -> None:
     for model in recipe.models:
         for arm in recipe.arms:
             train_recipe(Job(model, arm, 0, (), 0, 0), recipe).check_shares(len(arm.synthetic), f"arm {arm.name!r}")
+
+
+def _by_cut(recipe: StudyRecipe) -> bool:
+    """Whether some training tells apart what its corpora can label: then all of the study must, or their scores mean nothing."""
+    jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
+    return any(train_recipe(job, recipe).classes == "cut" for job in jobs)
 
 
 def start_over(folder: Path) -> None:
@@ -191,16 +208,19 @@ def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
 
 def summary(study: Study) -> dict[str, object]:
     """The study as one JSON object."""
-    return {
-        "title": study.recipe.title,
-        "pcaug": __version__,
-        "recipe": study.recipe.model_dump(mode="json"),
-        "verdict": verdicts(study.summaries),
-        "arms": [asdict(row) for row in study.summaries],
-        "cost": study.cost,
-        "trainings": len(study.results),
-        "planned": study.planned,
-    }
+    told: dict[str, object] = plain(
+        {
+            "title": study.recipe.title,
+            "pcaug": __version__,
+            "recipe": study.recipe.model_dump(mode="json"),
+            "verdict": verdicts(study.summaries),
+            "arms": [asdict(row) for row in study.summaries],
+            "cost": study.cost,
+            "trainings": len(study.results),
+            "planned": study.planned,
+        }
+    )
+    return told
 
 
 def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
@@ -224,7 +244,7 @@ def _sources(
                 wanted[key] = (by_name[name], clouds, folder / "synthetic" / key, recipe.seed)
     keys, made = list(wanted), dict.fromkeys(wanted, real)
     alone = workers == 1 and scheduler is None
-    work = partial(_make, progress=progress) if alone else _make
+    work = partial(_make, threads=recipe.threads, progress=progress if alone else None)
     for done, (index, corpus) in enumerate(completed(work, list(wanted.values()), workers=workers, scheduler=scheduler), start=1):
         made[keys[index]] = corpus
         if not alone:
@@ -232,8 +252,9 @@ def _sources(
     return made
 
 
-def _make(task: Making, progress: Progress | None = None) -> Corpus:
-    return make(*task, progress)
+def _make(task: Making, threads: int, progress: Progress | None = None) -> Corpus:
+    with _on(threads):
+        return make(*task, progress)
 
 
 def folder_of(source: Synthetic, job: Job) -> str:
@@ -266,21 +287,32 @@ def _read(job: Job, folder: Path) -> Result:
     return Result(**raw | {"units": tuple(raw["units"])})
 
 
-def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progress: Progress | None = None) -> None:
-    """One training and its score, kept as a result."""
+@contextmanager
+def _on(threads: int) -> Iterator[None]:
+    """Inside, torch works on some threads, and nobody else in this process: a worker of Dask gives several jobs to one, but the
+    seed and the number of threads are the whole process's."""
     import torch
 
-    job, recipe, real, synthetic, folder = task
-    before = torch.get_num_threads()
-    torch.set_num_threads(recipe.threads)
-    try:
+    with ALONE:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def _train(
+    task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path], progress: Progress | None = None
+) -> None:
+    """One training and its score, kept as a result."""
+    job, recipe, real, synthetic, classes, folder = task
+    with _on(recipe.threads):
         started = time.perf_counter()
-        run = _trained(job, recipe, real, synthetic, folder / "runs" / job.name, progress)
+        run = _trained(job, recipe, real, synthetic, classes, folder / "runs" / job.name, progress)
         trained = time.perf_counter()
         test = test_corpus(recipe, real)
         scores = evaluate(run, test)
-    finally:
-        torch.set_num_threads(before)
     result = Result(
         job.model,
         job.arm.name,
@@ -299,26 +331,35 @@ def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], Path], progr
 
 
 def _trained(
-    job: Job, recipe: StudyRecipe, real: Corpus, synthetic: dict[str, Corpus], folder: Path, progress: Progress | None
+    job: Job,
+    recipe: StudyRecipe,
+    real: Corpus,
+    synthetic: dict[str, Corpus],
+    cut: ClassSet | None,
+    folder: Path,
+    progress: Progress | None,
 ) -> Run:
     by_name = {source.name: source for source in recipe.synthetic}
     sources = [synthetic[folder_of(by_name[name], job)] for name in job.arm.synthetic]
     how = train_recipe(job, recipe)
+    classes = cut if how.classes == "cut" else None
     if not job.arm.real:
-        return train(_without_real(how, len(sources)), sources[0], sources[1:], folder, progress)
+        return train(_without_real(how, len(sources)), sources[0], sources[1:], folder, progress, classes=classes)
     clouds = real.only(units=job.units, split="train")
     if not job.arm.pretrain:
-        return train(how, clouds, sources, folder, progress)
+        return train(how, clouds, sources, folder, progress, classes=classes)
     half = how.steps // 2
     before = _without_real(how, len(sources)).model_copy(update={"steps": half})
-    first = train(before, sources[0], sources[1:], folder / "pretrained", progress)
-    return train(how.model_copy(update={"steps": how.steps - half}), clouds, (), folder, progress, start=first)
+    first = train(before, sources[0], sources[1:], folder / "pretrained", progress, classes=classes)
+    after = how.model_copy(update={"steps": how.steps - half, "synthetic_shares": ()})
+    return train(after, clouds, (), folder, progress, start=first, classes=classes)
 
 
 def _without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
-    """The recipe where the first of some sources stands for the real clouds: drawn as often as the shares of all say."""
+    """The recipe where the first of some sources stands for the real clouds: drawn as often as the shares of all say. It has no
+    split to validate on."""
     shares = how.synthetic_shares or (1.0,) * sources
-    return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:]})
+    return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:], "validate_every": 0})
 
 
 def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
@@ -368,13 +409,16 @@ def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     trained = {job.name: train_recipe(job, recipe).model_dump(mode="json") for job in jobs}
     made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
     path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "made": made, "features": VERSION}
+    manifest = Path(recipe.real.source, "manifest.json")
+    told |= {"real_data": hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None}
     kept = json.loads(path.read_text()) if path.is_file() else told
     if kept | {"features": VERSION} != told:
-        raise PcaugError("holds a study of another recipe", folder, "choose another folder, or repeat its --set and --full")
+        do = "choose another folder, or repeat its --set and --full"
+        raise PcaugError("holds a study of another recipe, or of other data", folder, do)
     if kept != told:
         raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
     _write_json(path, told)
 
 
 def _write_json(path: Path, value: object) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(plain(value), indent=2) + "\n")

@@ -401,6 +401,8 @@ def test_a_scan_without_its_ids_says_so(tmp_path: Path) -> None:
         convert(path, tmp_path / "corpus", card)
     with pytest.raises(LabelError, match="does not tell its label file"):
         BESIDE.path_of(Path("a.txt"))
+    with pytest.raises(LabelError, match="does not tell its label file"):
+        LabelFile(kind="text", scan=r"\.bin$", file=r"\1.label").path_of(Path("a.bin"))
 
 
 @pytest.mark.parametrize("file", ["../../secret", "/etc/passwd", "~/x"])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyproj import CRS
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
@@ -160,3 +161,28 @@ def test_several_files_become_one(tmp_path: Path) -> None:
     parts = [formats.read(tmp_path / f"{i}.las") for i in range(3)]
     np.testing.assert_array_equal(joined["native_label"], np.concatenate([p["native_label"] for p in parts]))
     np.testing.assert_allclose(joined.xyz, np.concatenate([p.xyz for p in parts]), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "before", "after"),
+    [
+        ("EPSG:2994", "EPSG:32610", 400.0, 121.92),  # international feet
+        ("EPSG:2994+6360", "EPSG:32610", 400.0, 400 * 1200 / 3937),  # heights in US survey feet
+        ("EPSG:32610", "EPSG:2994", 121.92, 400.0),
+        ("EPSG:4326", "EPSG:32610", 30.0, 30.0),
+    ],
+)
+def test_heights_are_counted_in_the_unit_of_their_crs(old: str, new: str, before: float, after: float) -> None:
+    place = {"EPSG:2994": (400_000.0, 600_000.0), "EPSG:32610": (500_000.0, 5_000_000.0), "EPSG:4326": (-122.0, 45.0)}
+    x, y = place[old.split("+")[0]]
+    moved = reprojected(PointCloud(np.array([[x, y, before]]), crs=old), new)
+    assert moved.xyz[0, 2] == pytest.approx(after, abs=1e-6)
+
+
+def test_sizes_are_metres_in_a_file_that_counts_feet(tmp_path: Path) -> None:
+    line = np.column_stack([400_000 + np.arange(0, 100, 0.5), np.full(200, 600_000.0), np.zeros(200)])  # 0.5 ft apart
+    formats.write(tmp_path / "feet.las", PointCloud(line, crs=CRS.from_epsg(2994).to_wkt()))
+    convert(tmp_path / "feet.las", tmp_path / "thin.las", steps=Steps(voxel=3.048))
+    thin = formats.read(tmp_path / "thin.las")
+    np.testing.assert_allclose(np.diff(np.sort(thin.xyz[:, 0])), 10, atol=0.6)  # cells of ten feet, in feet as before
+    assert len(thin) == 10

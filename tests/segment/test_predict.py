@@ -15,6 +15,7 @@ from segment.builders_segment import SMALL, TREE, garden
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
 from pcaug.segment.predict import Segmenter, predict
@@ -278,3 +279,22 @@ def test_a_sample_of_what_was_seen_is_bounded_and_fair() -> None:
     assert all(table.base is None for table in seen.tables)
     counts = np.bincount(rows[:, 0].astype(int), minlength=100)
     assert counts.max() <= 1.01 * counts.min()
+
+
+def test_a_large_file_with_rows_of_its_own_and_colours_is_labelled_as_a_small_one(corpus: Corpus, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    clouds = [corpus.read(tile) for tile in corpus.tiles]
+    with CorpusWriter(tmp_path / "coloured") as writer:
+        for tile, cloud in zip(corpus.tiles, clouds, strict=True):
+            colour = np.where(cloud["label"][:, None] == TREE.id("tree"), (0.1, 0.8, 0.1), (0.6, 0.4, 0.3)).astype(np.float32)
+            writer.add(cloud.with_fields(rgb=colour), tile.name, tile.unit, tile.split)
+    run = train(TrainRecipe(**SMALL | {"features": ("plan", "colour")}), tmp_path / "coloured", (), tmp_path / "run")
+    one = Corpus.open(tmp_path / "coloured")
+    cloud = one.read(one.tiles[0])
+    table = {"rgb": cloud["rgb"], "row": rng.integers(0, 5, len(cloud)).astype(np.int32)}
+    formats.write(tmp_path / "in.ply", PointCloud(cloud.xyz, table))
+    for most in (4_000, 1_000_000):
+        predict(run, tmp_path / "in.ply", tmp_path / f"{most}.ply", most=most)
+    tiled, whole = (formats.read(tmp_path / f"{most}.ply") for most in (4_000, 1_000_000))
+    assert np.mean(tiled["prediction"] == whole["prediction"]) > 0.97
+    np.testing.assert_array_equal(tiled["row"], table["row"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from segment.builders_segment import SMALL, gardens
 
@@ -167,3 +170,22 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert load_file(path)["a"].shape == (10,)
+
+
+def test_only_the_first_process_keeps_a_log(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pcaug.segment.parallel.rank", lambda: 1)
+    run = train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
+    assert not run.folder.exists()
+
+
+def test_a_block_cannot_have_weather() -> None:
+    with pytest.raises(ValidationError, match="fog: a block does not know"):
+        TrainRecipe(augment=({"name": "fog", "chance": 0.1},))
+
+
+def test_a_run_of_another_class_tree_is_refused(trained: Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(trained.folder, tmp_path / "run")
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"taxonomy": "another"}))
+    with pytest.raises(FileError, match="another class tree"):
+        Run.open(folder)

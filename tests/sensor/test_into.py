@@ -167,3 +167,22 @@ def test_scans_of_other_splits_than_train_are_left_alone(tmp_path: Path, capsys:
         with pytest.raises(SystemExit, match=r"^1$"):
             main([*words, option, str(tmp_path / "real"), "--force"])
         assert "no tiles of split 'train'" in capsys.readouterr().err
+
+
+def test_objects_are_on_the_scale_of_the_scan() -> None:
+    cloud = scan()
+    beams = beams_of(cloud, ELEVATIONS.tolist(), STEPS)
+    assets = [variant("car", 0), variant("person", 0)]
+    unit, _ = into(cloud, assets, beams, CLEAN, np.random.default_rng(3))
+    for dtype in (np.float32, np.uint8):
+        bright = cloud.with_fields(intensity=np.where(np.arange(len(cloud)) % 9, 60, 255).astype(dtype))
+        made, _ = into(bright, assets, beams, CLEAN, np.random.default_rng(3))
+        assert made["intensity"].dtype == dtype
+        new = made["instance"] > 0
+        np.testing.assert_allclose(
+            made["intensity"][new], np.minimum(unit["intensity"][unit["instance"] > 0], 1) * 255, atol=0.51
+        )
+    bare = PointCloud(cloud.xyz, {"label": cloud["label"]}, TREE)
+    made, count = into(bare, assets, beams, CLEAN, np.random.default_rng(3))
+    assert count
+    assert "intensity" not in made

@@ -152,3 +152,10 @@ def test_a_recipe_whose_names_do_not_fit_is_refused(tmp_path: Path) -> None:
     path.write_text(text.replace("title", "tittle"))
     with pytest.raises(RecipeError, match="did you mean 'title'"):
         catalogue.load(path, StudyRecipe)
+
+
+def test_two_arms_without_real_data_are_paired_once() -> None:
+    rows = [result(arm, miou, budget=0, seed=seed) for arm, miou in (("base", 0.2), ("other", 0.3)) for seed in range(3)]
+    gain = summarise(rows, "base")[1].gain
+    assert gain is not None
+    assert gain.n == 3

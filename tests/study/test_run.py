@@ -15,7 +15,7 @@ from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError, RecipeError
+from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
@@ -228,3 +228,54 @@ def test_a_mistake_in_an_arm_is_told_before_anything_is_made(tmp_path: Path, rec
     with pytest.raises(RecipeError, match="has 4 values for"):
         run_study(recipe.model_copy(update={"arms": (arm,), "baseline": arm.name}), tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+def test_arms_are_scored_on_the_same_classes_whatever_they_can_label(tmp_path: Path, recipe: StudyRecipe) -> None:
+    def cars(folder: Path, kind: str, names: tuple[str, ...]) -> Path:
+        with CorpusWriter(folder, kind="synthetic" if kind == "synthetic" else "real") as writer:
+            for unit in range(3):
+                rng = np.random.default_rng(unit)
+                label = np.repeat([TREE.id(name) for name in names], 900).astype(np.uint16)
+                xyz = rng.uniform(0, 15, (len(label), 3)) * (1, 1, 0.2)
+                writer.add(PointCloud(xyz, {"label": label}, TREE), f"u{unit}", f"u{unit}")
+        return folder
+
+    real = cars(tmp_path / "fine", "real", ("road", "car", "heavy_vehicle"))
+    made = cars(tmp_path / "coarse", "synthetic", ("road", "vehicle"))
+    changed = recipe.model_copy(
+        update={
+            "real": recipe.real.model_copy(update={"source": str(real)}),
+            "synthetic": (recipe.synthetic[0].model_copy(update={"corpus": str(made)}),),
+            "arms": recipe.arms[:2],
+            "budgets": (1,),
+            "draws": 1,
+            "seeds": 1,
+        }
+    )
+    study = run_study(changed, tmp_path / "study")
+    assert [sorted(result.iou) for result in study.results] == [["road", "vehicle"]] * 2
+    assert json.loads((tmp_path / "study" / "summary.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: StudyRecipe) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "recipe.json").write_text("{}")
+    typo = recipe.model_copy(update={"real": recipe.real.model_copy(update={"source": str(tmp_path / "typo")})})
+    with pytest.raises(NotFound, match="no such file"):
+        run_study(typo, tmp_path / "a", force=True)
+    assert (tmp_path / "a" / "recipe.json").is_file()
+
+
+def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+    shutil.rmtree(tmp_path / "real")
+    make_corpus(tmp_path / "real", 4, "real", 0)
+    with pytest.raises(PcaugError, match="or of other data"):
+        run_study(recipe, tmp_path / "a")
+
+
+def test_names_of_networks_and_budgets_are_checked(recipe: StudyRecipe) -> None:
+    for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "greater than or equal to 0")):
+        with pytest.raises(ValidationError, match=what):
+            StudyRecipe(**recipe.model_dump() | change)
