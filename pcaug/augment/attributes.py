@@ -46,7 +46,8 @@ def displaced(
 def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     """Keep points by a mask (N,). Pulses that lose echoes count the ones they have left, from 1.
 
-    Echoes of one pulse share their ``time``; without times pulses cannot be told, and the numbers stay as measured.
+    Echoes of one pulse share their ``time``. Where pulses cannot be told, without times or where several share one, the numbers
+    stay as measured.
     """
     rows = np.flatnonzero(keep)
     if len(rows) == len(cloud):
@@ -62,8 +63,10 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
         return out
     pulse = np.unique(cloud["time"][several], return_inverse=True)[1]
     number = cloud["return_number"][several].astype(np.int64)
-    lost = np.zeros((pulse.max() + 1, number.max() + 1), np.int64)
-    np.add.at(lost, (pulse[gone], number[gone]), 1)
+    shape = int(pulse.max()) + 1, int(number.max()) + 1
+    place = pulse * shape[1] + number
+    seen, lost = (np.bincount(rows, minlength=shape[0] * shape[1]).reshape(shape) for rows in (place, place[gone]))
+    lost[(seen > 1).any(axis=1)] = 0  # no pulse has two first echoes: several share this time
     before = np.cumsum(lost, axis=1)
     first, total = cloud["return_number"].copy(), cloud["number_of_returns"].copy()
     first[several] -= before[pulse, number].astype(first.dtype)

@@ -24,6 +24,10 @@ def _some(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     return kept(cloud, keep)
 
 
+ECHOES = 15
+"""Most echoes of a pulse, where a cloud does not tell: what four bits of LAS hold."""
+
+
 @dataclass(frozen=True)
 class Drop:
     """Drop a uniform share of the points, up to ``most`` of them."""
@@ -66,13 +70,19 @@ class DropRings:
 
 @dataclass(frozen=True)
 class DropBeams:
-    """Drop whole laser pulses with all their echoes (points of one ``time``), up to a share of ``most``."""
+    """Drop whole laser pulses with all their echoes, up to a share of ``most``.
+
+    Points of one ``time`` are echoes of a pulse, unless they are more than a pulse has: then each counts as one.
+    """
 
     most: Share = 0.2
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
         share = rng.uniform(0.0, self.most)
         pulse = np.unique(cloud["time"], return_inverse=True)[1] if "time" in cloud else np.arange(len(cloud))
+        echoes = int(cloud["number_of_returns"].max(initial=1)) if "number_of_returns" in cloud else ECHOES
+        several = np.flatnonzero(np.bincount(pulse)[pulse] > echoes)
+        pulse[several] = len(cloud) + np.arange(len(several))
         lost = rng.random(int(pulse.max(initial=-1)) + 1) < share
         return _some(cloud, ~lost[pulse])
 

@@ -1,7 +1,7 @@
 """The classic augmentations of what was measured at a point: intensity and colour. A cloud without them passes as it is.
 
 Values stay in the range of their type: integers up to its largest value (of colours: 255 or 65535, whichever the cloud
-uses), floats from 0 up to the largest that occurs, at least 1.
+uses), floats from 0, or the least if that is negative (decibels), up to the largest that occurs, at least 1.
 """
 
 from __future__ import annotations
@@ -19,14 +19,21 @@ from pcaug.cloud import PointCloud, limit
 def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
     """Set a field from values in 0..1 of its scale."""
     old = cloud[name]
-    scaled = np.clip(unit, 0, 1) * limit(old)
+    low = _least(old)
+    scaled = low + np.clip(unit, 0, 1) * (limit(old) - low)
     if np.issubdtype(old.dtype, np.integer):
         scaled = np.rint(scaled)
     return cloud.with_fields(**{name: scaled.astype(old.dtype)})
 
 
 def _unit(cloud: PointCloud, name: str) -> NDArray[np.float32]:
-    return cloud[name].astype(np.float32) / np.float32(limit(cloud[name]))
+    values = cloud[name]
+    low = _least(values)
+    return (values.astype(np.float32) - low) / np.float32(limit(values) - low)
+
+
+def _least(values: NDArray[Any]) -> np.float32:
+    return np.float32(values.min(initial=0))
 
 
 @dataclass(frozen=True)

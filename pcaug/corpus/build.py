@@ -149,7 +149,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
         if not tiles and "steps" in made_by:
             raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
         if unique:
-            tiles[first:] = drop_repeats(target, tiles, first)
+            tiles[first:] = drop_repeats(target, tiles, first, alone=frame == "sensor")
         made = {"pcaug": __version__, **made_by}
         if before:
             made = {**before.made_by, "appended": [*before.made_by.get("appended", []), made]}

@@ -41,8 +41,14 @@ def repeats(folder: Path, tiles: Sequence[Tile]) -> int:
     return int(np.count_nonzero(places[1:] == places[:-1])) * modulus
 
 
-def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0) -> list[Tile]:
+def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0, *, alone: bool = False) -> list[Tile]:
     """Rewrite tiles from ``first`` on without points at the place of an earlier point, in the tile or in an earlier one.
+
+    Args:
+        folder: Of the corpus.
+        tiles: All of them.
+        first: The first that is new.
+        alone: Whether each tile has an origin of its own, as scans do, so that places in others mean nothing.
 
     Returns:
         The tiles from ``first`` on, those that are left empty left out.
@@ -55,7 +61,7 @@ def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0) -> list[Ti
         keys = _places(path)
         new = np.zeros(len(keys), np.bool_)
         new[np.unique(keys, return_index=True)[1]] = True
-        for other in [*tiles[:first], *kept]:
+        for other in [] if alone else [*tiles[:first], *kept]:
             if _overlap(tile, other):
                 new &= ~np.isin(keys, places(folder / other.path))
         if not new.any():

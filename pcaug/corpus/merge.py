@@ -90,7 +90,7 @@ def merge(
     frame: Frame = "map" if frames == {"map"} else "sensor"
     if before and frame != before.manifest.frame:
         raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
-    crs, placeless = one_crs(parts, before.manifest.crs if before else None)
+    crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
     plan = _Plan(frame, crs, tile or TILE, steps)
     plan = _with_split(plan, parts, frames, dst, split, block, buffer, seed, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]

@@ -55,10 +55,10 @@ class Part:
         folder, tile = self.tile
         yield opened(folder).read(tile)
 
-    def crs(self) -> str | None:
+    def crs(self, steps: Steps) -> str | None:
         """CRS of its points after the steps, from its first point."""
         if self.tile is not None:
-            return opened(self.tile[0]).manifest.crs
+            return to_metres(steps.prepare(opened(self.tile[0]).head(self.tile[1]))).crs
         assert self.scan is not None
         return to_metres(next(self.scan.raw(1))).crs
 
@@ -162,14 +162,14 @@ def told_apart(parts: list[Part], before: Corpus | None = None) -> list[Part]:
     return [replace(part, unit=own(part)) for part in parts]
 
 
-def one_crs(parts: Sequence[Part], known: str | None) -> tuple[str | None, set[str]]:
-    """The CRS of all maps, and the sources that name none; raises PcaugError where two differ."""
+def one_crs(parts: Sequence[Part], known: str | None, steps: Steps) -> tuple[str | None, set[str]]:
+    """The CRS of all maps after the steps, and the sources that name none; raises PcaugError where two differ."""
     placeless: set[str] = set()
     crs = known
     for part in parts:
         if part.frame != "map":
             continue
-        own = part.crs()
+        own = part.crs(steps)
         if own is None:
             placeless.add(str(part.file))
         elif crs is None:

@@ -295,3 +295,24 @@ def test_a_drop_is_taken_before_what_moves_points_one_by_one_and_after_all_else(
     out = moved_then_thinned(cloud, np.random.default_rng(0))
     assert 500 <= len(out) < 1000
     assert set(map(tuple, out.xyz)) <= set(map(tuple, cloud.xyz))
+
+
+def test_echoes_keep_their_numbers_where_pulses_share_a_time() -> None:
+    number = np.tile([1, 2], 1000).astype(np.uint8)
+    fields = {"return_number": number, "number_of_returns": np.full(2000, 2, np.uint8), "time": np.zeros(2000)}
+    cloud = PointCloud(np.random.default_rng(0).uniform(0, 9, (2000, 3)), fields)
+    out = thinning.Drop(most=0.2)(cloud, np.random.default_rng(0))
+    assert 0 < len(out) < 2000
+    assert set(out["return_number"]) == {1, 2}
+    assert set(out["number_of_returns"]) == {2}
+    lost = 1 - len(thinning.DropBeams(most=0.9)(cloud, np.random.default_rng(0))) / 2000
+    assert 0.02 < lost < 0.98
+
+
+def test_negative_intensities_stay_numbers_and_negative() -> None:
+    cloud = PointCloud(np.zeros((4, 3)), {"intensity": np.float32([-12, -3, 0.5, 2])})
+    for step in (values.IntensityGamma(most=2), values.IntensityShift(gain=0.0, shift=0.01)):
+        out = step(cloud, np.random.default_rng(0))["intensity"]
+        assert np.isfinite(out).all()
+        assert (np.diff(out) > 0).all()
+        assert out[1] < 0

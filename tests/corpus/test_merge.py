@@ -21,10 +21,12 @@ from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import leak
+from pcaug.corpus.steps import Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
 
+TREE = catalogue.taxonomy()
 FOOT = 1200 / 3937
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 needs_real = pytest.mark.skipif(not SHARED.is_dir(), reason="no real scans beside the checkout")
@@ -352,3 +354,21 @@ def test_real_datasets_keep_every_count_there_and_back(tmp_path: Path, path: str
     again = merge([tmp_path / "back"], tmp_path / "again", [card] if suffix == ".bin" else [])
     assert again.points == corpus.points
     assert Corpus.open(tmp_path / "again").counts() == corpus.counts()
+
+
+def test_a_corpus_is_reprojected_into_another(tmp_path: Path) -> None:
+    merge([tile(tmp_path / "a.las", crs="EPSG:25832", at=500_000.0)], tmp_path / "one")
+    merge([tmp_path / "one"], tmp_path / "two", steps=Steps(crs="EPSG:25833"))
+    before, after = Corpus.open(tmp_path / "one"), Corpus.open(tmp_path / "two")
+    assert after.points == before.points
+    assert CRS.from_user_input(after.manifest.crs).to_epsg() == 25833
+
+
+def test_scans_keep_points_that_others_have_at_the_same_place(tmp_path: Path) -> None:
+    for seed in range(2):
+        with CorpusWriter(tmp_path / f"s{seed}", frame="sensor") as writer:
+            xyz = np.vstack([np.zeros((5, 3)), np.random.default_rng(seed).uniform(1, 9, (50, 3))])
+            label = np.full(len(xyz), TREE.id("road"), np.uint16)
+            writer.add(PointCloud(xyz, {"label": label}, TREE), f"s{seed}", f"s{seed}")
+    merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "both", unique=True)
+    assert [tile.points for tile in Corpus.open(tmp_path / "both").tiles] == [51, 51]

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from pyproj import CRS
 
 from pcaug import catalogue, formats
-from pcaug.cloud import PointCloud
-from pcaug.corpus.convert import convert
+from pcaug.cloud import PointCloud, Source
+from pcaug.corpus.convert import convert, with_ids
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.steps import IdMap, Steps, load_id_map, reprojected, thinned
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.labels import IGNORE
 
 TREE = catalogue.taxonomy()
 
@@ -186,3 +187,11 @@ def test_sizes_are_metres_in_a_file_that_counts_feet(tmp_path: Path) -> None:
     thin = formats.read(tmp_path / "thin.las")
     np.testing.assert_allclose(np.diff(np.sort(thin.xyz[:, 0])), 10, atol=0.6)  # cells of ten feet, in feet as before
     assert len(thin) == 10
+
+
+def test_what_augmentation_scattered_is_written_as_unlabelled() -> None:
+    label = np.array([TREE.id("road"), IGNORE], np.uint16)
+    source = Source(dataset="semantickitti")
+    cloud = PointCloud(np.zeros((2, 3)), {"label": label, "native_label": np.int32([40, -1])}, TREE, source=source)
+    (out,) = with_ids(iter([cloud]), "semantickitti", Counter())
+    assert out["native_label"].tolist() == [40, 0]
