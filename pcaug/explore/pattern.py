@@ -223,6 +223,8 @@ def joined(scans: list[Spinning]) -> Spinning | None:
 def airborne(cloud: PointCloud) -> Airborne:
     """The pattern of one piece of a map."""
     first = cloud.take(cloud["return_number"] <= 1) if "return_number" in cloud else cloud
+    if not len(first):  # a sliver of a tile, or some classes alone
+        first = cloud
     cells = np.floor(first.xyz[:, :2] - first.xyz[:, :2].min(axis=0)).astype(np.int64)
     _, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_counts=True)
     timed = "time" in cloud and np.ptp(first["time"]) > 0

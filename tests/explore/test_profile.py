@@ -107,6 +107,12 @@ def test_an_airborne_survey_is_recovered() -> None:
     assert found.returns[0] > 0.8
 
 
+def test_a_tile_without_first_returns_is_described_by_those_it_has() -> None:
+    cloud = PointCloud(np.arange(12.0).reshape(4, 3), {"return_number": np.full(4, 2, np.uint8)})
+    assert airborne(cloud).density == 1
+    assert profile([cloud], "map").points == 4
+
+
 def test_classes_have_the_sizes_they_were_given() -> None:
     rng = np.random.default_rng(0)
     ground = np.column_stack([rng.uniform(0, 60, (20_000, 2)), rng.normal(0, 0.03, 20_000)])
