@@ -38,6 +38,8 @@ LIFT = 0.03
 """Metres below which that is taken for nothing."""
 ALIKE = 0.05
 """Relative difference of ranges up to which two points lie on one surface."""
+SAME = 1e-4
+"""Degrees below which two points of a beam are returns of one pulse."""
 PAUSE = 5.0
 """Seconds without a point that separate two flight strips."""
 
@@ -119,8 +121,12 @@ def spinning(cloud: PointCloud) -> Spinning | None:
         return None
     azimuth, elevation = _angles(cloud.xyz)
     reach = np.linalg.norm(cloud.xyz, axis=1)
-    order = np.lexsort((azimuth, beam))
+    order = np.lexsort((reach, np.rint(azimuth / SAME), beam))  # of a pulse's returns the nearest stays
+    again = (np.diff(beam[order]) == 0) & (np.diff(azimuth[order]) < SAME)
+    order = order[np.append(True, ~again)]
     same = np.diff(beam[order]) == 0
+    if not same.any():
+        return None
     turn, far = np.diff(azimuth[order]), reach[order]
     step = _step(turn[same])
     rows = sorted((_beam(elevation[beam == b], reach[beam == b]) for b in np.unique(beam)), reverse=True)
@@ -153,7 +159,7 @@ def _beam(elevation: NDArray[np.float64], reach: NDArray[np.float64]) -> tuple[f
 
 def _step(turn: NDArray[np.float64]) -> float:
     """Degrees between columns: most neighbours of a beam are one column apart."""
-    middle = float(np.median(turn))
+    middle = float(np.quantile(turn, 0.5, method="lower"))  # one of them: between two the mean of the middle ones may be alone
     return float(turn[(turn > 0.5 * middle) & (turn < 1.5 * middle)].mean())
 
 

@@ -10,7 +10,7 @@ from builders import make_cloud
 from explore.builders_explore import world
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import PcaugError
 from pcaug.explore.ground import height_above_ground, unevenness
 from pcaug.explore.pattern import airborne, beams, joined, spinning
@@ -58,6 +58,23 @@ def test_beams_and_steps_are_recovered(scan: PointCloud, as_found) -> None:  # t
     assert found.azimuth_steps == 2083
     assert found.noise == pytest.approx(0.02, rel=0.15)
     assert [value for value in found.dropout[1:4] if value] == pytest.approx([0.1] * 3, abs=0.02)
+
+
+def test_second_returns_of_a_pulse_leave_the_pattern_as_it_is(scan: PointCloud) -> None:
+    once, twice = spinning(scan), spinning(concatenate([scan, replace(scan, xyz=scan.xyz * 1.5)]))
+    assert once is not None
+    assert twice is not None
+    assert twice.azimuth_steps == once.azimuth_steps
+    np.testing.assert_allclose((twice.noise, *twice.dropout[1:4]), (once.noise, *once.dropout[1:4]), rtol=1e-2)
+
+
+def test_columns_of_two_widths_and_beams_of_one_direction_end_in_no_error() -> None:
+    ring, column = (v.ravel() for v in np.meshgrid(np.arange(16), np.arange(81), indexing="ij"))
+    for azimuth in (np.cumsum(np.where(column % 2, 4.0, 0.01).reshape(16, 81), axis=1).ravel(), np.full(16 * 81, 7.0)):
+        turn, up = np.radians(azimuth), np.radians(ring - 20.0)
+        xyz = 10 * np.column_stack([np.cos(turn) * np.cos(up), np.sin(turn) * np.cos(up), np.sin(up)])
+        found = spinning(PointCloud(xyz, {"ring": ring.astype(np.uint16)}))
+        assert (found is None) == (np.ptp(azimuth) == 0)
 
 
 @pytest.mark.parametrize("as_found", [lambda scan: scan, as_kitti], ids=["rings", "turns"])
