@@ -268,7 +268,10 @@ def _percent(share: float) -> str:
 
 
 def largest(corpus: Corpus) -> PointCloud:
-    """What a corpus is shown by: its largest site, or its largest scan."""
-    if corpus.manifest.frame == "map":
-        return concatenate(common_fields([corpus.read(tile) for tile in corpus.sites()[0]]))
-    return corpus.read(max(corpus.tiles, key=lambda tile: tile.points))
+    """What a corpus is shown by: REACH around the middle of the fullest tile of its largest site, or its largest scan."""
+    if corpus.manifest.frame == "sensor":
+        return corpus.read(max(corpus.tiles, key=lambda tile: tile.points))
+    tile = max(corpus.sites()[0], key=lambda tile: tile.points)
+    middle = np.mean(np.asarray(tile.bounds)[:, :2], axis=0)
+    near = list(corpus.query([(middle - REACH).tolist(), (middle + REACH).tolist()]))
+    return concatenate(common_fields(near)) if near else corpus.read(tile)  # a tile may be empty in its middle

@@ -12,6 +12,7 @@ from explore.builders_explore import Change, corpus, world
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import LabelError, PcaugError
 from pcaug.explore import report
 from pcaug.explore.faults import _rings, faults
@@ -19,7 +20,7 @@ from pcaug.explore.gap import Gap, explore
 from pcaug.explore.inventory import oddities
 from pcaug.explore.probe import Probe, probe
 from pcaug.explore.profile import profile
-from pcaug.explore.report import ranked, write_report
+from pcaug.explore.report import largest, ranked, write_report
 from pcaug.explore.statistics import Sample, sample
 from pcaug.explore.verdict import _difference, overall, phrases, scanner_differences
 from pcaug.labels import ClassSet
@@ -272,6 +273,19 @@ def _written(gaps: list[Gap], real: Corpus, made: list[Corpus], folder: Path) ->
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "largest", lambda corpus: world(np.random.default_rng(0)))
         return write_report(gaps, real, made, folder / "fit.html").read_text(encoding="utf-8")
+
+
+def test_a_map_is_shown_by_a_square_of_its_largest_site_and_the_rest_is_not_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with CorpusWriter(tmp_path / "map", frame="map") as writer:
+        for index in range(6):
+            cloud = world(rng, 9.0 if index == 2 else 3.0)
+            writer.add(replace(cloud, xyz=cloud.xyz + (40 * index, 0, 0)), f"t{index}", "site")
+    made = Corpus.open(tmp_path / "map")
+    for tile in made.tiles[:1] + made.tiles[4:]:
+        (made.folder / tile.path).unlink()
+    shown = largest(made)
+    np.testing.assert_allclose(shown.bounds[:, 0], (70, 130), atol=1)
 
 
 def test_a_difference_is_told_by_numbers_that_differ() -> None:
