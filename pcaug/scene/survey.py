@@ -19,8 +19,8 @@ from pcaug.scene.scanner import SensorRow
 
 PATTERNS = {"oscillating": "oscillating", "rotating": "polygon", "conic": "palmer"}
 """Of the scanner's ``optics``."""
-NO_ACCURACY, NO_DIVERGENCE, NO_PULSE = "0", "0.0003", "4"
-"""What HELIOS++ takes where a scanner says nothing: metres, radians, ns."""
+UNSAID = {"accuracy_m": "0", "rangeMin_m": "0", "beamDivergence_rad": "0.0003", "pulseLength_ns": "4"}
+"""What HELIOS++ takes where a scanner says nothing."""
 
 
 def recipe_of_survey(path: Path, changes: Sequence[str] = ()) -> SceneRecipe:
@@ -32,6 +32,7 @@ def recipe_of_survey(path: Path, changes: Sequence[str] = ()) -> SceneRecipe:
 
     Raises:
         FileError: Not a survey, or one that is not followed: from a tripod, with a trajectory file, with other optics.
+        RecipeError: A setting that no scanner has, or changes that are wrong.
         NotFound: Its scene or its scanner's file is absent.
         MissingExtra: Without ``defusedxml``.
     """
@@ -39,7 +40,8 @@ def recipe_of_survey(path: Path, changes: Sequence[str] = ()) -> SceneRecipe:
     survey = root.find("survey")
     if survey is None or len(survey.findall("leg")) < 2:
         raise FileError("has no <survey> of two legs or more", path, "a tripod's stations: give the scene, and a sensor")
-    scene, scanner = _beside(path, survey.get("scene")), _scanner(path, survey.get("scanner"))
+    scene, file = _beside(path, survey.get("scene")), _beside(path, survey.get("scanner"))
+    scanner = _scanner(file, survey.get("scanner", ""))
     stops = [_settings(root, leg) for leg in survey.findall("leg")]
     flown = [(a, b) for a, b in pairwise(stops) if a.get("active", "true").lower() in ("true", "1")]
     if not flown or any("trajectory" in stop for stop in stops):
@@ -53,11 +55,11 @@ def recipe_of_survey(path: Path, changes: Sequence[str] = ()) -> SceneRecipe:
         "kind": "airborne", "title": f"{survey.get('scanner')} of HELIOS++", "source": str(path), "legs": legs,
         "pattern": PATTERNS[scanner["optics"]], "scan_angle": half, "speed": (_number(first, "movePerSec_m", path),) * 2,
         "pulses": _number(first, "pulseFreq_hz", path), "rate": _number(first, "scanFreq_hz", path),
-        "noise": float(scanner.get("accuracy_m", NO_ACCURACY)), "range_min": float(scanner.get("rangeMin_m", "0")),
-        "divergence": float(scanner.get("beamDivergence_rad", NO_DIVERGENCE)), "sub_rays": 19,
-        "pulse": float(scanner.get("pulseLength_ns", NO_PULSE)), "range_max": 10_000.0, "drift": 0.0, "dropout": 0.0,
+        "noise": _number(scanner, "accuracy_m", file), "range_min": _number(scanner, "rangeMin_m", file),
+        "divergence": _number(scanner, "beamDivergence_rad", file), "sub_rays": 19,
+        "pulse": _number(scanner, "pulseLength_ns", file), "range_max": 10_000.0, "drift": 0.0, "dropout": 0.0,
     }  # fmt: skip
-    recipe = SceneRecipe(name=path.stem, helios=Helios(path=str(scene)), sensor=SensorRow.model_validate(sensor))
+    recipe = SceneRecipe(name=path.stem, helios=Helios(path=str(scene)), sensor=decode(sensor, path, SensorRow))
     return decode(recipe.model_dump(mode="json"), path, SceneRecipe, changes) if changes else recipe
 
 
@@ -71,15 +73,15 @@ def _settings(root: Any, leg: Any) -> dict[str, str]:
     return out
 
 
-def _scanner(path: Path, reference: str | None) -> dict[str, str]:
+def _scanner(file: Path, reference: str) -> dict[str, str]:
     """Attributes of the scanner that a survey names, ``file.xml#id``."""
-    file, _, name = (reference or "").partition("#")
-    rows = [row for row in parsed(_beside(path, file)).iter("scanner") if not name or row.get("id") == name]
+    _, _, name = reference.partition("#")
+    rows = [row for row in parsed(file).iter("scanner") if not name or row.get("id") == name]
     if not rows:
         raise NotFound(f"no scanner {name!r}", file)
     if rows[0].get("optics") not in PATTERNS:
-        raise FileError(f"has a scanner with {rows[0].get('optics')!r} optics", path, f"{', '.join(PATTERNS)} are known")
-    return dict(rows[0].attrib)
+        raise FileError(f"has a scanner with {rows[0].get('optics')!r} optics", file, f"{', '.join(PATTERNS)} are known")
+    return UNSAID | dict(rows[0].attrib)
 
 
 def _beside(path: Path, reference: str | None) -> Path:
@@ -99,4 +101,4 @@ def _number(settings: dict[str, str], key: str, path: Path) -> float:
     try:
         return float(settings[key])
     except (KeyError, ValueError):
-        raise FileError(f"has a leg without {key}, or one that is no number", path) from None
+        raise FileError(f"has settings without {key}, or one that is no number", path) from None

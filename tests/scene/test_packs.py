@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,10 @@ import trimesh
 
 from pcaug import catalogue
 from pcaug.cli.app import main
-from pcaug.errors import FileError, NotFound, RecipeError
+from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.scene.asset import Asset, Scene
 from pcaug.scene.meshes import helios
+from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.entry import card_of, entries
 from pcaug.scene.recipe import compose, load_recipe
 
@@ -104,11 +106,59 @@ def test_a_sweet_home_3d_library_has_real_sizes_classes_and_licences(tmp_path: P
         ("depth#1=150.0\n", "", "lacks 'depth'"),
         ("/m/m.obj", "/../../m.obj", "names a file outside its folder"),
         ("L\\u00e2", "L\\u00", "cannot be read as Java properties"),
+        ("width#1=50", "width#1=-10", r"cannot be \(size: a size is a positive number"),
+        ("width#1=50", "width#1=nan", r"cannot be \(size.* finite number"),
+        ("0 0 1 0 1 0 -1 0 0", "0 0 1", r"cannot be \(rotation: Tuple should have at least 9 items"),
     ],
 )
 def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
     with pytest.raises(FileError, match=message):
         entries(sh3f(tmp_path / "t.sh3f", CATALOGUE.replace(old, new)))
+
+
+def test_pieces_without_a_plain_number_are_no_pieces(tmp_path: Path) -> None:
+    assert len(entries(sh3f(tmp_path / "t.sh3f", CATALOGUE + "name#\u00b2=x\nname#\u00b3=y\n"))) == 4
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_never_ends_in_a_foreign_error(tmp_path: Path, method: int) -> None:
+    with zipfile.ZipFile(tmp_path / "t.zip", "w", method) as archive:
+        archive.writestr("\u00e9.obj", OBJ)
+    whole = (tmp_path / "t.zip").read_bytes()
+    for index in range(len(whole)):
+        (tmp_path / "t.zip").write_bytes(whole[:index] + bytes([whole[index] ^ 0xFF]) + whole[index + 1 :])
+        bundle = Bundle(tmp_path / "t.zip")
+        with suppress(PcaugError):
+            [bundle.read(name) for name in bundle.names()]
+
+
+def test_cards_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
+    box(tmp_path / "pack" / "a.ply")
+    (tmp_path / "pack" / "assets.toml").write_text('up = "z"\nparts = [{ match = "*", label = "car" }]\n')
+    (tmp_path / "pack" / "a.toml").write_text('forward = "z"\n')
+    with pytest.raises(RecipeError, match=r"^up 'z' and forward 'z' lie along one axis, .*a.ply"):
+        entries(tmp_path / "pack")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("source = 2020-01-01", None), ('lable = "car"', r"^unknown key 'lable' .*a.toml")]
+)
+def test_a_card_in_an_archive_is_read_as_one_in_a_folder(tmp_path: Path, text: str, message: str | None) -> None:
+    box(tmp_path / "pack" / "a.ply")
+    (tmp_path / "pack" / "a.toml").write_text(text)
+    with zipfile.ZipFile(tmp_path / "pack.zip", "w") as archive:
+        for path in (tmp_path / "pack").iterdir():
+            archive.write(path, path.name)
+    for path in (tmp_path / "pack.zip", tmp_path / "pack"):
+        with pytest.raises(RecipeError, match=message) if message else nullcontext():
+            assert entries(path)[0].card.source == "2020-01-01"
+
+
+def test_odd_names_and_links_to_themselves_are_no_files(tmp_path: Path) -> None:
+    (tmp_path / "assets.toml").symlink_to(tmp_path / "assets.toml")
+    bundle = Bundle(tmp_path)
+    assert "assets.toml" not in bundle
+    assert "a\0b" not in bundle
 
 
 SCENE = """<?xml version="1.0"?>{doctype}<document><scene id="s" name="s">
@@ -167,6 +217,24 @@ def test_a_helios_scene_is_a_world_of_a_recipe(tmp_path: Path) -> None:
 def test_a_helios_scene_that_cannot_be_followed_is_refused(tmp_path: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises((FileError, NotFound), match=message):
         helios.load_scene(helios_scene(tmp_path, **change))
+
+
+def test_axes_and_part_numbers_of_a_helios_scene_are_read_or_refused(tmp_path: Path) -> None:
+    path = helios_scene(tmp_path)
+    text = path.read_text()
+    (_, tree) = helios.load_scene(path).placements
+    path.write_text(text.replace('axis="z"', 'axis="Z"'))
+    np.testing.assert_array_equal(helios.load_scene(path).placements[1].world_from_asset, tree.world_from_asset)
+    for axis in ("w", "xy", ""):
+        path.write_text(text.replace('axis="z"', f'axis="{axis}"'))
+        with pytest.raises(FileError, match=f"turns about '{axis}', .*s.xml part 7"):
+            helios.load_scene(path)
+    for identity in ("\u00b2", "9" * 12):  # no number, and one that no instance may have
+        path.write_text(text.replace('id="7"', f'id="{identity}"'), encoding="utf-8")
+        assert helios.load_scene(path).placements[1].instance == 2
+    path.write_text(text.replace('version="1.0"', 'version="1.0" encoding="no such"'))
+    with pytest.raises(FileError, match="cannot be read as a scene"):
+        helios.load_scene(path)
 
 
 RECIPE = 'name = "x"\n[{world}]\n[[assets]]\npath = "pack"\n'

@@ -123,6 +123,20 @@ def test_a_survey_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
     path.write_text(text.replace('movePerSec_m="30"', ""))
     with pytest.raises(FileError, match="without movePerSec_m"):
         recipe_of_survey(path)
+    for old, new, message in (
+        ('scanAngle_deg="20.0"', 'scanAngle_deg="90"', "scan_angle: Input should be less than 90.*t.xml"),
+        ('movePerSec_m="30"', 'movePerSec_m="nan"', "speed.*t.xml"),
+        ('x="70" y="-50"', 'x="-30" y="-50"', "a leg begins where it ends.*t.xml"),
+    ):
+        path.write_text(text.replace(old, new))
+        with pytest.raises(RecipeError, match=message):
+            recipe_of_survey(path)
+    path.write_text(text)
+    scanners = tmp_path / "data/scanners.xml"
+    for key in ("accuracy_m", "beamDivergence_rad", "rangeMin_m", "pulseLength_ns"):
+        scanners.write_text(SCANNERS.format(optics="conic").replace(f'{key}="', f'{key}="some '))
+        with pytest.raises(FileError, match=f"without {key}, or one that is no number.*scanners.xml"):
+            recipe_of_survey(path)
     path.write_text("<document/>")
     with pytest.raises(FileError, match="no <survey>"):
         recipe_of_survey(path)

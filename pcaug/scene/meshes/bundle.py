@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
+import os
 import posixpath
 import zipfile
+import zlib
 from functools import cached_property
 from pathlib import Path
 
@@ -11,6 +14,8 @@ from pcaug.errors import FileError, NotFound
 
 MAX_BYTES = 512 << 20
 """Largest file that is read, unpacked."""
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError)
+"""What ``zipfile`` raises of an archive that is damaged, encrypted or of a newer kind."""
 
 
 class Bundle:
@@ -31,7 +36,7 @@ class Bundle:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return {info.filename.lstrip("/"): info.file_size for info in archive.infolist() if not info.is_dir()}
-        except (zipfile.BadZipFile, OSError) as error:
+        except DAMAGED as error:
             raise FileError(f"cannot be read as a zip archive ({error})", self.path) from None
 
     def names(self) -> list[str]:
@@ -55,8 +60,8 @@ class Bundle:
         """
         plain = name.strip().replace("\\", "/")
         joined = posixpath.normpath(posixpath.join(posixpath.dirname(beside), plain))
-        linked = self.path.is_dir() and not (self.path / joined).resolve().is_relative_to(self.path)
-        if plain.startswith("/") or ":" in plain.partition("/")[0] or joined.startswith("..") or "\0" in plain or linked:
+        named = plain.startswith("/") or ":" in plain.partition("/")[0] or joined.startswith("..") or "\0" in plain
+        if named or (self.path.is_dir() and not Path(os.path.realpath(self.path / joined)).is_relative_to(self.path)):
             raise FileError(f"names a file outside its folder: {name!r}", self.where(beside), "move that file beside it")
         return joined
 
@@ -76,7 +81,7 @@ class Bundle:
             with zipfile.ZipFile(self.path) as archive:
                 found = next(i for i in archive.infolist() if i.filename.lstrip("/") == inner)
                 return archive.read(found)
-        except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        except DAMAGED as error:
             raise FileError(f"is damaged in its archive ({error})", self.where(inner)) from None
 
     def where(self, name: str) -> str:

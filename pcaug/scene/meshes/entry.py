@@ -8,8 +8,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import ValidationError
-
 from pcaug import catalogue
 from pcaug.errors import NotFound, RecipeError
 from pcaug.scene.meshes.bundle import Bundle
@@ -99,12 +97,13 @@ def _files(bundle: Bundle, names: list[str]) -> list[Entry]:
         own = str(at.with_suffix(".toml"))
         if own in bundle:
             keys |= _said(_decode(bundle, own, AssetCard))
-        out.append(Entry(bundle.path, name, AssetCard(**keys), at.stem, at.parts[:-1]))
+        card = catalogue.decode(keys, Path(bundle.where(name)), AssetCard)  # each card is right, together they may not be
+        out.append(Entry(bundle.path, name, card, at.stem, at.parts[:-1]))
     return out
 
 
 def _said(card: AssetCard) -> dict[str, Any]:
-    return {key: getattr(card, key) for key in card.model_fields_set if key != "files"}
+    return card.model_dump(mode="json", exclude_unset=True, exclude={"files"})
 
 
 def _class_of(folder: PurePosixPath) -> str | None:
@@ -119,9 +118,10 @@ def _decode(bundle: Bundle, name: str, model: type[Any]) -> Any:
     import tomllib
 
     try:
-        return model.model_validate_json(json.dumps(tomllib.loads(bundle.read(name).decode())))
-    except (ValidationError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(bundle.read(name).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"is no asset card: {error}", bundle.where(name)) from None
+    return catalogue.decode(table, Path(bundle.where(name)), model)
 
 
 def card_of(path: Path) -> str:

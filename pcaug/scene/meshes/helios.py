@@ -6,6 +6,7 @@ order of its filters; ``up="y"`` turns (x, y, z) into (x, -z, y); MTL classes fo
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ from pcaug.scene.asset import Placement, Scene
 from pcaug.scene.meshes.bundle import MAX_BYTES
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.meshes.entry import Entry
+
+NUMBER = re.compile("[0-9]{1,9}")
+"""Id of a part that can be that of its instance, an int32."""
+PLANES = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}
+"""Axis -> those that a turn about it turns, the first towards the second."""
 
 
 def entries(path: Path) -> list[Entry]:
@@ -51,7 +57,7 @@ def parsed(path: Path) -> Any:
         raise FileError("is too large for a scene description", path)
     try:
         return fromstring(path.read_bytes(), forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError) as error:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:  # the last of encodings that nobody knows
         raise FileError(f"cannot be read as a scene: {type(error).__name__} {error}", path, "entities are not followed") from None
 
 
@@ -64,7 +70,7 @@ def _parts(path: Path) -> list[tuple[Entry, NDArray[np.float64], int]]:
     for number, part in enumerate(scene.findall("part")):
         identity = part.get("id", str(number))
         where = f"{path} part {identity}"
-        out.append((*_part(part, path, where), int(identity) + 1 if identity.isdigit() else number + 1))
+        out.append((*_part(part, path, where), int(identity) + 1 if NUMBER.fullmatch(identity) else number + 1))
     return out
 
 
@@ -79,7 +85,7 @@ def _part(part: Any, path: Path, where: str) -> tuple[Entry, NDArray[np.float64]
             entry = _mesh(params, path, where)
         elif kind == "rotate":
             for rot in params["rotation"].findall("rot") if "rotation" in params else []:
-                turn = _rotation(rot.get("axis", "z"), _number(rot.get("angle_deg"), where)) @ turn
+                turn = _rotation(rot.get("axis", "z").lower(), _number(rot.get("angle_deg"), where), where) @ turn
         elif kind == "scale":
             scale = _number(params["scale"].get("value"), where) if "scale" in params else 1.0
         elif kind == "translate":
@@ -111,8 +117,10 @@ def _mesh(params: dict[str, Any], path: Path, where: str) -> Entry:
     raise NotFound(f"no mesh {name!r} beside or above the scene", where, "keep HELIOS++'s data folder as it is")
 
 
-def _rotation(axis: str, degrees: float) -> NDArray[np.float64]:
-    a, b = [(1, 2), (2, 0), (0, 1)]["xyz".index(axis)]
+def _rotation(axis: str, degrees: float, where: str) -> NDArray[np.float64]:
+    if axis not in PLANES:
+        raise FileError(f"turns about {axis!r}", where, "x, y and z are known")
+    a, b = PLANES[axis]
     turn = np.eye(3)
     cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     turn[a, a], turn[a, b], turn[b, a], turn[b, b] = cos, -sin, sin, cos

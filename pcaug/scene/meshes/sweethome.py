@@ -6,11 +6,14 @@ keys ``name#N``; lengths in centimetres; models y up with their front to +z; eac
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
-from pcaug.errors import FileError, MissingExtra
+from pcaug import catalogue
+from pcaug.errors import FileError, MissingExtra, RecipeError
 from pcaug.scene.meshes.bundle import Bundle
-from pcaug.scene.meshes.card import PLAUSIBLE, AssetCard, PartRule
+from pcaug.scene.meshes.card import PLAUSIBLE, AssetCard
 from pcaug.scene.meshes.entry import Entry
 
 CATALOGUE = "PluginFurnitureCatalog.properties"
@@ -32,9 +35,9 @@ CATEGORIES = {
     "Staircases": "other_structure",
 }  # fmt: skip
 FOLIAGE = (
-    PartRule(match="*trunk*", label="tree", material="bark"),
-    PartRule(match="*bark*", label="tree", material="bark"),
-    PartRule(match="*lea[fv]*", label="tree", material="leaves"),
+    {"match": "*trunk*", "label": "tree", "material": "bark"},
+    {"match": "*bark*", "label": "tree", "material": "bark"},
+    {"match": "*lea[fv]*", "label": "tree", "material": "leaves"},
 )
 
 
@@ -42,7 +45,7 @@ def entries(bundle: Bundle) -> list[Entry]:
     """All pieces of a library, its class by name, tags and category.
 
     Raises:
-        FileError: A line without the keys that every piece has, or with a number that is none.
+        FileError: A line without the keys that every piece has, or with a number that is none or cannot be.
         MissingExtra: Without ``javaproperties``.
     """
     try:
@@ -56,7 +59,7 @@ def entries(bundle: Bundle) -> list[Entry]:
     pieces: dict[int, dict[str, str]] = {}
     for key, value in said.items():
         field, _, number = key.partition("#")
-        if number.isdigit():
+        if number.isdecimal() and len(number) < 10:
             pieces.setdefault(int(number), {})[field] = value
     return [_entry(bundle, said, number, piece) for number, piece in sorted(pieces.items())]
 
@@ -73,12 +76,18 @@ def _entry(bundle: Bundle, said: dict[str, str], number: int, piece: dict[str, s
     except ValueError as error:
         raise FileError(f"has a number that is none ({error})", where, "see the catalogue format of Sweet Home 3D") from None
     label = class_of(piece.get("name", ""), piece.get("tags", ""), piece.get("category", ""), (depth, width, height))
-    card = AssetCard(
-        label=label, size=(depth, width, height), up="y", forward="z", rotation=turn,
-        ground=elevation if elevation > 0 else "bottom",
-        licence=said.get("license", ""), author=piece.get("creator", ""), source=said.get("name", ""),
-        parts=FOLIAGE if label == "tree" else (),
-    )  # fmt: skip
+    keys = {
+        "label": label, "size": (depth, width, height), "up": "y", "forward": "z", "rotation": turn,
+        "ground": elevation if elevation > 0 else "bottom",
+        "licence": said.get("license", ""), "author": piece.get("creator", ""), "source": said.get("name", ""),
+        "parts": FOLIAGE if label == "tree" else (),
+    }  # fmt: skip
+    try:
+        card = catalogue.decode(keys, Path(where), AssetCard)
+    except RecipeError as error:
+        raise FileError(
+            f"has a number that cannot be ({error.what})", where, "see the catalogue format of Sweet Home 3D"
+        ) from None
     tags = (piece.get("category", ""), *(t.strip() for t in piece.get("tags", "").split(",") if t.strip()))
     return Entry(bundle.path, file, card, piece.get("name", file), tags)
 
