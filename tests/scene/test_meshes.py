@@ -22,6 +22,7 @@ from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.card import AssetCard, PartRule
 from pcaug.scene.meshes.entry import entries
 from pcaug.scene.meshes.load import Loaded
+from pcaug.scene.meshes.part import image_alpha
 from pcaug.scene.meshes.read import read_mesh
 
 CUBE = ["v 0 0 0", "v 1 0 0", "v 1 1 0", "v 0 1 0", "v 0 0 1", "v 1 0 1", "v 1 1 1", "v 0 1 1"]
@@ -179,6 +180,29 @@ def test_the_holes_of_an_alpha_cut_texture_become_transmission(tmp_path: Path) -
     (name,) = surfaces(asset)
     assert MATERIALS[name].transmission == pytest.approx(5 / 8, abs=0.06)
     assert any("cut out by a texture" in p for p in problems)
+
+
+def test_the_alpha_of_a_texture_takes_a_byte_a_texel() -> None:
+    shade, alpha = np.meshgrid(np.arange(0, 256, 5, dtype=np.uint8), np.arange(0, 256, 17, dtype=np.uint8))
+    mask = Image.fromarray(shade)
+    both = Image.merge("LA", (mask, Image.fromarray(alpha)))
+    palette = mask.convert("PA")
+    palette.putalpha(both.getchannel("A"))
+    through = mask.convert("P")
+    through.info["transparency"] = 0
+    for image, wanted in (
+        (mask, shade),
+        (mask.point(lambda v: 255 * (v > 99), "1"), 255 * (shade > 99)),
+        (both, alpha),
+        (both.convert("RGBA"), alpha),
+        (palette, alpha),
+        (through, np.asarray(through.convert("RGBA"))[..., 3]),
+    ):
+        found = image_alpha(image)
+        assert found is not None
+        assert found.dtype == np.uint8
+        np.testing.assert_array_equal(found, wanted)
+    assert image_alpha(Image.new("RGB", (4, 4))) is None
 
 
 def test_the_mtl_says_what_is_glass_and_what_is_cut_out(tmp_path: Path) -> None:

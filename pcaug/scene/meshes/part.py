@@ -102,29 +102,32 @@ def placed_in(matrix: NDArray[np.float64], triangles: NDArray[Any]) -> Triangles
     return found[:, ::-1] if np.linalg.det(matrix[:3, :3]) < 0 else found
 
 
-def cut_out(triangles: Triangles, uv: NDArray[np.float64], alpha: NDArray[np.float64], cutoff: float = OPAQUE) -> float:
+def cut_out(triangles: Triangles, uv: NDArray[np.float64], alpha: NDArray[np.uint8], cutoff: float = OPAQUE) -> float:
     """Share of a textured surface that its alpha cuts away, weighted by area: its transmission.
 
     Args:
         triangles: (M, 3, 3).
         uv: (M, 3, 2) texture coordinates, the origin at the image's lower left.
-        alpha: (height, width) 0..1.
-        cutoff: Alpha below which nothing is there.
+        alpha: (height, width), 255 is opaque.
+        cutoff: Alpha below which nothing is there, 0..1.
     """
     steps = np.array([(a, b) for a in range(7) for b in range(7 - a)]) / 7 + 1 / 21
     weights = np.column_stack([steps, 1 - steps.sum(axis=1)])
     at = np.einsum("kc,mcd->mkd", weights, uv) % 1.0
     height, width = alpha.shape
     rows = np.minimum(((1 - at[..., 1]) * height).astype(int), height - 1)
-    gone = (alpha[rows, np.minimum((at[..., 0] * width).astype(int), width - 1)] < cutoff).mean(axis=1)
+    gone = (alpha[rows, np.minimum((at[..., 0] * width).astype(int), width - 1)] < 255 * cutoff).mean(axis=1)
     area = np.linalg.norm(np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]), axis=1)
     return float(np.average(gone, weights=area)) if area.sum() > 0 else 0.0
 
 
-def image_alpha(image: Any) -> NDArray[np.float64] | None:
-    """Alpha 0..1 of an image (height, width), or its brightness where it is a mask without colour; None for plain colours."""
+def image_alpha(image: Any) -> NDArray[np.uint8] | None:
+    """Alpha of an image (height, width), or its brightness where it is a mask without colour; None for plain colours.
+
+    A byte a texel: images have up to 180 million.
+    """
     if image.mode in ("L", "1"):
-        return np.asarray(image.convert("L"), np.float64) / 255
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        return np.asarray(image.convert("RGBA"), np.float64)[..., 3] / 255
-    return None
+        return np.asarray(image.convert("L"))
+    if image.mode in ("RGBA", "LA", "PA"):
+        return np.asarray(image.getchannel("A"))
+    return np.asarray(image.convert("RGBA").getchannel("A")) if "transparency" in image.info else None
