@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
@@ -27,8 +26,11 @@ MATERIALS = {"vehicle": "car_paint", "vegetation": "leaves", "pole_like": "metal
 """What a completed object of a class is made of; all else is plastic."""
 
 
-def completed(thing: Thing) -> PointCloud | None:
-    """The whole object in its own frame, foot at the origin; None where too little was seen, or the class has no symmetry."""
+def completed(thing: Thing) -> tuple[PointCloud, float] | None:
+    """The whole object in its own frame, foot at the origin, and where along the y axis of what was seen that frame lies, metres.
+
+    None where too little was seen, or the class has no symmetry.
+    """
     cloud, taxonomy = thing.upright, catalogue.taxonomy()
     above = [taxonomy.nodes[node].name for node in taxonomy.ancestors(taxonomy.id(thing.row.name))]
     rule = next((MIRRORED[name] for name in above if name in MIRRORED), None)
@@ -40,9 +42,9 @@ def completed(thing: Thing) -> PointCloud | None:
         half = max(width, high - low) / 2
         middle = high - half if np.sin(thing.viewpoint) >= 0 else low + half  # the side that was seen stays where it is
         centred = _moved(cloud, -middle)
-        return concatenate([centred, _scaled(centred, (1.0, -1.0, 1.0))])
+        return concatenate([centred, _scaled(centred, (1.0, -1.0, 1.0))]), float(middle)
     if any(name in TURNED for name in above):
-        return concatenate([cloud, _scaled(cloud, (-1.0, -1.0, 1.0))])
+        return concatenate([cloud, _scaled(cloud, (-1.0, -1.0, 1.0))]), 0.0
     return None
 
 
@@ -83,7 +85,7 @@ def rescanned(thing: Thing, rng: np.random.Generator) -> Thing | None:
     Completed by symmetry where its class has one: what the scanner sees is a surface, not points that were copied.
     """
     whole = completed(thing)
-    asset = surfels(thing.upright if whole is None else whole, thing.row.name)
+    asset = surfels(thing.upright if whole is None else whole[0], thing.row.name)
     away = thing.row.distance or 15.0
     yaw = float(np.pi - thing.viewpoint)
     scene = Scene(
@@ -103,13 +105,17 @@ def rescanned(thing: Thing, rng: np.random.Generator) -> Thing | None:
 
 
 def complete_things(things: list[Thing]) -> list[Thing]:
-    """Things made whole where they can be; the others are left out."""
+    """Things made whole where they can be, what was seen where it was; the others are left out."""
     out = []
     for thing in things:
-        whole = completed(thing)
-        if whole is not None:
-            back: NDArray[np.float64] = frame_from_object(thing.row.pose)
+        found = completed(thing)
+        if found is not None:
+            whole, aside = found
+            x, y, z, yaw = thing.row.pose
+            pose = (x - float(np.sin(yaw)) * aside, y + float(np.cos(yaw)) * aside, z, yaw)
             size = np.ptp(whole.xyz, axis=0)
-            update = {"points": len(whole), "size": tuple(float(edge) for edge in size)}
-            out.append(Thing(whole.moved(back), thing.row.model_copy(update=update)))
+            update = {"points": len(whole), "size": tuple(float(edge) for edge in size), "pose": pose}
+            if thing.row.distance is not None:
+                update["distance"] = float(np.hypot(*pose[:2]))
+            out.append(Thing(whole.moved(frame_from_object(pose)), thing.row.model_copy(update=update)))
     return out

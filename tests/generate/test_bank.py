@@ -9,11 +9,12 @@ import pytest
 from builders import make_cloud
 from generate.builders_generate import CAR, TAXONOMY, make_box, make_street
 
+from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError
 from pcaug.generate.bank import described, fitted_yaw, frame_from_object, gather, read_bank, write_bank
-from pcaug.generate.complete import completed, rescanned, surfels
+from pcaug.generate.complete import complete_things, completed, rescanned, surfels
 from pcaug.generate.model import View, sampled
 
 
@@ -76,14 +77,35 @@ def make_half_car(azimuth: float) -> np.ndarray:
 def test_a_mirrored_car_is_whole_and_keeps_what_was_seen(azimuth: float) -> None:
     half = make_half_car(azimuth)
     thing = sampled(half, "car", View(azimuth, 12.0), "test")
-    whole = completed(thing)
-    assert whole is not None
+    found = completed(thing)
+    assert found is not None
+    whole, _ = found
     assert len(whole) == 2 * len(half)
     np.testing.assert_allclose(np.ptp(whole.xyz, axis=0), (4.4, 1.8, 1.5), atol=0.15)
     np.testing.assert_allclose(whole.xyz[:, 1].mean(), 0, atol=1e-9)
     short = sampled(half[half[:, 0] > 1.0], "car", View(azimuth, 12.0), "test")
     assert completed(short) is None
     assert completed(described(make_cloud(30), "building", "u", "map")) is None
+
+
+@pytest.mark.parametrize(("y", "sensor"), [(6.0, "spinning"), (-6.0, "spinning"), (6.0, "map")])
+def test_a_completed_thing_has_what_was_seen_where_it_was_and_the_rest_behind_it(y: float, sensor: str) -> None:
+    side = np.random.default_rng(0).uniform((2.0, -0.06, -1.7), (6.4, 0.06, -0.2), (800, 3)) + (0, y, 0)
+    turn = frame_from_object((0, 0, 0, 0.3))
+    cloud = PointCloud(side, {"label": np.full(len(side), CAR, np.uint16)}, TAXONOMY).moved(turn)
+    thing = described(cloud, "car", "u", sensor)
+    (whole,) = complete_things([thing])
+    np.testing.assert_allclose(whole.cloud.xyz[: len(side)], cloud.xyz, atol=1e-6)
+    np.testing.assert_allclose(np.ptp(whole.upright.xyz, axis=0), (4.4, 1.7, 1.5), atol=0.1)
+    np.testing.assert_allclose(whole.upright.bounds.mean(axis=0)[:2], 0, atol=1e-6)
+    straight = whole.cloud.moved(np.linalg.inv(turn)).xyz[:, 1]
+    if sensor == "map":
+        assert whole.row.distance is None
+        return
+    assert np.abs(straight).min() > 5.9
+    assert np.abs(straight).max() == pytest.approx(7.64, abs=0.1)
+    assert whole.row.distance == pytest.approx(np.hypot(*whole.row.pose[:2]))
+    assert whole.row.distance > thing.row.distance + 0.5
 
 
 def test_surfels_close_a_surface_and_a_scan_of_them_is_labelled_and_one_sided() -> None:
