@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 
 from pcaug.errors import RecipeError
+from pcaug.files import stamp
 from pcaug.scene import furniture, objects, trees
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.meshes.card import AssetCard
-from pcaug.scene.meshes.entry import Entry, entries
+from pcaug.scene.meshes.entry import PACK, Entry, entries
 from pcaug.scene.meshes.helios import load_scene
-from pcaug.scene.recipe import AssetRow, Helios
+from pcaug.scene.recipe import AssetRow, Helios, SceneRecipe
 
 Rng = np.random.Generator
 VARIANTS = 8
@@ -106,6 +110,28 @@ class Library:
                         more.append(placed(asset, (x, y, scene.viewpoint[2]), rng.uniform(0, 2 * np.pi), 1.0, instance))
                         break
         return replace(scene, placements=(*scene.placements, *more))
+
+
+def stamped(recipe: SceneRecipe) -> str:
+    """Digest of name, bytes and time of the last change of the files that a recipe names: its worlds depend on them too.
+
+    Raises:
+        RecipeError: A path that leads out of the recipe's folder.
+        NotFound, FileError, MissingExtra: Of a HELIOS++ scene.
+    """
+    library = Library(folder=Path(recipe.folder))
+    named = [row.path for row in recipe.assets] + ([recipe.helios.path] if recipe.helios else [])
+    files = [[str(file), *stamp(file)] for name in named for file in _files(library.inside(name))]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """All files below a folder; else a mesh (of a scene: its meshes), and what says more of it beside it."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    meshes = {entry.folder / entry.file for entry in entries(path)} if path.suffix.lower() == ".xml" else set()
+    found = {f for mesh in (path, *meshes) for name in (PACK, "*.mtl", f"{escape(mesh.stem)}.*") for f in mesh.parent.glob(name)}
+    return sorted(found)
 
 
 def build_helios(recipe: Helios, name: str, rng: Rng, library: Library) -> Scene:

@@ -12,6 +12,7 @@ from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
 from pcaug.scene.asset import NOT_STATED, Asset, Scene
+from pcaug.scene.library import stamped
 from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor import frame_of
 from pcaug.sensor.scan import scan
@@ -46,7 +47,7 @@ def compose_corpus(
 ) -> None:
     """Write ``n`` scans of a recipe as a synthetic corpus, each an independent unit in one tile.
 
-    A run that is killed goes on where it stood when it is started again.
+    A run that is killed goes on where it stood when it is started again, or anew where the user's meshes have changed since.
 
     Args:
         recipe: World and sensor.
@@ -59,10 +60,11 @@ def compose_corpus(
         progress: Called as ``progress("scenes", done, n)``.
     """
     described = recipe.model_dump(mode="json", exclude={"folder"})
+    meshes = stamped(recipe)
     jobs = []
     for first in range(0, n, TOGETHER):
         indices = range(first, min(first + TOGETHER, n))
-        jobs.append(Job(_write, (recipe, seed, indices), [described, recipe.folder, seed, list(indices)]))
+        jobs.append(Job(_write, (recipe, seed, indices), [described, recipe.folder, meshes, seed, list(indices)]))
 
     def told(text: str, done: int, total: int) -> None:
         if progress:

@@ -12,7 +12,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.files import stamp
 from pcaug.scene.asset import Asset
-from pcaug.scene.library import Library
+from pcaug.scene.library import Library, stamped
 from pcaug.scene.recipe import SceneRecipe
 from pcaug.sensor.compose import TOGETHER, credit
 from pcaug.sensor.into import beams_of, into
@@ -49,12 +49,14 @@ def place_corpus(
         workers, scheduler, force, progress: As of ``compose_corpus``.
     """
     described = recipe.model_dump(mode="json", exclude={"folder"})
+    meshes = stamped(recipe)
     jobs = []
     for first in range(0, n, TOGETHER):
         indices = range(first, min(first + TOGETHER, n))
         about = [
             described,
             recipe.folder,
+            meshes,
             str(real.folder.resolve()),
             [[t.path, *stamp(real.folder / t.path)] for t in real.tiles],
             list(pattern),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +14,17 @@ import trimesh
 
 from pcaug import catalogue
 from pcaug.cli.app import main
+from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.explore.pattern import pattern_of
 from pcaug.scene.asset import Asset, Scene
+from pcaug.scene.library import stamped
 from pcaug.scene.meshes import helios
 from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.entry import card_of, entries
-from pcaug.scene.recipe import compose, load_recipe
+from pcaug.scene.recipe import AssetRow, SceneRecipe, compose, load_recipe
+from pcaug.sensor.compose import compose_corpus
+from pcaug.sensor.place import place_corpus
 
 TREE = catalogue.taxonomy()
 
@@ -286,6 +293,68 @@ def test_meshes_without_a_kind_stand_around_the_viewpoint_and_paths_stay_inside(
     (inner / "r.toml").write_text(RECIPE.format(world="street").replace('"pack"', '"../pack"'))
     with pytest.raises(RecipeError, match="lies outside the recipe's folder"):
         compose(load_recipe(inner / "r.toml"), np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("path", "changed"),
+    [
+        ("pack", "pack/old/b.ply"),
+        ("pack", "pack/old/notes.txt"),
+        ("pack/a.obj", "pack/a.obj"),
+        ("pack/a.obj", "pack/a.mtl"),
+        ("pack/a.obj", "pack/a.toml"),
+        ("pack/a.obj", "pack/assets.toml"),
+        ("t.sh3f", "t.sh3f"),
+        ("data/scenes/s.xml", "data/scenes/s.xml"),
+        ("data/scenes/s.xml", "data/parts/tree.obj"),
+        ("data/scenes/s.xml", "data/parts/t.mtl"),
+    ],
+)
+def test_files_that_a_recipe_names_are_known_to_have_changed(tmp_path: Path, path: str, changed: str) -> None:
+    box(tmp_path / "pack" / "a.obj")
+    box(tmp_path / "pack" / "old" / "b.ply")
+    sh3f(tmp_path / "t.sh3f")
+    helios_scene(tmp_path)
+    recipe = SceneRecipe(name="x", assets=(AssetRow(path=path),), folder=str(tmp_path))
+    before = stamped(recipe)
+    (tmp_path / "pack-of-others.ply").write_text("x")
+    assert stamped(recipe) == before
+    with (tmp_path / changed).open("a") as file:
+        file.write("\n")
+    assert stamped(recipe) != before
+
+
+def test_a_killed_composition_begins_anew_where_a_mesh_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe("street", ["sensor.azimuth_steps=100"])
+    compose_corpus(recipe, 1, tmp_path / "real", seed=3)
+    real = Corpus.open(tmp_path / "real")
+    mesh = AssetRow(path=str(box(tmp_path / "car.ply", 4, 1.8, 1.5)), kind="car", label="car", unit=1.0)
+    mine = recipe.model_copy(update={"assets": (mesh,)})
+    done: list[int] = []
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    def first_told(make: Callable[..., None], name: str) -> int:
+        """How many scans are there when a run begins that is killed before its parts are joined."""
+        done.clear()
+        with pytest.raises(KeyboardInterrupt):
+            make(folder=tmp_path / name, seed=1, progress=lambda _, count, __: done.append(count))
+        return done[0]
+
+    monkeypatch.setattr("pcaug.corpus.build._join", killed)
+    ways = {"composed": partial(compose_corpus, mine, 1), "placed": partial(place_corpus, mine, real, pattern_of(real), 1)}
+    assert [first_told(make, name) for name, make in ways.items()] == [0, 0]
+    assert [first_told(make, name) for name, make in ways.items()] == [1, 1]
+    box(tmp_path / "car.ply", 4.2, 1.8, 1.5)
+    assert [first_told(make, name) for name, make in ways.items()] == [0, 0]
+
+
+def test_no_file_outside_a_recipes_folder_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for path in ("..", "../other.ply"):
+        with pytest.raises(RecipeError, match="lies outside the recipe's folder"):
+            stamped(SceneRecipe(name="x", assets=(AssetRow(path=path),), folder=str(tmp_path / "in")))
 
 
 def test_the_command_lists_shows_and_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
