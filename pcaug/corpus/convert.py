@@ -168,7 +168,9 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
         return encodings[0]
     kinds = {(e.get("format"), str(e.get("scales"))) for e in encodings}
     if len(kinds) == 1 and "point_format" in encodings[0]:
-        return max(encodings, key=lambda e: int(e["point_format"]))
+        richest = max(encodings, key=lambda e: int(e["point_format"]))
+        alike = [extra for extra in richest.get("extra", []) if all(extra in e.get("extra", []) for e in encodings)]
+        return {**richest, "extra": alike}  # other extra bytes take the type that holds them all
     return {}
 
 

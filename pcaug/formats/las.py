@@ -229,7 +229,7 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
     for name, values in cloud.fields.items():
         target = las_header.dimension(name, dimensions)
         if name in extras:
-            points[name] = values
+            _set_extra(points, name, values, path)
         elif target == "rgb":
             wide = values.astype(np.uint16) * 257 if values.dtype == np.uint8 else _sixteen_bits(name, values, units, path)
             for column, colour in enumerate(("red", "green", "blue")):
@@ -246,6 +246,16 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
     if cloud.source.encoding.get("format") != "las" and "label" in cloud:
         points["classification"] = asprs(cloud["label"])
     return points
+
+
+def _set_extra(points: Any, name: str, values: NDArray[Any], path: Path) -> None:
+    """Set extra bytes, whose type holds the values; raises FileError where they have a scale, and lie beyond its grid."""
+    try:
+        with np.errstate(invalid="raise"):  # NaN has no place on a grid
+            points[name] = values
+    except (OverflowError, FloatingPointError):
+        what = f"field {name!r} ({values.min():g} to {values.max():g}) does not fit the grid that its source gave it"
+        raise FileError(what, path, "correct, rename or drop it, or write another format") from None
 
 
 def _fitting(name: str, values: NDArray[Any], dimension: Any, path: Path) -> NDArray[Any]:

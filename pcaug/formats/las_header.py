@@ -252,17 +252,23 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
     for name, values in cloud.fields.items():
         if name.lower() in {"x", "y", "z"}:
             raise PcaugError(f"field {name!r} is what LAS calls positions", do="rename it")
-        if dimension(name, dimensions) is not None and not (name == "native_label" and not kept):
-            continue
-        if name in known:
-            e = known[name]
+        e = known.get(name)
+        if dimension(name, dimensions) is not None and not (name == "native_label" and (e or not kept)):
+            continue  # ids of ours stand beside the ASPRS class, which is theirs in files of others
+        if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
         else:
             own = name in ("label", "native_label", "prediction")
             kind = values.dtype.str.lstrip("<>|=").replace("b1", "u1").replace("f2", "f4")
             width = "" if values.ndim == 1 else str(values.shape[1])
-            params.append(laspy.ExtraBytesParams(name, width + kind, OWN if own else ""))
+            params.append(laspy.ExtraBytesParams(name, width + kind, e["description"] if e else OWN if own else ""))
     return params
+
+
+def _holds(e: Mapping[str, Any], values: NDArray[Any]) -> bool:
+    """Whether a dimension of ``extra`` is one for values (N,) or (N, k): on its grid, or as they are."""
+    recorded = laspy.ExtraBytesParams("", e["type"]).type
+    return recorded.shape == values.shape[1:] and (e["scales"] is not None or np.can_cast(values.dtype, recorded.base))
 
 
 def add_crs(header: Any, crs: str) -> None:

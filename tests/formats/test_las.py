@@ -227,3 +227,24 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, name: str) -
     assert (done.returncode, len(lines)) == (1, 1), done.stderr
     assert lines[0].startswith("pcaug: error: ")
     assert [path.name for path in tmp_path.iterdir()] == ["whole.las"]
+
+
+def test_extra_bytes_become_wider_where_a_field_did(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 6, 2)
+    las.add_extra_dims([laspy.ExtraBytesParams("amp", "u1", "of it"), laspy.ExtraBytesParams("echo", "2u2")])
+    las.write(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las").with_fields(amp=np.array([-12.5, 300]), echo=np.array([1, 70_000]))
+    write(tmp_path / "b.las", cloud)
+    after = laspy.read(tmp_path / "b.las")
+    assert (after["amp"].tolist(), after["echo"].tolist()) == ([-12.5, 300], [1, 70_000])
+    assert after.point_format.dimension_by_name("amp").description == "of it"
+
+
+@pytest.mark.parametrize("wrong", [1000.0, -1000.0, np.nan])
+def test_extra_bytes_beyond_their_grid_are_refused(tmp_path: Path, wrong: float) -> None:
+    las = make_las(tmp_path / "a.las", 6, 2)
+    las.add_extra_dim(laspy.ExtraBytesParams("amp", "i2", "", np.zeros(1), np.full(1, 0.01)))
+    las.write(tmp_path / "a.las")
+    with pytest.raises(FileError, match="field 'amp' .* does not fit the grid"):
+        write(tmp_path / "b.las", read(tmp_path / "a.las").with_fields(amp=np.array([1.0, wrong])))
+    assert not (tmp_path / "b.las").exists()

@@ -1,0 +1,49 @@
+"""Several LAS files become one: extra bytes in a type that holds them all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import laspy
+import numpy as np
+import pytest
+
+from pcaug import read
+from pcaug.corpus.convert import convert
+
+
+def make_las(path: Path, *, scale: float = 0.01, classes: int = 6, **extra: tuple[Any, list[float]]) -> Path:
+    """A LAS file of two points; extra bytes by name, of a type or ``ExtraBytesParams``."""
+    las = laspy.create(point_format=6, file_version="1.4")
+    las.header.scales = np.full(3, scale)
+    las.add_extra_dims([kind if isinstance(kind, laspy.ExtraBytesParams) else laspy.ExtraBytesParams(name, kind, "of it")
+                        for name, (kind, _) in extra.items()])  # fmt: skip
+    las.x, las.y, las.z = [1.0, 2], [3.0, 4], [5.0, 6]
+    las.classification = np.full(2, classes, np.uint8)
+    for name, (_, values) in extra.items():
+        las[name] = np.array(values)
+    las.write(path)
+    return path
+
+
+def scaled(name: str, step: float) -> laspy.ExtraBytesParams:
+    return laspy.ExtraBytesParams(name, "i2", "", np.zeros(1), np.full(1, step))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "kind"),
+    [
+        (("u1", [200, 1]), ("u2", [300, 2]), "u2"),
+        (("u1", [200, 1]), ("f4", [-12.5, 2]), "f4"),
+        ((scaled("amp", 0.01), [1.25, 2]), (scaled("amp", 0.5), [9000.5, 2]), "f8"),
+        ((scaled("amp", 0.01), [1.25, 2]), ("u2", [40_000, 2]), "f8"),
+    ],
+)
+def test_extra_bytes_of_two_types_take_one_that_holds_both(tmp_path: Path, one: Any, other: Any, kind: str) -> None:
+    files = [make_las(tmp_path / "a.las", amp=one), make_las(tmp_path / "b.las", amp=other)]
+    for order in (files, files[::-1]):
+        convert(order, tmp_path / "c.las", force=True)
+        values = read(tmp_path / "c.las")["amp"]
+        assert sorted(values) == sorted(one[1] + other[1])
+        assert values.dtype == kind
