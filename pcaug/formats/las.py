@@ -4,8 +4,8 @@ Dimensions become fields of the same name but for: ``classification`` -> ``nativ
 red, green, blue -> ``rgb``, scan angle (rank) -> ``scan_angle`` in degrees. Extra bytes keep their names.
 
 A cloud that did not come from LAS is written as point format 6-8 with its ``label`` as the nearest ASPRS class in
-``classification``, and with ``label`` and ``native_label`` themselves as extra bytes, so nothing is lost. Intensities and
-colours that are floats within 0..1 fill the 16 bits.
+``classification`` (without one, with the ids of ``native_label`` that fit), and with ``label`` and ``native_label`` themselves as
+extra bytes, so nothing is lost. Intensities and colours that are floats within 0..1 fill the 16 bits.
 """
 
 from __future__ import annotations
@@ -193,13 +193,7 @@ def _writer(path: Path, header: Any, first: PointCloud) -> Iterator[Any]:
 
 def least_format(cloud: PointCloud) -> int:
     """The point format that the classes of a cloud need: 6 where one is above 31."""
-    return 6 if _highest(cloud) > 31 else 0
-
-
-def _highest(cloud: PointCloud) -> int:
-    """The highest class that would stand in ``classification``."""
-    from_las = cloud.source.encoding.get("format") == "las"
-    return int(cloud["native_label"].max()) if from_las and len(cloud) and "native_label" in cloud else 0
+    return 6 if len(cloud) and "native_label" in cloud and cloud["native_label"].max() > 31 else 0
 
 
 def in_units(first: PointCloud) -> set[str]:
@@ -243,9 +237,15 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
             points["intensity"] = _sixteen_bits(name, values, units, path)
         elif target is not None:
             points[target] = _fitting(name, values, header.point_format.dimension_by_name(target), path)
-    if cloud.source.encoding.get("format") != "las" and "label" in cloud:
-        points["classification"] = asprs(cloud["label"])
+    if "classification" not in cloud and ("native_label" in extras or "native_label" not in cloud):
+        points["classification"] = _classes(cloud, header.point_format.dimension_by_name("classification").max)
     return points
+
+
+def _classes(cloud: PointCloud, most: int) -> NDArray[np.uint8]:
+    """What stands in ``classification`` (N,) where ids of ours are extra bytes; 0 for what is above ``most``."""
+    codes = asprs(cloud["label"]) if "label" in cloud else cloud.fields.get("native_label", np.zeros(len(cloud), np.uint8))
+    return np.where((codes >= 0) & (codes <= most), codes, 0).astype(np.uint8)
 
 
 def _set_extra(points: Any, name: str, values: NDArray[Any], path: Path) -> None:

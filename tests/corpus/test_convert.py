@@ -1,4 +1,4 @@
-"""Several LAS files become one: extra bytes in a type that holds them all."""
+"""Several LAS files become one: extra bytes in a type that holds them all, and their classes stay classes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import laspy
 import numpy as np
 import pytest
 
-from pcaug import read
+from pcaug import read, write
+from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert
+from pcaug.corpus.steps import Steps
 
 
 def make_las(path: Path, *, scale: float = 0.01, classes: int = 6, **extra: tuple[Any, list[float]]) -> Path:
@@ -47,3 +49,23 @@ def test_extra_bytes_of_two_types_take_one_that_holds_both(tmp_path: Path, one: 
         values = read(tmp_path / "c.las")["amp"]
         assert sorted(values) == sorted(one[1] + other[1])
         assert values.dtype == kind
+
+
+def classes(path: Path) -> list[int]:
+    return list(laspy.read(path).classification)
+
+
+def test_classes_stay_where_a_las_is_encoded_anew(tmp_path: Path) -> None:
+    files = [make_las(tmp_path / "a.las", scale=0.001, classes=6), make_las(tmp_path / "b.las", classes=2)]
+    convert(files, tmp_path / "two.las")
+    convert(files, tmp_path / "labelled.las", "las")
+    convert(files[0], tmp_path / "moved.las", steps=Steps(from_crs="EPSG:2154", crs="EPSG:25832"))
+    assert classes(tmp_path / "two.las") == classes(tmp_path / "labelled.las") == [6, 6, 2, 2]
+    assert classes(tmp_path / "moved.las") == [6, 6]
+
+
+def test_ids_of_las_are_the_classes_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "a.ply", PointCloud(np.zeros((2, 3)), {"native_label": np.array([6, 9], np.int32)}))
+    convert(tmp_path / "a.ply", tmp_path / "labelled.ply", "las")
+    convert(tmp_path / "labelled.ply", tmp_path / "a.las", ids_of="las")
+    assert classes(tmp_path / "a.las") == [6, 9]

@@ -16,6 +16,7 @@ from pyproj import CRS
 from pcaug import iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, PcaugError
+from pcaug.formats.las import asprs
 
 
 def make_las(path: Path, point_format: int, n: int = 100, *, version: str = "1.4", crs: str | None = None) -> laspy.LasData:
@@ -245,6 +246,31 @@ def test_extra_bytes_beyond_their_grid_are_refused(tmp_path: Path, wrong: float)
     las = make_las(tmp_path / "a.las", 6, 2)
     las.add_extra_dim(laspy.ExtraBytesParams("amp", "i2", "", np.zeros(1), np.full(1, 0.01)))
     las.write(tmp_path / "a.las")
-    with pytest.raises(FileError, match="field 'amp' .* does not fit the grid"):
+    with pytest.raises(FileError, match=r"field 'amp' .* does not fit the grid"):
         write(tmp_path / "b.las", read(tmp_path / "a.las").with_fields(amp=np.array([1.0, wrong])))
     assert not (tmp_path / "b.las").exists()
+
+
+def test_classes_are_seen_by_other_programs_whatever_a_cloud_came_from(tmp_path: Path) -> None:
+    ids = PointCloud(np.zeros((4, 3)), {"native_label": np.array([6, 200, 300, -1], np.int32)})
+    write(tmp_path / "a.las", iter([ids, ids]))
+    assert laspy.read(tmp_path / "a.las").classification.tolist() == [6, 200, 0, 0] * 2
+    assert read(tmp_path / "a.las")["native_label"].tolist() == [6, 200, 300, -1] * 2
+    write(tmp_path / "b.las", read(tmp_path / "a.las").take(slice(0, 4)))  # with an encoding, and ids of ours beside it
+    assert laspy.read(tmp_path / "b.las").classification.tolist() == [6, 200, 0, 0]
+    assert read(tmp_path / "b.las")["native_label"].tolist() == [6, 200, 300, -1]
+    nodes = make_cloud(4, native_label=np.array([1, 2, 3, 4], np.int32))
+    write(tmp_path / "c.las", nodes)
+    assert laspy.read(tmp_path / "c.las").classification.tolist() == asprs(nodes["label"]).tolist()
+    write(tmp_path / "d.las", read(tmp_path / "c.las").take(slice(None)))
+    assert laspy.read(tmp_path / "d.las").points.array.tobytes() == laspy.read(tmp_path / "c.las").points.array.tobytes()
+
+
+@pytest.mark.parametrize("point_format", [1, 6])
+def test_classes_of_a_later_cloud_from_elsewhere_are_written_as_the_first_ones(tmp_path: Path, point_format: int) -> None:
+    before = make_las(tmp_path / "a.las", point_format, 3)
+    first = read(tmp_path / "a.las")
+    from_las = first.with_fields(**dict.fromkeys(set(first.fields) - {"native_label"}))  # type: ignore[arg-type]
+    from_elsewhere = PointCloud(first.xyz, {"native_label": np.array([6, 31, 200], np.int32)})
+    write(tmp_path / "b.las", iter([from_las, from_elsewhere]))
+    assert laspy.read(tmp_path / "b.las").classification.tolist() == [*before.classification, 6, 31, 200]
