@@ -143,7 +143,7 @@ def _save(
     if len(records):
         header.grow(laspy.PackedPointRecord(records, header.point_format))
     times = (records["gps_time"].min(), records["gps_time"].max()) if len(records) else (0.0, 0.0)
-    evlrs = laspy.vlrs.vlrlist.VLRList([las_header.restore(v) for v in first.source.encoding.get("evlrs") or []])
+    evlrs = las_header.evlrs(first)
     with path.open("w+b") as file:
         header.write_to(file)
         nodes["offset"], nodes["bytes"] = _compress(file, vlr, records, nodes["points"], header.offset_to_point_data)

@@ -186,9 +186,9 @@ def _writer(path: Path, header: Any, first: PointCloud) -> Iterator[Any]:
         raise FileError("wave packets cannot be written as LAZ: no open compressor takes them", path, do)
     with laspy.open(path, mode="w", header=header, do_compress=compress) as writer:
         yield writer
-        evlrs = first.source.encoding.get("evlrs") or []
+        evlrs = las_header.evlrs(first)
         if evlrs and str(header.version) == "1.4":
-            writer.write_evlrs(laspy.vlrs.vlrlist.VLRList([las_header.restore(v) for v in evlrs]))
+            writer.write_evlrs(evlrs)
 
 
 def least_format(cloud: PointCloud) -> int:

@@ -23,6 +23,7 @@ from uuid import UUID
 import laspy
 import lazrs
 import numpy as np
+from laspy.vlrs.known import vlr_factory
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
@@ -35,6 +36,8 @@ WAVELESS = {4: 1, 5: 3, 9: 6, 10: 8}
 """Point format with wave packets -> the same without."""
 WRITERS_OWN = {("laszip encoded", 22204), ("LASF_Spec", 4), ("copc", 1), ("copc", 1000)}
 """User and record id of the records that a writer makes anew: LAZ, extra bytes, COPC."""
+PROJECTION = "LASF_Projection"
+"""User id of the records that say the CRS."""
 SAMPLES = ("LASF_Spec", 65535)
 """Waveform samples within the file: they may be larger than the points."""
 VARIABLE = 0xFFFFFFFF
@@ -208,6 +211,20 @@ def crs(header: Any) -> str | None:
     return None if found is None else str(found.to_wkt())
 
 
+def evlrs(cloud: PointCloud) -> Any:
+    """The extended records that a cloud came with, for laspy; without their CRS where the cloud is in another."""
+    kept = cloud.source.encoding.get("evlrs") or []
+    moved = _moved(cloud)
+    return laspy.vlrs.vlrlist.VLRList([restore(r) for r in kept if not (moved and r["user_id"] == PROJECTION)])
+
+
+def _moved(cloud: PointCloud) -> bool:
+    """Whether a cloud has a CRS that is not the one which the records of its encoding say."""
+    header, kept = laspy.LasHeader(), cloud.source.encoding
+    header.vlrs.extend([vlr_factory(restore(r)) for kind in ("vlrs", "evlrs") for r in kept.get(kind) or []])
+    return cloud.crs is not None and cloud.crs != crs(header)
+
+
 def make(cloud: PointCloud, least: int = 0) -> Any:
     """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre.
 
@@ -234,10 +251,10 @@ def make(cloud: PointCloud, least: int = 0) -> Any:
         header.uuid = UUID(kept["project"]) if "project" in kept else header.uuid
         header.creation_date = date.fromisoformat(kept["created"]) if kept.get("created") else header.creation_date
     records = kept.get("vlrs", [])
-    fresh = not kept or (old is not None and old < 6 <= point_format)
+    fresh = not kept or (old is not None and old < 6 <= point_format) or _moved(cloud)
     if fresh:
         header.global_encoding.wkt = point_format >= 6
-        records = [r for r in records if r["user_id"] != "LASF_Projection"] if cloud.crs else records
+        records = [r for r in records if r["user_id"] != PROJECTION] if cloud.crs else records
     header.vlrs.extend([restore(r) for r in records])
     if fresh and cloud.crs:
         add_crs(header, str(cloud.crs))
@@ -272,14 +289,20 @@ def _holds(e: Mapping[str, Any], values: NDArray[Any]) -> bool:
 
 
 def add_crs(header: Any, crs: str) -> None:
-    """Add a CRS in the form that the version and point format ask for; raises FileError for one that PROJ does not know."""
+    """Add a CRS in the form that the version and point format ask for; raises FileError for one that PROJ does not know.
+
+    Before 1.4 that is an EPSG code in GeoTIFF keys. For a CRS without one the version becomes 1.4, which takes WKT.
+    """
     from pyproj import CRS
     from pyproj.exceptions import CRSError
 
     try:
-        header.add_crs(CRS.from_user_input(crs), keep_compatibility=False)
+        known = CRS.from_user_input(crs)
     except CRSError as error:
         raise FileError(f"CRS cannot be written: {error}", do="give it as EPSG:... or WKT") from None
+    if known.to_epsg() is None:
+        header.version = laspy.header.Version(1, 4)
+    header.add_crs(known, keep_compatibility=False)
 
 
 def _array(values: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import laspy
 import numpy as np
 import pytest
+from pyproj import CRS
 
 from pcaug import read, write
 from pcaug.cloud import PointCloud
@@ -69,3 +70,8 @@ def test_ids_of_las_are_the_classes_of_the_file(tmp_path: Path) -> None:
     convert(tmp_path / "a.ply", tmp_path / "labelled.ply", "las")
     convert(tmp_path / "labelled.ply", tmp_path / "a.las", ids_of="las")
     assert classes(tmp_path / "a.las") == [6, 9]
+
+
+def test_a_crs_that_is_told_stands_in_the_file(tmp_path: Path) -> None:
+    convert(make_las(tmp_path / "a.las"), tmp_path / "b.las", steps=Steps(from_crs="EPSG:2154"))
+    assert laspy.read(tmp_path / "b.las").header.parse_crs() == CRS.from_epsg(2154)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import laspy
@@ -274,3 +275,42 @@ def test_classes_of_a_later_cloud_from_elsewhere_are_written_as_the_first_ones(t
     from_elsewhere = PointCloud(first.xyz, {"native_label": np.array([6, 31, 200], np.int32)})
     write(tmp_path / "b.las", iter([from_las, from_elsewhere]))
     assert laspy.read(tmp_path / "b.las").classification.tolist() == [*before.classification, 6, 31, 200]
+
+
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+@pytest.mark.parametrize("own", [None, "EPSG:25832"])
+@pytest.mark.parametrize(("version", "point_format"), [("1.2", 1), ("1.4", 1), ("1.4", 6)])
+def test_the_crs_of_a_cloud_stands_in_its_file(
+    tmp_path: Path, version: str, point_format: int, own: str | None, suffix: str
+) -> None:
+    make_las(tmp_path / "a.las", point_format, version=version, crs=own)
+    cloud = read(tmp_path / "a.las")
+    assert bool(cloud.crs) == bool(own)
+    for crs in ("EPSG:2154", "+proj=tmerc +lat_0=48 +lon_0=2 +x_0=100 +ellps=GRS80 +units=m +no_defs"):
+        write(tmp_path / f"b{suffix}", replace(cloud, crs=crs))
+        assert laspy.read(tmp_path / f"b{suffix}").header.parse_crs() == CRS.from_user_input(crs)
+        assert CRS.from_user_input(read(tmp_path / f"b{suffix}").crs) == CRS.from_user_input(crs)
+
+
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+def test_a_crs_in_the_extended_records_is_kept_and_replaced(tmp_path: Path, suffix: str) -> None:
+    las = make_las(tmp_path / "a.las", 6)
+    text = CRS.from_epsg(25832).to_wkt()
+    las.evlrs = laspy.vlrs.vlrlist.VLRList(
+        [laspy.VLR("LASF_Projection", 2112, "", text.encode() + b"\0"), laspy.VLR("someone", 9, "big", b"x")]
+    )
+    las.header.global_encoding.wkt = True
+    las.write(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las")
+    for crs, records in ((cloud.crs, 2), ("EPSG:2154", 1)):
+        write(tmp_path / f"b{suffix}", replace(cloud, crs=crs))
+        after = read(tmp_path / f"b{suffix}")
+        assert CRS.from_user_input(after.crs) == CRS.from_user_input(crs)
+        assert len(after.source.encoding["evlrs"]) == records
+
+
+def test_records_of_a_crs_that_stays_are_not_written_anew(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 1, version="1.2", crs="EPSG:2154")
+    write(tmp_path / "b.las", read(tmp_path / "a.las").take(slice(0, 5)))
+    after = laspy.read(tmp_path / "b.las").header
+    assert [v.record_data_bytes() for v in after.vlrs] == [v.record_data_bytes() for v in las.header.vlrs]
