@@ -95,6 +95,13 @@ def _refuse_taken(name: str, taken: set[str]) -> None:
         raise PcaugError(f"field {name!r} needs columns that are taken: {sorted(taken)}", do="rename it")
 
 
+def positions(names: Iterable[str]) -> tuple[str, ...]:
+    """The columns that hold positions: three, or one (N, 3); () where there are none."""
+    lower = {name.lower(): name for name in reversed(list(names))}
+    whole = [(lower[name],) for name in POSITIONS if name in lower]
+    return tuple(lower[axis] for axis in "xyz") if {"x", "y", "z"} <= lower.keys() else whole[0] if whole else ()
+
+
 def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: str | None = None) -> Plan:
     """Field -> the columns that make it; the first entry is "xyz".
 
@@ -110,12 +117,8 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     """
     names = list(names)
     lower = {name.lower(): name for name in reversed(names)}
-    made: Plan = {}
-    if {"x", "y", "z"} <= lower.keys():
-        made["xyz"] = tuple(lower[axis] for axis in "xyz")
-    elif any(name in lower for name in POSITIONS):
-        made["xyz"] = (next(lower[name] for name in POSITIONS if name in lower),)
-    else:
+    made: Plan = {"xyz": positions(names)}
+    if not made["xyz"]:
         raise FileError("has no columns x, y and z", path, f"it has {', '.join(names[:12]) or 'none'}")
     for field, groups in VECTORS.items():
         for group in groups:

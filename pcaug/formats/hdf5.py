@@ -1,4 +1,4 @@
-"""HDF5 through h5py: the datasets of one group are columns (N,) or (N, k), or one dataset of a compound type holds all.
+"""HDF5 through h5py: the datasets of one group are columns (N,) or (N, k); one of a compound type with positions is several.
 
 Everything that a file would fetch from elsewhere (links to other files, external storage, virtual datasets) is refused.
 """
@@ -42,25 +42,44 @@ def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]
 
 
 def _read(group: Any, path: Path, size: int) -> Iterator[PointCloud]:
-    tables = {name: group[name] for name in group if _plain(group, name, path)}
+    columns = _columns({name: group[name] for name in group if _plain(group, name, path)}, path)
     said = naming.understand(group.attrs.get("pcaug", ""), path)
-    compound = [table for table in tables.values() if table.dtype.names]
-    if len(compound) == 1:
-        names = [n for n in compound[0].dtype.names if compound[0].dtype[n].base.kind in "iufb"]
-        made, tables = naming.plan(names, path, said), {"": compound[0]}
-    else:
-        made = naming.plan(tables, path, said)
-        count = len(tables[made["xyz"][0]])
-        uneven = [name for name, table in tables.items() if len(table) != count]
-        for name in uneven:
-            naming.skipped(f"dataset {name!r} of shape {tables.pop(name).shape}", path)
-        made = naming.plan(tables, path, said)
-    length = max(len(table) for table in tables.values())
+    made = naming.plan(columns, path, said)
+    length = len(columns[made["xyz"][0]][0])
+    for name in [name for name, (table, _) in columns.items() if len(table) != length]:
+        naming.skipped(f"dataset {name!r} of shape {columns.pop(name)[0].shape}", path)
+    made = naming.plan(columns, path, said)
+    tables = {table.name: table for table, _ in columns.values()}
     for start in range(0, max(length, 1), size):
-        rows = {name: table[start : start + size] for name, table in tables.items()}
-        if len(compound) == 1:
-            rows = {name: rows[""][name] for name in names}
+        read = {name: table[start : start + size] for name, table in tables.items()}
+        rows = {name: read[table.name] if part is None else read[table.name][part] for name, (table, part) in columns.items()}
         yield naming.assemble(rows.__getitem__, made, path, said)
+
+
+def _columns(tables: dict[str, Any], path: Path) -> dict[str, tuple[Any, str | None]]:
+    """Column name -> its dataset, and its part of the compound type where that dataset has one.
+
+    Of all that hold positions, the longest dataset says what the points are; other compound ones are left out.
+    """
+    plain = {name: table for name, table in tables.items() if not table.dtype.names}
+    placed = {name: table for name, table in tables.items() if name not in plain and naming.positions(table.dtype.names)}
+    host = max(placed, key=lambda name: len(placed[name]), default=None)
+    own = naming.positions(plain)
+    if host is not None and own and len(plain[own[0]]) > len(placed[host]):
+        host = None
+    columns: dict[str, tuple[Any, str | None]] = {}
+    points = None if host is None else placed[host]
+    for part in points.dtype.names if points is not None else ():
+        if points.dtype[part].base.kind in "iufb":
+            columns[part] = (points, part)
+        else:
+            naming.skipped(f"part {part!r} of dataset {host!r}", path)
+    for name, table in tables.items():
+        if name in plain and name not in columns:
+            columns[name] = (table, None)
+        elif name != host:
+            naming.skipped(f"dataset {name!r} of shape {table.shape}", path)
+    return columns
 
 
 def _plain(group: Any, name: str, path: Path) -> bool:

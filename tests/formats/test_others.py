@@ -212,6 +212,39 @@ def test_hdf5_of_others(tmp_path: Path) -> None:
     assert cloud.xyz[:, 0].tolist() == [0, 1, 2, 3]
 
 
+def test_hdf5_datasets_beside_a_compound_one_are_joined_or_left_out_with_a_word(tmp_path: Path) -> None:
+    rows = np.zeros(4, [("x", "f4"), ("y", "f4"), ("z", "f4"), ("intensity", "u2"), ("name", "S3")])
+    rows["x"], rows["intensity"] = np.arange(4), np.arange(4) * 10
+    boxes = np.zeros(2, [("x", "f4"), ("y", "f4"), ("z", "f4")])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["points"], file["labels"], file["intensity"] = rows, np.array([1, 2, 3, 4]), np.ones(4)
+        file["position"], file["boxes"] = np.zeros(3), boxes
+    with pytest.warns(UserWarning, match="is left out") as said:
+        cloud = read(tmp_path / "a.h5")
+    assert sorted(str(word.message).split(": ")[1] for word in said) == [
+        "dataset 'boxes' of shape (2,) is left out",
+        "dataset 'intensity' of shape (4,) is left out",
+        "dataset 'position' of shape (3,) is left out",
+        "part 'name' of dataset 'points' is left out",
+    ]
+    assert {name: values.tolist() for name, values in cloud.fields.items()} == {
+        "native_label": [1, 2, 3, 4],
+        "intensity": [0, 10, 20, 30],
+    }
+    assert [len(chunk) for chunk in iter_chunks(tmp_path / "a.h5", 3)] == [3, 1]
+
+
+@pytest.mark.parametrize("parts", [("fx", "fy"), ("x", "y", "z")])
+def test_hdf5_points_are_not_hidden_by_a_small_compound_dataset(tmp_path: Path, parts: tuple[str, ...]) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["xyz"], file["label"] = np.ones((4, 3)), np.array([1, 2, 3, 4])
+        file["calibration"] = np.zeros(2, [(part, "f8") for part in parts])
+    with pytest.warns(UserWarning, match=r"dataset 'calibration' of shape \(2,\) is left out"):
+        cloud = read(tmp_path / "a.h5")
+    assert cloud.xyz.tolist() == [[1, 1, 1]] * 4
+    assert cloud["native_label"].tolist() == [1, 2, 3, 4]
+
+
 def test_hdf5_does_not_leave_its_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(bytes(72))
     with h5py.File(tmp_path / "a.h5", "w") as file:
