@@ -63,15 +63,14 @@ def _columns(tables: dict[str, Any], path: Path) -> dict[str, tuple[Any, str | N
     """
     plain = {name: table for name, table in tables.items() if not table.dtype.names}
     placed = {name: table for name, table in tables.items() if name not in plain and naming.positions(table.dtype.names)}
-    host = max(placed, key=lambda name: len(placed[name]), default=None)
+    host = max(placed, key=lambda name: len(placed[name]), default="")
     own = naming.positions(plain)
-    if host is not None and own and len(plain[own[0]]) > len(placed[host]):
-        host = None
+    if host and own and len(plain[own[0]]) > len(placed[host]):
+        host = ""
     columns: dict[str, tuple[Any, str | None]] = {}
-    points = None if host is None else placed[host]
-    for part in points.dtype.names if points is not None else ():
-        if points.dtype[part].base.kind in "iufb":
-            columns[part] = (points, part)
+    for part in placed[host].dtype.names if host else ():
+        if placed[host].dtype[part].base.kind in "iufb":
+            columns[part] = (placed[host], part)
         else:
             naming.skipped(f"part {part!r} of dataset {host!r}", path)
     for name, table in tables.items():
