@@ -205,7 +205,8 @@ def _table(cloud: PointCloud) -> NDArray[Any]:
     plain = {n: v.astype(np.uint8 if v.dtype == bool else np.float32) if v.dtype.kind == "b" or v.dtype == np.float16 else v
              for n, v in columns.items()}  # fmt: skip
     for name, values in plain.items():
-        if values.dtype.newbyteorder("=") not in NUMPY_TYPE_TO_PCD_TYPE or not re.fullmatch(r"[\w.\-]+", name) or name == "_":
+        word = re.fullmatch(r"[\w.\-]+", name, re.ASCII) and name != "_"
+        if values.dtype.newbyteorder("=") not in NUMPY_TYPE_TO_PCD_TYPE or not word:
             raise PcaugError(f"field {name!r} ({values.dtype}) cannot be a PCD field", do="drop or rename it")
     table = np.empty(len(cloud), [(name, values.dtype.newbyteorder("<")) for name, values in plain.items()])
     for name, values in plain.items():

@@ -6,6 +6,7 @@ List properties on points are left out with a warning: a cloud has as many colum
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def _table(cloud: PointCloud) -> NDArray[Any]:
                     f"field {name!r} does not fit into 32 bits", do="PLY has no 64-bit integers, write Parquet or LAS"
                 )
             code = "i4" if high <= 2**31 - 1 else "u4"
-        if code not in TYPES or any(c.isspace() for c in name):
+        if code not in TYPES or not re.fullmatch(r"[!-~]+", name):  # one word in ASCII
             raise PcaugError(f"field {name!r} ({values.dtype}) cannot be a PLY property", do="drop or rename it")
         kinds.append((name, "<" + code))
     table = np.zeros(len(cloud), dtype=kinds)

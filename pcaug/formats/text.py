@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from pcaug.cloud import PointCloud
-from pcaug.errors import FileError, LabelError
+from pcaug.errors import FileError, LabelError, PcaugError
 from pcaug.formats import columns as naming
 from pcaug.parallel import ahead
 
@@ -28,6 +29,8 @@ COMMENTS = (b"#", b"//")
 MARK = b"# pcaug "
 """Begins the first line of a file of ours; what ``columns.describe`` says follows, and the types of the columns."""
 INTEGERS = {"rgb": np.uint16, "instance": np.int32, "return_number": np.uint8, "number_of_returns": np.uint8}
+UNREADABLE = re.compile(r'[\s,;"]|^[/#]|^$')
+"""In the name of a column: it would be read as another one, or as two."""
 SEPARATORS = bytes.maketrans(b",;\t\r", b"    ")
 BLOCK = 4 << 20
 """Bytes parsed at a time by one thread."""
@@ -89,7 +92,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         if not _numeric(words):
             if header or b"\0" in text:
                 raise FileError(f"line {number} is no line of numbers", path, "check the file")
-            header = [word.decode("latin-1").lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
+            header = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
             continue
         names = list(columns) if columns else header
         if not names and len(words) == 3:
@@ -101,6 +104,13 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
         return names, file.tell() - len(raw), number
     return list(columns) if columns else header or ["x", "y", "z"], file.tell(), number
+
+
+def _text(word: bytes) -> str:
+    try:
+        return word.decode()
+    except UnicodeDecodeError:
+        return word.decode("latin-1")
 
 
 def _numeric(words: list[bytes]) -> bool:
@@ -215,12 +225,18 @@ def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
-    """Write comma-separated text with a header; numbers are written so that they read back exactly."""
+    """Write comma-separated text with a header; numbers are written so that they read back exactly.
+
+    Raises:
+        PcaugError: For a field that a header cannot name.
+    """
     written = 0
     with path.open("wb") as file:
         for chunk in chunks:
             columns = naming.spread(chunk)
             if file.tell() == 0:
+                if wrong := [name for name in columns if UNREADABLE.search(name)]:
+                    raise PcaugError(f"field {wrong[0]!r} cannot be a column of a text file", path, "drop or rename it")
                 types = {name: values.dtype.str[1:].replace("f2", "f4") for name, values in columns.items()}
                 file.write(MARK + json.dumps(naming.describe(chunk) | {"types": types}).encode() + b"\n")
                 file.write(",".join(columns).encode() + b"\n")
