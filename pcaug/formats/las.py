@@ -252,7 +252,7 @@ def _set_extra(points: Any, name: str, values: NDArray[Any], path: Path) -> None
     """Set extra bytes, whose type holds the values; raises FileError where they have a scale, and lie beyond its grid."""
     try:
         with np.errstate(invalid="raise"):  # NaN has no place on a grid
-            points[name] = values
+            points[name] = values[:, 0] if values.shape[1:] == (1,) else values
     except (OverflowError, FloatingPointError):
         what = f"field {name!r} ({values.min():g} to {values.max():g}) does not fit the grid that its source gave it"
         raise FileError(what, path, "correct, rename or drop it, or write another format") from None

@@ -46,6 +46,8 @@ MOST = 1 << 29
 """Bytes that a chunk may unpack to: a decompressor takes a chunk as a whole, and writers make them of 50,000 points."""
 LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}
 """Item of a record compressed in layers (point, colour, colour with infrared, wave packet) -> its layers; bytes: one each."""
+KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
+"""Types of extra bytes."""
 OWN = "pcaug"
 """Description of the extra bytes that stand for fields of ours and not for a producer's."""
 
@@ -262,24 +264,38 @@ def make(cloud: PointCloud, least: int = 0) -> Any:
 
 
 def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
-    """Parameters of the dimensions that the point format lacks."""
+    """Parameters of the dimensions that the point format lacks; raises PcaugError for a field that LAS cannot hold."""
     dimensions = set(header.point_format.standard_dimension_names)
     known = {e["name"]: e for e in kept.get("extra", [])}
     params = []
     for name, values in cloud.fields.items():
         if name.lower() in {"x", "y", "z"}:
             raise PcaugError(f"field {name!r} is what LAS calls positions", do="rename it")
-        e = known.get(name)
-        if dimension(name, dimensions) is not None and not (name == "native_label" and (e or not kept)):
+        e, target = known.get(name), dimension(name, dimensions)
+        if target is not None and values.shape[1:] != ((3,) if target == "rgb" else ()):
+            raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
+        if target is not None and not (name == "native_label" and (e or not kept)):
             continue  # ids of ours stand beside the ASPRS class, which is theirs in files of others
         if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
         else:
-            own = name in ("label", "native_label", "prediction")
-            kind = values.dtype.str.lstrip("<>|=").replace("b1", "u1").replace("f2", "f4")
-            width = "" if values.ndim == 1 else str(values.shape[1])
-            params.append(laspy.ExtraBytesParams(name, width + kind, e["description"] if e else OWN if own else ""))
+            own = OWN if name in ("label", "native_label", "prediction") else ""
+            params.append(_dimension_for(name, values, e["description"] if e else own))
     return params
+
+
+def _dimension_for(name: str, values: NDArray[Any], description: str) -> Any:
+    """Parameters of extra bytes for values (N,) or (N, k) in their own type; raises PcaugError where there are none."""
+    kind = values.dtype.str.lstrip("<>|=").replace("b1", "u1").replace("f2", "f4")
+    width = values.shape[1] if values.ndim == 2 else 1
+    if kind not in KINDS or values.ndim > 2 or not 0 < width <= (255 if kind == "u1" else 3):
+        what = (
+            f"field {name!r} ({values.dtype}, shape {values.shape}) does not fit into extra bytes of LAS: three numbers a point"
+        )
+        raise PcaugError(what, do="split or drop it, or write another format")
+    if not 0 < len(name.encode()) <= 32:
+        raise PcaugError(f"field {name!r} has a name of {len(name.encode())} bytes, LAS takes 32", do="rename it")
+    return laspy.ExtraBytesParams(name, f"{width}{kind}", description)
 
 
 def _holds(e: Mapping[str, Any], values: NDArray[Any]) -> bool:

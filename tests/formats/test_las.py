@@ -314,3 +314,33 @@ def test_records_of_a_crs_that_stays_are_not_written_anew(tmp_path: Path) -> Non
     write(tmp_path / "b.las", read(tmp_path / "a.las").take(slice(0, 5)))
     after = laspy.read(tmp_path / "b.las").header
     assert [v.record_data_bytes() for v in after.vlrs] == [v.record_data_bytes() for v in las.header.vlrs]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("a" * 33, np.zeros(3), "name of 33 bytes, LAS takes 32"),
+        ("ü" * 17, np.zeros(3), "name of 34 bytes, LAS takes 32"),
+        ("", np.zeros(3), "name of 0 bytes"),
+        ("wide", np.zeros((3, 4)), "three numbers a point"),
+        ("wide", np.zeros((3, 4), np.uint16), "three numbers a point"),
+        ("deep", np.zeros((3, 2, 2)), "three numbers a point"),
+        ("none", np.zeros((3, 0)), "three numbers a point"),
+        ("words", np.array(["a", "b", "c"]), "three numbers a point"),
+        ("intensity", np.zeros((3, 2)), "is no intensity of LAS"),
+        ("rgb", np.zeros((3, 4), np.uint8), "is no rgb of LAS"),
+    ],
+)
+def test_a_field_that_las_cannot_hold_is_refused_by_name(tmp_path: Path, name: str, values: np.ndarray, message: str) -> None:
+    with pytest.raises(PcaugError, match=f"field '{name}' .*{message}"):
+        write(tmp_path / "a.las", make_cloud(3, labelled=False, intensity=np.zeros(3)).with_fields(**{name: values}))
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_widest_extra_bytes_come_back(tmp_path: Path) -> None:
+    fields = {"a" * 32: np.arange(3.0), "ü" * 16: np.zeros((3, 3)), "raw": np.arange(21, dtype=np.uint8).reshape(3, 7)}
+    write(tmp_path / "a.las", make_cloud(3, **fields, one=np.arange(3.0)[:, None]))
+    back = read(tmp_path / "a.las")
+    for name, values in fields.items():
+        np.testing.assert_array_equal(back[name], values)
+    assert back["one"].tolist() == [0, 1, 2]
