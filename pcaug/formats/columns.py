@@ -41,9 +41,8 @@ VECTORS = {
 
 def describe(cloud: PointCloud, *, split: bool = True) -> dict[str, Any]:
     """What a file of ours says of itself, as JSON values; ``split``: whether its vectors are columns a component."""
-    vectors = {
-        name: values.shape[1] for name, values in cloud.fields.items() if split and values.ndim > 1 and name not in VECTORS
-    }
+    wide = {name: values.shape[1] for name, values in cloud.fields.items() if split and values.ndim > 1}
+    vectors = {name: width for name, width in wide.items() if name not in VECTORS or width != len(VECTORS[name][0])}
     taxonomy = cloud.taxonomy.name if cloud.taxonomy is not None and "label" in cloud else None
     return {"taxonomy": taxonomy, "crs": cloud.crs, "vectors": vectors}
 

@@ -299,3 +299,11 @@ def test_a_name_that_a_text_file_can_hold_comes_back_with_its_type(tmp_path: Pat
     assert_same_cloud(read(tmp_path / "a.csv"), cloud)
     (tmp_path / "b.csv").write_bytes("x,y,z,höhe\n1,2,3,4\n".encode("latin-1"))
     assert read(tmp_path / "b.csv")["höhe"].tolist() == [4]
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".csv", ".e57", ".parquet", ".npy", ".npz", ".h5"])
+def test_colours_and_normals_of_other_widths_stay_one_field(tmp_path: Path, suffix: str) -> None:
+    rng = np.random.default_rng(0)
+    cloud = make_cloud(5, rgb=rng.integers(0, 256, (5, 4)).astype(np.uint8), normal=rng.random((5, 2), np.float32))
+    write(tmp_path / f"a{suffix}", cloud)
+    assert_same_cloud(read(tmp_path / f"a{suffix}"), cloud)
