@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError
+from pcaug.labels import IGNORE
 
 Plan = dict[str, tuple[str, ...]]
 """Field -> the columns that make it. A field made of one column has the shape of that column."""
@@ -60,7 +61,9 @@ def understand(text: str | bytes, path: Path) -> dict[str, Any]:
             raise ValueError("vectors")
         if not isinstance(said.get("crs"), str | None):
             raise ValueError("crs")
-    except (ValueError, AttributeError, TypeError, RecursionError):
+        if not isinstance(said.get("types", {}), dict):
+            raise ValueError("types")
+    except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         raise FileError("says of itself what cannot be understood", path, "it was damaged: get it again") from None
     return dict(said)
 
@@ -156,7 +159,8 @@ def assemble(
         crs: Where it is known from elsewhere.
 
     Raises:
-        LabelError: If class ids are no whole numbers.
+        FileError: If positions are not three numbers a point, or labels of ours are no nodes of the taxonomy.
+        LabelError: If class ids are no whole numbers, or labels of ours are of another taxonomy.
     """
     fields: dict[str, NDArray[Any]] = {}
     for name, columns in made.items():
@@ -171,7 +175,15 @@ def assemble(
         taxonomy = catalogue.taxonomy()
         if said.get("taxonomy") != taxonomy.name:
             raise LabelError(f"is labelled in the taxonomy {said.get('taxonomy')!r}", path, f"this version knows {taxonomy.name}")
+        check_nodes(fields["label"], path)
     return PointCloud(xyz.astype(np.float64, copy=False), fields, taxonomy, crs or said.get("crs"), Source(file=str(path)))
+
+
+def check_nodes(labels: NDArray[Any], path: Path) -> None:
+    """Raise FileError unless labels (N,) of a file of ours are whole numbers, each a node of the taxonomy or "ignore"."""
+    whole = labels.ndim == 1 and labels.dtype.kind in "iu"
+    if not whole or not np.isin(labels, [*catalogue.taxonomy().nodes, IGNORE]).all():
+        raise FileError("has labels that are no classes of its taxonomy", path, "it was damaged: get it again")
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:

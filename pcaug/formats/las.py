@@ -112,7 +112,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
-    """The cloud of point records."""
+    """The cloud of point records; raises FileError for labels of ours that are no nodes of the taxonomy."""
     scales, offsets = points.scales, points.offsets
     xyz = np.empty((len(points), 3))
     with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale: positions that are not finite are refused later
@@ -138,6 +138,8 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
             values = (values * (1.0 if name == "scan_angle_rank" else 0.006)).astype(np.float32)
         fields[RENAMED.get(name, name) if name not in extras else name] = values
     labelled = "label" in own
+    if labelled:
+        naming.check_nodes(fields["label"], Path(source.file))
     if "label" in fields and not labelled:
         fields["label_"] = fields.pop("label")  # a producer's own extra bytes called "label": not nodes of our tree
     return PointCloud(xyz, fields, catalogue.taxonomy() if labelled else None, crs, source)

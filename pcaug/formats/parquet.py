@@ -75,7 +75,14 @@ def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any]) -> naming.P
 
 def _cloud(rows: Mapping[str, NDArray[Any]], made: naming.Plan, path: Path, said: Mapping[str, Any]) -> PointCloud:
     cloud = naming.assemble(rows.__getitem__, made, path, said)
-    return replace(cloud, source=Source(**said["source"])) if "source" in said else cloud
+    return replace(cloud, source=_source(said["source"], path)) if "source" in said else cloud
+
+
+def _source(said: Any, path: Path) -> Source:
+    known = {key: said[key] for key in ("dataset", "file", "unit") if key in said} if isinstance(said, dict) else None
+    if known is None or not all(isinstance(value, str) for value in known.values()):
+        raise FileError("says where it comes from in a way that cannot be understood", path, "it was damaged: get it again")
+    return Source(**known)
 
 
 def from_table(table: Any, path: Path = Path("table")) -> PointCloud:

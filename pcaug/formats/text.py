@@ -62,7 +62,7 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
 
 
 def _kind(name: Any, path: Path) -> np.dtype[Any]:
-    if name not in {"b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"}:
+    if name not in ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"):
         raise FileError(f"names an unknown type {name!r}", path, "it was damaged: get it again")
     kind: np.dtype[Any] = np.dtype(name)
     return kind

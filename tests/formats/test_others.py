@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ import numpy as np
 import pytest
 from builders import assert_same_cloud, make_cloud
 
-from pcaug import iter_chunks, read, write
-from pcaug.cloud import PointCloud
+from pcaug import catalogue, exchange, iter_chunks, read, write
+from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, MissingExtra, PcaugError
 
 
@@ -307,3 +308,37 @@ def test_colours_and_normals_of_other_widths_stay_one_field(tmp_path: Path, suff
     cloud = make_cloud(5, rgb=rng.integers(0, 256, (5, 4)).astype(np.uint8), normal=rng.random((5, 2), np.float32))
     write(tmp_path / f"a{suffix}", cloud)
     assert_same_cloud(read(tmp_path / f"a{suffix}"), cloud)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".csv", ".parquet", ".npz", ".h5", ".las"])
+@pytest.mark.parametrize("wrong", [7777, 99, -1])
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, suffix: str, wrong: int) -> None:
+    labels = np.array([0, 255, wrong])
+    write(tmp_path / f"a{suffix}", make_cloud(3, labelled=False).with_fields(catalogue.taxonomy(), label=labels))
+    with pytest.raises(FileError, match="has labels that are no classes of its taxonomy"):
+        read(tmp_path / f"a{suffix}")
+
+
+def test_labels_that_are_no_whole_numbers_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.ply", make_cloud(3, labelled=False).with_fields(catalogue.taxonomy(), label=np.array([0, 1, 2.5])))
+    with pytest.raises(FileError, match="has labels that are no classes of its taxonomy"):
+        read(tmp_path / "a.ply")
+
+
+@pytest.mark.parametrize("said", [{"evil": 1}, {"unit": "a", "file": 1}, ["a"], None])
+def test_a_source_of_a_table_is_taken_by_its_known_parts(said: Any) -> None:
+    table = exchange.to_arrow(make_cloud(3))
+    meta = {**json.loads(table.schema.metadata[b"pcaug"]), "source": said}
+    table = table.replace_schema_metadata({b"pcaug": json.dumps(meta).encode()})
+    if said == {"evil": 1}:
+        assert exchange.from_arrow(table).source == Source()
+    else:
+        with pytest.raises(FileError, match="where it comes from"):
+            exchange.from_arrow(table)
+
+
+@pytest.mark.parametrize("said", [{"types": 3}, {"types": {"x": []}}, {"vectors": {"a": float("inf")}}])
+def test_a_damaged_line_of_a_text_file_is_an_error_of_ours(tmp_path: Path, said: Any) -> None:
+    (tmp_path / "a.csv").write_text(f"# pcaug {json.dumps(said)}\nx,y,z\n1,2,3\n")
+    with pytest.raises(FileError, match="it was damaged"):
+        read(tmp_path / "a.csv")
