@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def to_laspy(cloud: PointCloud) -> laspy.LasData:
-    """The cloud as laspy's, as ``pcaug.write`` would write it to a LAS file.
+    """The cloud as laspy's, as ``pcaug.write`` would write it to a LAS file; what is done to it leaves the cloud as it is.
 
     Raises:
         FileError, LabelError: If LAS cannot hold it.
@@ -31,7 +31,10 @@ def to_laspy(cloud: PointCloud) -> laspy.LasData:
     import laspy
 
     header = las_header.make(cloud, las.least_format(cloud))
-    return laspy.LasData(header, las.record(cloud, header, las.in_units(cloud), Path("LasData")))
+    points = las.record(cloud, header, las.in_units(cloud), Path("LasData"))
+    return laspy.LasData(
+        header, laspy.ScaleAwarePointRecord(points.array.copy(), header.point_format, points.scales, points.offsets)
+    )
 
 
 def from_laspy(data: laspy.LasData) -> PointCloud:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from builders import assert_same_cloud, make_cloud
 
-from pcaug import catalogue, exchange, read, write
+from pcaug import catalogue, exchange, iter_chunks, read, write
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError
 
@@ -57,6 +57,16 @@ def test_laspy_sees_what_a_file_would_hold(tmp_path: Path) -> None:
     np.testing.assert_array_equal(back["label"], cloud["label"])
     data.write(tmp_path / "b.las")
     assert_same_cloud(read(tmp_path / "b.las"), from_file)
+
+
+def test_what_is_done_to_laspys_leaves_the_cloud_as_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "a.las", rich())
+    cloud = next(iter_chunks(tmp_path / "a.las"))
+    exchange.to_laspy(cloud).intensity[:] = 7
+    changed = exchange.to_laspy(cloud)
+    changed.x += 5
+    write(tmp_path / "b.las", cloud)
+    assert_same_cloud(read(tmp_path / "b.las"), cloud)
 
 
 def test_open3d_and_back() -> None:
