@@ -31,6 +31,11 @@ MARK = "pcaug "
 DEFLATE = 1100
 """More than deflate can shrink anything by (RFC 1951: 1032): a member that claims more lies."""
 
+WHOLE = 64 << 20
+"""Bytes that an array stored column by column may unpack to, as it is held as a whole; one that shrank less may be larger."""
+WHOLES = 50
+"""Bytes an array unpacks to for each that is stored, more than points of a scanner do."""
+
 
 def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Iterator[PointCloud]:
     """Stream an array from a memory map.
@@ -110,6 +115,11 @@ class _Member:
         if kind.hasobject or prod(shape) * kind.itemsize != held or info.file_size > DEFLATE * info.compress_size + 4096:
             raise FileError(f"array {info.filename!r} holds objects, or less than it promises", path, "get it again")
         if fortran and len(shape) > 1:
+            if held > max(WHOLE, WHOLES * info.compress_size):
+                what = (
+                    f"array {info.filename!r} is stored column by column, and unpacks to {held} bytes that must be held at once"
+                )
+                raise FileError(what, path, "store it row by row: numpy.ascontiguousarray(...)")
             stream = io.BytesIO(np.frombuffer(stream.read(), kind).reshape(shape, order="F").tobytes())
         return cls(stream, kind, shape)
 

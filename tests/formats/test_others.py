@@ -16,6 +16,7 @@ from builders import assert_same_cloud, make_cloud
 from pcaug import catalogue, exchange, iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, MissingExtra, PcaugError
+from pcaug.formats import arrays
 
 
 def coloured(n: int = 50, kind: Any = np.uint8) -> PointCloud:
@@ -191,9 +192,9 @@ def test_files_of_ours_are_plain_arrays_to_numpy_and_h5py(tmp_path: Path) -> Non
     table = np.load(tmp_path / "a.npy")
     np.testing.assert_array_equal(table["x"], cloud.xyz[:, 0])
     np.testing.assert_array_equal(table["rgb"], cloud["rgb"])
-    with np.load(tmp_path / "a.npz") as arrays:
-        np.testing.assert_array_equal(arrays["xyz"], cloud.xyz)
-        np.testing.assert_array_equal(arrays["big"], cloud["big"])
+    with np.load(tmp_path / "a.npz") as archive:
+        np.testing.assert_array_equal(archive["xyz"], cloud.xyz)
+        np.testing.assert_array_equal(archive["big"], cloud["big"])
     with h5py.File(tmp_path / "a.h5") as file:
         np.testing.assert_array_equal(file["xyz"][:], cloud.xyz)
         np.testing.assert_array_equal(file["label"][:], cloud["label"])
@@ -266,6 +267,21 @@ def test_arrays_that_hold_objects_are_not_unpickled(tmp_path: Path) -> None:
     for name in ("a.npy", "a.npz"):
         with pytest.raises(FileError, match="objects"):
             read(tmp_path / name)
+
+
+def test_an_array_stored_by_columns_that_shrank_too_well_is_not_held_as_a_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, hostile = np.random.default_rng(0).uniform(0, 100, (30_000, 3)), np.zeros((30_000, 3))
+    for name, xyz in (("honest", honest), ("hostile", hostile)):
+        np.savez_compressed(tmp_path / f"{name}.npz", xyz=np.asfortranarray(xyz))
+    assert len(read(tmp_path / "hostile.npz")) == 30_000  # small: nobody minds
+    monkeypatch.setattr(arrays, "WHOLE", 100_000)
+    np.testing.assert_array_equal(read(tmp_path / "honest.npz").xyz, honest)
+    with pytest.raises(FileError, match=r"'xyz\.npy' is stored column by column, .*numpy\.ascontiguousarray"):
+        read(tmp_path / "hostile.npz")
+    np.savez_compressed(tmp_path / "hostile.npz", xyz=hostile)
+    assert len(read(tmp_path / "hostile.npz")) == 30_000  # row by row, it is read a chunk at a time
 
 
 def test_ply_lists_are_left_out_with_a_word(tmp_path: Path) -> None:
