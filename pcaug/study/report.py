@@ -171,7 +171,7 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
 def _shown(test: Corpus) -> tuple[PointCloud, str]:
     """Of a map its largest test site; of scans the one with most classes, the larger one among equals."""
     if test.manifest.frame == "map":
-        return largest(test), "the largest test site"
+        return largest(test), "the largest test site, 60 m of it"
     tile = test.telling()
     return test.read(tile), tile.name
 
