@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import tempfile
 import zipfile
@@ -71,7 +72,11 @@ def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Ite
 
 
 def write_npy(path: Path, chunks: Iterator[PointCloud]) -> int:
-    """Write one structured array; a vector field is one column of shape (k,)."""
+    """Write one structured array; a vector field is one column of shape (k,).
+
+    Raises:
+        PcaugError: For a field that a header cannot name.
+    """
     written = 0
     kind: Any = None
     with path.open("w+b") as file:
@@ -79,6 +84,7 @@ def write_npy(path: Path, chunks: Iterator[PointCloud]) -> int:
             fields = naming.tables(chunk)
             axes = dict(zip("xyz", fields.pop("xyz").T, strict=True))
             if kind is None:
+                naming.check_names(fields, re.compile(r"[\x00-\xff]+").fullmatch, "a column of a .npy file", path)
                 title = MARK + json.dumps(naming.describe(chunk, split=False))
                 places = [((title, "x"), "<f8"), ("y", "<f8"), ("z", "<f8")]
                 kind = np.dtype([*places, *((name, v.dtype, v.shape[1:]) for name, v in fields.items())])

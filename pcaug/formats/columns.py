@@ -104,6 +104,13 @@ def positions(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(lower[axis] for axis in "xyz") if {"x", "y", "z"} <= lower.keys() else whole[0] if whole else ()
 
 
+def check_names(names: Iterable[str], fits: Callable[[str], object], what: str, path: Path) -> None:
+    """Raise PcaugError for the first field whose name could not be read back: it does not fit what a format calls ``what``."""
+    for name in names:
+        if not fits(name):
+            raise PcaugError(f"field {name!r} cannot be {what}", path, "drop or rename it")
+
+
 def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: str | None = None) -> Plan:
     """Field -> the columns that make it; the first entry is "xyz".
 

@@ -6,6 +6,7 @@ Everything that a file would fetch from elsewhere (links to other files, externa
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,11 +102,16 @@ def _plain(group: Any, name: str, path: Path) -> bool:
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, compression: str | None = "gzip") -> int:
-    """Write one dataset a field, ``xyz`` among them, growing chunk by chunk."""
+    """Write one dataset a field, ``xyz`` among them, growing chunk by chunk.
+
+    Raises:
+        PcaugError: For a field that HDF5 would take for a path.
+    """
     written = 0
     with h5py.File(path, "w") as file:
         for chunk in chunks:
             tables = naming.tables(chunk)
+            naming.check_names(tables, re.compile(r"(?!\.$)[^/\0]+").fullmatch, "a dataset of HDF5", path)
             if shutil.disk_usage(path.parent).free < sum(values.nbytes for values in tables.values()):
                 # HDF5 crashes the process where a write fails
                 raise FileError("could not be written (no space is left)", path, "check the free space")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pyarrow import csv
 
 from pcaug.cloud import PointCloud
-from pcaug.errors import FileError, LabelError, PcaugError
+from pcaug.errors import FileError, LabelError
 from pcaug.formats import columns as naming
 from pcaug.parallel import ahead
 
@@ -29,8 +29,8 @@ COMMENTS = (b"#", b"//")
 MARK = b"# pcaug "
 """Begins the first line of a file of ours; what ``columns.describe`` says follows, and the types of the columns."""
 INTEGERS = {"rgb": np.uint16, "instance": np.int32, "return_number": np.uint8, "number_of_returns": np.uint8}
-UNREADABLE = re.compile(r'[\s,;"]|^[/#]|^$')
-"""In the name of a column: it would be read as another one, or as two."""
+NAME = re.compile(r'(?![/#])[^\s,;"]+')
+"""What a column may be called: anything else would be read as another name, or as two."""
 SEPARATORS = bytes.maketrans(b",;\t\r", b"    ")
 BLOCK = 4 << 20
 """Bytes parsed at a time by one thread."""
@@ -235,8 +235,7 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
         for chunk in chunks:
             columns = naming.spread(chunk)
             if file.tell() == 0:
-                if wrong := [name for name in columns if UNREADABLE.search(name)]:
-                    raise PcaugError(f"field {wrong[0]!r} cannot be a column of a text file", path, "drop or rename it")
+                naming.check_names(columns, NAME.fullmatch, "a column of a text file", path)
                 types = {name: values.dtype.str[1:].replace("f2", "f4") for name, values in columns.items()}
                 file.write(MARK + json.dumps(naming.describe(chunk) | {"types": types}).encode() + b"\n")
                 file.write(",".join(columns).encode() + b"\n")

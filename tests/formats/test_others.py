@@ -299,6 +299,7 @@ def test_ply_lists_are_left_out_with_a_word(tmp_path: Path) -> None:
 
 def test_what_a_format_cannot_name_is_refused(tmp_path: Path) -> None:
     words = {".pcd": ("two words", "höhe"), ".e57": ("two words",), ".ply": ("two words", "höhe", ""),
+             ".npy": ("Δz", ""), ".h5": ("a/b", "/a", ".", ""),
              ".csv": ("two words", "a,b", "a;b", 'a"b', "#a", "/a", "")}  # fmt: skip
     for suffix, name in ((suffix, name) for suffix, names in words.items() for name in names):
         with pytest.raises(PcaugError, match=f"field {name!r}"):
