@@ -126,7 +126,8 @@ class StudyRecipe(Strict):
         baseline: Name of the arm that the others are measured against.
         train: Name or path of the training recipe.
         models: Networks to train; "trees" is extra trees on geometric features.
-        set: ``key=value`` changes of the training recipe, for all arms.
+        set: ``key=value`` changes of the training recipe, for all arms. Classes "cut" are the finest that the real data and every
+            source can label, for all arms alike.
         model_set: Further changes for one of the models, by its name.
         budgets: Numbers of real training units (drives, tiles); 0 means all.
         draws: How many times a budget smaller than all is drawn.
