@@ -80,7 +80,7 @@ def find(kind: str, name: str | Path, pattern: str = "*.toml") -> Path:
     if str(name) in known:
         return known[str(name)]
     near = get_close_matches(str(name), known, n=2) or sorted(known)
-    what = kind.rsplit("/", 1)[-1].rstrip("s")
+    what = {"models/studies": "study"}.get(kind, kind.rsplit("/", 1)[-1].rstrip("s"))
     raise NotFound(f"no {what} named {str(name)!r}", do=f"did you mean {' or '.join(near)}?" if near else None)
 
 

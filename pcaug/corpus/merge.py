@@ -104,7 +104,15 @@ def merge(
     made_by |= {"steps": steps.about()} if steps else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    return Report(corpus.points, notes=notes + notes_on(corpus, placeless, unique=unique))
+    return Report(corpus.points, notes=notes + _missing_splits(corpus, split) + notes_on(corpus, placeless, unique=unique))
+
+
+def _missing_splits(corpus: Corpus, split: str | None) -> tuple[str, ...]:
+    """Splits that were asked for and got no point."""
+    wanted = [name for name, share in parse_shares(split).items() if share] if split and split != "official" else []
+    empty = [name for name in wanted if name not in corpus.splits]
+    do = "lower --buffer or --block, or give more units"
+    return (f"no point is in the split {' or '.join(empty)}: {do}",) if empty else ()
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,10 @@ class Run:
             if len(folder.parts) == 1 and (shipped / CARD).is_file():
                 folder = shipped
         if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
-            raise NotFound("is no finished run", folder, "train one with pcaug train")
+            known = ", ".join(sorted(path.parent.name for path in catalogue.shipped("models").glob(f"*/{CARD}")))
+            raise NotFound(
+                "is no finished run", folder, f"train one with pcaug train, or name a model that comes with pcaug: {known}"
+            )
         return cls.card(folder)
 
     @classmethod

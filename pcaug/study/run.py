@@ -108,8 +108,14 @@ def run_study(
         start_over(folder)
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
+    new = not (folder / "recipe.json").is_file()
     _same_recipe(recipe, folder)
-    real, real_cost = _real(recipe, folder)
+    try:
+        real, real_cost = _real(recipe, folder)
+    except PcaugError:
+        if new:
+            (folder / "recipe.json").unlink()  # the corrected command shall find no other study here
+        raise
     real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
     planned = len(jobs)

@@ -372,3 +372,10 @@ def test_scans_keep_points_that_others_have_at_the_same_place(tmp_path: Path) ->
             writer.add(PointCloud(xyz, {"label": label}, TREE), f"s{seed}", f"s{seed}")
     merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "both", unique=True)
     assert [tile.points for tile in Corpus.open(tmp_path / "both").tiles] == [51, 51]
+
+
+def test_a_split_without_points_is_told(tmp_path: Path) -> None:
+    report = merge([tile(tmp_path / "a.las", crs="EPSG:25832")], tmp_path / "c", split="0.7/0.1/0.2", buffer=500.0)
+    missing = [name for name in ("train", "val", "test") if name not in Corpus.open(tmp_path / "c").splits]
+    assert missing
+    assert any(f"no point is in the split {' or '.join(missing)}" in note for note in report.notes)

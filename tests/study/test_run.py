@@ -279,3 +279,12 @@ def test_names_of_networks_and_budgets_are_checked(recipe: StudyRecipe) -> None:
     for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "greater than or equal to 0")):
         with pytest.raises(ValidationError, match=what):
             StudyRecipe(**recipe.model_dump() | change)
+
+
+def test_a_wrong_folder_of_real_data_leaves_no_study(tmp_path: Path, recipe: StudyRecipe) -> None:
+    (tmp_path / "empty").mkdir()
+    wrong = recipe.model_copy(update={"real": recipe.real.model_copy(update={"source": str(tmp_path / "empty")})})
+    with pytest.raises(PcaugError):
+        run_study(wrong, tmp_path / "a")
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "a", _interrupt_at(1))  # the corrected command runs
