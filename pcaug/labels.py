@@ -125,19 +125,24 @@ class LabelMap:
             if node != IGNORE and node not in self.taxonomy.nodes:
                 raise LabelError(f"class {native} maps to node {node}", self.taxonomy.name, "which the taxonomy does not have")
 
-    def apply(self, native: NDArray[np.integer], where: str | Path | None = None) -> Labels:
-        """Map native ids (N,) to node ids (N,) uint16.
+    def apply(self, native: NDArray[np.integer], where: str | Path | None = None, *, strict: bool = True) -> Labels:
+        """Map native ids (N,) to node ids (N,) uint16; those that it does not know to 255 unless ``strict``.
 
         Raises:
             UnmappedLabels: With the count of every id that the map does not know.
         """
         values, inverse, counts = np.unique(native, return_inverse=True, return_counts=True)
         unknown = {int(v): int(c) for v, c in zip(values, counts, strict=True) if int(v) not in self.nodes}
-        if unknown:
+        if unknown and strict:
             raise UnmappedLabels(unknown, where)
-        table = np.array([self.nodes[int(v)] for v in values], dtype=np.uint16)
+        table = np.array([self.nodes.get(int(v), IGNORE) for v in values], dtype=np.uint16)
         mapped: Labels = table[inverse.reshape(native.shape)] if len(values) else np.zeros(native.shape, np.uint16)
         return mapped
+
+    def knows(self, native: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which of native ids (N,) the map has."""
+        known: NDArray[np.bool_] = np.isin(native, list(self.nodes))
+        return known
 
     def used(self) -> set[int]:
         """Nodes that the dataset can label, minor ones left out."""

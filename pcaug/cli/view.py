@@ -108,10 +108,24 @@ def _clouds(source: Path, card: str | None, number: int, *, spread: bool) -> lis
         return [(corpus.read(tile), tile.name) for tile in _some(corpus.tiles, number, spread=spread)]
     found = []
     for scan in _some(scans(source, card), number, spread=spread):
-        chunks = list(scan.chunks())
+        chunks = list(scan.chunks(strict=False))
+        _tell_unknown(scan, chunks)
         name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
         found.append((concatenate([c for c in chunks if len(c)] or chunks), str(name)))
     return found
+
+
+def _tell_unknown(scan: Any, chunks: list[Any]) -> None:
+    """Warn of points whose class ids the card does not know: they can be looked at all the same."""
+    from pcaug.cli.console import err
+
+    if scan.card is None:
+        return
+    known = scan.card.label_map().knows
+    count = sum(int((~known(chunk["native_label"])).sum()) for chunk in chunks if "native_label" in chunk)
+    if count:
+        text = f"{scan.path}: {count:,} points of class ids that the card {scan.card.name} does not know are shown as unlabelled"
+        err().print(f"warning: {text}", soft_wrap=True, markup=False)
 
 
 def _some(things: Any, number: int, *, spread: bool) -> list[Any]:

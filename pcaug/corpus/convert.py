@@ -198,7 +198,7 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         without.update(strange)
         native = table[label]
         if cloud.source.dataset == loaded.name and "native_label" in cloud:
-            known = np.isin(cloud["native_label"], list(nodes.nodes))  # what augmentation scattered has none
+            known = nodes.knows(cloud["native_label"])  # what augmentation scattered has none
             same = known.copy()
             same[known] = nodes.apply(cloud["native_label"][known]) == label[known]
             native = np.where(same, cloud["native_label"], native).astype(np.int32)

@@ -43,8 +43,12 @@ class Scan:
     prepare: Callable[[PointCloud], PointCloud] | None = None
     part: str = ""
 
-    def chunks(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
+    def chunks(self, size: int = formats.CHUNK, *, strict: bool = True) -> Iterator[PointCloud]:
         """Stream clouds in metres; with a card and native labels, ``label`` holds taxonomy nodes.
+
+        Args:
+            size: Points of a chunk.
+            strict: Whether ids that the card does not know are an error, or unlabelled: to look at, not to learn from.
 
         Raises:
             UnmappedLabels: For ids that the card does not know, with their counts.
@@ -55,7 +59,7 @@ class Scan:
             source = replace(chunk.source, dataset=card.name if card else "", unit=self.unit)
             cloud = to_metres(replace(chunk, source=source))
             if labels is not None and "native_label" in cloud and "label" not in cloud:
-                mapped = labels.apply(cloud["native_label"], self.path)
+                mapped = labels.apply(cloud["native_label"], self.path, strict=strict)
                 cloud = cloud.with_fields(labels.taxonomy, label=mapped)
             yield cloud
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from pcaug import formats
 from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -57,3 +58,18 @@ def test_hostile_file_names_stay_names(tmp_path: Path, capsys: pytest.CaptureFix
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "<img" not in page
     assert [row["title"] for row in contents(tmp_path / "a.html")["clouds"]] == [name]
+
+
+def test_class_ids_that_a_card_does_not_know_are_shown_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    native = np.repeat(np.array([2, 200], np.int32), [50, 7])
+    formats.write(tmp_path / "a.las", PointCloud(np.random.default_rng(0).uniform(0, 9, (57, 3)), {"native_label": native}))
+    with pytest.raises(SystemExit) as end:
+        main(["view", str(tmp_path / "a.las"), "--card", "las", "--html", str(tmp_path / "a.html")])
+    assert not end.value.code
+    assert "7 points of class ids that the card las does not know" in " ".join(capsys.readouterr().err.split())
+    assert (tmp_path / "a.html").is_file()
+    with pytest.raises(SystemExit) as end:
+        main(
+            ["convert", str(tmp_path / "a.las"), str(tmp_path / "corpus"), "--card", "las"]
+        )  # to learn from, it is an error still
+    assert end.value.code == 1
