@@ -83,7 +83,7 @@ def _run(arguments: list[str]) -> int:
     try:
         result = app(args=arguments, prog_name="pcaug", standalone_mode=False)
     except typer.TyperException as error:
-        return _complain(f"{error.format_message()}, see pcaug {wanted + ' ' if wanted in COMMANDS else ''}--help", 2)
+        return _complain(f"{error.format_message().rstrip('.')}, see pcaug {wanted + ' ' if wanted in COMMANDS else ''}--help", 2)
     except typer.Abort:
         raise KeyboardInterrupt from None
     if result == INTERRUPTED:  # which typer makes of Ctrl-C, and says nothing
