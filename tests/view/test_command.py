@@ -68,8 +68,6 @@ def test_class_ids_that_a_card_does_not_know_are_shown_with_a_warning(tmp_path: 
     assert not end.value.code
     assert "7 points of class ids that the card las does not know" in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "a.html").is_file()
-    with pytest.raises(SystemExit) as end:
-        main(
-            ["convert", str(tmp_path / "a.las"), str(tmp_path / "corpus"), "--card", "las"]
-        )  # to learn from, it is an error still
+    with pytest.raises(SystemExit) as end:  # to learn from, they are an error still
+        main(["convert", str(tmp_path / "a.las"), str(tmp_path / "corpus"), "--card", "las"])
     assert end.value.code == 1
