@@ -49,8 +49,7 @@ def evaluate(
         shown = (f"{100 * share:.1f}" for share in (value, scores.precision[name], scores.recall[name]))
         table.add_row(name, *shown, f"{int(scores.confusion[scores.names.index(name)].sum()):,}")
     out().print(table)
-    low, high = scores.interval()
-    spread = "" if low != low else f" (95 % over {len(scores.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f})"
+    spread = f" ({told})" if (told := scores.interval_told()) else ""
     error = f"calibration error {100 * scores.calibration_error:.1f}"
     out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True)
     if report is not None:

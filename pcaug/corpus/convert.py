@@ -198,10 +198,9 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         without.update(strange)
         native = table[label]
         if cloud.source.dataset == loaded.name and "native_label" in cloud:
-            known = nodes.knows(cloud["native_label"])  # what augmentation scattered has none
-            same = known.copy()
-            same[known] = nodes.apply(cloud["native_label"][known]) == label[known]
-            native = np.where(same, cloud["native_label"], native).astype(np.int32)
+            had = cloud["native_label"]
+            same = nodes.knows(had) & (nodes.apply(had, strict=False) == label)  # what augmentation scattered has no id
+            native = np.where(same, had, native).astype(np.int32)
         yield replace(cloud.with_fields(native_label=native, label=None), taxonomy=None)
 
 

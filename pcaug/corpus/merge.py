@@ -19,6 +19,7 @@ from pcaug.corpus.split import BlockSplit, block_split, count_blocks, parse_shar
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
+from pcaug.files import stamp
 from pcaug.labels import ClassSet, common_cut
 from pcaug.parallel import completed
 
@@ -104,15 +105,7 @@ def merge(
     made_by |= {"steps": steps.about()} if steps else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    return Report(corpus.points, notes=notes + _missing_splits(corpus, split) + notes_on(corpus, placeless, unique=unique))
-
-
-def _missing_splits(corpus: Corpus, split: str | None) -> tuple[str, ...]:
-    """Splits that were asked for and got no point."""
-    wanted = [name for name, share in parse_shares(split).items() if share] if split and split != "official" else []
-    empty = [name for name in wanted if name not in corpus.splits]
-    do = "lower --buffer or --block, or give more units"
-    return (f"no point is in the split {' or '.join(empty)}: {do}",) if empty else ()
+    return Report(corpus.points, notes=notes + notes_on(corpus, placeless, split, unique=unique))
 
 
 @dataclass(frozen=True)
@@ -186,7 +179,7 @@ def _about(plan: _Plan, group: Sequence[Part]) -> Any:
     common += [plan.blocks.size, plan.blocks.buffer] if plan.blocks else []
     rows = []
     for part in group:
-        stats = [(str(file.resolve()), stat.st_size, stat.st_mtime_ns) for file in part.files for stat in [file.stat()]]
+        stats = [[str(file.resolve()), *stamp(file)] for file in part.files]
         card = part.scan.card.model_dump_json() if part.scan and part.scan.card else None
         own = plan.units[part.unit] if plan.units else part.split
         rows.append([stats, part.name, part.unit, own, card])

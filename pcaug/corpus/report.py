@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.split import parse_shares
 
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
@@ -26,10 +27,23 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def notes_on(corpus: Corpus, placeless: set[str], *, unique: bool) -> tuple[str, ...]:
-    """What the user should know of a corpus that was merged from sources, of which some have no CRS."""
-    notes = _place_notes(corpus, placeless) + _twice_notes(corpus, unique=unique) + _density_notes(corpus)
+def notes_on(corpus: Corpus, placeless: set[str], split: str | None, *, unique: bool) -> tuple[str, ...]:
+    """What the user should know of a corpus that was merged and split from sources, of which some have no CRS."""
+    notes = (
+        _split_notes(corpus, split)
+        + _place_notes(corpus, placeless)
+        + _twice_notes(corpus, unique=unique)
+        + _density_notes(corpus)
+    )
     return notes + _empty_notes(corpus) + _licence_notes(corpus)
+
+
+def _split_notes(corpus: Corpus, split: str | None) -> tuple[str, ...]:
+    """Splits that were asked for and got no point."""
+    wanted = [name for name, share in parse_shares(split).items() if share] if split and split != "official" else []
+    empty = [name for name in wanted if name not in corpus.splits]
+    do = "lower --buffer or --block, or give more units"
+    return (f"no point is in the split {' or '.join(empty)}: {do}",) if empty else ()
 
 
 def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:

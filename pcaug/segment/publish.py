@@ -62,8 +62,8 @@ def _source(corpus: Path, row: Any) -> str:
 
 
 def _page(run: Run, scores: Scores, test: str, name: str, sources: list[str]) -> str:
-    recipe, (low, high) = run.recipe, scores.interval()
-    spread = "" if low != low else f" (95 % over {len(scores.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f})"
+    recipe = run.recipe
+    spread = f" ({told})" if (told := scores.interval_told()) else ""
     rows = [f"| {key} | {100 * value:.1f} | {100 * scores.recall[key]:.1f} |" for key, value in scores.iou.items()]
     frame = " and ".join(sorted(run.frames))
     return "\n".join([

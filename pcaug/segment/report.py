@@ -23,8 +23,7 @@ def write_report(
 ) -> Path:
     """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction, and its name."""
     report = Report("How well does it label?", f"{run.folder} ({run.recipe.network}) on {corpus}")
-    low, high = scores.interval()
-    spread = "" if low != low else f", 95 % over {len(scores.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
+    spread = f", {told}" if (told := scores.interval_told()) else ""
     report.verdict([
         f"mIoU {100 * scores.miou:.1f}{spread}; {100 * scores.accuracy:.1f} % of {scores.confusion.sum():,} points are right.",
         _weakest(scores),

@@ -160,7 +160,7 @@ def _fit(
     with Log(folder / LOG, state.step, run.classes.names, tensorboard=tensorboard) if first else nullcontext() as log:
         began = time.perf_counter()
         batches, told = data.batches(state.step * recipe.accumulate), ""
-        while state.step < recipe.steps and not parallel.agreed(_patience_lost(state, recipe)):
+        while state.step < recipe.steps and not _patience_lost(state, recipe):
             step = state.step
             values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
             if recipe.validate_every and state.step % recipe.validate_every == 0:
@@ -299,8 +299,9 @@ def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, floa
 
 
 def _patience_lost(state: State, recipe: TrainRecipe) -> bool:
-    waited = state.step - state.best_step
-    return bool(recipe.validate_every and recipe.patience) and waited >= recipe.patience * recipe.validate_every
+    if not (recipe.validate_every and recipe.patience):
+        return False
+    return parallel.agreed(state.step - state.best_step >= recipe.patience * recipe.validate_every)
 
 
 def _finish(state: State, folder: Path) -> None:

@@ -148,15 +148,19 @@ def _check_real(recipe: StudyRecipe) -> None:
 
 def _check_arms(recipe: StudyRecipe) -> None:
     """Raise RecipeError for a mistake in an arm's own settings, before anything is made or trained."""
-    for model in recipe.models:
-        for arm in recipe.arms:
-            train_recipe(Job(model, arm, 0, (), 0, 0), recipe).check_shares(len(arm.synthetic), f"arm {arm.name!r}")
+    for job, how in _ways(recipe):
+        how.check_shares(len(job.arm.synthetic), f"arm {job.arm.name!r}")
 
 
 def _by_cut(recipe: StudyRecipe) -> bool:
     """Whether some training tells apart what its corpora can label: then all of the study must, or their scores mean nothing."""
+    return any(how.classes == "cut" for _, how in _ways(recipe))
+
+
+def _ways(recipe: StudyRecipe) -> list[tuple[Job, TrainRecipe]]:
+    """How each model is trained in each arm, whatever the budget, draw and seed."""
     jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
-    return any(train_recipe(job, recipe).classes == "cut" for job in jobs)
+    return [(job, train_recipe(job, recipe)) for job in jobs]
 
 
 def start_over(folder: Path) -> None:
@@ -214,19 +218,16 @@ def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
 
 def summary(study: Study) -> dict[str, object]:
     """The study as one JSON object."""
-    told: dict[str, object] = plain(
-        {
-            "title": study.recipe.title,
-            "pcaug": __version__,
-            "recipe": study.recipe.model_dump(mode="json"),
-            "verdict": verdicts(study.summaries),
-            "arms": [asdict(row) for row in study.summaries],
-            "cost": study.cost,
-            "trainings": len(study.results),
-            "planned": study.planned,
-        }
-    )
-    return told
+    return {
+        "title": study.recipe.title,
+        "pcaug": __version__,
+        "recipe": study.recipe.model_dump(mode="json"),
+        "verdict": verdicts(study.summaries),
+        "arms": [asdict(row) for row in study.summaries],
+        "cost": study.cost,
+        "trainings": len(study.results),
+        "planned": study.planned,
+    }
 
 
 def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
@@ -411,8 +412,7 @@ def _cost(corpus: Path, seconds: float) -> dict[str, float]:
 
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
-    jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
-    trained = {job.name: train_recipe(job, recipe).model_dump(mode="json") for job in jobs}
+    trained = {job.name: how.model_dump(mode="json") for job, how in _ways(recipe)}
     made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
     path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "made": made, "features": VERSION}
     manifest = Path(recipe.real.source, "manifest.json")
