@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Reporter = Callable[[str, int, int], None]
+LINE_EVERY = 60.0
+"""Seconds between lines of progress where no terminal shows a bar."""
 
 
 def out() -> Console:
@@ -40,12 +43,13 @@ def emit_json(value: Any) -> None:
 
 @contextmanager
 def reporter() -> Iterator[Reporter]:
-    """A progress bar a task on a terminal's stderr; the yielded function is called as ``progress(text, done, total)``.
+    """A progress bar a task on a terminal's stderr, elsewhere (a cluster's log) a line a minute of what takes that long.
 
-    What follows a colon in the text tells how the task goes, and may change.
+    The yielded function is called as ``progress(text, done, total)``. What follows a colon in the text tells how the task goes,
+    and may change.
     """
     if not sys.stderr.isatty():
-        yield lambda text, done, total: None
+        yield _lines()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -65,6 +69,20 @@ def reporter() -> Iterator[Reporter]:
     finally:
         if tasks:
             bars.stop()
+
+
+def _lines() -> Reporter:
+    said = time.monotonic()
+
+    def report(text: str, done: int, total: int) -> None:
+        nonlocal said
+        if time.monotonic() - said >= LINE_EVERY:
+            said = time.monotonic()
+            whole = f" of {total:,}" if total > done else ""  # of some work nobody knows the end
+            sys.stderr.write(f"{text}: {done:,}{whole}\n")
+            sys.stderr.flush()
+
+    return report
 
 
 def page(path: Path) -> Path:

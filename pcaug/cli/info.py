@@ -36,6 +36,8 @@ def _table(item: dict[str, Any]) -> Any:
         table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
     table.add_row("fields", escape(", ".join(f"{name} ({kind})" for name, kind in item["fields"].items())))
     table.add_row("CRS", escape(_short(item["crs"])))
+    if item.get("other_crs"):
+        table.add_row("[red]other CRSs[/]", escape(", ".join(_short(crs) for crs in item["other_crs"])) + "; the bounds mix them")
     if item.get("card"):
         table.add_row("card", item["card"])
     for key in ("splits", "units", "licences"):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pcaug.errors import PcaugError
+
 if TYPE_CHECKING:
     from pcaug.view.stage import Exhibit
 
@@ -41,6 +43,8 @@ def view(
     from pcaug.cli.console import fresh, out, page
 
     html = html and page(html)
+    if png is not None and png.suffix.lower() != ".png":
+        raise PcaugError("is no name of a PNG", png, "end it in .png")
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)

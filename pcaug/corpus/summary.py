@@ -18,7 +18,8 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
 
     Returns:
         ``points``, ``bounds`` (2 x 3, None without points), ``fields`` {name: dtype}, ``crs``, ``classes`` {name: points};
-        and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``.
+        and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``. Files in several
+        CRSs have ``other_crs``, too, and bounds that mix them.
     """
     path = Path(path)
     if is_corpus(path):
@@ -26,7 +27,8 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     found = scans(path, card)
     names = {int(key): c.name for key, c in found[0].card.classes.items()} if found[0].card else {}
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
-    points, crs = 0, None
+    points = 0
+    systems: dict[str, None] = {}
     unknown: dict[int, int] = {}
     fields: dict[str, str] = {}
     classes: dict[str, int] = {}
@@ -34,7 +36,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     for scan in found:
         for chunk in _tolerant(scan, unknown):
             points += len(chunk)
-            crs = crs or chunk.crs
+            systems |= {chunk.crs: None} if chunk.crs else {}
             fields |= {name: _type(values) for name, values in chunk.fields.items()}
             if len(chunk):
                 low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
@@ -42,16 +44,21 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
                 _count(classes, {names.get(v, str(v)): n for v, n in _unique(chunk["native_label"])})
             if "label" in chunk and chunk.taxonomy:
                 _count(common, chunk.taxonomy.counts(chunk["label"]))
-    return {
-        "points": points,
-        "bounds": [low.tolist(), high.tolist()] if points else None,
-        "fields": fields,
-        "crs": crs,
-        "classes": classes or common,
-        "common": common,
-        "card": found[0].card.name if found[0].card else None,
-        "scans": len(found),
-    } | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
+    crs, *others = systems or [None]
+    return (
+        {
+            "points": points,
+            "bounds": [low.tolist(), high.tolist()] if points else None,
+            "fields": fields,
+            "crs": crs,
+            "classes": classes or common,
+            "common": common,
+            "card": found[0].card.name if found[0].card else None,
+            "scans": len(found),
+        }
+        | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
+        | ({"other_crs": others} if others else {})
+    )
 
 
 def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pcaug import __version__, catalogue
+from pcaug import __version__, catalogue, formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
@@ -273,8 +273,10 @@ def put_in_place(new: Path, folder: Path) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse to write over what exists unless forced, and even then over anything but a corpus or an empty folder."""
+    """Refuse names of files, and to write over what exists unless forced, even then but over a corpus or an empty folder."""
     if not folder.exists():
+        if formats.is_known(folder):
+            raise PcaugError("is a file's name, and a corpus is a folder", folder, f"leave out {folder.suffix}")
         return
     if not force:
         raise PcaugError("already exists", folder, "choose another name or pass --force")

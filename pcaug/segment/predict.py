@@ -133,10 +133,10 @@ def predict(
         most: Points of a piece, of which each of them holds two at once: one is labelled, the next prepared.
         ending: Of the files in a target folder, ".ply", where the source's format cannot hold predictions.
         progress: Called as ``progress("scans", done, total)``, and for large files as ``progress("tiles", done, total)``.
-        warn: Called with a line for each scan that does not look like the training data.
+        warn: Called with a line for each scan that does not look like the training data, and for those that were labelled before.
 
     Returns:
-        Points labelled. In LAS the class goes into ``classification`` too, unless the file holds classes of its own.
+        Points labelled now. In LAS the class goes into ``classification`` too, unless the file holds classes of its own.
 
     Raises:
         PcaugError: If the target exists and is not what an interrupted job of the same run, source and card left, lies in the
@@ -157,6 +157,8 @@ def predict(
         raise PcaugError("already exists", target, "choose another name or pass --force")
     else:
         left = pairs
+    if warn and len(left) < len(found):
+        warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
     total = 0
     for done, (index, (points, warning)) in enumerate(_done(left, job, run, workers, progress), start=1):
         total += points

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from pcaug.cli import console
 from pcaug.cli.app import COMMANDS, main
 
 
@@ -46,6 +47,8 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["compose", "stret", "-n", "1", "-o", "z"], 1, "did you mean street"),
         (["datasets", "semantickiti"], 1, "did you mean semantickitti"),
         (["study", "sampel", "-o", "z"], 1, "did you mean sample"),
+        (["compose", "street", "-n", "1", "-o", "z.laz"], 1, "z.laz, leave out .laz"),
+        (["view", "x.las", "--png", "x.jpeg"], 1, "x.jpeg, end it in .png"),
     ],
 )
 def test_errors_are_one_line(
@@ -86,6 +89,15 @@ def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: P
     assert said == "pcaug: error: interrupted, run the same command again to go on\n"
     assert process.returncode == 130
     assert not (tmp_path / "streets" / "manifest.json").exists()
+
+
+def test_what_takes_long_says_so_in_a_log_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    with console.reporter() as progress:
+        progress("trainings", 1, 1200)
+        monkeypatch.setattr(console, "LINE_EVERY", 0.0)
+        progress("trainings", 2, 1200)
+        progress("points", 5000, 5000)
+    assert capsys.readouterr().err == "trainings: 2 of 1,200\npoints: 5,000\n"
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

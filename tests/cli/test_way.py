@@ -56,6 +56,16 @@ def test_force_removes_runs_and_nothing_else(capsys: pytest.CaptureFixture[str])
     assert Path("run/weights.safetensors").read_bytes() != before
 
 
+def test_info_names_every_crs_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, crs in (("a.ply", "EPSG:2154"), ("b.ply", "EPSG:2154"), ("c.ply", "EPSG:25832")):
+        formats.write(Path("in") / name, PointCloud(np.ones((9, 3)), crs=crs))
+    out = " ".join(pcaug(capsys, "info in").split())
+    assert "CRS RGF93" in out
+    assert "other CRSs ETRS89 / UTM zone 32N; the bounds mix them" in out
+    Path("in/c.ply").unlink()
+    assert "other CRSs" not in pcaug(capsys, "info in")
+
+
 def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     scan("tile.las")
     told = json.loads(pcaug(capsys, "info tile.las --json"))

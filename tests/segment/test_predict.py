@@ -95,7 +95,9 @@ def test_folders_are_shared_by_workers_and_resumed(trained: Run, tmp_path: Path)
         assert np.mean(a["prediction"] == b["prediction"]) > 0.999
     (tmp_path / "one" / "in6.ply").unlink()
     kept = (tmp_path / "one" / "in5.ply").stat().st_mtime_ns
-    assert predict(trained, tmp_path / "in", tmp_path / "one") == len(garden(6))
+    told: list[str] = []
+    assert predict(trained, tmp_path / "in", tmp_path / "one", warn=told.append) == len(garden(6))
+    assert told[0] == "1 of 2 scans were labelled before and are not counted"
     assert (tmp_path / "one" / "in5.ply").stat().st_mtime_ns == kept
     with pytest.raises(PcaugError, match="already exists"):
         predict(trained, tmp_path / "in", tmp_path / "one", views=2)
