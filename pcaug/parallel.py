@@ -16,8 +16,14 @@ from pcaug.errors import MissingExtra, PcaugError
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+Progress = Callable[[str, int, int], None]
+"""Told how long work goes, as ``progress(text, done, total)``. What follows a colon in the text may change from call to call."""
 ROUNDS = 3
 """How often jobs are given out again after a worker process has died."""
+
+
+def silent(text: str, done: int, total: int) -> None:
+    """Progress that nobody looks at."""
 
 
 def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1, threads: int = 1) -> Generator[Result]:

@@ -20,8 +20,8 @@ from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
+from pcaug.parallel import Progress, silent
 
-Progress = Callable[[str, int, int], None]
 Tables = tuple[dict[str, Any], ...]
 
 
@@ -129,7 +129,7 @@ def augment_corpus(
     copies: int = 1,
     donors: Corpus | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Write augmented copies of every tile of a corpus as a new one; units and splits stay, so that no test data leaks.
 
@@ -150,8 +150,7 @@ def augment_corpus(
             writer.source(corpus.manifest.sources[tile.source])
             writer.add(cloud, f"{tile.name}-{copy:03d}", tile.unit, tile.split)
             done += 1
-            if progress:
-                progress("clouds", done, total)
+            progress("clouds", done, total)
 
 
 def _of_split(corpus: Corpus, split: str | None) -> Corpus:

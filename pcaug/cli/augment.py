@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 if TYPE_CHECKING:
     from pcaug.augment.recipe import AugmentRecipe
     from pcaug.corpus.read import Corpus
@@ -27,10 +29,10 @@ def augment(
         Path | None, typer.Option("--with", help="Mix with this corpus or object bank instead of the source.")
     ] = None,
     colour: Annotated[str | None, typer.Option(help="Picture: class, intensity, height, instance, rgb.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    change: o.Change = None,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
     """Draw from an augmentation recipe: mix, move, thin, and dim clouds as training will see them."""
     from pcaug.augment.recipe import augment_corpus, load_recipe

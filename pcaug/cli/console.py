@@ -6,18 +6,19 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcaug.errors import PcaugError
 from pcaug.files import plain
+from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Reporter = Callable[[str, int, int], None]
+
 LINE_EVERY = 60.0
 """Seconds between lines of progress where no terminal shows a bar."""
 
@@ -42,7 +43,7 @@ def emit_json(value: Any) -> None:
 
 
 @contextmanager
-def reporter() -> Iterator[Reporter]:
+def reporter() -> Iterator[Progress]:
     """A progress bar a task on a terminal's stderr, elsewhere (a cluster's log) a line a minute of what takes that long.
 
     The yielded function is called as ``progress(text, done, total)``. What follows a colon in the text tells how the task goes,
@@ -71,7 +72,7 @@ def reporter() -> Iterator[Reporter]:
             bars.stop()
 
 
-def _lines() -> Reporter:
+def _lines() -> Progress:
     said = time.monotonic()
 
     def report(text: str, done: int, total: int) -> None:

@@ -32,7 +32,7 @@ def convert(
     tile: o.Tile = None,
     coarse: o.Coarse = None,
     unique: o.Unique = False,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    seed: o.SplitSeed = 0,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
     json: o.Json = False,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
 
 import typer
+
+from pcaug.cli import options as o
 
 Check = tuple[bool | None, str, str]
 """Good (None: optional and absent), what was found, what to do."""
 
 
-def doctor(json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+def doctor(json: o.Json = False) -> None:
     """Check Python, torch, Open3D, rendering, LAZ, threads and GPU, and say what to do about each."""
     from pcaug.cli.console import emit_json, out
 

@@ -19,7 +19,7 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Only this split; without it, everything.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with all of it: an .html file.")] = None,
     force: o.Force = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: o.Json = False,
 ) -> None:
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from rich.table import Table

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
@@ -14,8 +16,8 @@ def export(
     test: Annotated[
         Path | None, typer.Option(help="Publish: a corpus that was not trained on, for the metrics of the model's page.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
     """Write the network as ONNX, checked against torch; or with --test, as a model to publish: weights, card and page."""
     from pcaug.cli.console import emit_json, fresh, out, reporter

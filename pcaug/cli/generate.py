@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from pcaug.cli import options as o
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -34,9 +36,9 @@ def generate(
     ] = False,
     training: Annotated[Path | None, typer.Option("--training", help="score: bank that the samples were learned from.")] = None,
     real: Annotated[Path | None, typer.Option("--real", help="score: bank of real objects that were not learned from.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    seed: o.Seed = 0,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
     """Fit a generator to real objects (units held out to score it), sample labelled objects for paste, or score some."""
     import numpy as np

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def objects(
     source: Annotated[Path, typer.Argument(help="A labelled corpus.")],
@@ -15,8 +17,8 @@ def objects(
     least: Annotated[int, typer.Option(min=8, help="Leave out objects of fewer points.")] = 64,
     split: Annotated[str | None, typer.Option(help="Take objects of this split alone.")] = None,
     png: Annotated[Path | None, typer.Option(help="Write a contact sheet.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    json: o.Json = False,
+    force: o.Force = False,
 ) -> None:
     """Cut single objects out of a corpus, by instance id or by clustering, with size, pose, range and sensor."""
     from collections import Counter

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
@@ -16,7 +18,7 @@ def predict(
     views: Annotated[int, typer.Option(min=1, max=8, help="Turned and mirrored views that vote.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
     ending: Annotated[str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ...")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: o.Json = False,
     force: Annotated[bool, typer.Option("--force", help="Write over what exists, and remove nothing else.")] = False,
 ) -> None:
     """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Interrupted, it goes on."""

@@ -7,15 +7,17 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def study(
     recipe: Annotated[str, typer.Argument(help="Name of a study recipe, or a TOML file.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="Study folder; an interrupted study in it goes on.")],
     real: Annotated[str | None, typer.Option(help="The real data: a corpus, a file, or a dataset's folder.")] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    change: o.Change = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786) instead.")] = None,
+    scheduler: o.Scheduler = None,
     so_far: Annotated[bool, typer.Option("--so-far", help="Report on the trainings that are done, and train nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds another study.")] = False,

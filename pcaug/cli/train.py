@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+from pcaug.parallel import silent
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pointnet, pillars, ...), or a TOML file.")],
@@ -17,9 +20,9 @@ def train(
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="Corpus of real clouds without labels: a first training labels them for the second.")
     ] = None,
-    change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")] = None,
+    change: o.Change = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the run.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    json: o.Json = False,
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
 ) -> None:
     """Train on real clouds, and on synthetic ones beside them. Under torchrun, several processes train as one."""
@@ -42,7 +45,7 @@ def train(
     if force and first:
         clear(output, inputs)
     with reporter() as progress:
-        shown = progress if first else None
+        shown = progress if first else silent
         if unlabelled:
             made = 1 + len(synthetic or [])
             run = self_train(wanted, inputs[0], inputs[made:], inputs[1:made], output, shown, tensorboard=tensorboard)

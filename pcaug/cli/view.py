@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pcaug.cli import options as o
 from pcaug.errors import PcaugError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def view(
         bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
     ] = False,
     most: Annotated[int, typer.Option(min=1000, help="Page: draw at most so many points.")] = 5_000_000,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
     from pcaug.cli.console import fresh, out, page

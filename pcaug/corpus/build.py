@@ -23,9 +23,7 @@ from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
 from pcaug.corpus.write import check_target, put_in_place, tile_name
 from pcaug.errors import PcaugError
 from pcaug.files import write_text
-from pcaug.parallel import completed
-
-Progress = Callable[[str, int, int], None]
+from pcaug.parallel import Progress, completed, silent
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def build(
     append: bool = False,
     unique: bool = False,
     text: str = "parts",
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Run jobs and join what they made.
 
@@ -87,13 +85,11 @@ def build(
     with _locked(staging, folder):
         todo = [(job, home) for job, home in zip(jobs, homes, strict=True) if not (home / NAME).is_file()]
         done = len(jobs) - len(todo)
-        if progress:
-            progress(text, done, len(jobs))
+        progress(text, done, len(jobs))
         try:
             for _ in completed(_run, todo, workers=workers, scheduler=scheduler):
                 done += 1
-                if progress:
-                    progress(text, done, len(jobs))
+                progress(text, done, len(jobs))
         except PcaugError:
             if done == 0:
                 shutil.rmtree(staging, ignore_errors=True)

@@ -24,8 +24,7 @@ from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.steps import Steps, labels_of
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
 from pcaug.labels import IGNORE
-
-Progress = Callable[[str, int, int], None]
+from pcaug.parallel import Progress, silent
 
 
 def convert(
@@ -36,7 +35,7 @@ def convert(
     steps: Steps = Steps(),
     ids_of: str | Path | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     **corpus_options: Any,
 ) -> Report:
     """Convert a file, a dataset's folder or a corpus to one file, or to a corpus where ``dst`` has no known suffix.
@@ -204,21 +203,20 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
         yield replace(cloud.with_fields(native_label=native, label=None), taxonomy=None)
 
 
-def _counter(progress: Progress | None) -> Callable[[int], None]:
+def _counter(progress: Progress) -> Callable[[int], None]:
     """Report points as they are done, of nobody knows how many."""
     done = 0
 
     def count(points: int) -> None:
         nonlocal done
         done += points
-        if progress:
-            progress("points", done, done)
+        progress("points", done, done)
 
     return count
 
 
-def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress | None) -> Iterator[PointCloud]:
-    count = _counter(progress and (lambda text, done, _: progress(text, done, max(total, done))))
+def _watched(chunks: Iterator[PointCloud], names: set[str], total: int, progress: Progress) -> Iterator[PointCloud]:
+    count = _counter(lambda text, done, _: progress(text, done, max(total, done)))
     for chunk in chunks:
         names.update(chunk.fields)
         count(len(chunk))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from pcaug import formats
@@ -16,8 +15,8 @@ from pcaug.corpus.report import Report
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
+from pcaug.parallel import Progress, silent
 
-Progress = Callable[[str, int, int], None]
 WRITTEN = ".pcaug-export"
 """File that lists what an export wrote: all that the next may replace."""
 
@@ -30,7 +29,7 @@ def export(
     *,
     steps: Steps = Steps(),
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Report:
     """Write each tile of a corpus to a file, but those that filters leave nothing of; the folder appears when all are written.
 
@@ -71,8 +70,7 @@ def export(
                 written += formats.write(path, concatenate(pieces))
                 if suffix == ".bin":
                     _to_labels(path)
-            if progress:
-                progress("tiles", index + 1, len(corpus.tiles))
+            progress("tiles", index + 1, len(corpus.tiles))
         if steps and not written:
             raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
         (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")

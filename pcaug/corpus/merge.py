@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
 from pcaug.files import stamp
 from pcaug.labels import ClassSet, common_cut
-from pcaug.parallel import completed
+from pcaug.parallel import Progress, completed, silent
 
-Progress = Callable[[str, int, int], None]
 TILE = 100.0
 """Edge of a tile of a map, metres."""
 
@@ -45,7 +44,7 @@ def merge(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Report:
     """Merge sources into one corpus. Every point goes in with its label in the taxonomy, or nothing is written.
 

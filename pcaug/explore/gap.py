@@ -29,10 +29,11 @@ from pcaug.explore.inventory import inventory, oddities
 from pcaug.explore.objects import ObjectGap, object_gap
 from pcaug.explore.probe import SHAPE, Probe, probe
 from pcaug.explore.profile import Profile, join
-from pcaug.explore.statistics import QUANTITIES, Mask, Progress, Sample, Table, sample, to_shares
+from pcaug.explore.statistics import QUANTITIES, Mask, Sample, Table, sample, to_shares
 from pcaug.explore.verdict import class_verdict, overall, scanner_differences
 from pcaug.files import plain
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
+from pcaug.parallel import Progress, silent
 
 LEAST = 50
 """Points of a class below which nothing is said about it."""
@@ -153,7 +154,7 @@ def explore(
     workers: int = 1,
     scheduler: str | None = None,
     network: Callable[[Corpus], tuple[Table, NDArray[np.int64]]] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Gap:
     """Compare two corpora in the classes that both can label.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,12 +15,12 @@ from pcaug.errors import RecipeError
 from pcaug.explore.knobs import HEIGHTS, SHARES
 from pcaug.explore.pattern import RANGES
 from pcaug.explore.profile import ClassProfile, Frame, Profile, Quantiles, profile
+from pcaug.parallel import Progress, silent
 from pcaug.scene.ranges import Range
 from pcaug.scene.recipe import SceneRecipe, Transfer
 from pcaug.sensor import frame_of
 from pcaug.sensor.compose import compose_one
 
-Progress = Callable[[str, int, int], None]
 ROUNDS = 4
 """Scenes are composed, compared and their recipe amended this often."""
 SCENES = 6
@@ -59,7 +59,7 @@ class Fitted:
     changes: tuple[str, ...]
 
 
-def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Progress | None = None) -> Fitted:
+def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Progress = silent) -> Fitted:
     """A recipe whose scenes look like some real clouds.
 
     The scanner is taken from the clouds: beams, steps of a turn, height, noise, bias, losses, range, or density and scan angle.
@@ -90,8 +90,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     first = mismatch(wanted, _composed(start, seed, frame), nodes)
     least, best, seen = np.inf, recipe, None
     for number in range(ROUNDS + 1):
-        if progress:
-            progress("rounds", number, ROUNDS)
+        progress("rounds", number, ROUNDS)
         made = _composed(recipe, seed, frame)
         off = mismatch(wanted, made, nodes)
         if seen is None or off < least:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from pcaug.explore.inventory import Contents, contents
 from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
 from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
-from pcaug.parallel import completed
+from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.voxel import voxels
 
 PER_TILE = 6_000
@@ -62,7 +62,6 @@ QUANTITIES = {
 
 Mask = NDArray[np.bool_]
 Table = NDArray[np.float64]
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def sample(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Sample:
     """Sample a corpus; memory is that of one tile a worker and PER_TILE points of each of TILES.
 
@@ -174,8 +173,7 @@ def sample(
     found = {}
     for index, piece in completed(_piece, jobs, workers=workers, scheduler=scheduler):
         found[index] = piece
-        if progress:
-            progress(f"tiles of {corpus.folder.name}", len(found), len(jobs))
+        progress(f"tiles of {corpus.folder.name}", len(found), len(jobs))
     pieces = [found[index] for index in range(len(jobs))]
     owner = [group_of[number] * (9 if level == "blocks" else 1) for number in chosen]
     return _joined(pieces, owner, level, _counts(tiles, classes, group_of), corpus.points, (len(chosen), len(tiles)))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,8 @@ from torch.nn import functional
 
 from pcaug.generate.bank import Thing
 from pcaug.generate.model import ModelCard, View, check_enough, resampled, sampled
+from pcaug.parallel import Progress, silent
 
-Progress = Callable[[str, int, int], None]
 WIDTH, BLOCKS, TOKENS, HEADS = 64, 4, 16, 4
 SMOOTH = 0.995
 """Of the exponential moving average of the weights, which is what samples."""
@@ -173,7 +173,7 @@ def fit(
     steps: int = 2000,
     batch: int = 32,
     learning_rate: float = 2e-3,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> FlowModel:
     """Train a flow on objects of one or several classes.
 
@@ -211,8 +211,7 @@ def fit(
         with torch.no_grad():
             for slow, fast in zip(smooth.parameters(), network.parameters(), strict=True):
                 slow.lerp_(fast, 1 - min(SMOOTH, (step + 1) / (step + 10)))  # forgets the random start
-        if progress:
-            progress("steps", step + 1, steps)
+        progress("steps", step + 1, steps)
     settings = {"width": float(WIDTH), "blocks": float(BLOCKS), "steps": float(steps)}
     card = card.model_copy(update={"settings": settings})
     return FlowModel(card, smooth.eval(), data.told, data.kind, data.scale, data.spread)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -19,13 +18,13 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.files import stamp
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.parallel import Progress, silent
 from pcaug.segment import region
 from pcaug.segment.cache import keep, mapped, prepared_folder
 from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
-Progress = Callable[[str, int, int], None]
 LAYOUT = 2
 """Version of the arrays that are kept beside the features: raised whenever they change."""
 OPEN = 128
@@ -143,7 +142,7 @@ class TilePool:
         progress: Called while tiles are prepared.
     """
 
-    def __init__(self, corpus: Corpus, classes: ClassSet, recipe: TrainRecipe, progress: Progress | None = None) -> None:
+    def __init__(self, corpus: Corpus, classes: ClassSet, recipe: TrainRecipe, progress: Progress = silent) -> None:
         self.recipe, self.targets = recipe, Targets.of(classes)
         self.tiles = prepare_corpus(corpus, recipe, progress)
         count = len(classes.groups)
@@ -214,7 +213,7 @@ def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating],
     return Block(xyz, tile.features[rows], code)
 
 
-def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | None = None) -> list[Stored]:
+def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress = silent) -> list[Stored]:
     """Prepared tiles of a corpus that are not empty, in the cache, where they are kept for the next training.
 
     Raises:
@@ -224,8 +223,7 @@ def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress | Non
     folder, tiles = folder_of(corpus, recipe), []
     for index, tile in enumerate(corpus.tiles):
         tiles.append(stored(corpus, tile, recipe, folder))
-        if progress:
-            progress("preparing tiles", index + 1, len(corpus.tiles))
+        progress("preparing tiles", index + 1, len(corpus.tiles))
     return [tile for tile in tiles if tile.nodes.any()]
 
 

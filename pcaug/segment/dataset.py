@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,14 +18,13 @@ from pcaug import augment, catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
-from pcaug.parallel import ahead
+from pcaug.parallel import Progress, ahead, silent
 from pcaug.segment import parallel
 from pcaug.segment.blend import share_of, source_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.follow import augmented
 from pcaug.segment.recipe import TrainRecipe
 
-Progress = Callable[[str, int, int], None]
 Sample = dict[str, Tensor]
 AHEAD = 2
 """Batches that are made while the network works, by each thread that makes them."""
@@ -68,7 +67,7 @@ class Blocks(Dataset[Sample]):
 
     @classmethod
     def of(
-        cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress | None = None, classes: ClassSet | None = None
+        cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress = silent, classes: ClassSet | None = None
     ) -> Blocks:
         """Blocks of the split "train" of corpora, the real one first, with the recipe's classes unless others are given.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,13 +13,13 @@ from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE
+from pcaug.parallel import Progress, silent
 from pcaug.segment.blocks import folder_of, stored
 from pcaug.segment.features import Prepared
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.run import Run
 
-Progress = Callable[[str, int, int], None]
 Confusion = NDArray[np.int64]
 RESAMPLES = 1000
 RANGES = (0.0, 10.0, 20.0, 30.0, 50.0, np.inf)
@@ -120,7 +120,7 @@ def miou(table: Confusion) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progress | None = None) -> Scores:
+def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progress = silent) -> Scores:
     """Score a run on a labelled corpus, or on a split of it (points of the buffer between splits are never scored).
 
     Raises:
@@ -132,8 +132,7 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
     tally = _Tally(Segmenter.load(run), part)
     for index, tile in enumerate(part.tiles):
         tally.add(tile)
-        if progress:
-            progress("scoring tiles", index + 1, len(part.tiles))
+        progress("scoring tiles", index + 1, len(part.tiles))
     if not tally.clouds:
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))

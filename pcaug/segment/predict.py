@@ -21,7 +21,7 @@ from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.files import stamp, write_text
-from pcaug.parallel import completed
+from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import region, shift, stream, trees
 from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build
@@ -29,7 +29,6 @@ from pcaug.segment.parallel import device
 from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 
-Progress = Callable[[str, int, int], None]
 NOTE = ".predict.json"
 """What a folder was labelled with, and which scans."""
 
@@ -117,7 +116,7 @@ def predict(
     workers: int = 1,
     most: int = stream.MOST,
     ending: str | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     warn: Callable[[str], None] | None = None,
 ) -> int:
     """Label a scan, or each scan of a folder, in bounded memory. An interrupted job goes on where it stopped.
@@ -164,8 +163,7 @@ def predict(
         total += points
         if warning and warn:
             warn(f"{left[index][0].path}: {warning}")
-        if progress:
-            progress("scans", len(found) - len(left) + done, len(found))
+        progress("scans", len(found) - len(left) + done, len(found))
     return total
 
 
@@ -211,7 +209,7 @@ def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str,
 
 
 def _done(
-    left: Sequence[tuple[Scan, Path]], job: Job, run: Run, workers: int, progress: Progress | None
+    left: Sequence[tuple[Scan, Path]], job: Job, run: Run, workers: int, progress: Progress
 ) -> Iterator[tuple[int, tuple[int, str | None]]]:
     """Number of each scan, with its points and warning, as they are done."""
     if workers <= 1 or len(left) <= 1:
@@ -226,7 +224,7 @@ def _alone(task: tuple[Job, Scan, Path]) -> tuple[int, str | None]:
     """One scan in a process of its own, on one thread."""
     job, scan, path = task
     torch.set_num_threads(1)
-    return label_file(_kept(job), scan, path, job, None)
+    return label_file(_kept(job), scan, path, job, silent)
 
 
 @cache
@@ -234,7 +232,7 @@ def _kept(job: Job) -> Segmenter:
     return Segmenter.load(Run.open(job.run), job.views)
 
 
-def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress: Progress | None) -> tuple[int, str | None]:
+def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress: Progress) -> tuple[int, str | None]:
     """Label a file into another: in memory if it is small, else tile by tile.
 
     Returns:
@@ -262,7 +260,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     identity = job.identity | _source(scan.path, scan) | {"scan": stamp(scan.path), "most": job.most, "layout": stream.LAYOUT}
     margin = segmenter.run.recipe.block / 2
     labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
-    labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress and progress("tiles", done, total))
+    labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))
     empty = labels.survey.unclassified
     formats.write(path, labels.attached(lambda c, best, sure: _classified(_with(segmenter, c, best, sure), path, empty)))
     labels.remove()

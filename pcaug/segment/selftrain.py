@@ -7,7 +7,7 @@ Of the points that are called a class, the surest share is kept, class by class,
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
+from pcaug.parallel import Progress, silent
 from pcaug.segment import parallel
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import TEACHER, Run, digest
 from pcaug.segment.train import train
 
-Progress = Callable[[str, int, int], None]
 LEVELS = 1000
 """Bins of confidence in which the surest share of a class is found, so that any corpus takes the same memory."""
 
@@ -36,7 +36,7 @@ def self_train(
     unlabelled: Sequence[Corpus | str | Path],
     synthetic: Sequence[Corpus | str | Path] = (),
     folder: str | Path = "run",
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     share: float = 0.5,
     tensorboard: bool = False,
@@ -73,7 +73,7 @@ def self_train(
     return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
 
 
-def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, progress: Progress | None = None) -> Corpus:
+def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, progress: Progress = silent) -> Corpus:
     """A copy of a corpus whose labels are the run's own, where it is sure, and 255 elsewhere.
 
     Args:
@@ -89,8 +89,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
     for index, tile in enumerate(tiles):
         best, sure = segmenter.label(corpus.read(tile), corpus.manifest.frame)
         np.add.at(table, (best, _level(sure)), 1)
-        if progress:
-            progress("labelling scans", index + 1, steps)
+        progress("labelling scans", index + 1, steps)
     least = _least(table, share)
     nodes = tuple(int(node) for node in run.classes.node(np.arange(count, dtype=np.uint8)))
     made_by = _made_by(run, corpus, share)
@@ -101,8 +100,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
             label = np.where(_level(sure) >= least[best], run.classes.node(best), IGNORE).astype(np.uint16)
             writer.source(corpus.manifest.sources[tile.source].model_copy(update={"nodes": nodes}))
             writer.add(cloud.with_fields(catalogue.taxonomy(), label=label), tile.name, tile.unit, tile.split)
-            if progress:
-                progress("labelling scans", len(tiles) + index + 1, steps)
+            progress("labelling scans", len(tiles) + index + 1, steps)
     return Corpus.open(folder)
 
 

@@ -19,6 +19,7 @@ from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.parallel import Progress, silent
 from pcaug.segment import parallel, trees
 from pcaug.segment.blocks import Stored, prepare_corpus
 from pcaug.segment.checkpoint import State, write
@@ -35,15 +36,13 @@ from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
 from pcaug.segment.shift import quantiles
 
-Progress = Callable[[str, int, int], None]
-
 
 def train(
     recipe: TrainRecipe | str | Path,
     real: Corpus | str | Path,
     synthetic: Sequence[Corpus | str | Path] = (),
     folder: str | Path = "run",
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     start: Run | None = None,
     classes: ClassSet | None = None,
@@ -151,9 +150,7 @@ def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
     return prepare_corpus(real.only(split="val"), recipe)
 
 
-def _fit(
-    run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress | None, tensorboard: bool, start: Run | None
-) -> None:
+def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress, tensorboard: bool, start: Run | None) -> None:
     recipe, folder, first = run.recipe, run.folder, parallel.rank() == 0
     trainer = Trainer.of(run, data, start)
     state = trainer.state
@@ -170,8 +167,7 @@ def _fit(
             if first and state.step % recipe.checkpoint == 0 and state.step < recipe.steps:
                 state.save(folder / RESUME)
             told = _told(values) or told
-            if progress:
-                progress(f"steps: loss {values['loss']:.3f}{told}", state.step, recipe.steps)
+            progress(f"steps: loss {values['loss']:.3f}{told}", state.step, recipe.steps)
         batches.close()
     if first:
         _finish(state, folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
+from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import NOT_STATED, Asset, Scene
 from pcaug.scene.library import stamped
 from pcaug.scene.recipe import SceneRecipe, compose
@@ -18,7 +19,6 @@ from pcaug.sensor import frame_of
 from pcaug.sensor.scan import scan
 from pcaug.sensor.transfer import transferred
 
-Progress = Callable[[str, int, int], None]
 TOGETHER = 8
 """Scans that one job makes."""
 
@@ -43,7 +43,7 @@ def compose_corpus(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Write ``n`` scans of a recipe as a synthetic corpus, each an independent unit in one tile.
 
@@ -67,8 +67,7 @@ def compose_corpus(
         jobs.append(Job(_write, (recipe, seed, indices), [described, recipe.folder, meshes, seed, list(indices)]))
 
     def told(text: str, done: int, total: int) -> None:
-        if progress:
-            progress(text, min(done * TOGETHER, n), n)
+        progress(text, min(done * TOGETHER, n), n)
 
     made_by = {"recipe": described, "seed": seed, "n": n}
     build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scenes", progress=told)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,13 @@ from pcaug.corpus.build import Job, build
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.files import stamp
+from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import Asset
 from pcaug.scene.library import Library, stamped
 from pcaug.scene.recipe import SceneRecipe
 from pcaug.sensor.compose import TOGETHER, credit
 from pcaug.sensor.into import beams_of, into
 
-Progress = Callable[[str, int, int], None]
 Pattern = tuple[Sequence[float], int]
 """Elevations of the beams, degrees, and columns of a turn."""
 
@@ -33,7 +33,7 @@ def place_corpus(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Write ``n`` real scans with objects of the recipe's ``[into]`` placed into them, as a synthetic corpus.
 
@@ -66,8 +66,7 @@ def place_corpus(
         jobs.append(Job(_write, (recipe, real, pattern, seed, indices), about))
 
     def told(text: str, done: int, total: int) -> None:
-        if progress:
-            progress(text, min(done * TOGETHER, n), n)
+        progress(text, min(done * TOGETHER, n), n)
 
     made_by = {"recipe": described, "into": str(real.folder), "seed": seed, "n": n}
     build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scans", progress=told)

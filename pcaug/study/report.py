@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
+from pcaug.parallel import Progress, silent
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
@@ -19,10 +20,8 @@ from pcaug.study.run import Job, Study, corpora_of, test_corpus, trainable_units
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
-Progress = Callable[[str, int, int], None]
 
-
-def write_report(study: Study, path: Path, progress: Progress | None = None) -> Path:
+def write_report(study: Study, path: Path, progress: Progress = silent) -> Path:
     """Write the page of a study, or of what is done of it."""
     recipe = study.recipe
     test = test_corpus(recipe, study.real)
@@ -37,8 +36,7 @@ def write_report(study: Study, path: Path, progress: Progress | None = None) -> 
     seen = next((job.units for job in study.jobs if job.units), trainable_units(recipe, study.real))
     train = study.real.only(units=seen, split="train")
     for index, source in enumerate(recipe.synthetic):
-        if progress:
-            progress("fit reports", index, len(recipe.synthetic))
+        progress("fit reports", index, len(recipe.synthetic))
         for corpus in corpora_of(source, study.jobs, study.synthetic)[:1]:  # those of other draws take as long, and say the same
             report.heading(f"Does {source.name} fit the real training data?")
             add_fit(report, explore(train, corpus, recipe.seed), train, corpus)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,7 +27,7 @@ from pcaug.corpus.sample import extract
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.files import plain, write_text
 from pcaug.labels import ClassSet
-from pcaug.parallel import completed
+from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.features import VERSION
@@ -38,7 +38,6 @@ from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
 from pcaug.study.sources import cost, made_by, make
 
-Progress = Callable[[str, int, int], None]
 Making = tuple[Synthetic, Corpus, Path, int]
 """A source, the real clouds of a draw, its folder, and the seed."""
 ALONE = Lock()
@@ -79,7 +78,7 @@ class Study:
 def run_study(
     recipe: StudyRecipe,
     folder: Path,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     *,
     workers: int = 1,
     scheduler: str | None = None,
@@ -100,7 +99,6 @@ def run_study(
     Raises:
         PcaugError: If the folder holds a study of another recipe, a source cannot be read, or nothing is done ``so_far``.
     """
-    say = progress or (lambda text, done, total: None)
     _check_arms(recipe)
     if force or not (folder / "recipe.json").is_file():
         _check_real(recipe)
@@ -121,13 +119,13 @@ def run_study(
     planned = len(jobs)
     if so_far:
         jobs = [job for job in jobs if _result(job, folder).is_file()]
-    synthetic = _sources(recipe, jobs, real, folder, say, workers, scheduler)
+    synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
     classes = class_set("cut", [real, *synthetic.values()]) if not so_far and _by_cut(recipe) else None
     left = [(job, recipe, real, synthetic, classes, folder) for job in jobs if not _result(job, folder).is_file()]
-    say("trainings", len(jobs) - len(left), len(jobs))
-    work = partial(_train, progress=say) if workers == 1 and scheduler is None else _train
+    progress("trainings", len(jobs) - len(left), len(jobs))
+    work = partial(_train, progress=progress) if workers == 1 and scheduler is None else _train
     for done, _ in enumerate(completed(work, left, workers=workers, scheduler=scheduler), start=1):
-        say("trainings", len(jobs) - len(left) + done, len(jobs))
+        progress("trainings", len(jobs) - len(left) + done, len(jobs))
     results = [_read(job, folder) for job in jobs]
     summaries = summarise(results, recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
@@ -251,7 +249,7 @@ def _sources(
                 wanted[key] = (by_name[name], clouds, folder / "synthetic" / key, recipe.seed)
     keys, made = list(wanted), dict.fromkeys(wanted, real)
     alone = workers == 1 and scheduler is None
-    work = partial(_make, threads=recipe.threads, progress=progress if alone else None)
+    work = partial(_make, threads=recipe.threads, progress=progress if alone else silent)
     for done, (index, corpus) in enumerate(completed(work, list(wanted.values()), workers=workers, scheduler=scheduler), start=1):
         made[keys[index]] = corpus
         if not alone:
@@ -259,7 +257,7 @@ def _sources(
     return made
 
 
-def _make(task: Making, threads: int, progress: Progress | None = None) -> Corpus:
+def _make(task: Making, threads: int, progress: Progress = silent) -> Corpus:
     with _on(threads):
         return make(*task, progress)
 
@@ -309,9 +307,7 @@ def _on(threads: int) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
-def _train(
-    task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path], progress: Progress | None = None
-) -> None:
+def _train(task: tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path], progress: Progress = silent) -> None:
     """One training and its score, kept as a result."""
     job, recipe, real, synthetic, classes, folder = task
     with _on(recipe.threads):
@@ -344,7 +340,7 @@ def _trained(
     synthetic: dict[str, Corpus],
     cut: ClassSet | None,
     folder: Path,
-    progress: Progress | None,
+    progress: Progress,
 ) -> Run:
     by_name = {source.name: source for source in recipe.synthetic}
     sources = [synthetic[folder_of(by_name[name], job)] for name in job.arm.synthetic]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,16 @@ from pcaug.files import write_text
 from pcaug.generate import flow, shape
 from pcaug.generate.bank import Thing, gather, write_bank
 from pcaug.generate.model import FEWEST, Generator, ModelCard
+from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
 from pcaug.study.recipe import Synthetic
 
-Progress = Callable[[str, int, int], None]
 POINTS = {"shape": 256, "flow": 128}
 """Points of the objects that a generator of each family learns."""
 
 
-def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None = None) -> Corpus:
+def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:
     """The corpus of a source; one that was made before is opened.
 
     Args:
@@ -74,7 +74,7 @@ def cost(corpus: Corpus) -> dict[str, float]:
     return found
 
 
-def _made(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None) -> Corpus:
+def _made(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress) -> Corpus:
     if source.recipe is not None:
         recipe = load_recipe(source.recipe, source.set)
         if source.like:
@@ -92,7 +92,7 @@ def _made(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pr
     return Corpus.open(folder)
 
 
-def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress | None) -> None:
+def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress) -> None:
     """Copies of the real clouds with objects that were learned from them."""
     rng = np.random.default_rng((seed, 0, 0))
     bank = folder.with_name(f"{folder.name}-objects")
@@ -123,7 +123,7 @@ def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
 
 
 def _fitted(
-    source: Synthetic, things: dict[str, list[Thing]], seed: int, rng: np.random.Generator, progress: Progress | None
+    source: Synthetic, things: dict[str, list[Thing]], seed: int, rng: np.random.Generator, progress: Progress
 ) -> list[Generator]:
     family = source.generate or "shape"
     groups = [tuple(things)] if family == "flow" else [(name,) for name in things]
