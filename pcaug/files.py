@@ -22,7 +22,7 @@ def beside(path: Path) -> Iterator[Path]:
             the file that is wanted.
     """
     if path.exists() and not (path.is_file() or path.is_dir()):  # renaming a file over /dev/null would take it away
-        raise FileError("is a device, or something else that is no file", path, "name a file")
+        raise FileError("is a device or something else that is not a file", path, "name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)

@@ -122,7 +122,7 @@ def split_chance(table: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
     """A table without its ``chance``, and that (1 where it has none); raises RecipeError where it is no probability."""
     chance = table.get("chance", 1.0)
     if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance <= 1:
-        raise RecipeError(f"chance = {chance!r} is no probability", str(table.get("name", "")))
+        raise RecipeError(f"chance = {chance!r} is not a probability", str(table.get("name", "")))
     return {key: value for key, value in table.items() if key != "chance"}, float(chance)
 
 

@@ -24,7 +24,7 @@ COMMANDS = {
     "augment": "mix, move, thin and dim clouds as training will see them",
     "objects": "a bank of single objects out of a labelled corpus",
     "generate": "learn objects of a class and sample new ones",
-    "explore": "does a synthetic set fit the real one",
+    "explore": "how well a synthetic set fits the real one",
     "train": "train a segmenter on real and synthetic clouds",
     "evaluate": "score a trained segmenter on a labelled corpus",
     "predict": "label a scan",
@@ -32,7 +32,7 @@ COMMANDS = {
     "study": "measure what synthetic data buys",
     "view": "look at clouds: a window, one HTML page, or a PNG",
     "sample": "a small real labelled airborne sample",
-    "demo": "the whole way once: scans in, report out",
+    "demo": "run the whole pipeline once on a small real sample: scans in, report out",
     "doctor": "check this machine and say what to do",
 }
 """Command name -> its help line. The function of the same name lives in ``pcaug/cli/<name>.py``."""
@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> None:
     except PcaugError as error:
         code = _complain(str(error), 1)
     except KeyboardInterrupt:
-        code = _complain("interrupted, run the same command again to go on", INTERRUPTED)
+        code = _complain("interrupted, run the same command again to resume", INTERRUPTED)
     except BrokenPipeError:
         code = 0
     except MemoryError as error:
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
         if type(error).__name__ != "OutOfMemoryError":  # torch's, of a GPU; torch is not imported here
             raise
         code = _complain(
-            "the GPU is out of memory, take a smaller batch or fewer workers (CUDA_VISIBLE_DEVICES= does without)", 1
+            "the GPU is out of memory, take a smaller batch or fewer workers (set CUDA_VISIBLE_DEVICES= to use the CPU)", 1
         )
     except OSError as error:
         code = _complain(

@@ -26,7 +26,7 @@ def compose(
     """Build worlds from a recipe, see each with its sensor, and write a labelled corpus.
 
     With --like, scanner, amounts and intensities are fitted to real scans first; the fitted recipe lies in the corpus as
-    recipe.toml, to read, edit and give to compose again. A run that was killed goes on where it stood when the same command is
+    recipe.toml, to read, edit and give to compose again. A run that was killed resumes where it stopped when the same command is
     given again.
     """
     from pcaug.cli.console import emit_json, err, fresh, out, reporter

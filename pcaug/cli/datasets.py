@@ -14,7 +14,7 @@ NEW = "new"
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="A card to show whole; or 'new', to write a first card of FOLDER.")] = None,
+    name: Annotated[str | None, typer.Argument(help="A card to show in full; or 'new' to draft a card for FOLDER.")] = None,
     folder: Annotated[Path | None, typer.Argument(help="With 'new': a folder of scans of one kind.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="With 'new': the card's file, NAME.toml.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare a download in this folder with the published checksums.")] = None,

@@ -13,7 +13,7 @@ WORKERS = 4
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for everything that the demo makes.")] = Path("demo"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all that the demo makes.")] = Path("demo"),
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the study recipe.")] = None,
     archive: Annotated[
         Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")

@@ -1,4 +1,4 @@
-"""``pcaug explore``: does a synthetic set fit the real one, where not, and what to change."""
+"""``pcaug explore``: how well a synthetic set fits the real one, where not, and what to change."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def explore(
     real: Annotated[Path, typer.Argument(help="The real set: a corpus, or files or a dataset's folder to read with --card.")],
     synthetic: Annotated[list[Path], typer.Argument(help="Synthetic sets; several are ranked.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML); the figures go beside it as JSON.")],
-    card: Annotated[str | None, typer.Option(help="How to read what is no corpus.")] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML); its figures are written beside it as JSON.")],
+    card: Annotated[str | None, typer.Option(help="Card for the sources that are not corpora.")] = None,
     run: Annotated[Path | None, typer.Option(help="A trained run: compare the features of its network too.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling.")] = 0,
     workers: o.Workers = 1,

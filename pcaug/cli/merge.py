@@ -37,7 +37,7 @@ def merge(
 ) -> None:
     """Merge sources into one labelled corpus: class counts in are class counts out, or nothing is written.
 
-    A run that was killed goes on where it stood when the same command is given again.
+    A run that was killed resumes where it stopped when the same command is given again.
     """
     from pcaug import formats
     from pcaug.cli.console import reporter, tell

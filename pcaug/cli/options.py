@@ -22,12 +22,12 @@ Coarse = Annotated[
 Unique = Annotated[bool, typer.Option("--unique", help="Corpus: drop points at exactly the place of an earlier one.")]
 Bounds = Annotated[str | None, typer.Option(help="Keep what lies in xmin,ymin,xmax,ymax or xmin,ymin,zmin,xmax,ymax,zmax.")]
 Classes = Annotated[str | None, typer.Option(help="Keep these classes (and all below them), or native ids: tree,car or 2,6.")]
-Every = Annotated[int | None, typer.Option(min=1, help="Keep each n-th point of a scan.")]
+Every = Annotated[int | None, typer.Option(min=1, help="Keep every n-th point of a scan.")]
 Voxel = Annotated[
     float | None, typer.Option(min=0.001, help="Keep one point of the majority label in each cell, edge in metres.")
 ]
 Crs = Annotated[str | None, typer.Option(help="Reproject to this CRS, such as EPSG:25832.")]
-FromCrs = Annotated[str | None, typer.Option(help="CRS of sources that name none.")]
+FromCrs = Annotated[str | None, typer.Option(help="CRS of sources that do not name one.")]
 IdsMap = Annotated[Path | None, typer.Option("--map", help="TOML file with [ids], old = new, applied before any card.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the work; the result is the same.")]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786) instead of processes here.")]
@@ -35,7 +35,7 @@ Change = Annotated[list[str] | None, typer.Option("--set", help="key=value: chan
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice: the same seed gives the same bytes.")]
 SplitSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over what exists.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite existing output.")]
 
 
 def steps_of(
@@ -68,5 +68,5 @@ def _box(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
         numbers = []
     half = len(numbers) // 2
     if len(numbers) not in (4, 6) or not all(a < b for a, b in zip(numbers[:half], numbers[half:], strict=True)):
-        raise PcaugError(f"--bounds {text!r} is no box", do="write xmin,ymin,xmax,ymax")
+        raise PcaugError(f"--bounds {text!r} is not a bounding box", do="write xmin,ymin,xmax,ymax")
     return tuple(numbers[:half]), tuple(numbers[half:])

@@ -19,9 +19,9 @@ def predict(
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
     ending: Annotated[str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ...")] = None,
     json: o.Json = False,
-    force: Annotated[bool, typer.Option("--force", help="Write over what exists, and remove nothing else.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing output, and remove nothing else.")] = False,
 ) -> None:
-    """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Interrupted, it goes on."""
+    """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Resumes if interrupted."""
     from pcaug.cli.console import emit_json, err, out, reporter
     from pcaug.segment.predict import predict as label
     from pcaug.segment.run import Run

@@ -12,7 +12,7 @@ from pcaug.cli import options as o
 
 def study(
     recipe: Annotated[str, typer.Argument(help="Name of a study recipe, or a TOML file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Study folder; an interrupted study in it goes on.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The study's folder; an interrupted study resumes in it.")],
     real: Annotated[str | None, typer.Option(help="The real data: a corpus, a file, or a dataset's folder.")] = None,
     change: o.Change = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,

@@ -15,7 +15,7 @@ from pcaug.parallel import silent
 def train(
     recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pointnet, pillars, ...), or a TOML file.")],
     real: Annotated[Path, typer.Option(help="Corpus of real clouds; its split train is used.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The run; an interrupted training in it goes on.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The run's folder; an interrupted training resumes in it.")],
     synthetic: Annotated[list[Path] | None, typer.Option(help="Corpus of synthetic clouds; may be given several times.")] = None,
     unlabelled: Annotated[
         list[Path] | None, typer.Option(help="Corpus of real clouds without labels: a first training labels them for the second.")

@@ -30,14 +30,14 @@ def view(
         str | None, typer.Option(help="class, prediction, error, native, intensity, height, return, instance, rgb.")
     ] = None,
     number: Annotated[
-        int | None, typer.Option("-n", min=1, help="Of a folder or corpus, show so many scans (1; on a sheet, 12).")
+        int | None, typer.Option("-n", min=1, help="How many scans of a folder or corpus to show (1; 12 with --sheet).")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Picture: from straight above.")] = False,
     sheet: Annotated[bool, typer.Option("--sheet", help="Picture: many small ones, spread over the whole corpus.")] = False,
     gl: Annotated[
         bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
     ] = False,
-    most: Annotated[int, typer.Option(min=1000, help="Page: draw at most so many points.")] = 5_000_000,
+    most: Annotated[int, typer.Option(min=1000, help="Page: how many points to draw at most.")] = 5_000_000,
     force: o.Force = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
@@ -45,7 +45,7 @@ def view(
 
     html = html and page(html)
     if png is not None and png.suffix.lower() != ".png":
-        raise PcaugError("is no name of a PNG", png, "end it in .png")
+        raise PcaugError("is not the name of a PNG", png, "end it in .png")
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)

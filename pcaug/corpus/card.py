@@ -109,7 +109,7 @@ class DatasetCard(Strict):
     @classmethod
     def _readable(cls, encoding: str) -> str:
         if encoding not in FORMATS and encoding not in LAYOUTS:
-            raise ValueError(f"nobody reads {encoding!r}: known are {', '.join([*FORMATS, *LAYOUTS])}")
+            raise ValueError(f"unknown encoding {encoding!r}: choose from {', '.join([*FORMATS, *LAYOUTS])}")
         return encoding
 
     @field_validator("files", "companions")
@@ -143,7 +143,7 @@ class DatasetCard(Strict):
     def _numbered(cls, classes: dict[str, NativeClass]) -> dict[str, NativeClass]:
         for key in classes:
             if not re.fullmatch(r"-?\d+", key):
-                raise ValueError(f"class id {key!r} is no whole number")
+                raise ValueError(f"class id {key!r} is not a whole number")
         return classes
 
     def label_map(self) -> LabelMap:
@@ -240,7 +240,7 @@ def _listed(path: Path) -> frozenset[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except UnicodeDecodeError:
-        raise FileError("is no list of scans", path, "get it again") from None
+        raise FileError("is not a list of scans", path, "download it again") from None
     return frozenset(line.split()[0].removeprefix("./").lstrip("/") for line in lines if line.strip())
 
 

@@ -125,7 +125,7 @@ def load_manifest(folder: Path) -> Manifest:
     """Read and check a manifest; raises NotFound, FileError, LabelError for another taxonomy."""
     path = folder / NAME
     if not path.is_file():
-        raise NotFound("is no corpus: it has no manifest.json", folder, "make one with pcaug convert or pcaug merge")
+        raise NotFound("is not a corpus: it has no manifest.json", folder, "make one with pcaug convert or pcaug merge")
     try:
         head = _Head.model_validate_json(path.read_bytes())  # first: what a later layout holds is not ours to judge
         if head.schema_version > SCHEMA:

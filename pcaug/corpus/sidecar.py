@@ -91,7 +91,7 @@ class LabelFile(Strict):
             try:
                 ids = np.array(lines).astype(np.int64) if lines else np.zeros(0, np.int64)
             except (ValueError, OverflowError):
-                raise FileError("holds lines that are no class ids", path, "correct the card's [labels]") from None
+                raise FileError("holds lines that are not class ids", path, "correct the card's [labels]") from None
             return _ids(ids, path)
 
         return take
@@ -102,7 +102,7 @@ class LabelFile(Strict):
         def take(count: int) -> NDArray[np.int32]:
             data = file.read(count * size)
             if len(data) % size:
-                raise FileError(f"is truncated: its end is no whole number of {size} bytes", path, "get it again")
+                raise FileError(f"is truncated: its end is not a whole number of {size} bytes", path, "download it again")
             values: NDArray[Any] = np.frombuffer(data, "<" + self.dtype).astype(np.int64)
             return _ids(values & self.mask if self.mask else values, path)
 
@@ -112,7 +112,7 @@ class LabelFile(Strict):
         try:
             values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False).reshape(-1)
         except (ValueError, EOFError, OSError) as error:
-            raise FileError(f"is no numpy array of numbers or a truncated one ({error})", path, "get it again") from None
+            raise FileError(f"is not a numpy array of numbers, or is truncated ({error})", path, "download it again") from None
         at = 0
 
         def take(count: int) -> NDArray[np.int32]:
@@ -121,7 +121,7 @@ class LabelFile(Strict):
             at += len(part)
             whole = part.astype(np.int64) if part.dtype.kind in "iuf" else None
             if whole is None or not np.array_equal(whole, part):
-                raise FileError(f"holds {part.dtype} that are no class ids", path, "correct the card's [labels]")
+                raise FileError(f"holds {part.dtype} that are not class ids", path, "correct the card's [labels]")
             return _ids(whole & self.mask if self.mask else whole, path)
 
         return take

@@ -31,7 +31,7 @@ def parse_shares(text: str) -> dict[str, float]:
         numbers = []
     names = SPLITS if len(numbers) == 3 else ("train", "test")
     if len(numbers) not in (2, 3) or not min(numbers, default=-1) >= 0 or not abs(sum(numbers) - 1) <= 1e-6:  # not: NaN
-        raise PcaugError(f"split {text!r} is no set of shares", do="write train/val/test as 0.7/0.1/0.2")
+        raise PcaugError(f"split {text!r} does not name shares", do="write train/val/test as 0.7/0.1/0.2")
     return {name: share for name, share in zip(names, numbers, strict=True) if share > 0}
 
 

@@ -49,11 +49,11 @@ class Steps:
 
     Attributes:
         ids: New numbers for class ids.
-        from_crs: CRS of sources that name none.
+        from_crs: CRS of sources that do not name one.
         crs: Target CRS: "EPSG:25832", WKT, ...
         bounds: (x, y[, z]) low and high corner; points outside are dropped. Metres of the target.
         classes: Names of classes (with all below them) or native ids that are kept.
-        every: Keep each n-th point of a scan.
+        every: Keep every n-th point of a scan.
         voxel: Edge in metres of cells that keep one point each: of those of the cell's majority label, the nearest to its
             centre, with all its fields.
         coarse: Classes that labels are made to; finer ones become theirs, coarser ones are ignored.
@@ -160,7 +160,7 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
 
     where = cloud.source.file or None
     if cloud.crs is None:
-        raise FileError("names no CRS to reproject from", where, "say it with --from-crs EPSG:...")
+        raise FileError("has no CRS to reproject from", where, "name it with --from-crs EPSG:...")
     if same_crs(cloud.crs, crs):
         return cloud
     way = _transformer(cloud.crs, crs)
@@ -202,7 +202,7 @@ def _transformer(old: str, new: str) -> Any:
     try:
         return Transformer.from_crs(old, new, always_xy=True)
     except (CRSError, ProjError) as error:
-        raise PcaugError(f"no way from {old[:40]!r} to {new[:40]!r} ({error})", do="name CRSs as EPSG:25832") from None
+        raise PcaugError(f"cannot transform from {old[:40]!r} to {new[:40]!r} ({error})", do="name CRSs as EPSG:25832") from None
 
 
 def thinned(chunks: Iterable[PointCloud], size: float) -> Iterator[PointCloud]:

@@ -276,12 +276,12 @@ def check_target(folder: Path, *, force: bool) -> None:
     """Refuse names of files, and to write over what exists unless forced, even then but over a corpus or an empty folder."""
     if not folder.exists():
         if formats.is_known(folder):
-            raise PcaugError("is a file's name, and a corpus is a folder", folder, f"leave out {folder.suffix}")
+            raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
         return
     if not force:
         raise PcaugError("already exists", folder, "choose another name or pass --force")
     if not folder.is_dir() or (not (folder / NAME).is_file() and any(folder.iterdir())):
-        raise PcaugError("exists and is no corpus: not replaced, even by force", folder, "choose another name")
+        raise PcaugError("exists and is not a corpus: not replaced, even with --force", folder, "choose another name")
 
 
 def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
@@ -301,5 +301,5 @@ def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:
     strange = {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != IGNORE and i not in catalogue.taxonomy().nodes}
     if strange:
         listed = ", ".join(f"{node} ({count} points)" for node, count in strange.items())
-        raise LabelError(f"labels {listed} are no nodes of {catalogue.taxonomy().name}", cloud.source.file or name)
+        raise LabelError(f"labels {listed} are not nodes of {catalogue.taxonomy().name}", cloud.source.file or name)
     return counts

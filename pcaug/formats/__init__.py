@@ -82,7 +82,7 @@ def sniff(path: Path) -> str:
     for name, form in FORMATS.items():
         if path.name.lower().endswith(form.suffixes):
             return name
-    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"known are {', '.join(SUFFIXES)}")
+    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"choose from {', '.join(SUFFIXES)}")
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
@@ -97,7 +97,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
 
     Raises:
         FileError: Truncated, malformed, or with positions that are not finite.
-        NotFound: If it does not exist or nobody reads its suffix.
+        NotFound: If it does not exist or its suffix is unknown.
     """
     path = Path(path)
     if not path.is_file():

@@ -49,7 +49,7 @@ def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Ite
     try:
         table = npy.open_memmap(path, mode="r")
     except Exception as error:  # NumPy's parser of headers raises what Python's own does
-        raise FileError(f"is no .npy file, a truncated one, or holds objects ({error})", path, "get it again") from None
+        raise FileError(f"is no .npy file, a truncated one, or holds objects ({error})", path, "download it again") from None
     names = list(table.dtype.names or ())
     said: dict[str, Any] = {}
     if names and table.ndim == 1:
@@ -119,7 +119,7 @@ class _Member:
         shape, fortran, kind = (npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0)(stream)
         held = info.file_size - stream.tell()
         if kind.hasobject or prod(shape) * kind.itemsize != held or info.file_size > DEFLATE * info.compress_size + 4096:
-            raise FileError(f"array {info.filename!r} holds objects, or less than it promises", path, "get it again")
+            raise FileError(f"array {info.filename!r} holds objects, or less than it promises", path, "download it again")
         if fortran and len(shape) > 1:
             if held > max(WHOLE, WHOLES * info.compress_size):
                 what = (
@@ -143,7 +143,7 @@ def read_npz(path: Path, size: int) -> Iterator[PointCloud]:
     except PcaugError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers raise a dozen types
-        raise FileError(f"is no .npz file, a truncated one, or holds objects ({error})", path, "get it again") from None
+        raise FileError(f"is no .npz file, a truncated one, or holds objects ({error})", path, "download it again") from None
 
 
 def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterator[PointCloud]:

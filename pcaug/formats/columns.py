@@ -64,7 +64,7 @@ def understand(text: str | bytes, path: Path) -> dict[str, Any]:
         if not isinstance(said.get("types", {}), dict):
             raise ValueError("types")
     except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
-        raise FileError("says of itself what cannot be understood", path, "it was damaged: get it again") from None
+        raise FileError("says of itself what cannot be understood", path, "it was damaged: download it again") from None
     return dict(said)
 
 
@@ -136,7 +136,7 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     made |= {f: tuple(f"{f}_{i}" for i in range(int(width))) for f, width in said.get("vectors", {}).items()}
     absent = {column for columns in made.values() for column in columns} - set(names)
     if absent:
-        raise FileError(f"has no columns {', '.join(sorted(absent))}", path, "it was damaged: get it again")
+        raise FileError(f"has no columns {', '.join(sorted(absent))}", path, "it was damaged: download it again")
     if label is not None and label not in names:
         raise LabelError(f"has no property {label!r}", path, f"it has {', '.join(names)}")
     native = label or (None if said else next((lower[name] for name in LABELS if name in lower), None))
@@ -190,7 +190,7 @@ def check_nodes(labels: NDArray[Any], path: Path) -> None:
     """Raise FileError unless labels (N,) of a file of ours are whole numbers, each a node of the taxonomy or "ignore"."""
     whole = labels.ndim == 1 and labels.dtype.kind in "iu"
     if not whole or not np.isin(labels, [*catalogue.taxonomy().nodes, IGNORE]).all():
-        raise FileError("has labels that are no classes of its taxonomy", path, "it was damaged: get it again")
+        raise FileError("has labels outside its taxonomy", path, "it was damaged: download it again")
 
 
 def _native(values: NDArray[Any]) -> NDArray[Any]:
@@ -207,7 +207,7 @@ def whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
             ids = values.astype(np.int32)
         if np.array_equal(ids, values):
             return ids
-    raise LabelError("has class ids that are no whole numbers", path, "name the right column with the card's label")
+    raise LabelError("has class ids that are not whole numbers", path, "name the right column with the card's label")
 
 
 def extra(module: str, package: str, path: Path) -> Any:

@@ -60,14 +60,16 @@ def read_chunks(
     except BaseException as error:  # as for LAZ
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise
-        raise FileError(f"is no COPC file, or a damaged one ({type(error).__name__}: {error})", path, "get it again") from None
+        raise FileError(
+            f"is not a COPC file, or is damaged ({type(error).__name__}: {error})", path, "download it again"
+        ) from None
     for start in range(0, max(len(cloud), 1), size):
         yield cloud.take(slice(start, start + size))
 
 
 def _check(path: Path) -> None:
     """Refuse a list of nodes that lies beyond the file's end, promises more points than its header, or names no chunks."""
-    wrong = "is no COPC file, or a damaged one: its nodes cannot be found"
+    wrong = "is not a COPC file, or is damaged: its nodes cannot be found"
     with path.open("rb") as file:
         head = file.read(AT + INFO.size)
         pages = [INFO.unpack_from(head, AT)[5:7] if len(head) == AT + INFO.size else (0, 0)]
@@ -75,19 +77,19 @@ def _check(path: Path) -> None:
         size = path.stat().st_size
         for at, length in pages:
             if not 0 < length <= size - at or len(pages) * NODE.itemsize > size:
-                raise FileError(wrong, path, "get it again")
+                raise FileError(wrong, path, "download it again")
             file.seek(at)
             nodes = np.frombuffer(file.read(length // NODE.itemsize * NODE.itemsize), NODE)
             pages += nodes[nodes["points"] == -1][["offset", "bytes"]].tolist()
             found.append(nodes[nodes["points"] > 0])
         held = np.concatenate(found)
         if held["points"].sum(dtype=np.int64) > int.from_bytes(head[247:255], "little"):
-            raise FileError(wrong, path, "get it again")
+            raise FileError(wrong, path, "download it again")
         try:
             body = las_header.compressor(file, int.from_bytes(head[94:96], "little"), int.from_bytes(head[100:104], "little"))
             las_header.check_layers(file, body, held[["offset", "bytes"]].tolist())
         except (ValueError, OSError, OverflowError):  # places that no file has
-            raise FileError(wrong, path, "get it again") from None
+            raise FileError(wrong, path, "download it again") from None
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:

@@ -46,7 +46,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     except PcaugError:
         raise
     except Exception as error:  # of libE57, and of its binding
-        raise FileError(f"is no E57 file or a truncated one ({_line(error)})", path, "get it again") from None
+        raise FileError(f"is not an E57 file, or is truncated ({_line(error)})", path, "download it again") from None
 
 
 def _line(error: Exception) -> str:

@@ -39,7 +39,7 @@ def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]
     except PcaugError:
         raise
     except Exception as error:  # h5py passes on whatever HDF5 met, as six types
-        raise FileError(f"is no HDF5 file, or a truncated one ({error})", path, "get it again") from None
+        raise FileError(f"is not an HDF5 file, or is truncated ({error})", path, "download it again") from None
 
 
 def _read(group: Any, path: Path, size: int) -> Iterator[PointCloud]:
@@ -97,7 +97,7 @@ def _plain(group: Any, name: str, path: Path) -> bool:
         naming.skipped(f"dataset {name!r} of shape {table.shape}", path)
         return False
     if table.nbytes > SHRINKS * table.id.get_storage_size():
-        raise FileError(f"dataset {name!r} stores less than the {table.nbytes} bytes that it promises", path, "get it again")
+        raise FileError(f"dataset {name!r} stores less than the {table.nbytes} bytes that it promises", path, "download it again")
     return True
 
 

@@ -26,7 +26,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     """Stream a scan, with its labels where there are any; raises FileError where the two differ in length."""
     length = path.stat().st_size
     if length % 16:
-        raise FileError(f"is truncated: {length} bytes are no whole number of points", path, "get it again")
+        raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")
     count = length // 16
     labels = label_path(path)
     if labels.is_file() and labels.stat().st_size != 4 * count:

@@ -104,11 +104,11 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):
         raise
     except MemoryError:
-        raise FileError("is damaged: it asks for impossible memory", path, "get it again") from None
+        raise FileError("is damaged: it asks for impossible memory", path, "download it again") from None
     except BaseException as error:  # everything from struct.error to a panic of Rust's, which is no Exception
-        raise FileError(f"is truncated or damaged ({type(error).__name__}: {error})", path, "get it again") from None
+        raise FileError(f"is truncated or damaged ({type(error).__name__}: {error})", path, "download it again") from None
     if left:
-        raise FileError(f"is truncated: {left} of {header.point_count} points are missing", path, "get it again")
+        raise FileError(f"is truncated: {left} of {header.point_count} points are missing", path, "download it again")
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:

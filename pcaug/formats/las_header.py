@@ -58,7 +58,9 @@ def check(path: Path) -> int:
     with path.open("rb") as file:
         head = file.read(375)
         if len(head) < 227 or head[:4] != b"LASF":
-            raise FileError("is no LAS file" if head[:4] != b"LASF" else "is truncated within its header", path, "check the file")
+            raise FileError(
+                "is not a LAS file" if head[:4] != b"LASF" else "is truncated within its header", path, "check the file"
+            )
         minor, (offset, vlrs), length = head[25], struct.unpack_from("<II", head, 96), int.from_bytes(head[105:107], "little")
         count = int.from_bytes(head[107:111], "little")
         if minor >= 4 and len(head) >= 375:
@@ -69,19 +71,21 @@ def check(path: Path) -> int:
                 record = file.read(60)
                 at += 60 + int.from_bytes(record[20:28], "little")
                 if len(record) < 60 or at > size:
-                    raise FileError("is truncated: its extended records lie beyond its end", path, "get it again")
+                    raise FileError("is truncated: its extended records lie beyond its end", path, "download it again")
         if offset > size or vlrs * 54 > size:
-            raise FileError("is truncated: its header promises more than it holds", path, "get it again")
+            raise FileError("is truncated: its header promises more than it holds", path, "download it again")
         compressed = bool(head[104] & 0x80)
         if length == 0 or (not compressed and offset + count * length > size):
-            raise FileError(f"is truncated: it should hold {count} points of {length} bytes", path, "get it again")
+            raise FileError(f"is truncated: it should hold {count} points of {length} bytes", path, "download it again")
         if compressed and count:
             try:
                 _check_chunks(file, offset, int.from_bytes(head[94:96], "little"), vlrs, length)
             except BaseException as error:  # a panic of Rust's is no Exception
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
-                raise FileError(f"is truncated or damaged: its chunks cannot be found ({error})", path, "get it again") from None
+                raise FileError(
+                    f"is truncated or damaged: its chunks cannot be found ({error})", path, "download it again"
+                ) from None
     return length
 
 

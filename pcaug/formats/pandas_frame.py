@@ -63,7 +63,7 @@ def read_frame(path: Path) -> dict[str, NDArray[Any]]:
     try:
         return _columns(_record(_unpacked(path), path), path)
     except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError, EOFError, zlib.error) as error:
-        raise FileError(f"is no pickled DataFrame or a truncated one ({error})", path, "get it again") from None
+        raise FileError(f"is not a pickled DataFrame, or is truncated ({error})", path, "download it again") from None
 
 
 def _unpacked(path: Path) -> bytes:
@@ -73,9 +73,9 @@ def _unpacked(path: Path) -> bytes:
         try:
             data = (gzip.GzipFile(fileobj=file) if packed else file).read(LIMIT + 1)
         except OSError as error:
-            raise FileError(f"is truncated ({error})", path, "get it again") from None
+            raise FileError(f"is truncated ({error})", path, "download it again") from None
     if len(data) > LIMIT:
-        raise FileError("unpacks to more than 1 GiB", path, "it is no frame of a scanner")
+        raise FileError("unpacks to more than 1 GiB", path, "it is not a scanner's frame")
     return data
 
 
@@ -99,7 +99,7 @@ def _record(data: bytes, path: Path) -> Any:
             return stack.pop()
         elif name not in ("PROTO", "FRAME"):
             _step(name, arg, stack, path)
-    raise FileError("is truncated: its pickle has no end", path, "get it again")
+    raise FileError("is truncated: its pickle has no end", path, "download it again")
 
 
 def _step(name: str, arg: Any, stack: list[Any], path: Path) -> None:

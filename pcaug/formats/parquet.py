@@ -38,7 +38,7 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             yield from _read(file, path, size, fields, coords)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise FileError(f"is no Parquet file or a truncated one ({error})", path, "get it again") from None
+        raise FileError(f"is not a Parquet file, or is truncated ({error})", path, "download it again") from None
 
 
 def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords: str) -> Iterator[PointCloud]:
@@ -81,7 +81,7 @@ def _cloud(rows: Mapping[str, NDArray[Any]], made: naming.Plan, path: Path, said
 def _source(said: Any, path: Path) -> Source:
     known = {key: said[key] for key in ("dataset", "file", "unit") if key in said} if isinstance(said, dict) else None
     if known is None or not all(isinstance(value, str) for value in known.values()):
-        raise FileError("says where it comes from in a way that cannot be understood", path, "it was damaged: get it again")
+        raise FileError("says where it comes from in a way that cannot be understood", path, "it was damaged: download it again")
     return Source(**known)
 
 

@@ -44,7 +44,9 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     rows: Callable[[int, int], Any]
     if meta.data is Encoding.BINARY:
         if meta.points * kind.itemsize > left:
-            raise FileError(f"is truncated: it should hold {meta.points} points of {kind.itemsize} bytes", path, "get it again")
+            raise FileError(
+                f"is truncated: it should hold {meta.points} points of {kind.itemsize} bytes", path, "download it again"
+            )
         table = np.memmap(path, kind, "r", start, (meta.points,)) if meta.points else np.zeros(0, kind)
         rows = lambda a, b: table[a:b]  # noqa: E731
     else:
@@ -61,14 +63,14 @@ def _header(path: Path) -> tuple[Any, dict[str, Any], int]:
         head = file.read(LONGEST)
     end = re.search(rb"^DATA[ \t]+\w+[ \t]*\r?\n?", head, re.MULTILINE)
     if end is None:
-        raise FileError("is no PCD file, or truncated within its header", path, "check the file")
+        raise FileError("is not a PCD file, or is truncated in its header", path, "check the file")
     lines = [line.strip() for line in head[: end.end()].decode("latin-1").splitlines()]
     own = next((line.removeprefix(MARK) for line in lines if line.startswith(MARK)), "")
     try:
         meta = MetaData.parse_header(lines)
     except ValueError as error:
         what = str(error).replace("\n", " ")[:200]
-        raise FileError(f"has a header that is no PCD header ({what})", path, "check the file") from None
+        raise FileError(f"has a header that is not a PCD header ({what})", path, "check the file") from None
     if not len(meta.fields) == len(meta.size) == len(meta.type) == len(meta.count):
         raise FileError("has a header whose FIELDS, SIZE, TYPE and COUNT differ in length", path, "check the file")
     return meta, naming.understand(own, path), end.end()
@@ -86,7 +88,7 @@ def _kind(meta: Any, path: Path) -> np.dtype[Any]:
     try:
         return np.dtype(columns)
     except (ValueError, MemoryError) as error:
-        raise FileError(f"has a header that is no PCD header ({error})", path, "check the file") from None
+        raise FileError(f"has a header that is not a PCD header ({error})", path, "check the file") from None
 
 
 def _decompress(path: Path, meta: Any, kind: np.dtype[Any], start: int) -> dict[str, NDArray[Any]]:
@@ -98,13 +100,13 @@ def _decompress(path: Path, meta: Any, kind: np.dtype[Any], start: int) -> dict[
         packed = file.read()
     short, long = struct.unpack("<II", sizes) if len(sizes) == 8 else (0, 0)
     if meta.points and (long != whole or short > len(packed) or long > SHRINKS * short):
-        raise FileError(f"is truncated: {meta.points} points should unpack to {whole} bytes", path, "get it again")
+        raise FileError(f"is truncated: {meta.points} points should unpack to {whole} bytes", path, "download it again")
     try:
         data = lzf.decompress(packed[:short], long) if meta.points else b""
     except ValueError:
         data = None
     if data is None or len(data) != whole:
-        raise FileError("cannot be decompressed", path, "it was damaged: get it again")
+        raise FileError("cannot be decompressed", path, "it was damaged: download it again")
     columns, at = {}, 0
     for name in kind.names or ():
         base, shape = kind[name].base, kind[name].shape
@@ -135,7 +137,7 @@ def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str
         seen += len(cloud)
         yield _met(cloud)
     if seen != meta.points:
-        raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "get it again")
+        raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "download it again")
 
 
 def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any]) -> PointCloud:

@@ -36,7 +36,7 @@ def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[Poi
     try:
         data = PlyData.read(str(path), mmap="c")
     except (PlyParseError, ValueError, KeyError, IndexError, UnicodeDecodeError, OverflowError, MemoryError) as error:
-        raise FileError(f"is no PLY file or a truncated one ({error})", path, "get it again") from None
+        raise FileError(f"is not a PLY file, or is truncated ({error})", path, "download it again") from None
     table = _points(data, path)
     names = [name for name in table.dtype.names or () if table.dtype[name].kind != "O"]
     said = naming.understand(next((c.removeprefix(MARK) for c in data.comments if c.startswith(MARK)), ""), path)
@@ -52,11 +52,11 @@ def _check_counts(path: Path) -> None:
     with path.open("rb") as file:
         head = file.read(65536)
     if not head.startswith(b"ply"):
-        raise FileError("is no PLY file", path, "check the file")
+        raise FileError("is not a PLY file", path, "check the file")
     for line in head.split(b"end_header")[0].splitlines():
         words = line.split()
         if words[:1] == [b"element"] and (len(words) != 3 or not words[2].isdigit() or int(words[2]) > size):
-            raise FileError(f"is truncated or malformed: {line.decode('latin-1')!r} in {size} bytes", path, "get it again")
+            raise FileError(f"is truncated or malformed: {line.decode('latin-1')!r} in {size} bytes", path, "download it again")
 
 
 def _points(data: Any, path: Path) -> NDArray[Any]:

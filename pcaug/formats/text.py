@@ -63,7 +63,7 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
 
 def _kind(name: Any, path: Path) -> np.dtype[Any]:
     if name not in ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"):
-        raise FileError(f"names an unknown type {name!r}", path, "it was damaged: get it again")
+        raise FileError(f"names an unknown type {name!r}", path, "it was damaged: download it again")
     kind: np.dtype[Any] = np.dtype(name)
     return kind
 
@@ -91,7 +91,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             continue
         if not _numeric(words):
             if header or b"\0" in text:
-                raise FileError(f"line {number} is no line of numbers", path, "check the file")
+                raise FileError(f"line {number} does not hold numbers", path, "check the file")
             header = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
             continue
         names = list(columns) if columns else header
@@ -162,7 +162,7 @@ def _blocks(path: Path, start: int) -> Iterator[tuple[int, memoryview]]:
         while data := file.read(BLOCK):
             cut = data.rfind(b"\n") + 1 or len(data)
             if cut == len(data) == BLOCK and data[-1:] != b"\n":
-                raise FileError(f"has a line of more than {BLOCK} bytes", path, "it is no text: check the file")
+                raise FileError(f"has a line of more than {BLOCK} bytes", path, "it is not text: check the file")
             if data.find(b"\n", cut) < 0 and not file.read(1):
                 cut = len(data)  # the last line may end without a line break
             yield start, memoryview(data)[:cut]
@@ -218,7 +218,7 @@ def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int
             continue
         if len(words) != len(kinds) or not _numeric(words):
             what = f"line {line() + offset} is not {len(kinds)} numbers"
-            raise FileError(what, path, "it may be truncated: get it again")
+            raise FileError(what, path, "it may be truncated: download it again")
         rows.append(words)
     columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
     return [np.array([float(word) for word in column]).astype(kind) for column, kind in zip(columns, kinds, strict=True)]

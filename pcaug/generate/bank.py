@@ -163,7 +163,7 @@ def read_bank(folder: Path, names: Sequence[str] = ()) -> list[Thing]:
     corpus = Corpus.open(folder)
     rows = corpus.manifest.made_by.get(KEY)
     if not isinstance(rows, list) or len(rows) != len(corpus.tiles):
-        raise FileError("is no object bank", folder, "make one with pcaug objects CORPUS -o BANK")
+        raise FileError("is not an object bank", folder, "make one with pcaug objects CORPUS -o BANK")
     try:
         known = [ObjectRow.model_validate(row, strict=False) for row in rows]
     except ValueError as error:

@@ -129,4 +129,4 @@ def load(folder: Path) -> Generator:
         return ShapeModel.of(card, arrays) if card.family == "shape" else FlowModel.of(card, arrays)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         first = str(error).splitlines()[0]
-        raise FileError(f"is no generator ({first})", folder, "make one with pcaug generate fit") from None
+        raise FileError(f"is not a generator ({first})", folder, "make one with pcaug generate fit") from None

@@ -101,4 +101,4 @@ def _number(settings: dict[str, str], key: str, path: Path) -> float:
     try:
         return float(settings[key])
     except (KeyError, ValueError):
-        raise FileError(f"has settings without {key}, or one that is no number", path) from None
+        raise FileError(f"has settings without {key}, or one that is not a number", path) from None

@@ -46,7 +46,7 @@ def _make_room(parent: Path) -> None:
     try:
         limit = float(said or LIMIT) * 1e9
     except ValueError:
-        raise PcaugError(f"PCAUG_CACHE_GB = {said!r} is no number of gigabytes", do="say 20, or leave it out") from None
+        raise PcaugError(f"PCAUG_CACHE_GB = {said!r} is not a number of gigabytes", do="say 20, or leave it out") from None
     found = []
     for path in parent.glob("*"):
         with suppress(FileNotFoundError):  # another training renames or removes what is in it

@@ -29,7 +29,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
         scores: On clouds that it was not trained on.
         test: What these were, in words.
         folder: The model; its last part is the name.
-        force: Write over what exists.
+        force: Overwrite existing output.
 
     Raises:
         RecipeError: For a forest, whose weights are the training points themselves.

@@ -113,7 +113,7 @@ class Run:
         if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
             known = ", ".join(sorted(path.parent.name for path in catalogue.shipped("models").glob(f"*/{CARD}")))
             raise NotFound(
-                "is no finished run", folder, f"train one with pcaug train, or name a model that comes with pcaug: {known}"
+                "is not a finished run", folder, f"train one with pcaug train, or name a model that comes with pcaug: {known}"
             )
         return cls.card(folder)
 

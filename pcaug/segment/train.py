@@ -103,7 +103,7 @@ def _following(start: Run, data: Blocks) -> Blocks:
         if getattr(start.recipe, what) != getattr(data.recipe, what):
             raise RecipeError(f"{start.folder} has other {what}, and cannot be the start", do="train with the same recipe")
     if start.recipe.network == "trees" or start.classes.names != data.classes.names:
-        raise RecipeError(f"{start.folder} is no network for the classes {', '.join(data.classes.names)}")
+        raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}")
     return replace(data, mean=start.mean, spread=start.spread)
 
 

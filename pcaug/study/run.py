@@ -165,7 +165,7 @@ def start_over(folder: Path) -> None:
     """Remove what an earlier study left in a folder, and nothing else.
 
     Raises:
-        PcaugError: If the folder holds something that is no study.
+        PcaugError: If the folder holds something that is not a study.
     """
     if not folder.exists() or not any(folder.iterdir()):
         return

@@ -86,7 +86,7 @@ def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: P
         said = process.communicate(timeout=60)[1]
     finally:
         process.kill()
-    assert said == "pcaug: error: interrupted, run the same command again to go on\n"
+    assert said == "pcaug: error: interrupted, run the same command again to resume\n"
     assert process.returncode == 130
     assert not (tmp_path / "streets" / "manifest.json").exists()
 

@@ -103,8 +103,8 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
         ("compose misspelt.toml -n 1 -o out", "did you mean 'lane'"),
         ("compose meshless.toml -n 1 -o out", "mesh without faces"),
         ("convert strange.ply corpus --card outside.toml", "points outside the dataset's folder"),
-        ("train pointnet --real nowhere -o run", "is no corpus"),
-        ("evaluate nowhere nowhere", "is no finished run"),
+        ("train pointnet --real nowhere -o run", "is not a corpus"),
+        ("evaluate nowhere nowhere", "is not a finished run"),
         ("view strange.ply", "use --html FILE or --png FILE"),
     ],
 )

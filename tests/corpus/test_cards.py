@@ -291,7 +291,7 @@ def test_other_ids_of_a_las_point_at_the_cards_that_know_them(tmp_path: Path) ->
 def test_an_encoding_that_nobody_reads_is_refused(tmp_path: Path) -> None:
     card = tmp_path / "mine.toml"
     card.write_text(CARD.replace('"text"', '"e58"', 1))
-    with pytest.raises(RecipeError, match=r"nobody reads 'e58': known are .*las, "):
+    with pytest.raises(RecipeError, match=r"unknown encoding 'e58': choose from .*las, "):
         load_card(card)
 
 

@@ -185,7 +185,7 @@ licence = "mine"
         (('["*.ply"]', '["/etc/*"]'), "points outside the dataset's folder"),
         (('node = "tree"', 'node = "tre"'), "did you mean tree"),
         (("licence", "license"), "did you mean 'licence'"),
-        (("5 =", "five ="), "is no whole number"),
+        (("5 =", "five ="), "is not a whole number"),
         (('sensor = "airborne"', 'sensor = "airborne"\nunit = "("'), "no regular expression"),
     ],
 )
@@ -233,7 +233,7 @@ def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(CARD)
     with pytest.raises(LabelError, match="has no labels"):
         convert(tmp_path / "a.ply", tmp_path / "corpus", tmp_path / "mine.toml")
-    with pytest.raises(NotFound, match="is no corpus"):
+    with pytest.raises(NotFound, match="is not a corpus"):
         Corpus.open(tmp_path / "empty")
 
 

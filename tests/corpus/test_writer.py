@@ -27,9 +27,9 @@ def test_force_never_replaces_what_is_no_corpus(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").write_text("years of work")
-    with pytest.raises(PcaugError, match="is no corpus"):
+    with pytest.raises(PcaugError, match="is not a corpus"):
         CorpusWriter(home, force=True)
-    with pytest.raises(PcaugError, match="is no corpus"):
+    with pytest.raises(PcaugError, match="is not a corpus"):
         CorpusWriter(home / "thesis.tex", force=True)
     assert (home / "thesis.tex").read_text() == "years of work"
 

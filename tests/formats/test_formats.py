@@ -286,7 +286,7 @@ def test_damaged_bytes_end_in_an_error_of_ours_or_in_points(tmp_path: Path, data
 def test_unknown_suffix_and_missing_file() -> None:
     with pytest.raises(NotFound, match="no such file"):
         read("nowhere.las")
-    with pytest.raises(NotFound, match=r"known are \.copc\.laz, \.las"):
+    with pytest.raises(NotFound, match=r"choose from \.copc\.laz, \.las"):
         lost([], "a.docx")
 
 

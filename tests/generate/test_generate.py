@@ -81,13 +81,13 @@ def test_what_cannot_be_learned_or_read_says_so(tmp_path: Path) -> None:
         with pytest.raises(PcaugError, match="too few"):
             make_model(family, n=2)
     (tmp_path / "card.json").write_text("{}")
-    with pytest.raises(FileError, match="is no generator"):
+    with pytest.raises(FileError, match="is not a generator"):
         model.load(tmp_path)
     fitted = make_model("flow", steps=1, n=4)
     model.save(fitted, tmp_path)
     card = json.loads((tmp_path / "card.json").read_text())
     (tmp_path / "card.json").write_text(json.dumps(card | {"settings": {"width": 32.0, "blocks": 4.0}}))
-    with pytest.raises(FileError, match="is no generator"):
+    with pytest.raises(FileError, match="is not a generator"):
         model.load(tmp_path)
 
 

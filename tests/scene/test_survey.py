@@ -135,7 +135,7 @@ def test_a_survey_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
     scanners = tmp_path / "data/scanners.xml"
     for key in ("accuracy_m", "beamDivergence_rad", "rangeMin_m", "pulseLength_ns"):
         scanners.write_text(SCANNERS.format(optics="conic").replace(f'{key}="', f'{key}="some '))
-        with pytest.raises(FileError, match=f"without {key}, or one that is no number.*scanners.xml"):
+        with pytest.raises(FileError, match=f"without {key}, or one that is not a number.*scanners.xml"):
             recipe_of_survey(path)
     path.write_text("<document/>")
     with pytest.raises(FileError, match="no <survey>"):

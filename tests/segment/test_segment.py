@@ -248,7 +248,7 @@ def test_an_interrupted_training_goes_on_bit_by_bit(corpus: Corpus, tmp_path: Pa
     with pytest.raises(Stop):
         train(recipe, corpus, (corpus,), tmp_path / "cut", stop)
     assert (tmp_path / "cut" / "resume.safetensors").is_file()
-    with pytest.raises(NotFound, match="is no finished run"):
+    with pytest.raises(NotFound, match="is not a finished run"):
         Run.open(tmp_path / "cut")
     again = train(recipe, corpus, (corpus,), tmp_path / "cut")
     assert (whole.folder / "weights.safetensors").read_bytes() == (again.folder / "weights.safetensors").read_bytes()

@@ -43,7 +43,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     """Read one keyframe; test scans and those whose label file is not there have no ``native_label``."""
     length = path.stat().st_size
     if length % 20:
-        raise FileError(f"is truncated: {length} bytes are no whole number of points", path, "get it again")
+        raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")
     rows = np.fromfile(path, "<f4").reshape(-1, 5)
     ring = rows[:, 4].astype(np.uint16)
     cloud = PointCloud(
@@ -129,4 +129,4 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
                 block = file.read(BLOCK)
                 text, at, more = text[at:] + block, 0, bool(block)
                 if not more or len(text) > LONGEST:
-                    raise FileError("is no table of nuScenes or a truncated one", path, "get the metadata again") from None
+                    raise FileError("is not a table of nuScenes, or is truncated", path, "get the metadata again") from None

@@ -60,7 +60,7 @@ def _labels(path: Path, points: int, ids: Mapping[str, int]) -> NDArray[np.int32
     try:
         names = {int(key): str(name) for key, name in json.loads(table.read_text(encoding="utf-8")).items()}
     except (ValueError, AttributeError):
-        raise FileError("is no table of classes", table, "get it again") from None
+        raise FileError("is not a table of classes", table, "download it again") from None
     return by_name(values, {0: "unlabeled"} | names, ids, path)
 
 
@@ -74,8 +74,8 @@ def _to_vehicle(xyz: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
         turn = Rotation.from_quat([pose["heading"][key] for key in "xyzw"])
         place = np.array([pose["position"][axis] for axis in "xyz"], np.float64)
     except OSError:
-        raise FileError("is missing: frames are in world coordinates", table, "get it again") from None
+        raise FileError("is missing: frames are in world coordinates", table, "download it again") from None
     except (ValueError, KeyError, TypeError, IndexError):
-        raise FileError(f"has no pose for frame {path.name.split('.')[0]}", table, "get it again") from None
+        raise FileError(f"has no pose for frame {path.name.split('.')[0]}", table, "download it again") from None
     vehicle: NDArray[np.float64] = turn.inv().apply(xyz - place)[:, [1, 0, 2]] * (1, -1, 1)
     return vehicle

@@ -48,9 +48,9 @@ def _table(path: Path) -> NDArray[np.float64]:
     try:
         table: NDArray[np.float64] = np.loadtxt(BytesIO(data), ndmin=2)
     except ValueError as error:
-        raise FileError(f"is no table of numbers ({error})", path, "correct the line: x y z r g b") from None
+        raise FileError(f"is not a table of numbers ({error})", path, "correct the line: x y z r g b") from None
     if table.shape[1] != 6:
-        raise FileError(f"has {table.shape[1]} columns, not x y z r g b", path, "get it again")
+        raise FileError(f"has {table.shape[1]} columns, not x y z r g b", path, "download it again")
     return table
 
 

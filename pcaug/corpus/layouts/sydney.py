@@ -41,13 +41,13 @@ def _text(path: Path) -> list[NDArray[Any]]:
     try:
         table = np.loadtxt(path, delimiter=",", usecols=range(1, 6), ndmin=2)  # the time before them may be words
     except ValueError as error:
-        raise FileError(f"is no table of nine columns ({error})", path, "get it again") from None
+        raise FileError(f"is not a table of nine columns ({error})", path, "download it again") from None
     return list(table.T)
 
 
 def _binary(path: Path) -> list[NDArray[Any]]:
     length = path.stat().st_size
     if length % RECORD.itemsize:
-        raise FileError(f"is truncated: {length} bytes are no whole number of points", path, "get it again")
+        raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")
     rows = np.fromfile(path, RECORD)
     return [rows[name] for name in ("intensity", "id", "x", "y", "z")]

@@ -41,7 +41,7 @@ def _array(path: Path, name: str) -> NDArray[Any]:
         with zipfile.ZipFile(path) as archive:
             size = archive.getinfo(f"{name}.npy").file_size
             if size > LIMIT:
-                raise FileError(f"array {name!r} unpacks to {size} bytes", path, "it is no frame")
+                raise FileError(f"array {name!r} unpacks to {size} bytes", path, "it is not a frame")
             with archive.open(f"{name}.npy") as file:
                 version = np.lib.format.read_magic(file)
                 head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -50,4 +50,4 @@ def _array(path: Path, name: str) -> NDArray[Any]:
                     raise FileError(f"array {name!r} holds no numbers", path, "prepare it again")
                 return np.frombuffer(file.read(), dtype).reshape(shape, order="F" if fortran else "C")
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError) as error:
-        raise FileError(f"is no frame of Synthia or a truncated one ({error})", path, "prepare it again") from None
+        raise FileError(f"is not a frame of Synthia, or is truncated ({error})", path, "prepare it again") from None

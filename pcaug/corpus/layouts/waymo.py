@@ -172,7 +172,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
             yield file
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise FileError(f"is no component of Waymo v2 ({error})", path, "get it again") from None
+        raise FileError(f"is not a component of Waymo v2 ({error})", path, "download it again") from None
 
 
 def _image(row: Mapping[str, Any], name: str, channels: int, path: Path) -> NDArray[Any]:
@@ -183,7 +183,7 @@ def _image(row: Mapping[str, Any], name: str, channels: int, path: Path) -> NDAr
         if image.ndim != 3 or image.shape[2] != channels:
             raise ValueError(f"shape {shape}")
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FileError(f"has no range image {name} ({error})", path, "get it again") from None
+        raise FileError(f"has no range image {name} ({error})", path, "download it again") from None
     return image
 
 

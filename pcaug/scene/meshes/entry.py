@@ -120,7 +120,7 @@ def _decode(bundle: Bundle, name: str, model: type[Any]) -> Any:
     try:
         table = tomllib.loads(bundle.read(name).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"is no asset card: {error}", bundle.where(name)) from None
+        raise RecipeError(f"is not an asset card: {error}", bundle.where(name)) from None
     return catalogue.decode(table, Path(bundle.where(name)), model)
 
 

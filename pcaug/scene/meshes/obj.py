@@ -93,7 +93,7 @@ def _holes(part: Part, image: str, bundle: Bundle, name: str, mesh: Any, problem
             return share
         why = "has no alpha" if alpha is None else "has no texture coordinates"
     except (PcaugError, OSError, Image.DecompressionBombError) as error:
-        why = error.what if isinstance(error, PcaugError) else f"is no image ({error})"
+        why = error.what if isinstance(error, PcaugError) else f"is not an image ({error})"
     problems.append(f"{part.name} is cut out by the texture {image!r}, which {why}: a beam passes with probability 0.50")
     return 0.5
 
