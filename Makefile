@@ -9,7 +9,7 @@ help:  ## this list
 
 setup: .venv/.ok  ## make .venv with everything that pcaug needs
 
-demo: .venv/.ok  ## the whole way once: real scans in, report out (about 5 minutes)
+demo: .venv/.ok  ## run the whole pipeline once on a small real sample: scans in, report out (3 to 4 minutes)
 	$(BIN)/pcaug demo -o demo --force
 
 test: .venv/.ok  ## style, types, layers and tests

@@ -18,7 +18,7 @@ fi
 
 echo "setup: making .venv (a few minutes the first time)"
 [ -x .venv/bin/pip ] || "$PY" -m venv .venv
-.venv/bin/pip install -q -c constraints.txt torch==2.13.0 2>.venv/pip.log || { cat .venv/pip.log >&2; exit 1; }
+.venv/bin/pip install -q -c constraints.txt torch 2>.venv/pip.log || { cat .venv/pip.log >&2; exit 1; }
 .venv/bin/pip install -q -c constraints.txt -e '.[dev,cluster]' 2>.venv/pip.log || { cat .venv/pip.log >&2; exit 1; }
 
 if ! .venv/bin/python -c 'from pcaug.sensor.engine import open3d; open3d()' 2>/dev/null; then

@@ -6,61 +6,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pcaug.cloud import PointCloud, concatenate
-    from pcaug.corpus.convert import convert
-    from pcaug.corpus.merge import merge
-    from pcaug.corpus.read import Corpus
-    from pcaug.errors import PcaugError
-    from pcaug.formats import iter_chunks, read, write
-    from pcaug.labels import ClassSet, LabelMap, Taxonomy
-    from pcaug.segment.dataset import Blocks
-    from pcaug.segment.evaluate import evaluate
-    from pcaug.segment.predict import predict
-    from pcaug.segment.recipe import TrainRecipe
-    from pcaug.segment.run import Run
-    from pcaug.segment.train import train
+    from pcaug.augment.recipe import augment_corpus as augment_corpus
+    from pcaug.catalogue import taxonomy as taxonomy
+    from pcaug.cloud import PointCloud as PointCloud
+    from pcaug.cloud import concatenate as concatenate
+    from pcaug.corpus.convert import convert as convert
+    from pcaug.corpus.merge import merge as merge
+    from pcaug.corpus.read import Corpus as Corpus
+    from pcaug.errors import PcaugError as PcaugError
+    from pcaug.formats import iter_chunks as iter_chunks
+    from pcaug.formats import read as read
+    from pcaug.formats import write as write
+    from pcaug.labels import ClassSet as ClassSet
+    from pcaug.labels import LabelMap as LabelMap
+    from pcaug.labels import Taxonomy as Taxonomy
+    from pcaug.segment.dataset import Blocks as Blocks
+    from pcaug.segment.evaluate import evaluate as evaluate
+    from pcaug.segment.predict import predict as predict
+    from pcaug.segment.recipe import TrainRecipe as TrainRecipe
+    from pcaug.segment.run import Run as Run
+    from pcaug.segment.train import train as train
+    from pcaug.sensor.compose import compose_corpus as compose_corpus
+    from pcaug.study.run import run_study as run_study
 
 __version__ = "0.1.0"
-__all__ = [
-    "Blocks",
-    "ClassSet",
-    "Corpus",
-    "LabelMap",
-    "PcaugError",
-    "PointCloud",
-    "Run",
-    "Taxonomy",
-    "TrainRecipe",
-    "concatenate",
-    "convert",
-    "evaluate",
-    "iter_chunks",
-    "merge",
-    "predict",
-    "read",
-    "train",
-    "write",
-]
 
 _HOMES = {
-    "pcaug.cloud": ("PointCloud", "concatenate"),
-    "pcaug.corpus.convert": ("convert",),
-    "pcaug.corpus.merge": ("merge",),
-    "pcaug.corpus.read": ("Corpus",),
-    "pcaug.errors": ("PcaugError",),
-    "pcaug.formats": ("iter_chunks", "read", "write"),
-    "pcaug.labels": ("ClassSet", "LabelMap", "Taxonomy"),
-    "pcaug.segment.dataset": ("Blocks",),
-    "pcaug.segment.evaluate": ("evaluate",),
-    "pcaug.segment.predict": ("predict",),
-    "pcaug.segment.recipe": ("TrainRecipe",),
-    "pcaug.segment.run": ("Run",),
-    "pcaug.segment.train": ("train",),
+    "Blocks": "segment.dataset",
+    "ClassSet": "labels",
+    "Corpus": "corpus.read",
+    "LabelMap": "labels",
+    "PcaugError": "errors",
+    "PointCloud": "cloud",
+    "Run": "segment.run",
+    "Taxonomy": "labels",
+    "TrainRecipe": "segment.recipe",
+    "augment_corpus": "augment.recipe",
+    "compose_corpus": "sensor.compose",
+    "concatenate": "cloud",
+    "convert": "corpus.convert",
+    "evaluate": "segment.evaluate",
+    "iter_chunks": "formats",
+    "merge": "corpus.merge",
+    "predict": "segment.predict",
+    "read": "formats",
+    "run_study": "study.run",
+    "taxonomy": "catalogue",
+    "train": "segment.train",
+    "write": "formats",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(import_module(home), name)
-    raise AttributeError(f"module 'pcaug' has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'pcaug' has no attribute {name!r}")
+    return getattr(import_module(f"pcaug.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
