@@ -121,10 +121,7 @@ class Corpus:
         """Points inside a box ((x, y[, z]) low, high), of some classes and what stands below them; tiles outside are not read."""
         low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
         axes = len(low)
-        nodes = None
-        if classes is not None:
-            uppers = [self.taxonomy.id(name) for name in classes]
-            nodes = [n for n in self.taxonomy.nodes if any(self.taxonomy.covers(u, n) for u in uppers)]
+        nodes = None if classes is None else self.taxonomy.subtree(*classes)
         for tile in self.tiles:
             if tile.bounds is None:
                 continue

@@ -105,7 +105,7 @@ def test_units_are_never_split() -> None:
 
 @pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
 def test_bad_shares_are_refused(text: str) -> None:
-    with pytest.raises(PcaugError, match="no set of shares"):
+    with pytest.raises(PcaugError, match="does not name shares"):
         parse_shares(text)
 
 
