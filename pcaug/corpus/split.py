@@ -19,6 +19,32 @@ BUFFER = "buffer"
 TRIES = 64
 
 
+@dataclass(frozen=True)
+class Split:
+    """How points are shared among train, val and test.
+
+    Attributes:
+        shares: "0.7/0.1/0.2": shares of train, val, test, by blocks of a map or by units of scans. "official": the cards' own.
+            None: none, or the one that a source corpus has.
+        block: Edge of a block, metres.
+        buffer: Width of the strip between blocks of different splits that belongs to neither, metres.
+        seed: Of the choice of blocks or units.
+    """
+
+    shares: str | None = None
+    block: float = 50.0
+    buffer: float = 2.0
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        return self.shares is not None
+
+    @property
+    def by_shares(self) -> bool:
+        """Whether blocks or units are drawn: neither none nor the official split."""
+        return self.shares not in (None, "official")
+
+
 def parse_shares(text: str) -> dict[str, float]:
     """``"0.7/0.1/0.2"`` as shares of train, val and test; two numbers mean train and test.
 
