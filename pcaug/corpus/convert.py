@@ -19,7 +19,7 @@ from pcaug.corpus.card import load_card
 from pcaug.corpus.merge import CorpusOptions, merge
 from pcaug.corpus.metres import same_crs, unit
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.report import Report
+from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.steps import Steps, labels_of
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
@@ -75,12 +75,8 @@ def convert(
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
-    notes += tuple(
-        f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()
-    )
-    notes += (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
-    return Report(written, lost, notes)
+    notes = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class Corpus:
         """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first."""
         groups: list[list[Tile]] = []
         for tile in (t for t in self.tiles if t.bounds):
-            near = [g for g in groups if any(_apart(tile, other) <= gap for other in g)]
+            near = [g for g in groups if any(tile.gaps(other)[:2].max() <= gap for other in g)]
             joined = [tile, *(t for g in near for t in g)]
             groups = [g for g in groups if g not in near] + [joined]
         return sorted(groups, key=lambda g: -sum(t.points for t in g))
@@ -170,9 +170,3 @@ class Corpus:
             present |= nodes
             major |= nodes & set(named) if named else nodes
         return major or present
-
-
-def _apart(one: Tile, other: Tile) -> float:
-    """Plan distance of two tiles' boxes along the axis on which they are farther apart, metres."""
-    a, b = np.asarray(one.bounds)[:, :2], np.asarray(other.bounds)[:, :2]
-    return float(np.maximum(a[0] - b[1], b[0] - a[1]).max())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
@@ -25,6 +27,19 @@ class Report:
     points: int
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without: Mapping[str, int]) -> tuple[str, ...]:
+    """What files of a format did not take.
+
+    Args:
+        suffix: Of the format.
+        lost: Fields that it cannot hold.
+        ids_of: Card whose class ids were written.
+        without: Points of each class that this card has no id for.
+    """
+    notes = [f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()]
+    return (*notes, *([f"{suffix[1:].upper()} cannot hold {', '.join(lost)}: lost"] if lost else []))
 
 
 def notes_on(corpus: Corpus, placeless: set[str], split: Split, *, unique: bool) -> tuple[str, ...]:

@@ -173,8 +173,7 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
 
     best = np.inf
     for one in sides[0]:
-        box = np.asarray(one.bounds)[:, :2]
-        gaps = [_gap(box, np.asarray(other.bounds)[:, :2]) for other in sides[1]]
+        gaps = [float(np.hypot(*np.maximum(one.gaps(other)[:2], 0))) for other in sides[1]]
         if min(gaps, default=np.inf) >= best:
             continue
         tree = cKDTree(corpus.read(one, ()).xyz[:, :2], balanced_tree=False, compact_nodes=False)
@@ -183,8 +182,3 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
                 other = corpus.read(sides[1][index], ()).xyz[:, :2]
                 best = min(best, float(tree.query(other, distance_upper_bound=best)[0].min()))
     return best
-
-
-def _gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Distance between two boxes of the plan ((2, 2) low, high), 0 where they meet."""
-    return float(np.hypot(*np.maximum(np.maximum(a[0] - b[1], b[0] - a[1]), 0)))

@@ -123,6 +123,11 @@ class Steps:
                 yield cloud.take(which)
 
 
+def nothing_left(target: Path) -> PcaugError:
+    """The error of steps that drop every point."""
+    return PcaugError("no points are left", target, "check --bounds and --classes against pcaug info")
+
+
 def labels_of(cloud: PointCloud, do: str) -> NDArray[Any]:
     """Taxonomy nodes (N,) of a cloud; raises LabelError, which says what to ``do``, where it has none."""
     if "label" not in cloud:
