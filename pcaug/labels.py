@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,26 @@ IGNORE = 255
 """Node id of points that belong to no class: never trained on, never scored."""
 
 Labels = NDArray[np.uint16]
+
+
+def tally(ids: NDArray[np.integer]) -> Counter[int]:
+    """Points per id of an array of ids (N,), in order of ids."""
+    values, counts = np.unique(ids, return_counts=True)
+    return Counter(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+
+
+def translated(
+    ids: NDArray[np.integer], new: Callable[[int], int | None], other: int | None, dtype: type[np.integer]
+) -> tuple[NDArray[Any], dict[int, int]]:
+    """Ids (N,) by a table, and the count of every id that the table gives None for.
+
+    Those become ``other``, or stay as they are where that is None.
+    """
+    values, inverse, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    found = [(int(value), new(int(value))) for value in values]
+    unknown = {value: int(count) for (value, to), count in zip(found, counts, strict=True) if to is None}
+    table = np.array([to if to is not None else value if other is None else other for value, to in found], dtype)
+    return table[inverse.reshape(ids.shape)], unknown
 
 
 @dataclass(frozen=True)
@@ -86,6 +108,11 @@ class Taxonomy:
         """Whether ``lower`` is ``upper`` or stands below it."""
         return lower in self.nodes and upper in self.ancestors(lower)
 
+    def subtree(self, *names: str) -> list[int]:
+        """Node ids of classes by name and of all below them; raises NotFound."""
+        uppers = [self.id(name) for name in names]
+        return [n for n in (*self.nodes, IGNORE) if n in uppers or any(self.covers(upper, n) for upper in uppers)]
+
     def leaves(self) -> tuple[int, ...]:
         """Ids of nodes without children."""
         parents = {node.parent for node in self.nodes.values()}
@@ -93,8 +120,7 @@ class Taxonomy:
 
     def counts(self, labels: NDArray[np.integer]) -> dict[str, int]:
         """Points per class name of an array of node ids, in order of ids, absent classes left out."""
-        values, numbers = np.unique(labels, return_counts=True)
-        return {self.label_name(int(v)): int(n) for v, n in zip(values, numbers, strict=True)}
+        return {self.label_name(node): number for node, number in tally(labels).items()}
 
     def preset(self, name: str) -> tuple[Group, ...]:
         """The classes of a named preset, in its order; raises NotFound."""
@@ -131,12 +157,9 @@ class LabelMap:
         Raises:
             UnmappedLabels: With the count of every id that the map does not know.
         """
-        values, inverse, counts = np.unique(native, return_inverse=True, return_counts=True)
-        unknown = {int(v): int(c) for v, c in zip(values, counts, strict=True) if int(v) not in self.nodes}
+        mapped, unknown = translated(native, self.nodes.get, IGNORE, np.uint16)
         if unknown and strict:
             raise UnmappedLabels(unknown, where)
-        table = np.array([self.nodes.get(int(v), IGNORE) for v in values], dtype=np.uint16)
-        mapped: Labels = table[inverse.reshape(native.shape)] if len(values) else np.zeros(native.shape, np.uint16)
         return mapped
 
     def knows(self, native: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -217,7 +240,7 @@ class ClassSet:
         return result
 
     def node(self, index: NDArray[np.integer]) -> Labels:
-        """Map class indices (N,) back to the first node of each class, (N,) uint16."""
-        table = np.array([group.nodes[0] for group in self.groups], dtype=np.uint16)
-        nodes: Labels = table[index]
+        """Map class indices (N,) back to the first node of each class, (N,) uint16; IGNORE stays IGNORE."""
+        table = np.array([*(group.nodes[0] for group in self.groups), IGNORE], np.uint16)
+        nodes: Labels = table[np.where(index == IGNORE, len(self.groups), index)]
         return nodes

@@ -63,7 +63,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(FileError, match="no file"), beside(pipe):
+    with pytest.raises(FileError, match="not a file"), beside(pipe):
         pass
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

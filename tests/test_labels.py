@@ -8,7 +8,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.corpus.card import all_cards
 from pcaug.errors import LabelError, NotFound, UnmappedLabels
-from pcaug.labels import IGNORE, ClassSet, LabelMap, common_cut, cut_shares
+from pcaug.labels import IGNORE, ClassSet, LabelMap, common_cut, cut_shares, tally
 
 TREE = catalogue.taxonomy()
 
@@ -81,6 +81,27 @@ def test_classes_take_what_stands_below_and_ignore_what_stands_above() -> None:
     index = classes.index(np.array([TREE.id(name) for name in names]))
     found = [classes.names[i] if i != IGNORE else None for i in index]
     assert found == ["road", None, "vegetation", "pole", "vehicle", None, None, None]
+
+
+def test_a_class_and_all_below_it() -> None:
+    below = TREE.subtree("ground")
+    assert {TREE.id("ground"), TREE.id("road")} <= set(below)
+    assert TREE.id("car") not in below
+    assert IGNORE not in below
+    assert TREE.subtree("ignore") == [IGNORE]
+    assert set(TREE.subtree("ground", "ignore")) == {*below, IGNORE}
+
+
+def test_classes_become_their_first_nodes_and_nothing_stays_nothing() -> None:
+    classes = ClassSet(TREE, TREE.preset("urban6"))
+    nodes = classes.node(np.array([1, IGNORE, 0], np.uint8))
+    assert nodes.tolist() == [classes.groups[1].nodes[0], IGNORE, classes.groups[0].nodes[0]]
+    assert nodes.dtype == np.uint16
+
+
+def test_a_tally_counts_ids_in_their_order() -> None:
+    assert list(tally(np.array([7, -1, 7], np.int32)).items()) == [(-1, 1), (7, 2)]
+    assert not tally(np.zeros(0, np.int32))
 
 
 def test_a_wrong_name_offers_a_near_one() -> None:

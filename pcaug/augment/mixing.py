@@ -47,9 +47,7 @@ def same_taxonomy(first: PointCloud, second: PointCloud) -> None:
 def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:
     """Mask (N,) of the points of some classes and what stands below them in the taxonomy; raises LabelError for unknown names."""
     assert cloud.taxonomy is not None
-    uppers = [cloud.taxonomy.id(name) for name in classes]
-    nodes = [n for n in cloud.taxonomy.nodes if any(cloud.taxonomy.covers(upper, n) for upper in uppers)]
-    return np.isin(cloud["label"], nodes)
+    return np.isin(cloud["label"], cloud.taxonomy.subtree(*classes))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,7 @@ def convert(
     from pcaug.corpus import convert as room
     from pcaug.corpus.export import export
     from pcaug.corpus.read import Corpus
+    from pcaug.corpus.split import Split
 
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     if each:
@@ -54,7 +55,6 @@ def convert(
             report = export(Corpus.open(source), target, each, ids_of, steps=steps, force=force, progress=progress)
         tell(report, target, json=json)
         return
-    settings = {"split": split, "block": block, "buffer": buffer, "tile": tile, "classes": coarse, "unique": unique, "seed": seed}
     with reporter() as progress:
         report = room.convert(
             source,
@@ -64,8 +64,11 @@ def convert(
             ids_of=ids_of,
             force=force,
             progress=progress,
+            split=Split(split, block, buffer, seed),
+            tile=tile,
+            coarse=coarse,
+            unique=unique,
             workers=workers,
             scheduler=scheduler,
-            **settings,
         )
     tell(report, target, json=json)

@@ -42,17 +42,18 @@ def merge(
     from pcaug import formats
     from pcaug.cli.console import reporter, tell
     from pcaug.corpus.convert import convert
-    from pcaug.corpus.merge import merge
+    from pcaug.corpus.merge import CorpusOptions, merge
+    from pcaug.corpus.split import Split
 
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
-    settings = {"split": split, "tile": tile, "classes": coarse, "unique": unique, "append": append}
-    shared = {"block": block, "buffer": buffer, "seed": seed, "workers": workers, "scheduler": scheduler, "force": force}
+    options = CorpusOptions(tile=tile, coarse=coarse, unique=unique, append=append, workers=workers, scheduler=scheduler)
+    options["split"] = Split(split, block, buffer, seed)
     if formats.is_known(output) and len(card or ()) > 1:
         raise PcaugError("one file takes one card for all its sources", output, "convert the sources first, or merge to a folder")
     with reporter() as progress:
         if formats.is_known(output):
             one = card[0] if card else None
-            report = convert(sources, output, one, steps=steps, progress=progress, **settings, **shared)  # type: ignore[arg-type]
+            report = convert(sources, output, one, steps=steps, force=force, progress=progress, **options)
         else:
-            report = merge(sources, output, card or (), steps=steps, progress=progress, **settings, **shared)  # type: ignore[arg-type]
+            report = merge(sources, output, card or (), steps=steps, force=force, progress=progress, **options)
     tell(report, output, json=json)

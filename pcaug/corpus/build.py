@@ -20,6 +20,7 @@ from typing import Any
 from pcaug import __version__
 from pcaug.corpus.duplicates import drop_repeats
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
+from pcaug.corpus.steps import nothing_left
 from pcaug.corpus.write import check_target, put_in_place, tile_name
 from pcaug.errors import PcaugError
 from pcaug.files import write_text
@@ -143,7 +144,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
                 _link(part / tile.path, target / path)
                 tiles.append(tile.model_copy(update={"path": path, "source": rows[tile.source]}))
         if not tiles and "steps" in made_by:
-            raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
+            raise nothing_left(folder)
         if unique:
             tiles[first:] = drop_repeats(target, tiles, first, alone=frame == "sensor")
         made = {"pcaug": __version__, **made_by}

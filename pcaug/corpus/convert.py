@@ -9,17 +9,17 @@ from difflib import get_close_matches
 from functools import reduce
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import load_card
-from pcaug.corpus.merge import merge
+from pcaug.corpus.merge import CorpusOptions, merge
 from pcaug.corpus.metres import same_crs, unit
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.report import Report
+from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.steps import Steps, labels_of
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
@@ -36,7 +36,7 @@ def convert(
     ids_of: str | Path | None = None,
     force: bool = False,
     progress: Progress = silent,
-    **corpus_options: Any,
+    **corpus_options: Unpack[CorpusOptions],
 ) -> Report:
     """Convert a file, a dataset's folder or a corpus to one file, or to a corpus where ``dst`` has no known suffix.
 
@@ -63,7 +63,7 @@ def convert(
         return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
     if dst.exists() and not force:
         raise PcaugError("already exists", dst, "choose another name or pass --force")
-    if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "classes")):
+    if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse")):
         raise PcaugError("a split, tiles, appending, --coarse and --unique need a corpus", dst, "give a folder as destination")
     if sources and not (card or ids_of or steps) and formats.copies(sources, dst):
         return Report(formats.copy(sources, dst, _counter(progress)))
@@ -75,12 +75,8 @@ def convert(
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
-    notes += tuple(
-        f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()
-    )
-    notes += (f"{dst.suffix[1:].upper()} cannot hold {', '.join(lost)}: lost",) if lost else ()
-    return Report(written, lost, notes)
+    notes = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import FileError, NotFound, PcaugError
+from pcaug.labels import tally
 
 ENOUGH = 50_000_000
 """Points after which no further file is read."""
@@ -57,8 +58,7 @@ class _Found:
             self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
             self.centred = self.centred and bool((low < 0).all() and (high > 0).all() and (high - low < 1000).all())
         if "native_label" in cloud:
-            values, counts = np.unique(cloud["native_label"], return_counts=True)
-            self.ids.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            self.ids += tally(cloud["native_label"])
 
 
 def draft(folder: Path, name: str | None = None) -> str:

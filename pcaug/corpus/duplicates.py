@@ -62,7 +62,7 @@ def drop_repeats(folder: Path, tiles: Sequence[Tile], first: int = 0, *, alone: 
         new = np.zeros(len(keys), np.bool_)
         new[np.unique(keys, return_index=True)[1]] = True
         for other in [] if alone else [*tiles[:first], *kept]:
-            if _overlap(tile, other):
+            if tile.gaps(other).max() <= 2 * GRID:
                 new &= ~np.isin(keys, places(folder / other.path))
         if not new.any():
             path.unlink()
@@ -78,13 +78,6 @@ def _rewritten(path: Path, tile: Tile, which: NDArray[np.bool_]) -> Tile:
     bounds = tuple(tuple(corner) for corner in cloud.bounds.tolist())
     values = {"points": len(cloud), "bounds": bounds, "counts": {str(i): int(n) for i, n in enumerate(counts) if n}}
     return Tile.model_validate(tile.model_dump() | values)
-
-
-def _overlap(one: Tile, other: Tile) -> bool:
-    if one.bounds is None or other.bounds is None:
-        return False
-    a, b = np.asarray(one.bounds), np.asarray(other.bounds)
-    return bool((a[0] <= b[1] + GRID).all() and (b[0] <= a[1] + GRID).all())
 
 
 def _places(path: Path) -> NDArray[np.uint64]:

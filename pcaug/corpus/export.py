@@ -11,8 +11,8 @@ from pcaug import formats
 from pcaug.cloud import concatenate
 from pcaug.corpus.convert import with_ids
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.report import Report
-from pcaug.corpus.steps import Steps
+from pcaug.corpus.report import Report, losses
+from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
 from pcaug.parallel import Progress, silent
@@ -57,7 +57,7 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     without: Counter[str] = Counter()
-    lost: set[str] = set()
+    found: set[str] = set()
     written = 0
     try:
         for index, tile in enumerate(corpus.tiles):
@@ -66,22 +66,19 @@ def export(
             if ids_of:
                 clouds = with_ids(clouds, ids_of, without)
             if pieces := list(clouds):
-                lost |= set(formats.lost(pieces[0].fields, path))
+                found |= set(formats.lost(pieces[0].fields, path))
                 written += formats.write(path, concatenate(pieces))
                 if suffix == ".bin":
                     _to_labels(path)
             progress("tiles", index + 1, len(corpus.tiles))
         if steps and not written:
-            raise PcaugError("no points are left", folder, "check --bounds and --classes against pcaug info")
+            raise nothing_left(folder)
         (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")
         put_in_place(partial, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    notes = tuple(
-        f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()
-    )
-    notes += (f"{suffix[1:].upper()} cannot hold {', '.join(sorted(lost))}: lost",) if lost else ()
-    return Report(written, tuple(sorted(lost)), notes)
+    lost = tuple(sorted(found))
+    return Report(written, lost, losses(suffix, lost, ids_of, without))
 
 
 def _check(folder: Path, *, force: bool) -> None:

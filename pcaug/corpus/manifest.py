@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from pcaug import catalogue
@@ -66,6 +68,14 @@ class Tile(Strict):
     counts: dict[str, int]
     source: int
     area: float | None = None
+
+    def gaps(self, other: Tile) -> NDArray[np.float64]:
+        """Distance (3,) of two tiles' boxes along each axis, metres: negative where they overlap, inf where one has no points."""
+        if self.bounds is None or other.bounds is None:
+            return np.full(3, np.inf)
+        a, b = np.asarray(self.bounds), np.asarray(other.bounds)
+        gaps: NDArray[np.float64] = np.maximum(a[0] - b[1], b[0] - a[1])
+        return gaps
 
     @field_validator("path")
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from pcaug.corpus.build import Job, build
 from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, told_apart
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
-from pcaug.corpus.split import BlockSplit, block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError
@@ -27,17 +27,26 @@ TILE = 100.0
 """Edge of a tile of a map, metres."""
 
 
+class CorpusOptions(TypedDict, total=False):
+    """The keyword arguments of ``merge`` that only a corpus takes, for functions that hand them on."""
+
+    split: Split | str | None
+    tile: float | None
+    coarse: str | None
+    unique: bool
+    append: bool
+    workers: int
+    scheduler: str | None
+
+
 def merge(
     sources: Sequence[str | Path],
     dst: str | Path,
     cards: Sequence[str | Path | None] = (),
     *,
-    split: str | None = None,
-    block: float = 50.0,
-    buffer: float = 2.0,
+    split: Split | str | None = None,
     tile: float | None = None,
-    seed: int = 0,
-    classes: str | None = None,
+    coarse: str | None = None,
     steps: Steps = Steps(),
     unique: bool = False,
     append: bool = False,
@@ -55,13 +64,9 @@ def merge(
         sources: Files, dataset folders, corpora.
         dst: The corpus.
         cards: How to read each source; one card serves all.
-        split: "0.7/0.1/0.2": shares of train, val, test, by blocks of a map or by units of scans. "official": the cards'
-            own. None: none, or the one that a source corpus has.
-        block: Edge of a block, metres.
-        buffer: Width of the strip between blocks of different splits that belongs to neither, metres.
+        split: How points are shared among train, val and test; text is short for ``Split(text)``.
         tile: Edge of a tile of a map, metres.
-        seed: Of the split.
-        classes: Make labels as coarse as "cut" (the finest classes that all sources can tell) or as a preset.
+        coarse: Make labels as coarse as "cut" (the finest classes that all sources can tell) or as a preset.
         steps: Filters, reprojection, new ids.
         unique: Drop points at exactly the place of an earlier one.
         append: Add to a corpus that exists; sources that it has already are left out.
@@ -74,32 +79,30 @@ def merge(
         UnmappedLabels: For class ids that a card does not know, with counts.
     """
     dst = Path(dst)
-    if len(cards) > 1 and len(cards) != len(sources):
-        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
-    per_source = list(cards) * len(sources) if len(cards) == 1 else list(cards) or [None] * len(sources)
+    split = split if isinstance(split, Split) else Split(split)
+    pairs = _with_cards(sources, cards)
     refuse_twice(sources)
-    parts = [part for path, card in zip(sources, per_source, strict=True) for part in parts_of(Path(path), card, steps)]
+    parts = [part for path, card in pairs for part in parts_of(Path(path), card, steps)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
     if before:
-        parts, notes = _newparts_of(before, parts, split)
+        parts, notes = _new_parts(before, parts, split)
     parts = told_apart(parts, before)
-    if classes is not None:
-        steps = replace(steps, coarse=_coarse(classes, parts))
+    if coarse is not None:
+        steps = replace(steps, coarse=_class_set(coarse, parts))
     frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
     frame: Frame = "map" if frames == {"map"} else "sensor"
     if before and frame != before.manifest.frame:
         raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
     crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
-    plan = _Plan(frame, crs, tile or TILE, steps)
-    plan = _with_split(plan, parts, frames, dst, split, block, buffer, seed, workers, scheduler)
+    plan = _with_split(_Plan(frame, crs, tile or TILE, steps), parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
     made_by: dict[str, Any] = {
         "sources": [str(path) for path in sources],
-        "split": split,
-        "block": block,
-        "buffer": buffer,
-        "seed": seed,
+        "split": split.shares,
+        "block": split.block,
+        "buffer": split.buffer,
+        "seed": split.seed,
     }
     made_by |= {"steps": steps.about()} if steps else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
@@ -120,50 +123,47 @@ class _Plan:
     official: bool = False
 
 
-def _coarse(classes: str, parts: Sequence[Part]) -> ClassSet:
+def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None]) -> list[tuple[str | Path, str | Path | None]]:
+    """Each source with its card; raises PcaugError where there are neither as many cards nor one for all."""
+    if len(cards) > 1 and len(cards) != len(sources):
+        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
+    return list(zip(sources, cards if len(cards) > 1 else [*cards, None][:1] * len(sources), strict=True))
+
+
+def _class_set(coarse: str, parts: Sequence[Part]) -> ClassSet:
     """The classes of a preset, or of the common cut of all parts."""
     tree = catalogue.taxonomy()
-    if classes != "cut":
-        return ClassSet(tree, tree.preset(classes))
+    if coarse != "cut":
+        return ClassSet(tree, tree.preset(coarse))
     seen: dict[str, set[int]] = {}
     for part in parts:
         seen.setdefault(part.dataset, set()).update(part.used())
     return ClassSet.of_cut(tree, common_cut(tree, seen.values()))
 
 
-def _with_split(
-    plan: _Plan,
-    parts: Sequence[Part],
-    frames: set[Frame],
-    dst: Path,
-    split: str | None,
-    block: float,
-    buffer: float,
-    seed: int,
-    workers: int,
-    scheduler: str | None,
-) -> _Plan:
-    if split is None:
+def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, workers: int, scheduler: str | None) -> _Plan:
+    """The plan with the split of every block or unit."""
+    if split.shares is None:
         return plan
-    if split == "official":
+    if not split.by_shares:
         if not any(part.split for part in parts):
             names = ", ".join(sorted({part.dataset for part in parts}))
             raise PcaugError(f"{names}: no official split of these files is known", dst, "give shares: --split 0.7/0.1/0.2")
         return replace(plan, official=True)
-    if len(frames) > 1:
+    if len({part.frame for part in parts}) > 1:
         raise PcaugError(
             "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
         )
-    rng = np.random.default_rng((seed, 0, 0))
-    shares = parse_shares(split)
+    rng = np.random.default_rng((split.seed, 0, 0))
+    shares = parse_shares(split.shares)
     if plan.frame == "sensor":
         return replace(plan, units=unit_split([part.unit for part in parts], shares, rng))
     counts: dict[tuple[int, int], NDArray[np.int64]] = {}
-    jobs = [(plan, group, block) for group in groups(parts)]
+    jobs = [(plan, group, split.block) for group in groups(parts)]
     for _, found in completed(_count, jobs, workers=workers, scheduler=scheduler):
         for place, number in found.items():
             counts[place] = counts.get(place, 0) + number
-    return replace(plan, blocks=block_split(counts, shares, block, buffer, rng))
+    return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
 
 
 def _count(job: tuple[_Plan, tuple[Part, ...], float]) -> dict[tuple[int, int], NDArray[np.int64]]:
@@ -197,9 +197,9 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
                 writer.add(chunk, part.name, part.unit, own, part.kind)
 
 
-def _newparts_of(before: Corpus, parts: list[Part], split: str | None) -> tuple[list[Part], tuple[str, ...]]:
+def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Part], tuple[str, ...]]:
     """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
-    if split not in (None, "official") or "buffer" in before.splits:
+    if split.by_shares or "buffer" in before.splits:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
     sources = before.manifest.sources

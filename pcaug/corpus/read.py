@@ -121,10 +121,7 @@ class Corpus:
         """Points inside a box ((x, y[, z]) low, high), of some classes and what stands below them; tiles outside are not read."""
         low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
         axes = len(low)
-        nodes = None
-        if classes is not None:
-            uppers = [self.taxonomy.id(name) for name in classes]
-            nodes = [n for n in self.taxonomy.nodes if any(self.taxonomy.covers(u, n) for u in uppers)]
+        nodes = None if classes is None else self.taxonomy.subtree(*classes)
         for tile in self.tiles:
             if tile.bounds is None:
                 continue
@@ -146,7 +143,7 @@ class Corpus:
         """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first."""
         groups: list[list[Tile]] = []
         for tile in (t for t in self.tiles if t.bounds):
-            near = [g for g in groups if any(_apart(tile, other) <= gap for other in g)]
+            near = [g for g in groups if any(tile.gaps(other)[:2].max() <= gap for other in g)]
             joined = [tile, *(t for g in near for t in g)]
             groups = [g for g in groups if g not in near] + [joined]
         return sorted(groups, key=lambda g: -sum(t.points for t in g))
@@ -173,9 +170,3 @@ class Corpus:
             present |= nodes
             major |= nodes & set(named) if named else nodes
         return major or present
-
-
-def _apart(one: Tile, other: Tile) -> float:
-    """Plan distance of two tiles' boxes along the axis on which they are farther apart, metres."""
-    a, b = np.asarray(one.bounds)[:, :2], np.asarray(other.bounds)[:, :2]
-    return float(np.maximum(a[0] - b[1], b[0] - a[1]).max())

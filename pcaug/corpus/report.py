@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.split import parse_shares
+from pcaug.corpus.split import Split, parse_shares
 
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
@@ -27,7 +29,20 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def notes_on(corpus: Corpus, placeless: set[str], split: str | None, *, unique: bool) -> tuple[str, ...]:
+def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without: Mapping[str, int]) -> tuple[str, ...]:
+    """What files of a format did not take.
+
+    Args:
+        suffix: Of the format.
+        lost: Fields that it cannot hold.
+        ids_of: Card whose class ids were written.
+        without: Points of each class that this card has no id for.
+    """
+    notes = [f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()]
+    return (*notes, *([f"{suffix[1:].upper()} cannot hold {', '.join(lost)}: lost"] if lost else []))
+
+
+def notes_on(corpus: Corpus, placeless: set[str], split: Split, *, unique: bool) -> tuple[str, ...]:
     """What the user should know of a corpus that was merged and split from sources, of which some have no CRS."""
     notes = (
         _split_notes(corpus, split)
@@ -38,9 +53,9 @@ def notes_on(corpus: Corpus, placeless: set[str], split: str | None, *, unique: 
     return notes + _empty_notes(corpus) + _licence_notes(corpus)
 
 
-def _split_notes(corpus: Corpus, split: str | None) -> tuple[str, ...]:
+def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
     """Splits that were asked for and got no point."""
-    wanted = [name for name, share in parse_shares(split).items() if share] if split and split != "official" else []
+    wanted = parse_shares(split.shares) if split.shares and split.by_shares else {}
     empty = [name for name in wanted if name not in corpus.splits]
     do = "lower --buffer or --block, or give more units"
     return (f"no point is in the split {' or '.join(empty)}: {do}",) if empty else ()

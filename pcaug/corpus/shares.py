@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import DatasetCard
 from pcaug.errors import LabelError
+from pcaug.labels import tally
 
 ENOUGH = 0.02
 """Share of the whole dataset's points that a file must hold before its classes say anything."""
@@ -31,8 +30,7 @@ def watched(chunks: Iterator[PointCloud], card: DatasetCard | None, path: Path) 
     found: Counter[int] = Counter()
     for chunk in chunks:
         if "native_label" in chunk:
-            values, counts = np.unique(chunk["native_label"], return_counts=True)
-            found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+            found += tally(chunk["native_label"])
         yield chunk
     if found.total() >= ENOUGH * sum(published.values()):
         assert card is not None

@@ -19,6 +19,7 @@ from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.shares import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
+from pcaug.labels import tally
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,7 @@ class Scan:
             assert self.card is not None
             found: Counter[int] = Counter()
             for chunk in self.raw():
-                values, counts = np.unique(chunk["native_label"], return_counts=True)
-                found.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+                found += tally(chunk["native_label"])
             known = self.card.label_map().nodes
             strange = {native: count for native, count in found.items() if native not in known}
             raise UnmappedLabels(strange, self.path, _better(self.card, set(found))) from None

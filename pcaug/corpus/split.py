@@ -19,6 +19,32 @@ BUFFER = "buffer"
 TRIES = 64
 
 
+@dataclass(frozen=True)
+class Split:
+    """How points are shared among train, val and test.
+
+    Attributes:
+        shares: "0.7/0.1/0.2": shares of train, val, test, by blocks of a map or by units of scans. "official": the cards' own.
+            None: none, or the one that a source corpus has.
+        block: Edge of a block, metres.
+        buffer: Width of the strip between blocks of different splits that belongs to neither, metres.
+        seed: Of the choice of blocks or units.
+    """
+
+    shares: str | None = None
+    block: float = 50.0
+    buffer: float = 2.0
+    seed: int = 0
+
+    def __bool__(self) -> bool:
+        return self.shares is not None
+
+    @property
+    def by_shares(self) -> bool:
+        """Whether blocks or units are drawn: neither none nor the official split."""
+        return self.shares not in (None, "official")
+
+
 def parse_shares(text: str) -> dict[str, float]:
     """``"0.7/0.1/0.2"`` as shares of train, val and test; two numbers mean train and test.
 
@@ -147,8 +173,7 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
 
     best = np.inf
     for one in sides[0]:
-        box = np.asarray(one.bounds)[:, :2]
-        gaps = [_gap(box, np.asarray(other.bounds)[:, :2]) for other in sides[1]]
+        gaps = [float(np.hypot(*np.maximum(one.gaps(other)[:2], 0))) for other in sides[1]]
         if min(gaps, default=np.inf) >= best:
             continue
         tree = cKDTree(corpus.read(one, ()).xyz[:, :2], balanced_tree=False, compact_nodes=False)
@@ -157,8 +182,3 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
                 other = corpus.read(sides[1][index], ()).xyz[:, :2]
                 best = min(best, float(tree.query(other, distance_upper_bound=best)[0].min()))
     return best
-
-
-def _gap(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Distance between two boxes of the plan ((2, 2) low, high), 0 where they meet."""
-    return float(np.hypot(*np.maximum(np.maximum(a[0] - b[1], b[0] - a[1]), 0)))

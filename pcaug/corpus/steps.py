@@ -16,7 +16,7 @@ from pcaug.catalogue import Strict
 from pcaug.cloud import Kind, PointCloud, concatenate, kind_of
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
 from pcaug.formats.columns import skipped
-from pcaug.labels import IGNORE, ClassSet
+from pcaug.labels import ClassSet, translated
 
 PENDING = 1_000_000
 """Points that wait before they are sorted into voxels."""
@@ -35,12 +35,10 @@ class IdMap(Strict):
 
     def apply(self, native: NDArray[Any], where: str | None = None) -> NDArray[np.int32]:
         """New ids (N,) int32; raises UnmappedLabels with the counts of ids that nobody named."""
-        values, inverse, counts = np.unique(native, return_inverse=True, return_counts=True)
-        unknown = {int(v): int(n) for v, n in zip(values, counts, strict=True) if str(int(v)) not in self.ids}
+        renumbered, unknown = translated(native, lambda old: self.ids.get(str(old)), None, np.int32)
         if unknown and self.other == "error":
             raise UnmappedLabels(unknown, where, 'add them to the [ids] of the --map file, or set other = "keep"')
-        table = np.array([self.ids.get(str(int(v)), int(v)) for v in values], np.int32)
-        return table[inverse.reshape(native.shape)] if len(values) else np.zeros(native.shape, np.int32)
+        return renumbered
 
 
 @dataclass(frozen=True)
@@ -101,9 +99,7 @@ class Steps:
             kept = thinned(kept, self.voxel)
         for cloud in kept:
             if self.coarse and "label" in cloud:
-                labels = self.coarse.index(cloud["label"])
-                nodes = np.where(labels == IGNORE, IGNORE, self.coarse.node(np.where(labels == IGNORE, 0, labels)))
-                cloud = cloud.with_fields(label=nodes.astype(np.uint16))
+                cloud = cloud.with_fields(label=self.coarse.node(self.coarse.index(cloud["label"])))
             yield cloud
 
     def _kept(self, chunks: Iterable[PointCloud]) -> Iterator[PointCloud]:
@@ -127,6 +123,11 @@ class Steps:
                 yield cloud.take(which)
 
 
+def nothing_left(target: Path) -> PcaugError:
+    """The error of steps that drop every point."""
+    return PcaugError("no points are left", target, "check --bounds and --classes against pcaug info")
+
+
 def labels_of(cloud: PointCloud, do: str) -> NDArray[Any]:
     """Taxonomy nodes (N,) of a cloud; raises LabelError, which says what to ``do``, where it has none."""
     if "label" not in cloud:
@@ -141,9 +142,7 @@ def _of_classes(cloud: PointCloud, classes: Sequence[str]) -> NDArray[np.bool_]:
             raise LabelError("has no class ids of its own", cloud.source.file or None, "name classes of the taxonomy")
         return np.isin(cloud["native_label"], [int(name) for name in classes])
     label = labels_of(cloud, "give --card so that its ids have names, or name ids")
-    tree = catalogue.taxonomy()
-    uppers = [tree.id(name) for name in classes]
-    return np.isin(label, [n for n in (*tree.nodes, IGNORE) if n in uppers or any(tree.covers(u, n) for u in uppers)])
+    return np.isin(label, catalogue.taxonomy().subtree(*classes))
 
 
 def reprojected(cloud: PointCloud, crs: str) -> PointCloud:

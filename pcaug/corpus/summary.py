@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, is_corpus, scans
+from pcaug.labels import tally
 
 
 def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
@@ -29,10 +31,10 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     low, high = np.full(3, np.inf), np.full(3, -np.inf)
     points = 0
     systems: dict[str, None] = {}
-    unknown: dict[int, int] = {}
+    unknown: Counter[int] = Counter()
     fields: dict[str, str] = {}
-    classes: dict[str, int] = {}
-    common: dict[str, int] = {}
+    classes: Counter[str] = Counter()
+    common: Counter[str] = Counter()
     for scan in found:
         for chunk in _tolerant(scan, unknown):
             points += len(chunk)
@@ -41,9 +43,9 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
             if len(chunk):
                 low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
             if "native_label" in chunk:
-                _count(classes, {names.get(v, str(v)): n for v, n in _unique(chunk["native_label"])})
+                classes.update({names.get(v, str(v)): n for v, n in tally(chunk["native_label"]).items()})
             if "label" in chunk and chunk.taxonomy:
-                _count(common, chunk.taxonomy.counts(chunk["label"]))
+                common.update(chunk.taxonomy.counts(chunk["label"]))
     crs, *others = systems or [None]
     return (
         {
@@ -51,8 +53,8 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
             "bounds": [low.tolist(), high.tolist()] if points else None,
             "fields": fields,
             "crs": crs,
-            "classes": classes or common,
-            "common": common,
+            "classes": dict(classes or common),
+            "common": dict(common),
             "card": found[0].card.name if found[0].card else None,
             "scans": len(found),
         }
@@ -61,17 +63,14 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     )
 
 
-def _tolerant(scan: Scan, unknown: dict[int, int]) -> Iterator[PointCloud]:
+def _tolerant(scan: Scan, unknown: Counter[int]) -> Iterator[PointCloud]:
     """Chunks of a scan; class ids that its card does not know are counted, not refused: info must tell, not stop."""
     known = scan.card.label_map() if scan.card else None
     for chunk in scan.raw():
         if known is not None and "native_label" in chunk and "label" not in chunk:
             native = chunk["native_label"]
-            strange = ~np.isin(native, list(known.nodes))
-            _count(unknown, dict(_unique(native[strange])))
-            mapped = np.full(len(native), 255, np.uint16)
-            mapped[~strange] = known.apply(native[~strange])
-            chunk = chunk.with_fields(known.taxonomy, label=mapped)
+            unknown += tally(native[~known.knows(native)])
+            chunk = chunk.with_fields(known.taxonomy, label=known.apply(native, strict=False))
         yield chunk
 
 
@@ -96,13 +95,3 @@ def _corpus_summary(corpus: Corpus) -> dict[str, Any]:
 
 def _type(values: Any) -> str:
     return str(values.dtype) if values.ndim == 1 else f"{values.dtype} x {values.shape[1]}"
-
-
-def _unique(values: Any) -> list[tuple[int, int]]:
-    found, counts = np.unique(values, return_counts=True)
-    return list(zip(found.tolist(), counts.tolist(), strict=True))
-
-
-def _count(total: dict[Any, int], more: dict[Any, int]) -> None:
-    for key, number in more.items():
-        total[key] = total.get(key, 0) + number

@@ -13,7 +13,7 @@ from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import all_cards
 from pcaug.corpus.read import Corpus
-from pcaug.labels import IGNORE
+from pcaug.labels import IGNORE, tally
 
 
 class Attribute(Strict):
@@ -73,8 +73,7 @@ def contents(cloud: PointCloud, card: str) -> Contents:
     names = known_cards[card].label_map().names if card in known_cards else {}
     native = {}
     if "native_label" in cloud:
-        ids, counts = np.unique(cloud["native_label"], return_counts=True)
-        native = {f"{i} {names.get(i, '')}".rstrip(): n for i, n in zip(ids.tolist(), counts.tolist(), strict=True)}
+        native = {f"{i} {names.get(i, '')}".rstrip(): n for i, n in tally(cloud["native_label"]).items()}
     return Contents(attributes, native, _instances(cloud))
 
 

@@ -294,8 +294,7 @@ def _density(cloud: PointCloud, place: NDArray[np.int64], frame: Frame) -> list[
 def _covered(cloud: PointCloud, name: str) -> NDArray[np.bool_]:
     """Which points are of a class or of one below it."""
     assert cloud.taxonomy is not None
-    upper = cloud.taxonomy.id(name)
-    return np.isin(cloud["label"], [node for node in cloud.taxonomy.nodes if cloud.taxonomy.covers(upper, node)])
+    return np.isin(cloud["label"], cloud.taxonomy.subtree(name))
 
 
 def _airborne(flights: list[Airborne]) -> Airborne | None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, limit
 from pcaug.errors import FileError
+from pcaug.labels import IGNORE
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surroundings
 from pcaug.segment.voxel import voxels
@@ -83,7 +84,9 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     if bright is None:
         bright = brightness(cloud)
     thin = cloud.take(representative)
-    label = _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), 255, np.uint16)
+    label = (
+        _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), IGNORE, np.uint16)
+    )
     xyz = local[representative]
     setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:

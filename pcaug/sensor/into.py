@@ -205,7 +205,7 @@ def _spots(cloud: PointCloud, label: int, floor: NDArray[np.float64], ground: ND
     tree = catalogue.taxonomy()
     wanted = next((names for upper, names in GROUNDS.items() if tree.covers(tree.id(upper), label)), None)
     of_ground = cloud["label"][ground]
-    road = np.isin(of_ground, [n for n in tree.nodes if tree.covers(tree.id("road"), n)])
+    road = np.isin(of_ground, tree.subtree("road"))
     fits = ~road if wanted is None else np.isin(of_ground, [tree.id(name) for name in wanted])
     distance = np.hypot(*floor[:, :2].T)
     within = (distance > NEAR) & (distance < FAR)
@@ -214,5 +214,4 @@ def _spots(cloud: PointCloud, label: int, floor: NDArray[np.float64], ground: ND
 
 
 def _covered(cloud: PointCloud, name: str) -> NDArray[np.bool_]:
-    tree = catalogue.taxonomy()
-    return np.isin(cloud["label"], [node for node in tree.nodes if tree.covers(tree.id(name), node)])
+    return np.isin(cloud["label"], catalogue.taxonomy().subtree(name))

@@ -24,6 +24,7 @@ from pcaug import __version__, catalogue
 from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
+from pcaug.corpus.split import Split
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.files import plain, write_text
 from pcaug.labels import ClassSet
@@ -389,10 +390,7 @@ def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
             [source / name for name in real.files] or source,
             made,
             card=real.card,
-            split=real.split or None,
-            block=real.block,
-            buffer=real.buffer,
-            seed=recipe.seed,
+            split=Split(real.split or None, real.block, real.buffer, recipe.seed),
         )
     return Corpus.open(made), _cost(made, time.perf_counter() - started)
 

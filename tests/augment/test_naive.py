@@ -266,7 +266,7 @@ def test_grey_has_the_luma_of_the_colour() -> None:
         ({"name": "jitter", "sigma": -1.0}, "greater than or equal to 0"),
         ({"name": "rotate_z", "about": "middle"}, "'centre' or 'origin'"),
         ({"name": "flip", "probability": "often"}, "valid number"),
-        ({"name": "flip", "chance": 2}, "no probability"),
+        ({"name": "flip", "chance": 2}, "not a probability"),
         ({"name": "scale", "low": 2.0}, "low is above high"),
         ({"name": "shift", "z": float("inf")}, "finite"),
     ],

@@ -16,7 +16,7 @@ from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.convert import convert
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.split import block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.split import Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import IdMap, Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
@@ -62,7 +62,7 @@ def test_a_las_survives_the_way_through_a_corpus(tmp_path: Path) -> None:
 def test_counts_in_are_counts_out(tmp_path: Path) -> None:
     formats.write(tmp_path / "a.las", als())
     before = summary(tmp_path / "a.las")
-    convert(tmp_path / "a.las", tmp_path / "corpus", split="0.6/0.2/0.2", block=30.0)
+    convert(tmp_path / "a.las", tmp_path / "corpus", split=Split("0.6/0.2/0.2", block=30.0))
     after = summary(tmp_path / "corpus")
     assert after["points"] == before["points"] == 4000
     assert after["classes"] == before["common"]
@@ -74,7 +74,7 @@ def test_counts_in_are_counts_out(tmp_path: Path) -> None:
 def test_splits_keep_their_distance_and_their_shares(tmp_path: Path) -> None:
     cloud = als(6000)
     formats.write(tmp_path / "a.las", cloud)
-    convert(tmp_path / "a.las", tmp_path / "corpus", split="0.7/0.1/0.2", block=20.0, buffer=3.0)
+    convert(tmp_path / "a.las", tmp_path / "corpus", split=Split("0.7/0.1/0.2", block=20.0, buffer=3.0))
     corpus = Corpus.open(tmp_path / "corpus")
     parts = {s: np.concatenate([c.xyz[:, :2] for c in corpus.clouds(s)]) for s in ("train", "val", "test")}
     for a, b in (("train", "test"), ("train", "val"), ("val", "test")):
@@ -105,7 +105,7 @@ def test_units_are_never_split() -> None:
 
 @pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
 def test_bad_shares_are_refused(text: str) -> None:
-    with pytest.raises(PcaugError, match="no set of shares"):
+    with pytest.raises(PcaugError, match="does not name shares"):
         parse_shares(text)
 
 

@@ -20,7 +20,7 @@ from pcaug.corpus.export import export
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.split import leak
+from pcaug.corpus.split import Split, leak
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
@@ -209,7 +209,7 @@ def test_files_that_gave_no_point_are_pointed_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("buffer", [0.0, 2.0, 7.5])
 def test_leak_is_the_true_distance_and_never_below_the_buffer(tmp_path: Path, buffer: float) -> None:
-    convert(tile(tmp_path / "a.las", 4000), tmp_path / "c", split="0.5/0.2/0.3", block=15.0, buffer=buffer, tile=20.0)
+    convert(tile(tmp_path / "a.las", 4000), tmp_path / "c", split=Split("0.5/0.2/0.3", block=15.0, buffer=buffer), tile=20.0)
     corpus = Corpus.open(tmp_path / "c")
     for a, b in (("train", "test"), ("train", "val"), ("val", "test")):
         one, two = (np.concatenate([c.xyz[:, :2] for c in corpus.clouds(s)]) for s in (a, b))
@@ -346,7 +346,7 @@ def test_mistakes_are_one_line_and_leave_nothing(tmp_path: Path, capsys: pytest.
 )
 def test_real_datasets_keep_every_count_there_and_back(tmp_path: Path, path: str, card: str | None, suffix: str) -> None:
     before = summary(SHARED / path, card)
-    convert(SHARED / path, tmp_path / "c", card, split=None if path == "pandaset" else "0.7/0.3", block=25.0)
+    convert(SHARED / path, tmp_path / "c", card, split=Split(None if path == "pandaset" else "0.7/0.3", block=25.0))
     corpus, after = Corpus.open(tmp_path / "c"), summary(tmp_path / "c")
     assert (after["points"], after["classes"]) == (before["points"], before["common"])
     assert path == "pandaset" or leak(corpus) >= 2.0
@@ -375,7 +375,7 @@ def test_scans_keep_points_that_others_have_at_the_same_place(tmp_path: Path) ->
 
 
 def test_a_split_without_points_is_told(tmp_path: Path) -> None:
-    report = merge([tile(tmp_path / "a.las", crs="EPSG:25832")], tmp_path / "c", split="0.7/0.1/0.2", buffer=500.0)
+    report = merge([tile(tmp_path / "a.las", crs="EPSG:25832")], tmp_path / "c", split=Split("0.7/0.1/0.2", buffer=500.0))
     missing = [name for name in ("train", "val", "test") if name not in Corpus.open(tmp_path / "c").splits]
     assert missing
     assert any(f"no point is in the split {' or '.join(missing)}" in note for note in report.notes)

@@ -147,7 +147,7 @@ def test_labels_become_the_ids_of_a_dataset_and_come_back(tmp_path: Path) -> Non
 
 def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:
     formats.write(tmp_path / "a.parquet", cloud())
-    merge([tmp_path / "a.parquet"], tmp_path / "c", classes="als3")
+    merge([tmp_path / "a.parquet"], tmp_path / "c", coarse="als3")
     counts = Corpus.open(tmp_path / "c").counts()
     assert sum(counts.values()) == 1000
     assert set(counts) == {group.name for group in TREE.preset("als3")} == {"ground", "vegetation", "building"}

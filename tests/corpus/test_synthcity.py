@@ -60,7 +60,7 @@ def test_what_does_not_fit_its_type_is_refused(tmp_path: Path) -> None:
     path = area(tmp_path / "area1.parquet", np.zeros(4), R=np.array([0.5, 1, 2, 3]))
     with pytest.raises(FileError, match="'rgb' that do not fit u2"):
         next(scans(path)[0].chunks())
-    with pytest.raises(LabelError, match="no whole numbers"):
+    with pytest.raises(LabelError, match="not whole numbers"):
         next(scans(area(tmp_path / "area2.parquet", np.array([0.5, 1])))[0].chunks())
 
 

@@ -213,7 +213,7 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
         ("1 2 3\n4 5 six\n", "line 2 is not 3 numbers"),
         ("a b c\n1 2 3\n", "no columns x, y and z"),
         ("x y z\n1 2 nan\n", "1 points whose position is not finite"),
-        ("x y z label\n1 2 3 1.5\n", "no whole numbers"),
+        ("x y z label\n1 2 3 1.5\n", "not whole numbers"),
     ],
 )
 def test_broken_text_names_the_line(tmp_path: Path, text: str, message: str) -> None:

@@ -76,8 +76,8 @@ def test_pcd_as_pcl_writes_it(tmp_path: Path) -> None:
         (b"COUNT 1", b"COUNT 99999999", "no PCD type"),
         (b"SIZE 8", b"SIZE 3", "no PCD type"),
         (b"FIELDS x", b"FIELDS", "differ in length"),
-        (b"DATA binary", b"DATA pigeon", "no PCD header"),
-        (b"POINTS 50", b"POINTS -5", "no PCD header"),
+        (b"DATA binary", b"DATA pigeon", "not a PCD header"),
+        (b"POINTS 50", b"POINTS -5", "not a PCD header"),
     ],
 )
 def test_pcd_headers_that_lie(tmp_path: Path, old: bytes, new: bytes, message: str) -> None:
