@@ -29,11 +29,11 @@ from pcaug.corpus.read import Corpus
 from pcaug.scene.recipe import load_recipe
 from pcaug.segment.blocks import prepare_corpus
 from pcaug.segment.dataset import Blocks
+from pcaug.segment.distributed import device
 from pcaug.segment.evaluate import confusion
 from pcaug.segment.evaluate import miou as mean_iou
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.zoo import Zoo
-from pcaug.segment.parallel import device
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run

@@ -23,9 +23,9 @@ from pcaug.errors import FileError, PcaugError
 from pcaug.files import stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import region, shift, stream, trees
+from pcaug.segment.distributed import device
 from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build
-from pcaug.segment.parallel import device
 from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 

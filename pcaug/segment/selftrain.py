@@ -20,7 +20,7 @@ from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
-from pcaug.segment import parallel
+from pcaug.segment import distributed
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import TEACHER, Run, digest
@@ -54,7 +54,7 @@ def self_train(
     Raises:
         RecipeError: Under torchrun, or where ``synthetic_shares`` does not name the unlabelled sources, too.
     """
-    if parallel.launched():
+    if distributed.launched():
         raise RecipeError("self-training works in one process alone", do="train without torchrun")
     if not isinstance(recipe, TrainRecipe):
         recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
