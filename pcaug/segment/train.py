@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.labels import IGNORE, ClassSet
@@ -29,10 +28,10 @@ from pcaug.segment.evaluate import confusion, iou, miou
 from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build
-from pcaug.segment.networks import NETWORKS
+from pcaug.segment.networks import MODELS
 from pcaug.segment.norms import apart
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
 from pcaug.segment.shift import quantiles
 
@@ -67,10 +66,10 @@ def train(
         RecipeError: For a recipe that cannot be followed.
     """
     if not isinstance(recipe, TrainRecipe):
-        recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
+        recipe = load_recipe(recipe)
     corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
-    if recipe.network not in (*NETWORKS, "trees"):
-        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join([*NETWORKS, 'trees'])}")
+    if recipe.network not in MODELS:
+        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
     distributed.start()
     if recipe.batch % distributed.world():
         raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
@@ -89,7 +88,7 @@ def train(
         distributed.barrier()
     if finished:
         return run
-    if recipe.network == "trees":
+    if recipe.is_forest:
         trees.fit(run, data.pools, run.folder / WEIGHTS)
     else:
         _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
@@ -102,7 +101,7 @@ def _following(start: Run, data: Blocks) -> Blocks:
     for what in ("network", "arguments", "features"):
         if getattr(start.recipe, what) != getattr(data.recipe, what):
             raise RecipeError(f"{start.folder} has other {what}, and cannot be the start", do="train with the same recipe")
-    if start.recipe.network == "trees" or start.classes.names != data.classes.names:
+    if start.recipe.is_forest or start.classes.names != data.classes.names:
         raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}")
     return replace(data, mean=start.mean, spread=start.spread)
 
