@@ -24,18 +24,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pcaug import catalogue
 from pcaug.corpus.read import Corpus
-from pcaug.scene.recipe import load_recipe
+from pcaug.scene.recipe import load_recipe as load_scene
 from pcaug.segment.blocks import prepare_corpus
 from pcaug.segment.dataset import Blocks
+from pcaug.segment.distributed import device
 from pcaug.segment.evaluate import confusion
 from pcaug.segment.evaluate import miou as mean_iou
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.zoo import Zoo
-from pcaug.segment.parallel import device
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import in_bfloat16, one_cycle
 from pcaug.sensor.compose import compose_corpus
@@ -182,10 +181,10 @@ def main() -> None:
     if options.peak:
         return measure_peak(options.peak)
     changes = [f"{k}={v}" for k, v in (("steps", options.steps), ("batch", options.blocks), ("points", options.points))]
-    recipe = catalogue.load(catalogue.find("models", "pointnet", "*/recipe.toml"), TrainRecipe, [*changes, "classes=drive9"])
+    recipe = load_recipe("pointnet", [*changes, "classes=drive9"])
     with tempfile.TemporaryDirectory() as folder:
         if not options.corpus:
-            compose_corpus(load_recipe("street"), options.streets, Path(folder) / "streets", 0)
+            compose_corpus(load_scene("street"), options.streets, Path(folder) / "streets", 0)
         corpus = Corpus.open(options.corpus or Path(folder) / "streets")
         held = max(1, len(corpus.units) // 4)
         train, test = corpus.only(units=corpus.units[:-held]), corpus.only(units=corpus.units[-held:])

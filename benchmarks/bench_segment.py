@@ -19,18 +19,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pcaug import catalogue, formats
+from pcaug import formats
 from pcaug.corpus.read import Corpus
 from pcaug.segment.blocks import Block, prepare_corpus
 from pcaug.segment.dataset import Blocks, class_set
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.model import probabilities
+from pcaug.segment.networks import FOREST
 from pcaug.segment.predict import Segmenter, predict
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import Trainer, train
 
-MODELS = ("trees", "pointnet", "pillars", "randla")
+MODELS = (FOREST, "pointnet", "pillars", "randla")
 PEER = "open3d-randla"
 """RandLA-Net of Open3D-ML, see ``open3d_randla.py``."""
 FEATURES = '["position", "intensity", "plan", "geometry"]'
@@ -38,8 +39,8 @@ FEATURES = '["position", "intensity", "plan", "geometry"]'
 
 def recipe_of(model: str, classes: str, *changes: str) -> TrainRecipe:
     wanted = [f"network={model}", f"classes={classes}", f"features={FEATURES}", *changes]
-    recipe = catalogue.load(catalogue.find("models", model, "*/recipe.toml"), TrainRecipe, wanted)
-    if model != "trees":
+    recipe = load_recipe(model, wanted)
+    if not recipe.is_forest:
         return recipe
     best = tuple(group.replace("geometry", "cells") for group in recipe.features)  # a forest learns more from these
     return recipe.model_copy(update={"features": best})
@@ -73,7 +74,7 @@ def compare(options: argparse.Namespace) -> None:
             for seed in range(options.repeat):
                 with tempfile.TemporaryDirectory() as folder:
                     steps = 1
-                    if model != "trees":
+                    if model != FOREST:
                         probe = recipe_of(model, options.classes, *options.set, "steps=8")
                         steps = max(10, int(60 * minutes / step_seconds(probe, learn, Path(folder) / "probe")))
                     recipe = recipe_of(model, options.classes, *options.set, f"steps={steps}", f"seed={seed}")
@@ -83,7 +84,7 @@ def compare(options: argparse.Namespace) -> None:
                     scores = evaluate(run, test)
                     taken = time.perf_counter() - trained
                 tell(model, (trained - started) / 60, steps, scores.miou, taken, scores.iou)
-            if model == "trees":
+            if model == FOREST:
                 break  # more minutes buy a forest nothing
 
 

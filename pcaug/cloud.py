@@ -216,6 +216,12 @@ def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:
     return [replace(cloud, fields={name: cloud[name] for name in clouds[0].fields if name in shared}) for cloud in clouds]
 
 
+def about_z(yaw: float) -> NDArray[np.float64]:
+    """Rotation (3, 3) about the vertical axis by radians, from x towards y."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+
 def _affine(points: NDArray[Any], linear: NDArray[np.float64], shift: NDArray[np.float64]) -> NDArray[np.float64]:
     """``points @ linear.T + shift``, summed in a fixed order: BLAS rounds differently with the number of its threads.
 

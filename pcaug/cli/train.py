@@ -26,18 +26,15 @@ def train(
     force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
 ) -> None:
     """Train on real clouds, and on synthetic ones beside them. Under torchrun, several processes train as one."""
-    from pcaug import catalogue
-    from pcaug.errors import PcaugError
-
-    path = catalogue.find("models", recipe, "*/recipe.toml")
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.corpus.read import Corpus
-    from pcaug.segment.recipe import TrainRecipe
+    from pcaug.errors import PcaugError
+    from pcaug.segment.recipe import load_recipe
     from pcaug.segment.run import WEIGHTS, clear
     from pcaug.segment.selftrain import self_train
     from pcaug.segment.train import train as fit
 
-    wanted = catalogue.load(path, TrainRecipe, change or [])
+    wanted = load_recipe(recipe, change or [])
     first = os.environ.get("RANK", "0") == "0"
     if (output / WEIGHTS).is_file() and not force:
         raise PcaugError("holds a finished run", output, "choose another folder or pass --force")
@@ -56,5 +53,5 @@ def train(
     if json:
         emit_json({"run": output, "classes": run.classes.names, "steps": wanted.steps, "recipe": wanted.model_dump(mode="json")})
     else:
-        length = f"{wanted.trees} of them" if wanted.network == "trees" else f"{wanted.steps} steps"
+        length = f"{wanted.trees} of them" if wanted.is_forest else f"{wanted.steps} steps"
         out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True)

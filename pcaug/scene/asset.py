@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
+from pcaug.cloud import about_z
 from pcaug.errors import PcaugError
 
 if TYPE_CHECKING:
@@ -181,7 +182,6 @@ class Builder:
 def placed(asset: Asset, at: Sequence[float], yaw: float = 0.0, scale: float = 1.0, instance: int = 0) -> Placement:
     """Place an asset upright: position (x, y, z) in metres, yaw in radians about z, uniform scale."""
     transform = np.eye(4)
-    cos, sin = np.cos(yaw) * scale, np.sin(yaw) * scale
-    transform[:3, :3] = [[cos, -sin, 0], [sin, cos, 0], [0, 0, scale]]
+    transform[:3, :3] = about_z(yaw) * scale
     transform[:3, 3] = at
     return Placement(asset, transform, instance)

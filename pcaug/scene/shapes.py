@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pcaug.cloud import about_z
 from pcaug.scene.asset import Triangles
 
 Points = NDArray[np.float64]
@@ -82,9 +83,7 @@ def grid(x: Points, y: Points, z: Points) -> Triangles:
 
 def moved(triangles: Triangles, shift: ArrayLike = (0, 0, 0), yaw: float = 0.0, scale: ArrayLike = 1.0) -> Triangles:
     """Scaled, then turned about z by radians, then shifted."""
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    out: Triangles = (triangles * np.asarray(scale)) @ turn.T + np.asarray(shift, dtype=np.float64)
+    out: Triangles = (triangles * np.asarray(scale)) @ about_z(yaw).T + np.asarray(shift, dtype=np.float64)
     return out
 
 

@@ -19,7 +19,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import Progress, ahead, silent
-from pcaug.segment import parallel
+from pcaug.segment import distributed
 from pcaug.segment.blend import share_of, source_of
 from pcaug.segment.blocks import TilePool
 from pcaug.segment.follow import augmented
@@ -111,13 +111,13 @@ class Blocks(Dataset[Sample]):
     def batch(self, number: int) -> Sample:
         """Batch ``number``: of several processes each gets every so manieth block of it."""
         first = number * self.recipe.batch
-        mine = range(first + parallel.rank(), first + self.recipe.batch, parallel.world())
+        mine = range(first + distributed.rank(), first + self.recipe.batch, distributed.world())
         collated: Sample = default_collate([self[n] for n in mine])
         return collated
 
     def batches(self, first: int) -> Generator[Sample]:
         """Batches from one on to the end, made by threads while the network works; the same for any number of them."""
-        threads = FEEDERS[parallel.device().type]
+        threads = FEEDERS[distributed.device().type]
         return ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD * threads, threads)
 
 

@@ -53,7 +53,7 @@ def export(run: Run, path: Path) -> float:
         RecipeError: For a forest, which is no network.
         PcaugError: If the exported network computes something else; nothing is written.
     """
-    if run.recipe.network == "trees":
+    if run.recipe.is_forest:
         raise RecipeError("extra trees cannot be exported as ONNX", do="train a network")
     try:
         import onnx

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from pcaug.labels import IGNORE, ClassSet
-from pcaug.segment import parallel
+from pcaug.segment import distributed
 from pcaug.segment.recipe import TrainRecipe
 
 FOCUS = 2.0
@@ -101,7 +101,7 @@ class Loss(nn.Module):
         smooth = self.smoothing + (0.0 if smoothing is None else smoothing[known])
         each = (1 - smooth) * each - smooth * log_p.mean(1)
         weight = self.weights[code] * (1.0 if trust is None else trust[known])
-        loss = (each * weight).sum() / parallel.total(weight.sum()).clamp(min=1e-9) * parallel.world()
+        loss = (each * weight).sum() / distributed.total(weight.sum()).clamp(min=1e-9) * distributed.world()
         return loss + lovasz_softmax(log_p.exp(), code) if self.kind == "lovasz" else loss
 
 

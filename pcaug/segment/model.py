@@ -13,10 +13,8 @@ from pcaug.errors import RecipeError
 from pcaug.segment.blocks import Block
 from pcaug.segment.dataset import normalised
 from pcaug.segment.networks import NETWORKS
+from pcaug.segment.networks.pillars import AT_ONCE
 from pcaug.segment.run import Run
-
-AT_ONCE = 16_384
-"""Points of blocks that are seen together in prediction: more is no faster and takes memory."""
 
 
 def build(run: Run) -> nn.Module:

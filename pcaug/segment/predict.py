@@ -23,9 +23,9 @@ from pcaug.errors import FileError, PcaugError
 from pcaug.files import stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import region, shift, stream, trees
+from pcaug.segment.distributed import device
 from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build
-from pcaug.segment.parallel import device
 from pcaug.segment.run import WEIGHTS, Run, digest
 from pcaug.segment.votes import votes
 
@@ -41,17 +41,19 @@ class Segmenter:
         run: Its card.
         model: The network, or the forest.
         views: Turned and mirrored views that vote (test-time augmentation): 1 to 8, the square's symmetries.
+        vote: What a model of its kind makes of a cloud: ``pcaug.segment.votes.votes``, or a forest's.
     """
 
     run: Run
     model: Any
     views: int = 1
+    vote: Callable[[Run, Any, Prepared, int], NDArray[np.float32]] = votes
 
     @classmethod
     def load(cls, run: Run, views: int = 1) -> Segmenter:
         """Load the weights; raises FileError where they do not fit the card."""
-        if run.recipe.network == "trees":
-            return cls(run, trees.load(run))
+        if run.recipe.is_forest:
+            return cls(run, trees.load(run), views, trees.votes)
         network = build(run)
         try:
             network.load_state_dict(load_file(run.folder / WEIGHTS))
@@ -78,9 +80,7 @@ class Segmenter:
 
     def votes(self, tile: Prepared) -> NDArray[np.float32]:
         """Summed probabilities (V, K) of all that votes."""
-        if self.run.recipe.network == "trees":
-            return trees.predict(self.model, tile.features, len(self.run.classes.groups))
-        return votes(self.run, self.model, tile, self.views)
+        return self.vote(self.run, self.model, tile, self.views)
 
 
 @dataclass(frozen=True)

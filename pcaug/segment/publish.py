@@ -35,7 +35,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
         RecipeError: For a forest, whose weights are the training points themselves.
         PcaugError: If the folder exists, or if the licence of a training corpus is not an open one.
     """
-    if run.recipe.network == "trees":
+    if run.recipe.is_forest:
         raise RecipeError("a forest is kept as its training points, which are not to be published", do="train a network")
     if folder.exists() and any(folder.iterdir()) and not force:
         raise PcaugError("already exists", folder, "choose another name or pass --force")

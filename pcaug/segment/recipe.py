@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from pcaug import augment
+from pcaug import augment, catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.segment.features import GROUPS
+from pcaug.segment.networks import FOREST
 
 FROM_THE_SCANNER = {"fog", "rain", "snow", "range_noise"}
 """Augmentations that start from the scanner's place, which a block does not know."""
@@ -19,7 +22,7 @@ class TrainRecipe(Strict):
     """How to train a segmenter.
 
     Attributes:
-        network: A name of ``pcaug.segment.networks.NETWORKS``, or "trees" (extra trees on the features).
+        network: A name of ``pcaug.segment.networks.MODELS``; "trees" are extra trees on the features.
         arguments: Of the network.
         classes: A preset of the taxonomy, or "cut": the finest classes that all real and synthetic sources share.
         features: Groups of ``pcaug.segment.features.GROUPS``, in order.
@@ -120,7 +123,7 @@ class TrainRecipe(Strict):
 
     @model_validator(mode="after")
     def _something_to_learn_from(self) -> TrainRecipe:
-        if self.network == "trees" and not self.features:
+        if self.is_forest and not self.features:
             raise ValueError("trees need features, they do not see positions")
         return self
 
@@ -135,7 +138,17 @@ class TrainRecipe(Strict):
             raise ValueError(f"{', '.join(sorted(blind))}: a block does not know where its scanner was, use pcaug augment before")
         return tables
 
+    @property
+    def is_forest(self) -> bool:
+        """Whether it is one of trees, not of a network."""
+        return self.network == FOREST
+
     def check_shares(self, sources: int, where: str | None = None) -> None:
         """Raise RecipeError, which names ``where``, if ``synthetic_shares`` is for another number of sources."""
         if self.synthetic_shares and len(self.synthetic_shares) != sources:
             raise RecipeError(f"synthetic_shares has {len(self.synthetic_shares)} values for {sources} sources", where)
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> TrainRecipe:
+    """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
+    return catalogue.load(catalogue.find("models", name, "*/recipe.toml"), TrainRecipe, changes)

@@ -20,9 +20,9 @@ from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
-from pcaug.segment import parallel
+from pcaug.segment import distributed
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import TEACHER, Run, digest
 from pcaug.segment.train import train
 
@@ -54,10 +54,10 @@ def self_train(
     Raises:
         RecipeError: Under torchrun, or where ``synthetic_shares`` does not name the unlabelled sources, too.
     """
-    if parallel.launched():
+    if distributed.launched():
         raise RecipeError("self-training works in one process alone", do="train without torchrun")
     if not isinstance(recipe, TrainRecipe):
-        recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
+        recipe = load_recipe(recipe)
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})

@@ -15,24 +15,23 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
-from pcaug.segment import parallel, trees
+from pcaug.segment import distributed, trees
 from pcaug.segment.blocks import Stored, prepare_corpus
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample
+from pcaug.segment.distributed import device
 from pcaug.segment.evaluate import confusion, iou, miou
 from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build
-from pcaug.segment.networks import NETWORKS
+from pcaug.segment.networks import MODELS
 from pcaug.segment.norms import apart
-from pcaug.segment.parallel import device
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
 from pcaug.segment.shift import quantiles
 
@@ -67,33 +66,33 @@ def train(
         RecipeError: For a recipe that cannot be followed.
     """
     if not isinstance(recipe, TrainRecipe):
-        recipe = catalogue.load(catalogue.find("models", str(recipe), "*/recipe.toml"), TrainRecipe)
+        recipe = load_recipe(recipe)
     corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
-    if recipe.network not in (*NETWORKS, "trees"):
-        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join([*NETWORKS, 'trees'])}")
-    parallel.start()
-    if recipe.batch % parallel.world():
-        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {parallel.world()} processes")
-    if recipe.source_norms and parallel.world() > 1:
+    if recipe.network not in MODELS:
+        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
+    distributed.start()
+    if recipe.batch % distributed.world():
+        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
+    if recipe.source_norms and distributed.world() > 1:
         raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
-    if parallel.rank() > 0:
-        parallel.barrier()  # the first one fills the cache and writes the card
+    if distributed.rank() > 0:
+        distributed.barrier()  # the first one fills the cache and writes the card
     data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
     run = _run(data, corpora, Path(folder))
     finished = _is_finished(run)
-    if parallel.rank() == 0:
+    if distributed.rank() == 0:
         if not finished:
             run.save()
-        parallel.barrier()
+        distributed.barrier()
     if finished:
         return run
-    if recipe.network == "trees":
+    if recipe.is_forest:
         trees.fit(run, data.pools, run.folder / WEIGHTS)
     else:
         _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
-    parallel.barrier()
+    distributed.barrier()
     return run
 
 
@@ -102,7 +101,7 @@ def _following(start: Run, data: Blocks) -> Blocks:
     for what in ("network", "arguments", "features"):
         if getattr(start.recipe, what) != getattr(data.recipe, what):
             raise RecipeError(f"{start.folder} has other {what}, and cannot be the start", do="train with the same recipe")
-    if start.recipe.network == "trees" or start.classes.names != data.classes.names:
+    if start.recipe.is_forest or start.classes.names != data.classes.names:
         raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}")
     return replace(data, mean=start.mean, spread=start.spread)
 
@@ -151,7 +150,7 @@ def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
 
 
 def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress, tensorboard: bool, start: Run | None) -> None:
-    recipe, folder, first = run.recipe, run.folder, parallel.rank() == 0
+    recipe, folder, first = run.recipe, run.folder, distributed.rank() == 0
     trainer = Trainer.of(run, data, start)
     state = trainer.state
     with Log(folder / LOG, state.step, run.classes.names, tensorboard=tensorboard) if first else nullcontext() as log:
@@ -203,12 +202,12 @@ class Trainer:
         recipe = run.recipe
         torch.manual_seed(recipe.seed)
         network = (build(run) if start is None else Segmenter.load(start).model).train().to(device())
-        if parallel.world() > 1:
-            network = parallel.share_norms(network)
-        cast = parallel.agreed(in_bfloat16(recipe))
+        if distributed.world() > 1:
+            network = distributed.share_norms(network)
+        cast = distributed.agreed(in_bfloat16(recipe))
         state = State(network, _optimiser(network, recipe), recipe.ema)
         state.load(run.folder / RESUME)
-        seen = parallel.joined(network)
+        seen = distributed.joined(network)
         shares = np.mean([pool.counts.sum(axis=0) / pool.counts.sum() for pool in data.pools], axis=0)
         loss_of = Loss(recipe, data.pools[0].targets, class_weights(shares, recipe.balance)).to(device())
         return cls(recipe, state, torch.compile(seen) if recipe.compile else seen, loss_of, cast)
@@ -219,13 +218,13 @@ class Trainer:
         rate = one_cycle(state.step, recipe)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
-        torch.manual_seed((recipe.seed * 1_000_003 + state.step) * 64 + parallel.rank())  # a resumed run drops the same again
+        torch.manual_seed((recipe.seed * 1_000_003 + state.step) * 64 + distributed.rank())  # a resumed run drops the same again
         state.optimiser.zero_grad(set_to_none=True)
         seen = [self._backward(sample) for sample in itertools.islice(batches, recipe.accumulate)]
         nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)
         state.optimiser.step()
         state.advance()
-        mean = parallel.total(torch.stack(seen).mean(0)) / parallel.world()
+        mean = distributed.total(torch.stack(seen).mean(0)) / distributed.world()
         loss, right = mean.tolist()  # the one place of a step where a GPU is waited for
         return {"loss": loss, "accuracy": right, "learning_rate": rate}
 
@@ -289,7 +288,7 @@ def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, floa
     score = miou(table)
     if score > state.best:
         state.best, state.best_step = score, state.step
-        if parallel.rank() == 0:
+        if distributed.rank() == 0:
             write(state.average, run.folder / BEST)
     return {"miou": score} | {f"iou {name}": value for name, value in iou(table, run.classes.names).items()}
 
@@ -297,7 +296,7 @@ def _validate(run: Run, state: State, tiles: Sequence[Stored]) -> dict[str, floa
 def _patience_lost(state: State, recipe: TrainRecipe) -> bool:
     if not (recipe.validate_every and recipe.patience):
         return False
-    return parallel.agreed(state.step - state.best_step >= recipe.patience * recipe.validate_every)
+    return distributed.agreed(state.step - state.best_step >= recipe.patience * recipe.validate_every)
 
 
 def _finish(state: State, folder: Path) -> None:

@@ -19,6 +19,7 @@ from pcaug.files import write_bytes
 from pcaug.parallel import in_batches
 from pcaug.segment.blend import share_of
 from pcaug.segment.blocks import TilePool
+from pcaug.segment.features import Prepared
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import WEIGHTS, Run
 
@@ -75,14 +76,17 @@ def load(run: Run) -> Any:
         return forest.fit(arrays["features"], arrays["label"], sample_weight=weight / weight.mean())
 
 
-def predict(forest: Any, features: NDArray[np.float32], classes: int) -> NDArray[np.float32]:
-    """Class probabilities (V, K). Trees are summed up in their order, so that threads change no digit."""
-    result = np.zeros((len(features), classes), np.float32)
+def votes(run: Run, forest: Any, tile: Prepared, views: int = 1) -> NDArray[np.float32]:
+    """Class probabilities (V, K) of a cloud's voxels, from every view the same: trees see no positions.
+
+    They are summed up in the order of the trees, so that threads change no digit.
+    """
+    result = np.zeros((len(tile.features), len(run.classes.groups)), np.float32)
 
     def vote(rows: slice) -> None:
-        seen = np.ascontiguousarray(features[rows], np.float32)
-        votes = sum(tree.predict_proba(seen, check_input=False) for tree in forest.estimators_)
-        result[rows, forest.classes_] = votes / len(forest.estimators_)
+        seen = np.ascontiguousarray(tile.features[rows], np.float32)
+        summed = sum(tree.predict_proba(seen, check_input=False) for tree in forest.estimators_)
+        result[rows, forest.classes_] = summed / len(forest.estimators_)
 
-    in_batches(vote, len(features), BATCH, torch.get_num_threads())
+    in_batches(vote, len(result), BATCH, torch.get_num_threads())
     return result

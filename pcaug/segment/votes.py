@@ -18,8 +18,8 @@ from pcaug.segment import region
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.dataset import normalised
 from pcaug.segment.features import Prepared
-from pcaug.segment.model import AT_ONCE, probabilities
-from pcaug.segment.networks.pillars import Pillars
+from pcaug.segment.model import probabilities
+from pcaug.segment.networks.pillars import AT_ONCE, Pillars
 from pcaug.segment.run import Run
 from pcaug.segment.voxel import voxels
 

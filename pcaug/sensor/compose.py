@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -60,17 +61,39 @@ def compose_corpus(
         progress: Called as ``progress("scenes", done, n)``.
     """
     described = recipe.model_dump(mode="json", exclude={"folder"})
-    meshes = stamped(recipe)
-    jobs = []
-    for first in range(0, n, TOGETHER):
-        indices = range(first, min(first + TOGETHER, n))
-        jobs.append(Job(_write, (recipe, seed, indices), [described, recipe.folder, meshes, seed, list(indices)]))
+    about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}
+    build_scans(folder, n, _write, (recipe, seed), about, made_by, progress, **how)
 
-    def told(text: str, done: int, total: int) -> None:
+
+def build_scans(
+    folder: Path,
+    n: int,
+    work: Callable[[Any, Path], None],
+    payload: tuple[Any, ...],
+    about: Sequence[Any],
+    made_by: dict[str, Any],
+    progress: Progress,
+    **how: Any,
+) -> None:
+    """Build a corpus of ``n`` scans, TOGETHER of them a job.
+
+    Args:
+        folder: The corpus.
+        n: How many.
+        work: ``work((*payload, numbers), folder)`` writes the scans of some numbers, see ``pcaug.corpus.build.Job``.
+        payload: What they are made of.
+        about: What they depend on beside their numbers.
+        made_by, how: Of ``pcaug.corpus.build.build``.
+        progress: Called as ``progress(text, done, n)``.
+    """
+    parts = [range(first, min(first + TOGETHER, n)) for first in range(0, n, TOGETHER)]
+    jobs = [Job(work, (*payload, part), [*about, list(part)]) for part in parts]
+
+    def in_scans(text: str, done: int, total: int) -> None:
         progress(text, min(done * TOGETHER, n), n)
 
-    made_by = {"recipe": described, "seed": seed, "n": n}
-    build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scenes", progress=told)
+    build(folder, jobs, made_by, progress=in_scans, **how)
 
 
 def _write(job: tuple[SceneRecipe, int, range], folder: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.cloud import about_z
 from pcaug.scene.asset import Scene
 from pcaug.scene.ranges import draw
 from pcaug.scene.scanner import SensorRow
@@ -86,9 +87,8 @@ def _rotation(roll: float, pitch: float) -> Array:
 
 
 def _frame(start: Array, heading: float, level: Array) -> Array:
-    cos, sin = np.cos(heading), np.sin(heading)
     matrix = np.eye(4)
-    matrix[:3, :3] = (np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ level).T
+    matrix[:3, :3] = (about_z(heading) @ level).T
     matrix[:3, 3] = -matrix[:3, :3] @ start
     return matrix
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pcaug.corpus.build import Job, build
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.files import stamp
@@ -15,7 +14,7 @@ from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import Asset
 from pcaug.scene.library import Library, stamped
 from pcaug.scene.recipe import SceneRecipe
-from pcaug.sensor.compose import TOGETHER, credit
+from pcaug.sensor.compose import build_scans, credit
 from pcaug.sensor.into import beams_of, into
 
 Pattern = tuple[Sequence[float], int]
@@ -49,27 +48,11 @@ def place_corpus(
         workers, scheduler, force, progress: As of ``compose_corpus``.
     """
     described = recipe.model_dump(mode="json", exclude={"folder"})
-    meshes = stamped(recipe)
-    jobs = []
-    for first in range(0, n, TOGETHER):
-        indices = range(first, min(first + TOGETHER, n))
-        about = [
-            described,
-            recipe.folder,
-            meshes,
-            str(real.folder.resolve()),
-            [[t.path, *stamp(real.folder / t.path)] for t in real.tiles],
-            list(pattern),
-            seed,
-            list(indices),
-        ]
-        jobs.append(Job(_write, (recipe, real, pattern, seed, indices), about))
-
-    def told(text: str, done: int, total: int) -> None:
-        progress(text, min(done * TOGETHER, n), n)
-
+    scans = [str(real.folder.resolve()), [[t.path, *stamp(real.folder / t.path)] for t in real.tiles], list(pattern)]
+    about = [described, recipe.folder, stamped(recipe), *scans, seed]
     made_by = {"recipe": described, "into": str(real.folder), "seed": seed, "n": n}
-    build(folder, jobs, made_by, workers=workers, scheduler=scheduler, force=force, text="scans", progress=told)
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scans"}
+    build_scans(folder, n, _write, (recipe, real, pattern, seed), about, made_by, progress, **how)
 
 
 def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pcaug.catalogue import Strict
-from pcaug.segment.networks import NETWORKS
+from pcaug.segment.networks import MODELS
 
 
 class Real(Strict):
@@ -160,9 +160,9 @@ class StudyRecipe(Strict):
             raise ValueError("two arms share a name, or differ in no letter or digit of it")
         if len(sources) != len(self.synthetic):
             raise ValueError("two synthetic sources share a name")
-        if strange := set(self.models) - {*NETWORKS, "trees"}:
-            raise ValueError(f"models names no network: {sorted(strange)}, choose from {', '.join([*NETWORKS, 'trees'])}")
-        if strange := self.model_set.keys() - {*NETWORKS, "trees"}:
+        if strange := set(self.models) - {*MODELS}:
+            raise ValueError(f"models names no network: {sorted(strange)}, choose from {', '.join(MODELS)}")
+        if strange := self.model_set.keys() - {*MODELS}:
             raise ValueError(f"model_set names no model: {sorted(strange)}")
         if self.baseline not in arms:
             raise ValueError(f"baseline {self.baseline!r} is not among the arms {arms}")

@@ -20,7 +20,7 @@ from threading import Lock
 
 import numpy as np
 
-from pcaug import __version__, catalogue
+from pcaug import __version__
 from pcaug.corpus.convert import convert
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
@@ -32,7 +32,8 @@ from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.features import VERSION
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.networks import FOREST
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import Run
 from pcaug.segment.train import train
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
@@ -195,7 +196,7 @@ def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
                 chosen = tuple(sorted(units[i] for i in order[:size]))
                 for arm in recipe.arms:
                     for seed in range(recipe.seeds):
-                        if arm.pretrain and model == "trees":
+                        if arm.pretrain and model == FOREST:
                             continue  # a forest cannot be trained further
                         job = Job(model, arm, size, chosen, draw, seed) if arm.real else Job(model, arm, 0, (), 0, seed)
                         jobs.setdefault(job.name, job)
@@ -372,7 +373,7 @@ def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
     changes = [*recipe.set, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *job.arm.set]
     if not job.arm.augment:
         changes.append("augment=[]")
-    return catalogue.load(catalogue.find("models", recipe.train, "*/recipe.toml"), TrainRecipe, changes)
+    return load_recipe(recipe.train, changes)
 
 
 def _real(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:

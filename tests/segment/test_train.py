@@ -20,8 +20,8 @@ from segment.builders_segment import SMALL, gardens
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, RecipeError
 from pcaug.segment.checkpoint import State, write
+from pcaug.segment.distributed import SharedNorm
 from pcaug.segment.log import COLUMNS
-from pcaug.segment.parallel import SharedNorm
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
@@ -107,7 +107,7 @@ def test_a_shared_norm_without_momentum_learns_nothing() -> None:
     code = """
 import torch
 import torch.distributed as dist
-from pcaug.segment.parallel import SharedNorm
+from pcaug.segment.distributed import SharedNorm
 dist.init_process_group("gloo", init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
 for momentum, mean in ((0.0, 0.0), (None, 0.5), (0.5, 2.5)):
     norm = SharedNorm(1, momentum=momentum).train()
@@ -154,7 +154,7 @@ def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> 
 
 
 def test_shares_must_be_whole(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcaug.segment.parallel.world", lambda: 3)
+    monkeypatch.setattr("pcaug.segment.distributed.world", lambda: 3)
     with pytest.raises(RecipeError, match="cannot be shared by 3"):
         train(TrainRecipe(**SMALL), corpus, (), tmp_path / "run")
 
@@ -173,7 +173,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -
 
 
 def test_only_the_first_process_keeps_a_log(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcaug.segment.parallel.rank", lambda: 1)
+    monkeypatch.setattr("pcaug.segment.distributed.rank", lambda: 1)
     run = train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
     assert not run.folder.exists()
 

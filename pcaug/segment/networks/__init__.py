@@ -10,3 +10,6 @@ from pcaug.segment.networks.randla import RandLA
 from pcaug.segment.networks.zoo import Zoo
 
 NETWORKS: dict[str, type[nn.Module]] = {"pointnet": PointNet, "pillars": Pillars, "randla": RandLA, "torch-pointcloud": Zoo}
+FOREST = "trees"
+"""The baseline of ``pcaug.segment.trees``: what a recipe may name in place of a network."""
+MODELS = (*NETWORKS, FOREST)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from pcaug.segment.networks.pointnet import ChannelDropout, layer
 
 AT_ONCE = 16_384
-"""Points that are looked at together where no gradient needs them all."""
+"""Points that a network sees together in prediction: more is no faster and takes memory."""
 
 
 class Pillars(nn.Module):
