@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import NotFound, RecipeError
+from pcaug.labels import ClassSet
 
 
 class Beam(Strict):
@@ -75,14 +77,25 @@ def test_a_second_file_of_one_name_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_the_shipped_tree_is_strict() -> None:
     taxonomy = catalogue.taxonomy()
-    assert len(taxonomy.leaves()) == 25
-    assert len(taxonomy.nodes) == 37
+    assert len(taxonomy.leaves()) == 26
+    assert len(taxonomy.nodes) == 38
     for name in taxonomy.presets:
         groups = taxonomy.preset(name)
         nodes = [node for group in groups for node in group.nodes]
         assert len(set(nodes)) == len(nodes)
         held = {node for node in nodes if any(other in taxonomy.ancestors(node)[1:] for other in nodes)}
         assert held == ({taxonomy.id("building")} if name == "drive5" else set())  # there, object is what else is manmade
+
+
+def test_what_a_preset_predicts_holds_all_of_the_class() -> None:
+    taxonomy = catalogue.taxonomy()
+    for name in taxonomy.presets:
+        classes = ClassSet(taxonomy, taxonomy.preset(name))
+        index = np.arange(len(classes.groups), dtype=np.uint8)
+        assert np.array_equal(classes.index(classes.node(index)), index)
+        for group in classes.groups:
+            told = taxonomy.label_name(group.nodes[0])
+            assert len(group.nodes) == 1 or told in ("other", group.name)  # a fence is not water
 
 
 @pytest.mark.parametrize(

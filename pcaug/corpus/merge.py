@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -95,7 +95,8 @@ def merge(
     if before and frame != before.manifest.frame:
         raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
     crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
-    plan = _with_split(_Plan(frame, crs, tile or TILE, steps), parts, split, dst, workers, scheduler)
+    plan = _Plan(frame, crs, tile or TILE, steps, known=_splits_of_units(parts, before))
+    plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
     made_by: dict[str, Any] = {
         "sources": [str(path) for path in sources],
@@ -121,6 +122,13 @@ class _Plan:
     blocks: BlockSplit | None = None
     units: dict[str, str] | None = None
     official: bool = False
+    known: dict[str, str] = field(default_factory=dict)
+
+    def split_of(self, part: Part) -> str | None:
+        """Split of all points of a part, where blocks do not decide: a unit that some source has split stays whole."""
+        if self.units:
+            return self.units[part.unit]
+        return (part.split if self.official or part.settled else None) or self.known.get(part.unit)
 
 
 def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None]) -> list[tuple[str | Path, str | Path | None]]:
@@ -144,6 +152,7 @@ def _class_set(coarse: str, parts: Sequence[Part]) -> ClassSet:
 def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, workers: int, scheduler: str | None) -> _Plan:
     """The plan with the split of every block or unit."""
     if split.shares is None:
+        _check_places(parts, dst)
         return plan
     if not split.by_shares:
         if not any(part.split for part in parts):
@@ -166,6 +175,25 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
     return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
 
 
+def _splits_of_units(parts: Sequence[Part], before: Corpus | None) -> dict[str, str]:
+    """Units of scans that lie in one split already, of the corpus to append to or of sources that are corpora."""
+    found: dict[str, set[str]] = {}
+    if before and before.manifest.frame == "sensor":
+        for tile in before.tiles:
+            found.setdefault(tile.unit, set()).update({tile.split} - {None})
+    for part in parts:
+        if part.settled and part.frame == "sensor" and part.split:
+            found.setdefault(part.unit, set()).add(part.split)
+    return {unit: splits.pop() for unit, splits in found.items() if len(splits) == 1}
+
+
+def _check_places(parts: Sequence[Part], dst: Path) -> None:
+    """Refuse real maps without a split beside some with one: their points may lie in its test area."""
+    maps = [part for part in parts if part.frame == "map" and part.kind == "real"]
+    if len({bool(part.settled and part.split) for part in maps}) > 1:
+        raise PcaugError("some sources are split and others are not", dst, "split all of them: --split 0.7/0.1/0.2")
+
+
 def _count(job: tuple[_Plan, tuple[Part, ...], float]) -> dict[tuple[int, int], NDArray[np.int64]]:
     plan, group, block = job
     return count_blocks((chunk for part in group for chunk in part.chunks(plan.steps)), block)
@@ -180,8 +208,7 @@ def _about(plan: _Plan, group: Sequence[Part]) -> Any:
     for part in group:
         stats = [[str(file.resolve()), *stamp(file)] for file in part.files]
         card = part.scan.card.model_dump_json() if part.scan and part.scan.card else None
-        own = plan.units[part.unit] if plan.units else part.split
-        rows.append([stats, part.name, part.unit, own, card])
+        rows.append([stats, part.name, part.unit, plan.split_of(part), card])
     return [common, rows]
 
 
@@ -190,16 +217,16 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
     plan, group = job
     with CorpusWriter(folder, frame=plan.frame, crs=plan.crs, split_of=plan.blocks.assign if plan.blocks else None) as writer:
         for part in group:
-            writer.source(part.row())
+            writer.source(part.row(plan.steps.coarse))
             writer.tile = plan.tile if part.frame == "map" else None
-            own = plan.units[part.unit] if plan.units else part.split if plan.official or part.settled else None
             for chunk in part.chunks(plan.steps):
-                writer.add(chunk, part.name, part.unit, own, part.kind)
+                writer.add(chunk, part.name, part.unit, plan.split_of(part), part.kind)
 
 
 def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Part], tuple[str, ...]]:
     """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
-    if split.by_shares or "buffer" in before.splits:
+    placed = before.manifest.frame == "map" and split.shares is None and before.splits
+    if split.by_shares or "buffer" in before.splits or placed:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
     sources = before.manifest.sources

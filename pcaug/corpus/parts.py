@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
@@ -16,6 +18,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, is_corpus, scans, sha256_of
 from pcaug.corpus.steps import Steps
 from pcaug.errors import NotFound, PcaugError
+from pcaug.labels import IGNORE, ClassSet
 
 Frame = Literal["sensor", "map"]
 TOGETHER = 16
@@ -62,8 +65,15 @@ class Part:
         assert self.scan is not None
         return to_metres(next(self.scan.raw(1))).crs
 
-    def row(self) -> SourceRow:
-        """What the manifest says of its source."""
+    def row(self, coarse: ClassSet | None = None) -> SourceRow:
+        """What the manifest says of its source, whose labels are made ``coarse``."""
+        row = self._row()
+        if coarse is None or not row.nodes:
+            return row
+        nodes = coarse.node(coarse.index(np.array(row.nodes)))
+        return row.model_copy(update={"nodes": tuple(sorted(set(nodes.tolist()) - {IGNORE}))})
+
+    def _row(self) -> SourceRow:
         if self.tile is not None:
             row = opened(self.tile[0]).manifest.sources[self.tile[1].source]
             return row if row.sha256 else row.model_copy(update={"sha256": sha256_of(self.file)})

@@ -166,7 +166,7 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
     Of scans with an origin of their own it is 0 where a unit has scans in both splits, else infinite, as it is where one of
     the splits is empty. Reads only tiles that can hold the nearest pair.
     """
-    sides = [[t for t in corpus.tiles if t.split == split and t.bounds] for split in (first, second)]
+    sides = [[t for t in corpus.tiles if (t.split or "train") == split and t.bounds] for split in (first, second)]
     if corpus.manifest.frame == "sensor":
         return 0.0 if {t.unit for t in sides[0]} & {t.unit for t in sides[1]} else np.inf
     from scipy.spatial import cKDTree  # slow to load, and every worker of a merge would

@@ -31,6 +31,7 @@ from pcaug.parallel import drawn
 ASPRS = {
     "ground": 2, "terrain": 2, "paved": 2, "sidewalk": 2, "floor": 2, "road": 11, "low_vegetation": 3, "vegetation": 5,
     "tree": 5, "building": 6, "water": 9, "wire": 14, "pole": 15, "bridge": 17, "outdoor_structure": 19, "other_structure": 19,
+    "other": 1,
 }  # fmt: skip
 """Taxonomy node -> ASPRS class. Nodes that have none become user class 64 + (id mod 100)."""
 

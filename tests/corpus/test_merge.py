@@ -110,6 +110,43 @@ def test_units_of_what_is_appended_are_told_apart_from_those_that_are_there(tmp_
     assert [corpus.only(units=[unit]).points for unit in corpus.units] == [200, 100, 200]
 
 
+@pytest.mark.parametrize("append", [True, False])
+def test_more_scans_of_a_drive_stay_in_its_split(tmp_path: Path, append: bool) -> None:
+    names = ("00", "01", "02", "03")
+    merge([drive(tmp_path / "one", names)], tmp_path / "c", ["semantickitti"], split="0.5/0.5")
+    before = Corpus.open(tmp_path / "c")
+    home = drive(tmp_path / "two", (*names, "04"))
+    for path in home.glob("sequences/*/velodyne/*.bin"):
+        np.random.default_rng(int(path.parts[-3])).random((100, 4)).astype("<f4").tofile(path)
+    if append:
+        merge([home], tmp_path / "c", ["semantickitti"], append=True)
+    else:
+        merge([tmp_path / "c", home], tmp_path / "all", [None, "semantickitti"])
+    corpus = Corpus.open(tmp_path / ("c" if append else "all"))
+    assert leak(corpus) == np.inf
+    for split in ("train", "test"):
+        units = set(before.only(split=split).units)
+        assert set(corpus.only(split=split).units) == units | ({"04"} if split == "train" else set())
+
+
+def test_maps_that_a_split_does_not_know_are_not_added_to_it(tmp_path: Path) -> None:
+    one, two = tile(tmp_path / "a.las"), tile(tmp_path / "b.las", seed=1)
+    merge([one], tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=0.0))
+    with pytest.raises(PcaugError, match="made for all sources at once"):
+        merge([two], tmp_path / "c", append=True)
+    with pytest.raises(PcaugError, match="some sources are split and others are not"):
+        merge([tmp_path / "c", two], tmp_path / "both")
+    merge([tmp_path / "c", two], tmp_path / "both", split=Split("0.5/0.5", block=30.0, buffer=5.0))
+    assert leak(Corpus.open(tmp_path / "both")) >= 5
+
+
+def test_leak_takes_points_without_a_split_for_training(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        writer.add(make_cloud(5), "a", "u", None)
+        writer.add(make_cloud(5), "b", "u", "test")
+    assert leak(Corpus.open(tmp_path / "c")) == 0
+
+
 def test_composed_scenes_are_not_appended_twice(tmp_path: Path) -> None:
     for seed in range(2):
         with CorpusWriter(tmp_path / f"s{seed}", kind="synthetic", frame="sensor") as writer:
@@ -289,10 +326,12 @@ def test_the_commands_speak_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert set(before["classes"]) == {"ground", "high_vegetation", "building"}
     made = json.loads(run(capsys, "convert", path, tmp_path / "c", "--split", "0.6/0.4", "--block", "20", "--json")[0])
     assert made["points"] == before["points"] == 900
-    merged = json.loads(run(capsys, "merge", tmp_path / "c", tile(tmp_path / "b.las", seed=2), "-o", tmp_path / "m", "--json")[0])
-    assert merged["points"] == 1800
+    split = ("--split", "0.6/0.3/0.1", "--block", "20")
+    two = (tmp_path / "c", tile(tmp_path / "b.las", seed=2))
+    merged = json.loads(run(capsys, "merge", *two, "-o", tmp_path / "m", *split, "--json")[0])
+    assert 0 < merged["points"] <= 1800
     both = json.loads(run(capsys, "info", tmp_path / "c", tmp_path / "m", "--json")[0])
-    assert [item["points"] for item in both] == [900, 1800]
+    assert [item["points"] for item in both] == [900, merged["points"]]
     assert sum(both[0]["splits"].values()) == 900
     cards = json.loads(run(capsys, "datasets", "--json")[0])
     assert {"las", "semantickitti", "synthcity"} <= {card["name"] for card in cards}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import laspy
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -151,6 +152,20 @@ def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:
     counts = Corpus.open(tmp_path / "c").counts()
     assert sum(counts.values()) == 1000
     assert set(counts) == {group.name for group in TREE.preset("als3")} == {"ground", "vegetation", "building"}
+
+
+def test_the_rest_of_a_preset_is_called_other_and_is_learned(tmp_path: Path) -> None:
+    native = np.repeat([40, 50, 51, 30, 10, 70], 50).astype(np.int32)  # SemanticKITTI: road building fence person car vegetation
+    formats.write(tmp_path / "a.ply", PointCloud(np.random.default_rng(0).random((300, 3)), {"native_label": native}))
+    merge([tmp_path / "a.ply"], tmp_path / "fine", ["semantickitti"])
+    assert set(Corpus.open(tmp_path / "fine").counts()) >= {"wall_fence", "person"}
+    for source, card in ((tmp_path / "a.ply", "semantickitti"), (tmp_path / "fine", None)):
+        merge([source], tmp_path / "coarse", [card], coarse="urban6", force=True)
+        coarse = Corpus.open(tmp_path / "coarse")
+        assert coarse.counts() == {"building": 50, "other": 100, "ground": 50, "vegetation": 50, "vehicle": 50}
+        assert coarse.used_nodes == {TREE.id(name) for name in coarse.counts()}
+    convert(tmp_path / "coarse", tmp_path / "b.las")
+    assert sorted(set(laspy.read(tmp_path / "b.las").classification)) == [1, 2, 5, 6, 73]  # 1: unclassified, and no water
 
 
 def test_several_files_become_one(tmp_path: Path) -> None:
