@@ -180,7 +180,7 @@ def _splits_of_units(parts: Sequence[Part], before: Corpus | None) -> dict[str, 
     found: dict[str, set[str]] = {}
     if before and before.manifest.frame == "sensor":
         for tile in before.tiles:
-            found.setdefault(tile.unit, set()).update({tile.split} - {None})
+            found.setdefault(tile.unit, set()).update([tile.split] if tile.split else [])
     for part in parts:
         if part.settled and part.frame == "sensor" and part.split:
             found.setdefault(part.unit, set()).add(part.split)

@@ -12,6 +12,9 @@ import numpy as np
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError
 
+HEIGHT = "height_above_ground"
+"""The field that is counted in the unit of heights."""
+
 
 def to_metres(cloud: PointCloud) -> PointCloud:
     """Scale a cloud whose CRS counts in feet (or another length) to metres, and with it its CRS and the places in its fields.
@@ -30,7 +33,10 @@ def to_metres(cloud: PointCloud) -> PointCloud:
         raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
     if factors == (1.0, 1.0, 1.0):
         return cloud
-    return replace(cloud.moved(np.diag([*factors, 1.0])), crs=crs, source=replace(cloud.source, encoding={}))
+    scaled = cloud.moved(np.diag([*factors, 1.0]))
+    if HEIGHT in cloud:
+        scaled = scaled.with_fields(height_above_ground=cloud[HEIGHT] * cloud[HEIGHT].dtype.type(factors[2]))
+    return replace(scaled, crs=crs, source=replace(cloud.source, encoding={}))
 
 
 @lru_cache(maxsize=64)

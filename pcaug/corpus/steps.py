@@ -155,7 +155,7 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
     Raises:
         FileError: Without a CRS, or where a position has no place in the target.
     """
-    from pcaug.corpus.metres import height_unit, same_crs
+    from pcaug.corpus.metres import HEIGHT, height_unit, same_crs
 
     where = cloud.source.file or None
     if cloud.crs is None:
@@ -182,6 +182,9 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
         elif kind is Kind.DIRECTION:
             skipped(f"field {name!r}, whose directions have no meaning in degrees,", Path(cloud.source.file))
             del fields[name]
+    if HEIGHT in fields:
+        unit = height_unit(way.source_crs) / height_unit(way.target_crs)
+        fields[HEIGHT] = fields[HEIGHT] * fields[HEIGHT].dtype.type(unit)
     source = replace(cloud.source, encoding={})
     return replace(cloud, xyz=xyz, fields=fields, crs=way.target_crs.to_wkt(), source=source)
 

@@ -81,12 +81,16 @@ class Scores:
         return float(np.abs(right - sure).sum() / max(points.sum(), 1))
 
     def interval(self, seed: int = 0) -> tuple[float, float]:
-        """95 % bootstrap interval of the mIoU over independent clouds; NaN with fewer than two."""
+        """95 % bootstrap interval of the mIoU over independent clouds; NaN with fewer than two.
+
+        All draws average the same classes: one that a draw lacks counts with its IoU over all clouds.
+        """
         if len(self.per_cloud) < 2:
             return float("nan"), float("nan")
         rng = np.random.default_rng((seed, 0, 0))
         draws = rng.integers(0, len(self.per_cloud), (RESAMPLES, len(self.per_cloud)))
-        low, high = np.percentile([miou(self.per_cloud[rows].sum(axis=0)) for rows in draws], [2.5, 97.5])
+        drawn = [iou(self.per_cloud[rows].sum(axis=0), self.names) for rows in draws]
+        low, high = np.percentile([np.mean(list((self.iou | found).values())) for found in drawn], [2.5, 97.5])
         return float(low), float(high)
 
     def interval_told(self) -> str:

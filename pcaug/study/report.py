@@ -44,11 +44,13 @@ def write_report(study: Study, path: Path, progress: Progress = silent) -> Path:
 
 
 def _lead(study: Study, test: Corpus) -> str:
-    units = {unit for job in study.jobs for unit in job.units}
-    split = f"units {', '.join(test.units)}" if study.recipe.real.test_units else "a spatial test area, with a buffer around it"
+    most = max((len(job.units) for job in study.jobs), default=0)
+    split = f"units {', '.join(test.units)}"
+    if "buffer" in study.real.splits:
+        split = "a spatial test area, with a buffer around it"
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
-        f"{trainings} trainings with equal numbers of steps; up to {counted(len(units), 'real training unit')}; tested on "
+        f"{trainings} trainings with equal numbers of steps; up to {counted(most, 'real training unit')} each; tested on "
         f"{split} ({test.points:,} points, each scored whose class is known), which no arm trained on. Intervals are 95 % over "
         "the drawn sets of real units, wider where these overlap, and over seeds where there is one set; they say nothing about "
         "other places than the test's."

@@ -7,7 +7,6 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import time
@@ -38,7 +37,7 @@ from pcaug.segment.run import Run
 from pcaug.segment.train import train
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
-from pcaug.study.sources import cost, made_by, make
+from pcaug.study.sources import cost, made_by, make, state_of
 
 Making = tuple[Synthetic, Corpus, Path, int]
 """A source, the real clouds of a draw, its folder, and the seed."""
@@ -410,9 +409,9 @@ def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
     trained = {job.name: how.model_dump(mode="json") for job, how in _ways(recipe)}
     made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
     path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "made": made, "features": VERSION}
-    manifest = Path(recipe.real.source, "manifest.json")
-    told |= {"real_data": hashlib.sha256(manifest.read_bytes()).hexdigest() if manifest.is_file() else None}
+    told |= {"real_data": state_of(recipe.real.source)}
     kept = json.loads(path.read_text()) if path.is_file() else told
+    told["real_data"] = told["real_data"] or kept.get("real_data")  # scans that are gone were converted before
     if kept | {"features": VERSION} != told:
         do = "choose another folder, or repeat its --set and --full"
         raise PcaugError("holds a study of another recipe, or of other data", folder, do)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -14,11 +15,13 @@ import numpy as np
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.augment.recipe import load_recipe as load_augmentation
 from pcaug.corpus.convert import convert
+from pcaug.corpus.manifest import NAME
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import is_corpus, sha256_of
 from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
-from pcaug.files import write_text
+from pcaug.files import stamp, write_text
 from pcaug.generate import flow, shape
 from pcaug.generate.bank import Thing, gather, write_bank
 from pcaug.generate.model import FEWEST, Generator, ModelCard
@@ -64,7 +67,17 @@ def made_by(source: Synthetic) -> dict[str, Any]:
         return load_recipe(source.recipe, source.set).model_dump(mode="json", exclude={"folder"})
     if source.augment is not None:
         return load_augmentation(source.augment, source.set).model_dump(mode="json")
-    return {}
+    return {"files": state_of(source.corpus)} if source.corpus is not None else {}
+
+
+def state_of(source: str) -> str | None:
+    """What changes where a corpus, a file or a folder of files is made anew; None where nothing lies."""
+    path = Path(source)
+    if is_corpus(path):
+        return sha256_of(path / NAME)
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] * path.is_file()
+    stamps = [[str(file.relative_to(path)), *stamp(file)] for file in files]
+    return hashlib.sha256(json.dumps(stamps).encode()).hexdigest() if files else None
 
 
 def cost(corpus: Corpus) -> dict[str, float]:

@@ -9,6 +9,7 @@ from pyproj import CRS, Transformer
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.metres import to_metres
+from pcaug.corpus.steps import reprojected
 from pcaug.errors import FileError
 
 FOOT = 1200 / 3937
@@ -38,11 +39,24 @@ def test_places_and_directions_go_along() -> None:
     crs = CRS.from_user_input("EPSG:26910+6360").to_wkt()
     slope = np.array([[0.0, 0, 0], [3, 4, 7]])
     normal = np.cross(slope[1], [4, -3, 0.0])
-    fields = {"sensor_origin": slope + 5, "normal": np.stack([normal / np.linalg.norm(normal)] * 2)}
+    fields = {
+        "sensor_origin": slope + 5,
+        "height_above_ground": np.float32([0, 7]),
+        "normal": np.stack([normal / np.linalg.norm(normal)] * 2),
+    }
     metric = to_metres(PointCloud(slope, fields, crs=crs))
     np.testing.assert_allclose(metric["sensor_origin"], (slope + 5) * (1, 1, FOOT))
+    np.testing.assert_allclose(metric["height_above_ground"], [0, 7 * FOOT], rtol=1e-6)
     np.testing.assert_allclose(metric["normal"] @ metric.xyz[1], 0, atol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(metric["normal"], axis=1), 1)
+
+
+def test_heights_above_ground_are_reprojected_in_their_unit() -> None:
+    cloud = PointCloud(
+        np.array([[500_000.0, 5_000_000.0, 100.0]]), {"height_above_ground": np.float32([10])}, crs="EPSG:26910+6360"
+    )
+    assert reprojected(cloud, "EPSG:26911")["height_above_ground"] == pytest.approx([10 * FOOT])
+    assert reprojected(cloud, "EPSG:26911+6360")["height_above_ground"] == pytest.approx([10])
 
 
 def test_metres_and_unknown_stay() -> None:

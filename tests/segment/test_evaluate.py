@@ -48,6 +48,16 @@ def test_calibration_error_by_hand() -> None:
     assert scores.calibration_error == pytest.approx(0.1)
 
 
+def test_an_interval_is_over_the_same_classes_in_every_draw() -> None:
+    tables = np.zeros((8, 3, 3), np.int64)
+    tables[:, 0, 0] = tables[:, 0, 1] = tables[:, 1, 1] = 50  # every cloud is as good as any other
+    tables[3, 2, 2], tables[3, 2, 0] = 1, 9  # a class of a single cloud, and hardly found
+    scores = Scores(["a", "b", "c"], tables.sum(axis=0), tables, clouds=[str(i) for i in range(8)])
+    low, high = scores.interval()
+    assert low == pytest.approx(scores.miou, abs=0.01)
+    assert high == pytest.approx(scores.miou, abs=0.01)
+
+
 def test_every_group_adds_up_to_the_whole(trained: Run, corpus: Corpus) -> None:
     scores = evaluate(trained, corpus)
     for tables in scores.groups.values():

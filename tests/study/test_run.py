@@ -266,11 +266,12 @@ def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: St
     assert (tmp_path / "a" / "recipe.json").is_file()
 
 
-def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe) -> None:
+@pytest.mark.parametrize("which", ["real", "made"])
+def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe, which: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(1))
-    shutil.rmtree(tmp_path / "real")
-    make_corpus(tmp_path / "real", 4, "real", 0)
+    shutil.rmtree(tmp_path / which)
+    make_corpus(tmp_path / which, 4, "real", 0)
     with pytest.raises(PcaugError, match="or of other data"):
         run_study(recipe, tmp_path / "a")
 
