@@ -77,6 +77,7 @@ def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -
     page = write_report(study, tmp_path / "a" / "report.html").read_text()
     assert "<script>alert" not in page
     assert "real + more" in page
+    assert "up to 2 real training units each; tested on units u2 (" in page
     assert 'src="http' not in page
     assert 'href="http' not in page
     assert "Truth and prediction" in page
