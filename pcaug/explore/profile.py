@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
 from pcaug.errors import LabelError, PcaugError
-from pcaug.explore.ground import CELL, height_above_ground, height_of_scanner, unevenness
+from pcaug.explore.ground import height_of_scanner, unevenness
 from pcaug.explore.pattern import RANGES, Airborne, Spinning, airborne, joined, spinning
 from pcaug.generate.objects import parts
 from pcaug.labels import IGNORE
+from pcaug.segment.ground import height_above_ground
 
 LEVELS = (5, 25, 50, 75, 95)
 """Percentiles that stand for a distribution."""
@@ -29,6 +30,8 @@ OBJECT = 20
 """Points from which a group of points counts as an object."""
 UNLIKE = 3.0
 """Times as bright as most that a cloud has to be (or as dark) for its intensities to be on another scale."""
+TOP_CELL = 2.0
+"""Edge in metres of the plan cells whose highest points tell how high things of a class are."""
 CROWD = 20_000
 """Points of a class without instance ids that are grouped into objects at most: above that it is no class of objects."""
 
@@ -62,7 +65,7 @@ class ClassProfile(Strict):
     Attributes:
         share: Of the labelled points.
         height: Of its points above the ground, metres.
-        top: Highest point above ground in each plan cell of 2 m that it is in, metres: how high trees, houses, cars are.
+        top: Highest point above ground in each plan cell of TOP_CELL that it is in, metres: how high trees, houses, cars are.
         intensity: As most clouds have it, at TONES; one row a bin of RANGES (scans), or one row (maps); None for few points.
         unevenness: Root mean square distance from the plane of each square metre, metres; None where it is not ground.
         objects: None where it is no class of separate things.
@@ -144,8 +147,8 @@ class Part:
     flight: Airborne | None = None
 
 
-def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
-    """The part that one cloud (at least one point) has in a profile."""
+def describe_cloud(cloud: PointCloud, frame: Frame, height: Values | None = None) -> Part:
+    """The part that one cloud (at least one point) has in a profile; ``height`` (N,) above ground is found where not given."""
     place = _bins(cloud, frame)
     part = Part(len(cloud), None, [_few(values) for values in _density(cloud, place, frame)], {})
     if frame == "sensor":
@@ -158,7 +161,7 @@ def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
         part.bright = float(np.nan_to_num(np.percentile(cloud["intensity"], 95)))
     if cloud.taxonomy is not None:
         part.taxonomy = cloud.taxonomy.name
-        height = height_above_ground(cloud.xyz)
+        height = height_above_ground(cloud.xyz) if height is None else height
         for node in np.unique(cloud["label"][cloud["label"] != IGNORE]).tolist():
             part.classes[cloud.taxonomy.label_name(node)] = _class_part(cloud, int(node), height, place, frame)
     return part
@@ -269,7 +272,7 @@ def _extent(xyz: Values) -> Values:
 
 def _tops(xyz: Values, height: Values) -> Values:
     """Greatest height of each plan cell."""
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / CELL).astype(np.int64)
+    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / TOP_CELL).astype(np.int64)
     _, owner = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
     top = np.full(int(owner.max()) + 1, -np.inf)
     np.maximum.at(top, owner.reshape(-1), height)

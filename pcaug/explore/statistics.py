@@ -13,12 +13,12 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
-from pcaug.explore.ground import height_above_ground
 from pcaug.explore.inventory import Contents, contents
 from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
 from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, completed, silent
+from pcaug.segment.ground import height_above_ground
 from pcaug.segment.voxel import voxels
 
 PER_TILE = 6_000
@@ -218,13 +218,14 @@ def _piece(job: tuple[Corpus, Tile, ClassSet, tuple[int, ...]]) -> _Piece:
     rng = np.random.default_rng(seed)
     cloud, frame = corpus.read(tile), corpus.manifest.frame
     rows, around = _drawn(cloud.xyz, rng)
-    values, normal, twin = describe(cloud, rows, frame, around)
+    height = height_above_ground(cloud.xyz)
+    values, normal, twin = describe(cloud, rows, frame, around, height)
     return _Piece(
         values, classes.index(cloud["label"][rows]), _blocks(cloud.xyz[rows]), normal, twin,
         rise=float(np.subtract(*np.percentile(cloud.xyz[:, 2], [98, 2]))),
         above=_from_above(cloud.xyz) if frame == "sensor" else None,
         objects=_objects(cloud, classes, rng),
-        part=describe_cloud(cloud, frame),
+        part=describe_cloud(cloud, frame, height),
         contents=contents(cloud, corpus.manifest.sources[tile.source].card),
     )  # fmt: skip
 
@@ -287,9 +288,15 @@ def _drawn(xyz: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDAr
 
 
 def describe(
-    cloud: PointCloud, rows: NDArray[np.intp], frame: str, around: NDArray[np.intp] | None = None
+    cloud: PointCloud,
+    rows: NDArray[np.intp],
+    frame: str,
+    around: NDArray[np.intp] | None = None,
+    height: Table | None = None,
 ) -> tuple[Table, Table, Mask]:
     """QUANTITIES (R, Q), directions (R, 3) and twins (R,) of some points, their neighbours taken from ``around`` (default all).
+
+    The height (N,) above ground is found where it is not given.
 
     Roughness is the root of the smallest eigenvalue of the neighbourhood's covariance, flatness the difference of the
     two smallest over the largest, verticality one minus the vertical part of the normal (Weinmann et al. 2015).
@@ -305,7 +312,7 @@ def describe(
     several = distance.shape[1] > 1
     nothing = np.full(len(rows), np.nan)
     values = np.column_stack([
-        height_above_ground(xyz)[rows],
+        (height_above_ground(xyz) if height is None else height)[rows],
         np.linalg.norm(xyz[rows], axis=1) if frame == "sensor" else nothing,
         np.median(distance[:, 1:], axis=1) if several else nothing,
         root[:, 0],
