@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.corpus.cells import own_cells
 from pcaug.segment.ground import height_above_ground
 
 NEAR = 15.0
@@ -43,8 +44,7 @@ def unevenness(xyz: NDArray[np.float64]) -> float | None:
     """Root mean square distance in metres of points (N, 3) from the plane of their patch, median over patches; None for few."""
     if len(xyz) < 10:
         return None
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / PATCH).astype(np.int64)
-    _, owner, counts = np.unique(cells[:, 0] * (cells[:, 1].max() + 1) + cells[:, 1], return_inverse=True, return_counts=True)
+    _, owner, counts = np.unique(own_cells(xyz, PATCH), return_inverse=True, return_counts=True)
     owner = owner.reshape(-1)
     full = counts >= 10
     if not full.any():

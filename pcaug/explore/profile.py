@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import own_cells
 from pcaug.errors import LabelError, PcaugError
 from pcaug.explore.ground import height_of_scanner, unevenness
 from pcaug.explore.pattern import RANGES, Airborne, Spinning, airborne, joined, spinning
@@ -272,8 +273,7 @@ def _extent(xyz: Values) -> Values:
 
 def _tops(xyz: Values, height: Values) -> Values:
     """Greatest height of each plan cell."""
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / TOP_CELL).astype(np.int64)
-    _, owner = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
+    _, owner = np.unique(own_cells(xyz, TOP_CELL), return_inverse=True)
     top = np.full(int(owner.max()) + 1, -np.inf)
     np.maximum.at(top, owner.reshape(-1), height)
     return top
@@ -289,8 +289,7 @@ def _bins(cloud: PointCloud, frame: Frame) -> NDArray[np.int64]:
 
 def _density(cloud: PointCloud, place: NDArray[np.int64], frame: Frame) -> list[Values]:
     """Points on each plan square metre that holds any, by bin of range."""
-    cells = np.floor(cloud.xyz[:, :2] - cloud.xyz[:, :2].min(axis=0)).astype(np.int64)
-    _, first, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_index=True, return_counts=True)
+    _, first, counts = np.unique(own_cells(cloud.xyz, 1.0), return_index=True, return_counts=True)
     return [counts[place[first] == number].astype(np.float64) for number in range(_rows(frame))]
 
 

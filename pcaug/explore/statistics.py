@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import own_cells
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
@@ -276,10 +277,9 @@ def _drawn(xyz: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDAr
     inner = around = np.arange(len(xyz))
     if len(xyz) > LARGE:
         edge = float(np.sqrt(np.prod(np.ptp(xyz[:, :2], axis=0)) * LARGE / len(xyz) / WINDOWS))
-        cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / edge).astype(np.int64)
-        names, owner = np.unique(cells[:, 0] << 32 | cells[:, 1], return_inverse=True)
-        chosen = np.zeros(len(names), bool)
-        chosen[rng.choice(len(names), min(WINDOWS, len(names)), replace=False)] = True
+        numbers, owner = np.unique(own_cells(xyz, edge), return_inverse=True)
+        chosen = np.zeros(len(numbers), bool)
+        chosen[rng.choice(len(numbers), min(WINDOWS, len(numbers)), replace=False)] = True
         around = np.flatnonzero(chosen[owner.reshape(-1)])
         place = (xyz[around, :2] - xyz[:, :2].min(axis=0)) % edge
         margin = min(MARGIN, edge / 4)
