@@ -23,11 +23,11 @@ LEVELS = (5, 25, 50, 75, 95)
 """Percentiles that stand for a distribution."""
 TONES = (0, 2, 5, 15, 25, 35, 50, 65, 75, 85, 95, 98, 100)
 """Percentiles that stand for a distribution of intensities, with its ends: they are mapped on each other."""
-KEPT = 400
+KEPT_VALUES = 400
 """Values of a class (and of a range) that are kept of each cloud, evenly drawn."""
-LEAST = 30
+LEAST_POINTS = 30
 """Points below which nothing is said about a class."""
-OBJECT = 20
+OBJECT_POINTS = 20
 """Points from which a group of points counts as an object."""
 UNLIKE = 3.0
 """Times as bright as most that a cloud has to be (or as dark) for its intensities to be on another scale."""
@@ -92,7 +92,7 @@ class Profile(Strict):
             for few.
         spinning: The spinning scanner; None where the clouds show none.
         airborne: The airborne scanner; None for scans.
-        classes: By name, those with LEAST points or more.
+        classes: By name, those with LEAST_POINTS points or more.
     """
 
     clouds: int
@@ -107,7 +107,7 @@ class Profile(Strict):
 
 
 def profile(clouds: Iterable[PointCloud], frame: Frame) -> Profile:
-    """Describe labelled or bare clouds, one at a time: memory is that of the largest and KEPT values of each.
+    """Describe labelled or bare clouds, one at a time: memory is that of the largest and KEPT_VALUES of each.
 
     Args:
         clouds: At least one with points. Labels are optional; without them there are no classes.
@@ -135,7 +135,7 @@ class ClassPart:
 
 @dataclass
 class Part:
-    """What one cloud shows: at most KEPT values of each thing."""
+    """What one cloud shows: at most KEPT_VALUES of each thing."""
 
     points: int
     taxonomy: str | None
@@ -192,7 +192,9 @@ def join(parts: Sequence[Part], frame: Frame) -> Profile:
         spinning=joined([part.scan for part in parts if part.scan]),
         airborne=_airborne([part.flight for part in parts if part.flight]),
         classes={
-            name: _class(group, labelled, len(parts)) for name, group in rows.items() if sum(row.points for row in group) >= LEAST
+            name: _class(group, labelled, len(parts))
+            for name, group in rows.items()
+            if sum(row.points for row in group) >= LEAST_POINTS
         },
     )
 
@@ -244,7 +246,7 @@ def _class(parts: Sequence[ClassPart], labelled: int, clouds: int) -> ClassProfi
         share=sum(part.points for part in parts) / labelled,
         height=_quantiles(np.concatenate([part.height for part in parts])),
         top=_quantiles(np.concatenate([part.top for part in parts])),
-        intensity=tuple(_tones(v) if len(v) >= LEAST else None for v in _columns([part.intensity for part in parts])),
+        intensity=tuple(_tones(v) if len(v) >= LEAST_POINTS else None for v in _columns([part.intensity for part in parts])),
         unevenness=float(np.median(uneven)) if uneven else None,
         objects=objects,
     )
@@ -256,7 +258,7 @@ def _objects(cloud: PointCloud) -> tuple[Values, Values]:
 
     if len(cloud) > CROWD and not ("instance" in cloud and cloud["instance"].any()):
         return np.zeros((0, 3)), np.zeros(0)
-    rows = [cloud.xyz[which] for which in parts(cloud) if len(which) >= OBJECT]
+    rows = [cloud.xyz[which] for which in parts(cloud) if len(which) >= OBJECT_POINTS]
     if not rows:
         return np.zeros((0, 3)), np.zeros(0)
     sizes = np.array([_extent(xyz) for xyz in rows])
@@ -318,10 +320,10 @@ def _airborne(flights: list[Airborne]) -> Airborne | None:
 
 
 def _few(values: Values) -> Values:
-    """At most KEPT of them, evenly drawn from their sorted order: the quantiles stay."""
-    if len(values) <= KEPT:
+    """At most KEPT_VALUES of them, evenly drawn from their sorted order: the quantiles stay."""
+    if len(values) <= KEPT_VALUES:
         return values
-    return np.asarray(np.quantile(values, (np.arange(KEPT) + 0.5) / KEPT))
+    return np.asarray(np.quantile(values, (np.arange(KEPT_VALUES) + 0.5) / KEPT_VALUES))
 
 
 def _columns(rows: Sequence[Sequence[Values]]) -> list[Values]:

@@ -231,6 +231,11 @@ def _piece(job: tuple[Corpus, Tile, ClassSet, tuple[int, ...]]) -> _Piece:
     )  # fmt: skip
 
 
+def at_most(count: int, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """All rows, or so many of them drawn at random, in order."""
+    return rows if len(rows) <= count else np.sort(rng.choice(rows, count, replace=False))
+
+
 def stratified(units: list[str], most: int, rng: np.random.Generator) -> list[int]:
     """Numbers of at most ``most`` tiles: the units take turns, each giving its tiles in random order."""
     order = rng.permutation(len(units))

@@ -35,7 +35,7 @@ def emd(a: Points, b: Points) -> float:
     return float(np.mean(table[linear_sum_assignment(table)]))
 
 
-def apart(a: Points, b: Points) -> float:
+def unsquared_chamfer(a: Points, b: Points) -> float:
     """Mean nearest distance there and back of (N, 3) and (M, 3), in metres: Chamfer without squares, for objects of any size."""
     return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean()) / 2
 
