@@ -12,7 +12,7 @@ from pcaug.cli import options as o
 if TYPE_CHECKING:
     import numpy as np
 
-    from pcaug.generate.bank import Thing
+    from pcaug.generate.bank import ObjectSample
     from pcaug.generate.model import Generator
 
 HELD_OUT = 0.3
@@ -104,7 +104,7 @@ def _fit(
     return result
 
 
-def _parted(things: list[Thing], rng: np.random.Generator) -> tuple[list[Thing], list[Thing]]:
+def _parted(things: list[ObjectSample], rng: np.random.Generator) -> tuple[list[ObjectSample], list[ObjectSample]]:
     """Training and held-out objects: whole units where there are several; of fewer than eight objects none is held out."""
     if len(things) < 8:
         return things, []

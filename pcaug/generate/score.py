@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from pcaug.generate.bank import Thing
+from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import resampled
 
 Points = NDArray[np.float64]
@@ -107,7 +107,12 @@ class Scores:
 
 
 def score(
-    samples: Sequence[Thing], held_out: Sequence[Thing], training: Sequence[Thing], rng: np.random.Generator, *, points: int = 128
+    samples: Sequence[ObjectSample],
+    held_out: Sequence[ObjectSample],
+    training: Sequence[ObjectSample],
+    rng: np.random.Generator,
+    *,
+    points: int = 128,
 ) -> Scores:
     """Score samples against real objects that the generator never saw, each in its own frame with so many points.
 

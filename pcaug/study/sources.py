@@ -20,7 +20,7 @@ from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
 from pcaug.files import write_text
 from pcaug.generate import flow, shape
-from pcaug.generate.bank import Thing, gather, write_bank
+from pcaug.generate.bank import ObjectSample, gather, write_bank
 from pcaug.generate.model import FEWEST, Generator, ModelCard
 from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
@@ -109,9 +109,9 @@ def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: i
     shutil.rmtree(bank)
 
 
-def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
+def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[ObjectSample]]:
     """Objects of the classes that have enough of them."""
-    found: dict[str, list[Thing]] = {}
+    found: dict[str, list[ObjectSample]] = {}
     for name in names:
         try:
             things = gather(real, [name])
@@ -123,7 +123,7 @@ def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
 
 
 def _fitted(
-    source: Synthetic, things: dict[str, list[Thing]], seed: int, rng: np.random.Generator, progress: Progress
+    source: Synthetic, things: dict[str, list[ObjectSample]], seed: int, rng: np.random.Generator, progress: Progress
 ) -> list[Generator]:
     family = source.generate or "shape"
     groups = [tuple(things)] if family == "flow" else [(name,) for name in things]
@@ -139,7 +139,7 @@ def _fitted(
     return models
 
 
-def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[Thing]:
+def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[ObjectSample]:
     return model.sample(objects * len(model.card.classes), rng, 1024)
 
 
