@@ -22,6 +22,8 @@ CARD, WEIGHTS = "card.json", "weights.safetensors"
 GROUND = -1.73
 """Height of the ground in the frame of the sensor that a sample is placed in front of, metres (the HDL-64E of KITTI)."""
 FEWEST = 3
+"""Objects that a class has to have to be learned."""
+Family = Literal["shape", "flow"]
 
 
 class ModelCard(Strict):
@@ -41,7 +43,7 @@ class ModelCard(Strict):
         settings: Of the family.
     """
 
-    family: Literal["shape", "flow"]
+    family: Family
     classes: tuple[str, ...]
     objects: tuple[int, ...]
     points: int

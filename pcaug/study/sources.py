@@ -19,16 +19,13 @@ from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
 from pcaug.files import write_text
-from pcaug.generate import flow, shape
 from pcaug.generate.bank import ObjectSample, gather, write_bank
-from pcaug.generate.model import FEWEST, Generator, ModelCard
+from pcaug.generate.fit import fit
+from pcaug.generate.model import FEWEST, Generator
 from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
 from pcaug.study.recipe import Synthetic
-
-POINTS = {"shape": 256, "flow": 128}
-"""Points of the objects that a generator of each family learns."""
 
 
 def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:
@@ -130,12 +127,7 @@ def _fitted(
     models: list[Generator] = []
     for names in groups:
         chosen = [thing for name in names for thing in things[name]]
-        numbers, units = tuple(len(things[name]) for name in names), tuple(sorted({t.row.unit for t in chosen}))
-        card = ModelCard(family=family, classes=names, objects=numbers, points=POINTS[family], units=units, seed=seed)
-        if family == "flow":
-            models.append(flow.fit(chosen, card, rng, steps=source.fit_steps, progress=progress))
-        else:
-            models.append(shape.fit(chosen, card, rng))
+        models.append(fit(family, chosen, names, rng, steps=source.fit_steps, seed=seed, progress=progress))
     return models
 
 
