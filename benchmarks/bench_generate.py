@@ -19,7 +19,7 @@ import trimesh
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.generate import flow, model, shape
-from pcaug.generate.bank import Thing, described, read_bank
+from pcaug.generate.bank import ObjectSample, described, read_bank
 from pcaug.generate.model import ModelCard
 from pcaug.generate.report import floors, row, scored
 from pcaug.scene import objects
@@ -55,7 +55,7 @@ def main() -> None:
         measure(name, own[0], own[1], fitted, args.points)
 
 
-def meshes(classes: list[str], counts: tuple[int, int] = (200, 100), points: int = 512) -> list[Thing]:
+def meshes(classes: list[str], counts: tuple[int, int] = (200, 100), points: int = 512) -> list[ObjectSample]:
     """Points of the surfaces of composed objects, each in its own frame, drawn by area."""
     rng, tree, things = np.random.default_rng(0), catalogue.taxonomy(), []
     for name in classes:
@@ -68,7 +68,7 @@ def meshes(classes: list[str], counts: tuple[int, int] = (200, 100), points: int
     return things
 
 
-def fit_flow(training: list[Thing], classes: list[str], steps: int) -> model.Generator:
+def fit_flow(training: list[ObjectSample], classes: list[str], steps: int) -> model.Generator:
     """One flow of all classes."""
     counts = tuple(sum(thing.row.name == name for thing in training) for name in classes)
     card = ModelCard(family="flow", classes=tuple(classes), objects=counts, points=128)
@@ -78,14 +78,14 @@ def fit_flow(training: list[Thing], classes: list[str], steps: int) -> model.Gen
     return fitted
 
 
-def measure(name: str, training: list[Thing], held: list[Thing], fitted: model.Generator, points: int) -> None:
+def measure(name: str, training: list[ObjectSample], held: list[ObjectSample], fitted: model.Generator, points: int) -> None:
     """The rows of a class: what real objects of the training units score, both families, both floors."""
     rng, n = np.random.default_rng(1), len(held)
     card = ModelCard(family="shape", classes=(name,), objects=(len(training),), points=256)
     start = time.process_time()
     simple = shape.fit(training, card, rng)
     spent = time.process_time() - start
-    flown: list[Thing] = []
+    flown: list[ObjectSample] = []
     while len(flown) < n:  # one flow of several classes draws them all
         flown += [thing for thing in fitted.sample(2 * n, rng, 4 * points) if thing.row.name == name]
     arms = {

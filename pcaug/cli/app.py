@@ -35,7 +35,7 @@ COMMANDS = {
     "demo": "run the whole pipeline once on a small real sample: scans in, report out",
     "doctor": "check this machine and say what to do",
 }
-"""Command name -> its help line. The function of the same name lives in ``pcaug/cli/<name>.py``."""
+"""Command name -> its help line. The function (or Typer) of the same name lives in ``pcaug/cli/<name>.py``."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -78,7 +78,11 @@ def _run(arguments: list[str]) -> int:
     wanted = next((word for word in arguments if not word.startswith("-")), None)
     for name, text in COMMANDS.items():
         if name == wanted or wanted is None or wanted not in COMMANDS:
-            app.command(name, help=None if name == wanted else text, short_help=text)(_command(name, load=name == wanted))
+            command = _command(name, load=name == wanted)
+            if isinstance(command, typer.Typer):  # a command of commands
+                app.add_typer(command, name=name)
+            else:
+                app.command(name, help=None if name == wanted else text, short_help=text)(command)
     app.callback(invoke_without_command=True)(_version)
     try:
         result = app(args=arguments, prog_name="pcaug", standalone_mode=False)
@@ -92,7 +96,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _command(name: str, *, load: bool) -> Any:
-    """The command's function; a stand-in without arguments where only its name and help line are asked for."""
+    """The command's function or its Typer of subcommands; a stand-in without arguments where only name and help are asked for."""
     return getattr(import_module(f"pcaug.cli.{name}"), name) if load else (lambda: None)
 
 

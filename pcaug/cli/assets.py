@@ -23,10 +23,11 @@ def assets(
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
 ) -> int:
     """List class, size, triangles and problems of meshes; those that are refused say why."""
-    from pcaug.cli.console import emit_json, err, out, reporter
+    from pcaug.cli.console import emit_json, err, out, picture, reporter
     from pcaug.errors import PcaugError
     from pcaug.scene.meshes.entry import card_of, entries
 
+    png = png and picture(png)
     if card:
         typer.echo(card_of(path), nl=False)
         return 0
@@ -93,26 +94,17 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
 
 def _sheet(shown: list[tuple[str, Asset]], path: Path) -> None:
-    """Shaded pictures in rows, each filling its tile, its name and size below."""
+    """Shaded pictures in rows, the name and size of each above it."""
     import numpy as np
-    from matplotlib.figure import Figure
 
-    from pcaug.files import beside
-    from pcaug.view.picture import render
+    from pcaug.view.picture import SheetStyle, render, save_sheet
 
-    rows, (width, height) = -(-len(shown) // PER_ROW), TILE
-    across, down = PER_ROW * width, rows * (height + 34)
-    figure = Figure(figsize=(across / 100, down / 100), dpi=100, facecolor="white")
-    for index, (name, asset) in enumerate(shown):
-        left, top = (index % PER_ROW) * width, (index // PER_ROW) * (height + 34)
-        axis = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
-        axis.set_axis_off()
-        axis.imshow(render(_shaded(asset), width, height, "rgb", azimuth=-40, elevation=22), interpolation="none")
+    titles = []
+    for name, asset in shown:
         size = " x ".join(f"{v:.2f}" for v in np.ptp(asset.bounds, axis=0))
-        text = f"{name[:30]}\n{size} m, {len(asset.triangles):,}".replace("$", r"\$")
-        axis.text(0.5, -0.02, text, transform=axis.transAxes, ha="center", va="top", fontsize=6)
-    with beside(path) as partial:
-        figure.savefig(partial, format="png", facecolor="white")
+        titles.append(f"{name[:30]}\n{size} m, {len(asset.triangles):,}")
+    images = [render(_shaded(asset), *TILE, "rgb", azimuth=-40, elevation=22) for _, asset in shown]
+    save_sheet(images, titles, path, PER_ROW, SheetStyle(above=40))
 
 
 def _shaded(asset: Asset, count: int = 60_000) -> PointCloud:
@@ -122,17 +114,13 @@ def _shaded(asset: Asset, count: int = 60_000) -> PointCloud:
     from pcaug.cloud import PointCloud
     from pcaug.scene.asset import MATERIAL_NAMES, MATERIALS
     from pcaug.view.colours import class_table
+    from pcaug.view.stage import on_surface
 
-    rng = np.random.default_rng(0)
-    a, b, c = np.moveaxis(asset.triangles, 1, 0)
-    normal = np.cross(b - a, c - a)
-    area = np.linalg.norm(normal, axis=1)
     solid = 1 - 0.6 * np.array([MATERIALS[name].transmission for name in MATERIAL_NAMES])[asset.face_material]
-    face = rng.choice(len(area), count, p=area * solid / (area * solid).sum())
-    u, v = rng.random((2, count))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    xyz = a[face] + u[:, None] * (b - a)[face] + v[:, None] * (c - a)[face]
+    xyz, face = on_surface(asset, count, solid)
+    a, b, c = np.moveaxis(asset.triangles[face], 1, 0)
+    normal = np.cross(b - a, c - a)
     light = np.array([0.5, -0.6, 0.62])
-    shade = 0.4 + 0.6 * np.abs(normal[face] @ light) / area[face]
+    shade = 0.4 + 0.6 * np.abs(normal @ light) / np.linalg.norm(normal, axis=1)
     base = 60 + 0.75 * class_table()[np.minimum(asset.face_label[face], 255)].astype(np.float64)
     return PointCloud(xyz, {"rgb": np.clip(base * shade[:, None], 0, 255).astype(np.uint8)})

@@ -36,11 +36,12 @@ def augment(
 ) -> None:
     """Draw from an augmentation recipe: mix, move, thin, and dim clouds as training will see them."""
     from pcaug.augment.recipe import augment_corpus, load_recipe
-    from pcaug.cli.console import emit_json, fresh, out, reporter
+    from pcaug.cli.console import emit_json, fresh, out, picture, reporter
     from pcaug.corpus.read import Corpus
 
     if output is None and png is None:
         raise typer.BadParameter("give -o CORPUS, --png FILE, or both")
+    png = png and picture(png)
     for path in (output, png):
         if path is not None:
             fresh(path, force=force)

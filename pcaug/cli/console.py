@@ -91,6 +91,13 @@ def page(path: Path) -> Path:
     return path if path.suffix.lower() in {".html", ".htm"} else path.with_name(f"{path.name}.html")
 
 
+def picture(path: Path) -> Path:
+    """The name of a picture; raises PcaugError, before any work, for another suffix than .png."""
+    if path.suffix.lower() != ".png":
+        raise PcaugError("is not the name of a PNG", path, "end it in .png")
+    return path
+
+
 def fresh(path: Path, *, force: bool) -> Path:
     """Refuse, before any work, to write over what exists unless forced, and to write where nothing can be; raises PcaugError."""
     if path.exists() and not force:

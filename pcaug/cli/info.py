@@ -29,15 +29,20 @@ def _table(item: dict[str, Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
+    from pcaug.corpus.metres import crs_name
+
     table = Table(title=escape(item["path"]), show_header=False, title_justify="left", box=None)
     table.add_row("points", f"{item['points']:,} in {item['scans']} scan(s)")
     if item["bounds"]:
         low, high = item["bounds"]
         table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
     table.add_row("fields", escape(", ".join(f"{name} ({kind})" for name, kind in item["fields"].items())))
-    table.add_row("CRS", escape(_short(item["crs"])))
+    table.add_row("CRS", escape(crs_name(item["crs"]) or "none"))
     if item.get("other_crs"):
-        table.add_row("[red]other CRSs[/]", escape(", ".join(_short(crs) for crs in item["other_crs"])) + "; the bounds mix them")
+        table.add_row(
+            "[red]other CRSs[/]",
+            escape(", ".join(crs_name(crs) or "none" for crs in item["other_crs"])) + "; the bounds mix them",
+        )
     if item.get("card"):
         table.add_row("card", item["card"])
     for key in ("splits", "units", "licences"):
@@ -53,16 +58,3 @@ def _table(item: dict[str, Any]) -> Any:
     if item.get("unknown"):
         table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({v:,} points)" for k, v in item["unknown"].items()))
     return table
-
-
-def _short(crs: str | None) -> str:
-    """Name of a CRS: its WKT fills a screen."""
-    if crs is None:
-        return "none"
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
-    try:
-        return str(CRS.from_user_input(crs).name)
-    except CRSError:
-        return crs[:60]

@@ -23,11 +23,12 @@ def objects(
     """Cut single objects out of a corpus, by instance id or by clustering, with size, pose, range and sensor."""
     from collections import Counter
 
-    from pcaug.cli.console import emit_json, fresh, out
+    from pcaug.cli.console import emit_json, fresh, out, picture
     from pcaug.corpus.read import Corpus
     from pcaug.generate.bank import gather, write_bank
     from pcaug.generate.sheet import draw_bank
 
+    png = png and picture(png)
     for path in (output, png):
         if path is not None:
             fresh(path, force=force)

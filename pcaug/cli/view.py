@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcaug.cli import options as o
-from pcaug.errors import PcaugError
 
 if TYPE_CHECKING:
     from pcaug.view.stage import Exhibit
@@ -41,11 +40,9 @@ def view(
     force: o.Force = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
-    from pcaug.cli.console import fresh, out, page
+    from pcaug.cli.console import fresh, out, page, picture
 
-    html = html and page(html)
-    if png is not None and png.suffix.lower() != ".png":
-        raise PcaugError("is not the name of a PNG", png, "end it in .png")
+    html, png = html and page(html), png and picture(png)
     for path in (png, html):
         if path is not None:
             fresh(path, force=force)

@@ -77,6 +77,19 @@ def unit(text: str | None) -> float:
         return 1.0
 
 
+def crs_name(text: str | None) -> str | None:
+    """Name of a CRS, whose WKT would fill a screen; what PROJ cannot read is cut short; None for none."""
+    if text is None:
+        return None
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        return str(CRS.from_user_input(text).name)
+    except CRSError:
+        return text[:60]
+
+
 def _in_metres(node: Any) -> Any:
     """A PROJJSON tree with every axis counted in metres; parameters keep the units that they name; ids no longer hold."""
     if isinstance(node, list):

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from pcaug.explore.distances import jensen_shannon
-from pcaug.explore.probe import FEW, Probe
+from pcaug.explore.probe import LEAST_POINTS, Probe
 from pcaug.explore.statistics import QUANTITIES, Sample, to_shares
 from pcaug.labels import ClassSet
 
@@ -101,7 +101,7 @@ def _rings(found: Probe) -> list[list[int]]:
     A class is known by what a forest takes its points for, right or wrong: that tells classes apart that no forest can name.
     """
     real = found.control.sum(axis=0)
-    known = [i for i in range(len(real)) if min(found.confusion[i].sum(), *found.control[:, i].sum(axis=1)) >= FEW]
+    known = [i for i in range(len(real)) if min(found.confusion[i].sum(), *found.control[:, i].sum(axis=1)) >= LEAST_POINTS]
     away = np.array([[_apart(found.confusion[i], real[j]) for j in known] for i in known]).reshape(len(known), len(known))
     own = np.diag(away)
     floor = np.array([_apart(*found.control[:, i]) for i in known])
@@ -122,7 +122,7 @@ def _taken(found: Probe) -> dict[int, int]:
     """Class -> the other class that a forest takes it for, where it takes the real one for itself."""
     taken: dict[int, int] = {}
     for index, rows in enumerate(zip(found.confusion, found.control.sum(axis=0), strict=True)):
-        if min(int(row.sum()) for row in rows) < FEW:
+        if min(int(row.sum()) for row in rows) < LEAST_POINTS:
             continue
         made, real = (row / row.sum() for row in rows)
         looks = int(np.argmax(made))

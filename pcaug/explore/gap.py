@@ -9,18 +9,18 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.explore.distances import (
+    Grouped,
     Measured,
     TwoSample,
     frechet,
     interval,
     jensen_shannon,
     maximum_mean_discrepancy,
-    squared,
     two_sample,
     wasserstein,
 )
@@ -29,20 +29,20 @@ from pcaug.explore.inventory import inventory, oddities
 from pcaug.explore.objects import ObjectGap, object_gap
 from pcaug.explore.probe import SHAPE, Probe, probe
 from pcaug.explore.profile import Profile, join
-from pcaug.explore.statistics import QUANTITIES, Mask, Sample, Table, sample, to_shares
+from pcaug.explore.statistics import QUANTITIES, Mask, Sample, Table, at_most, sample, to_shares
 from pcaug.explore.verdict import class_verdict, overall, scanner_differences
 from pcaug.files import plain
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import Progress, silent
 
-LEAST = 50
+LEAST_POINTS = 50
 """Points of a class below which nothing is said about it."""
-TEST = 8_000
+TEST_POINTS = 8_000
 """Points of each set in the two-sample test."""
 CUTS = 5
 """How often the real set is cut in two for a floor."""
-MOST = 5_000
-"""Points of a class that a distance is taken of."""
+CLASS_POINTS = 5_000
+"""Most points of a class that a distance is taken of."""
 FINEST = {
     "height above ground": 0.05,
     "range": 0.5,
@@ -153,7 +153,7 @@ def explore(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    network: Callable[[Corpus], tuple[Table, NDArray[np.int64]]] | None = None,
+    network: Callable[[Corpus], Grouped] | None = None,
     progress: Progress = silent,
 ) -> Gap:
     """Compare two corpora in the classes that both can label.
@@ -164,7 +164,7 @@ def explore(
         seed: Decides what is sampled; the same figures for any number of workers.
         workers: Processes that read tiles.
         scheduler: Address of a Dask scheduler, instead of processes here.
-        network: Corpus -> features (N, F) of a trained network and the group of each, for the Fréchet distance.
+        network: Corpus -> features (N, F) of a trained network, grouped by tile, for the Fréchet distance.
         progress: Called as ``progress(text, done, total)``.
 
     Raises:
@@ -180,14 +180,14 @@ def explore(
     cuts = list(a.halves(CUTS, rng))
     found = probe(a, b, len(classes.groups), rng)
     wrong = faults(a, b, found, classes)
-    test = two_sample(a.values, b.values, (a.group, b.group), list(QUANTITIES), rng, TEST)
+    test = two_sample(Grouped(a.values, a.group), Grouped(b.values, b.group), list(QUANTITIES), rng, TEST_POINTS)
     sides = [Side(inventory(c, s.contents), join(s.parts, c.manifest.frame), oddities(c, s.contents), _sampled(s))
              for c, s in ((real, a), (synthetic, b))]  # fmt: skip
     recipe = synthetic.manifest.made_by.get("recipe")
     maker = recipe if isinstance(recipe, dict) else None
     rows = [_class_gap(index, classes, a, b, cuts, maker, rng) for index in range(len(classes.groups))]
     rows = [row for row in rows if row.real_share or row.synthetic_share]
-    shares = _measure(a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, _share_distance)
+    shares = _measure(Grouped.each(a.groups), Grouped.each(b.groups), cuts, rng, _share_distance)
     floor = _test_floor(a, cuts, rng)
     dense = density(a, b)
     return Gap(
@@ -219,10 +219,8 @@ def _classes(real: Corpus, synthetic: Corpus) -> ClassSet:
 
 
 def _measure(
-    x: Table,
-    groups_x: NDArray[np.int64],
-    y: Table,
-    groups_y: NDArray[np.int64],
+    x: Grouped,
+    y: Grouped,
     cuts: Sequence[Mask],
     rng: np.random.Generator,
     distance: Distance,
@@ -231,15 +229,15 @@ def _measure(
     least: int = 1,
 ) -> Measured:
     """A distance of rows, its interval over groups drawn again, and its floor between halves of ``x``."""
-    halves = [(x[half[groups_x]], x[~half[groups_x]]) for half in cuts]
-    floors = [distance(*pair) for pair in halves if min(map(len, pair)) >= least]
-    parts = [[values[groups == g] for g in np.unique(groups)] for values, groups in ((x, groups_x), (y, groups_y))]
+    halves = [x.halves(cut) for cut in cuts]
+    floors = [distance(one.values, two.values) for one, two in halves if min(len(one), len(two)) >= least]
+    parts = [x.parts(), y.parts()]
     enough = min(map(len, parts)) >= 2
     again = [
         distance(*(np.concatenate([rows[i] for i in rng.integers(len(rows), size=len(rows))]) for rows in parts))
         for _ in range(draws if enough else 0)
     ]
-    value, nothing = distance(x, y), float("nan")
+    value, nothing = distance(x.values, y.values), float("nan")
     excess = float(np.mean(again)) - value if again else 0.0  # groups drawn twice are fewer groups, and farther apart
     low, high = interval([max(v - excess, 0.0) for v in again])
     return Measured(
@@ -262,20 +260,17 @@ def _distances(
 ) -> dict[str, Measured]:
     """Wasserstein distance of each quantity that both have, over the real interquartile range."""
     found: dict[str, Measured] = {}
-    if min(mine.sum(), theirs.sum()) < LEAST:
+    if min(mine.sum(), theirs.sum()) < LEAST_POINTS:
         return found
-    rows, others = (_few(np.flatnonzero(mask), rng) for mask in (mine, theirs))
+    rows, others = (at_most(CLASS_POINTS, np.flatnonzero(mask), rng) for mask in (mine, theirs))
     for column, quantity in enumerate(QUANTITIES):
         x, y = a.values[rows, column], b.values[others, column]
         if np.isnan(x).any() or np.isnan(y).any():
             continue
         scale = max(float(np.subtract(*np.percentile(x, [75, 25]))), FINEST[quantity])
-        found[quantity] = _measure(x / scale, a.group[rows], y / scale, b.group[others], cuts, rng, wasserstein, least=LEAST // 2)
+        one, two = Grouped(x / scale, a.group[rows]), Grouped(y / scale, b.group[others])
+        found[quantity] = _measure(one, two, cuts, rng, wasserstein, least=LEAST_POINTS // 2)
     return found
-
-
-def _few(rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
-    return rows if len(rows) <= MOST else np.sort(rng.choice(rows, MOST, replace=False))
 
 
 def _class_gap(
@@ -292,9 +287,7 @@ def _class_gap(
     distance = _distances(mine, theirs, a, b, cuts, rng)
     shares = float(a.shares[index]), float(b.shares[index])
     pairs = {q: (a.values[mine, i], b.values[theirs, i]) for i, q in enumerate(QUANTITIES) if q in distance}
-    times = _measure(
-        a.groups, np.arange(len(a.groups)), b.groups, np.arange(len(b.groups)), cuts, rng, partial(_doublings, index)
-    )
+    times = _measure(Grouped.each(a.groups), Grouped.each(b.groups), cuts, rng, partial(_doublings, index))
     verdict = class_verdict(name, shares, times, distance, pairs, recipe, classes.taxonomy)
     objects = object_gap(a.objects.get(index, []), b.objects.get(index, []), cuts)
     return ClassGap(name, *shares, distance, objects, verdict, times)
@@ -304,9 +297,8 @@ def _above(a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator)
     """Bird's-eye occupancy as LiDAR generators are scored (LiDARGen, Zyrianov et al., ECCV 2022): JSD and MMD of histograms."""
     if min(len(a.above), len(b.above)) < 2:
         return {}
-    apart = squared(a.above, a.above)[np.triu_indices(len(a.above), 1)]
-    width = float(np.sqrt(np.median(apart))) or 1.0  # median heuristic, on the real set
-    groups = (a.above_group, b.above_group)
+    width = float(np.sqrt(np.median(pdist(a.above, "sqeuclidean")))) or 1.0  # median heuristic, on the real set
+    one, two = Grouped(a.above, a.above_group), Grouped(b.above, b.above_group)
 
     def occupancy(x: Table, y: Table) -> float:
         return jensen_shannon(x.mean(axis=0), y.mean(axis=0))
@@ -316,39 +308,33 @@ def _above(a: Sample, b: Sample, cuts: Sequence[Mask], rng: np.random.Generator)
 
     # a scan that a bootstrap draws twice is no second scan to an unbiased estimate: MMD has no interval
     return {
-        "JSD": _measure(a.above, groups[0], b.above, groups[1], cuts, rng, occupancy),
-        "MMD": _measure(a.above, groups[0], b.above, groups[1], cuts, rng, discrepancy, draws=0, least=2),
+        "JSD": _measure(one, two, cuts, rng, occupancy),
+        "MMD": _measure(one, two, cuts, rng, discrepancy, draws=0, least=2),
     }
 
 
-def _geometry(a: Sample, b: Sample) -> tuple[Table, NDArray[np.int64], Table, NDArray[np.int64]]:
+def _geometry(a: Sample, b: Sample) -> tuple[Grouped, Grouped]:
     """What describes the things themselves, standardised by the real set."""
     columns = [list(QUANTITIES).index(name) for name in SHAPE]
     x, y = a.values[:, columns], b.values[:, columns]
     mean, spread = x.mean(axis=0), np.maximum(x.std(axis=0), 1e-9)
-    return (x - mean) / spread, a.group, (y - mean) / spread, b.group
+    return Grouped((x - mean) / spread, a.group), Grouped((y - mean) / spread, b.group)
 
 
-def _network(
-    mine: tuple[Table, NDArray[np.int64]], theirs: tuple[Table, NDArray[np.int64]], rng: np.random.Generator
-) -> Measured:
+def _network(mine: Grouped, theirs: Grouped, rng: np.random.Generator) -> Measured:
     """The Fréchet distance of a network's features; halves are of its own tiles."""
-    count = int(mine[1].max()) + 1
+    count = int(mine.group.max()) + 1
     cuts = [np.isin(np.arange(count), rng.permutation(count)[: count // 2]) for _ in range(CUTS if count > 1 else 0)]
-    return _frechet(*mine, *theirs, cuts, rng)
+    return _frechet(mine, theirs, cuts, rng)
 
 
-def _frechet(
-    x: Table, groups_x: NDArray[np.int64], y: Table, groups_y: NDArray[np.int64], cuts: Sequence[Mask], rng: np.random.Generator
-) -> Measured:
-    return _measure(x, groups_x, y, groups_y, cuts, rng, frechet, least=2 * x.shape[1], draws=20)
+def _frechet(x: Grouped, y: Grouped, cuts: Sequence[Mask], rng: np.random.Generator) -> Measured:
+    return _measure(x, y, cuts, rng, frechet, least=2 * x.values.shape[1], draws=20)
 
 
 def _test_floor(a: Sample, cuts: Sequence[Mask], rng: np.random.Generator) -> float:
-    found = []
-    for half in cuts[:3]:
-        one, two = ((a.values[mask], a.group[mask]) for mask in (half[a.group], ~half[a.group]))
-        found.append(two_sample(one[0], two[0], (one[1], two[1]), list(QUANTITIES), rng, TEST, why=False).auc)
+    names = list(QUANTITIES)
+    found = [two_sample(*Grouped(a.values, a.group).halves(cut), names, rng, TEST_POINTS, why=False).auc for cut in cuts[:3]]
     return float(np.mean(found)) if found else float("nan")
 
 

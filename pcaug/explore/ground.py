@@ -1,40 +1,17 @@
-"""Where the ground is: below each point, below the scanner, and how uneven it is. No labels needed but where said."""
+"""The ground around a scanner: how far below it lies, and how uneven it is. No labels needed but where said."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-CELL = 2.0
-"""Edge of the plan cells whose lowest point may be ground, metres."""
-WINDOW = 11
-"""Cells along the edge of the window that must be wider than the things that stand on the ground (22 m)."""
-MOST = 1500
-"""Most cells along an edge: wider clouds get wider cells."""
+from pcaug.corpus.cells import own_cells
+from pcaug.segment.ground import height_above_ground
+
 NEAR = 15.0
 """Metres around a scanner in which the ground counts as a plane."""
 PATCH = 1.0
 """Edge of the patches that unevenness is measured on, metres."""
-
-
-def height_above_ground(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Metres (N,) above the ground of points (N, 3).
-
-    The ground is the morphological opening of the lowest points of plan cells, as in the simple morphological filter
-    (Pingel et al., ISPRS Journal 77, 2013): planes and slopes stay, what is narrower than WINDOW is taken off. Within half a
-    window of the cloud's edge slopes are off by what they rise there.
-    """
-    if not len(xyz):
-        return np.zeros(0)
-    edge = max(CELL, float(np.ptp(xyz[:, :2], axis=0).max()) / MOST)
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / edge).astype(np.int64)
-    lowest = np.full(cells.max(axis=0) + 1, np.inf)
-    np.minimum.at(lowest, (cells[:, 0], cells[:, 1]), xyz[:, 2])
-    eroded = ndimage.minimum_filter(lowest, WINDOW, mode="constant", cval=np.inf)
-    ground = ndimage.maximum_filter(np.where(np.isinf(eroded), -np.inf, eroded), WINDOW, mode="constant", cval=-np.inf)
-    height: NDArray[np.float64] = xyz[:, 2] - np.minimum(ground, lowest)[cells[:, 0], cells[:, 1]]
-    return height
 
 
 def height_of_scanner(xyz: NDArray[np.float64], ground: NDArray[np.bool_] | None = None) -> float | None:
@@ -42,10 +19,10 @@ def height_of_scanner(xyz: NDArray[np.float64], ground: NDArray[np.bool_] | None
 
     Args:
         xyz: (N, 3) in the scanner's frame.
-        ground: (N,) which points are labelled as ground; without it the lowest points of plan cells are taken.
+        ground: (N,) which points are labelled as ground; without it those close to the ground's surface are taken.
     """
     near = np.hypot(xyz[:, 0], xyz[:, 1]) < NEAR
-    around = xyz[near & ground] if ground is not None and (near & ground).sum() >= 100 else _lowest(xyz[near])
+    around = xyz[near & ground] if ground is not None and (near & ground).sum() >= 100 else _low(xyz[near])
     terms = np.column_stack([around[:, :2], np.ones(len(around))])
     kept = np.full(len(around), True)
     height = None
@@ -58,10 +35,8 @@ def height_of_scanner(xyz: NDArray[np.float64], ground: NDArray[np.bool_] | None
     return height
 
 
-def _lowest(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The points (M, 3) that are the lowest of their plan cell and close to the ground."""
-    if not len(xyz):
-        return xyz
+def _low(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The points (M, 3) that lie close to the ground, or below it."""
     return xyz[height_above_ground(xyz) < 0.05]
 
 
@@ -69,8 +44,7 @@ def unevenness(xyz: NDArray[np.float64]) -> float | None:
     """Root mean square distance in metres of points (N, 3) from the plane of their patch, median over patches; None for few."""
     if len(xyz) < 10:
         return None
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / PATCH).astype(np.int64)
-    _, owner, counts = np.unique(cells[:, 0] * (cells[:, 1].max() + 1) + cells[:, 1], return_inverse=True, return_counts=True)
+    _, owner, counts = np.unique(own_cells(xyz, PATCH), return_inverse=True, return_counts=True)
     owner = owner.reshape(-1)
     full = counts >= 10
     if not full.any():

@@ -12,6 +12,7 @@ import numpy as np
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import all_cards
+from pcaug.corpus.metres import crs_name
 from pcaug.corpus.read import Corpus
 from pcaug.labels import IGNORE, tally
 
@@ -97,7 +98,7 @@ def inventory(corpus: Corpus, found: Contents) -> dict[str, Any]:
         "tiles": len(corpus.tiles),
         "units": len(corpus.units),
         "frame": manifest.frame,
-        "crs": _crs_name(manifest.crs),
+        "crs": crs_name(manifest.crs),
         "extent": [round(v, 2) for v in size],
         "cards": sorted({row.card for row in manifest.sources if row.card}),
         "classes": corpus.counts(),
@@ -105,18 +106,6 @@ def inventory(corpus: Corpus, found: Contents) -> dict[str, Any]:
         "instances": found.instances,
         "attributes": {name: row.model_dump() for name, row in found.attributes.items()},
     }
-
-
-def _crs_name(crs: str | None) -> str | None:
-    if crs is None:
-        return None
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
-    try:
-        return str(CRS.from_user_input(crs).name)
-    except CRSError:
-        return crs[:60]
 
 
 def oddities(corpus: Corpus, found: Contents) -> list[str]:

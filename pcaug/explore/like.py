@@ -84,7 +84,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     reach = min(REACH, 1 + PER_UNIT * (len(real.units) - 1))
     tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
-    nodes = told_apart(wanted)
+    nodes = separable_nodes(wanted)
     start = recipe
     recipe = with_scanner(recipe, wanted)
     first = mismatch(wanted, _composed(start, seed, frame), nodes)
@@ -207,7 +207,7 @@ def _scaled(value: Any, ratio: float, first: Any, bounds: tuple[float, float]) -
     return round(float(np.clip(value * ratio, first * bounds[0], min(first * bounds[1], 1.0))), 3)
 
 
-def told_apart(real: Profile) -> set[int]:
+def separable_nodes(real: Profile) -> set[int]:
     """Nodes that real clouds label, without those below a node that holds more than UNSPLIT of all that is below it itself:
     where most trees are called vegetation, how many are called trees says nothing."""
     tree = catalogue.taxonomy()

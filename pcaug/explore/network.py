@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
+from pcaug.explore.distances import Grouped
 from pcaug.explore.statistics import stratified
 
 TILES = 8
@@ -18,8 +18,8 @@ ROWS = 2_000
 """Points of each tile whose features are kept."""
 
 
-def features_of(folder: Path) -> Callable[[Corpus], tuple[NDArray[np.float64], NDArray[np.int64]]]:
-    """A function that gives the features (N, F) of some points of a corpus, and the tile of each.
+def features_of(folder: Path) -> Callable[[Corpus], Grouped]:
+    """A function that gives the features (N, F) of some points of a corpus, grouped by tile.
 
     Raises:
         PcaugError: If the run is of trees, which have no features of their own.
@@ -37,7 +37,7 @@ def features_of(folder: Path) -> Callable[[Corpus], tuple[NDArray[np.float64], N
     seen: list[Tensor] = []
     last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().float().flatten(0, -2).cpu()))
 
-    def features(corpus: Corpus) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    def features(corpus: Corpus) -> Grouped:
         rng = np.random.default_rng(run.recipe.seed)
         chosen = stratified([tile.unit for tile in corpus.tiles], TILES, rng)
         rows = []
@@ -46,6 +46,6 @@ def features_of(folder: Path) -> Callable[[Corpus], tuple[NDArray[np.float64], N
             segmenter.label(corpus.read(corpus.tiles[number]), corpus.manifest.frame)
             found = np.concatenate([part.numpy() for part in seen]).astype(np.float64)
             rows.append(found[rng.choice(len(found), min(ROWS, len(found)), replace=False)])
-        return np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        return Grouped(np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(part) for part in rows]))
 
     return features

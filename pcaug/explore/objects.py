@@ -9,11 +9,11 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.explore.statistics import Mask
-from pcaug.generate.score import apart, one_nna, pairwise
+from pcaug.generate.score import coverage, mmd, one_nna, pairwise, unsquared_chamfer
 
-LEAST = 6
+LEAST_OBJECTS = 6
 """Objects of each set below which nothing is said."""
-MOST = 24
+MOST_OBJECTS = 24
 """Objects of each set that are compared: the cost grows with the square."""
 
 
@@ -40,29 +40,29 @@ class ObjectGap:
 def object_gap(
     real: Sequence[tuple[int, PointCloud]], synthetic: Sequence[tuple[int, PointCloud]], cuts: Sequence[Mask]
 ) -> ObjectGap | None:
-    """Compare (group, object) pairs of two sets; None where either has fewer than LEAST.
+    """Compare (group, object) pairs of two sets; None where either has fewer than LEAST_OBJECTS.
 
     Equal numbers are compared, evenly drawn: the test counts neighbours.
     """
-    count = min(len(real), len(synthetic), MOST)
-    if count < LEAST:
+    count = min(len(real), len(synthetic), MOST_OBJECTS)
+    if count < LEAST_OBJECTS:
         return None
     mine, theirs = _even(real, count), _even(synthetic, count)
     a, b = [cloud.xyz for _, cloud in mine], [cloud.xyz for _, cloud in theirs]
-    across, within = pairwise(b, a, apart), pairwise(a, a, apart)
+    across, within = pairwise(b, a, unsquared_chamfer), pairwise(a, a, unsquared_chamfer)
     floors = []
     for half in cuts:
         one, two = (np.flatnonzero([bool(half[g]) == side for g, _ in mine]) for side in (True, False))
         size = min(len(one), len(two))
-        if size >= LEAST // 2:
+        if size >= LEAST_OBJECTS // 2:
             one, two = one[:size], two[:size]
             floors.append(one_nna(within[np.ix_(one, one)], within[np.ix_(one, two)], within[np.ix_(two, two)]))
     return ObjectGap(
         real=count,
         synthetic=count,
-        mmd=float(across.min(axis=0).mean()),
-        coverage=len(np.unique(across.argmin(axis=1))) / count,
-        one_nna=one_nna(pairwise(b, b, apart), across, within),
+        mmd=mmd(across),
+        coverage=coverage(across),
+        one_nna=one_nna(pairwise(b, b, unsquared_chamfer), across, within),
         floor=float(np.mean(floors)) if floors else float("nan"),
     )
 

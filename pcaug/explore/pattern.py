@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import numbered, own_cells
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
 
@@ -176,8 +177,8 @@ def _noise(far: NDArray[np.float64], neighbours: NDArray[np.bool_], down: NDArra
 def _bias(xyz: NDArray[np.float64], beam: NDArray[np.int64], near: NDArray[np.bool_]) -> float:
     """From plane square metres that several beams cross: how far off the plane a beam is, along it, median over all of them."""
     xyz, beam = xyz[near], beam[near]
-    _, cell = np.unique(np.floor(xyz[:, :2]).astype(np.int64), axis=0, return_inverse=True)
-    pairs, owner, counts = np.unique(np.column_stack([cell.reshape(-1), beam]), axis=0, return_inverse=True, return_counts=True)
+    cell, _, _ = numbered(xyz, 1.0)
+    pairs, owner, counts = np.unique(np.column_stack([cell, beam]), axis=0, return_inverse=True, return_counts=True)
     mean = np.column_stack([np.bincount(owner.reshape(-1), xyz[:, i]) for i in range(3)]) / counts[:, None]
     pairs, mean = pairs[counts >= 4], mean[counts >= 4]
     starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
@@ -231,8 +232,7 @@ def airborne(cloud: PointCloud) -> Airborne:
     first = cloud.take(cloud["return_number"] <= 1) if "return_number" in cloud else cloud
     if not len(first):  # a sliver of a tile, or some classes alone
         first = cloud
-    cells = np.floor(first.xyz[:, :2] - first.xyz[:, :2].min(axis=0)).astype(np.int64)
-    _, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_counts=True)
+    _, counts = np.unique(own_cells(first.xyz, 1.0), return_counts=True)
     timed = "time" in cloud and np.ptp(first["time"]) > 0
     angled = "scan_angle" in cloud and np.ptp(first["scan_angle"]) > 0
     strips = int((np.diff(np.sort(first["time"])) > PAUSE).sum()) + 1 if timed else None

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.explore.statistics import QUANTITIES, Sample
+from pcaug.explore.statistics import QUANTITIES, Sample, at_most
 from pcaug.labels import IGNORE
+from pcaug.segment.evaluate import confusion, miou
 
 SHAPE = ("height above ground", "roughness", "flatness", "verticality")
 """What the forest sees: what depends on the things themselves more than on the scanner."""
-MOST = 10_000
+FOREST_POINTS = 10_000
 """Most points that a forest is fitted to."""
-FEW = 30
+LEAST_POINTS = 30
 """Points of a class below which it is left out."""
 
 
@@ -53,10 +54,10 @@ def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
     start = time.perf_counter()
     columns = [list(QUANTITIES).index(name) for name in SHAPE]
     first = next(a.halves(1, rng))[a.group]
-    halves = [_drawn(mask & (a.label != IGNORE), rng) for mask in (first, ~first)]
-    rows = _drawn(b.label != IGNORE, rng)
-    control, confusion = np.zeros((2, count, count), np.int64), np.zeros((count, count), np.int64)
-    scores: list[tuple[float, float, float]] = []
+    halves = [at_most(FOREST_POINTS, np.flatnonzero(mask & (a.label != IGNORE)), rng) for mask in (first, ~first)]
+    rows = at_most(FOREST_POINTS, np.flatnonzero(b.label != IGNORE), rng)
+    control, taken = np.zeros((2, count, count), np.int64), np.zeros((count, count), np.int64)
+    scores: list[tuple[float, ...]] = []
     if all(map(len, (*halves, rows))):
         x, y = b.values[rows][:, columns], b.label[rows]
         made = _forest(x, y, rng)
@@ -64,17 +65,12 @@ def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
             near, truth = a.values[test][:, columns], a.label[test]
             mine, own = a.values[train][:, columns], a.label[train]
             real, mixed = _forest(mine, own, rng), _forest(np.concatenate([mine, x]), np.concatenate([own, y]), rng)
-            tables = [_confusion(truth, model.predict(near), count) for model in (real, made, mixed)]
+            tables = [confusion(truth, model.predict(near), count) for model in (real, made, mixed)]
             control[way] = tables[0]
-            confusion += _confusion(y, real.predict(x), count)
-            scores.append((miou(tables[0]), miou(tables[1]), miou(tables[2])))
+            taken += confusion(y, real.predict(x), count)
+            scores.append(tuple(miou(table, LEAST_POINTS) for table in tables))
     found = np.mean(scores, axis=0).tolist() if scores else [float("nan")] * 3
-    return Probe(found[0], found[1], found[2], confusion, control, time.perf_counter() - start)
-
-
-def _drawn(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
-    rows = np.flatnonzero(mask)
-    return rows if len(rows) <= MOST else np.sort(rng.choice(rows, MOST, replace=False))
+    return Probe(found[0], found[1], found[2], taken, control, time.perf_counter() - start)
 
 
 def _forest(x: NDArray[np.float64], y: NDArray[np.uint8], rng: np.random.Generator) -> Any:
@@ -82,16 +78,3 @@ def _forest(x: NDArray[np.float64], y: NDArray[np.uint8], rng: np.random.Generat
 
     forest = ExtraTreesClassifier(30, min_samples_leaf=4, class_weight="balanced", random_state=int(rng.integers(1 << 31)))
     return forest.fit(x, y)
-
-
-def _confusion(truth: NDArray[np.uint8], found: NDArray[np.uint8], count: int) -> NDArray[np.int64]:
-    table: NDArray[np.int64] = np.bincount(truth.astype(np.int64) * count + found, minlength=count * count).reshape(count, count)
-    return table
-
-
-def miou(confusion: NDArray[np.int64]) -> float:
-    """Mean intersection over union of the classes with FEW points or more in truth (rows)."""
-    hit = np.diag(confusion)
-    union = confusion.sum(axis=0) + confusion.sum(axis=1) - hit
-    known = confusion.sum(axis=1) >= FEW
-    return float((hit[known] / union[known]).mean()) if known.any() else float("nan")

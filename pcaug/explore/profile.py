@@ -11,24 +11,28 @@ from numpy.typing import NDArray
 
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import own_cells
 from pcaug.errors import LabelError, PcaugError
-from pcaug.explore.ground import CELL, height_above_ground, height_of_scanner, unevenness
+from pcaug.explore.ground import height_of_scanner, unevenness
 from pcaug.explore.pattern import RANGES, Airborne, Spinning, airborne, joined, spinning
 from pcaug.generate.objects import parts
 from pcaug.labels import IGNORE
+from pcaug.segment.ground import height_above_ground
 
 LEVELS = (5, 25, 50, 75, 95)
 """Percentiles that stand for a distribution."""
 TONES = (0, 2, 5, 15, 25, 35, 50, 65, 75, 85, 95, 98, 100)
 """Percentiles that stand for a distribution of intensities, with its ends: they are mapped on each other."""
-KEPT = 400
+KEPT_VALUES = 400
 """Values of a class (and of a range) that are kept of each cloud, evenly drawn."""
-LEAST = 30
+LEAST_POINTS = 30
 """Points below which nothing is said about a class."""
-OBJECT = 20
+OBJECT_POINTS = 20
 """Points from which a group of points counts as an object."""
 UNLIKE = 3.0
 """Times as bright as most that a cloud has to be (or as dark) for its intensities to be on another scale."""
+TOP_CELL = 2.0
+"""Edge in metres of the plan cells whose highest points tell how high things of a class are."""
 CROWD = 20_000
 """Points of a class without instance ids that are grouped into objects at most: above that it is no class of objects."""
 
@@ -62,7 +66,7 @@ class ClassProfile(Strict):
     Attributes:
         share: Of the labelled points.
         height: Of its points above the ground, metres.
-        top: Highest point above ground in each plan cell of 2 m that it is in, metres: how high trees, houses, cars are.
+        top: Highest point above ground in each plan cell of TOP_CELL that it is in, metres: how high trees, houses, cars are.
         intensity: As most clouds have it, at TONES; one row a bin of RANGES (scans), or one row (maps); None for few points.
         unevenness: Root mean square distance from the plane of each square metre, metres; None where it is not ground.
         objects: None where it is no class of separate things.
@@ -88,7 +92,7 @@ class Profile(Strict):
             for few.
         spinning: The spinning scanner; None where the clouds show none.
         airborne: The airborne scanner; None for scans.
-        classes: By name, those with LEAST points or more.
+        classes: By name, those with LEAST_POINTS points or more.
     """
 
     clouds: int
@@ -103,7 +107,7 @@ class Profile(Strict):
 
 
 def profile(clouds: Iterable[PointCloud], frame: Frame) -> Profile:
-    """Describe labelled or bare clouds, one at a time: memory is that of the largest and KEPT values of each.
+    """Describe labelled or bare clouds, one at a time: memory is that of the largest and KEPT_VALUES of each.
 
     Args:
         clouds: At least one with points. Labels are optional; without them there are no classes.
@@ -131,7 +135,7 @@ class ClassPart:
 
 @dataclass
 class Part:
-    """What one cloud shows: at most KEPT values of each thing."""
+    """What one cloud shows: at most KEPT_VALUES of each thing."""
 
     points: int
     taxonomy: str | None
@@ -144,8 +148,8 @@ class Part:
     flight: Airborne | None = None
 
 
-def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
-    """The part that one cloud (at least one point) has in a profile."""
+def describe_cloud(cloud: PointCloud, frame: Frame, height: Values | None = None) -> Part:
+    """The part that one cloud (at least one point) has in a profile; ``height`` (N,) above ground is found where not given."""
     place = _bins(cloud, frame)
     part = Part(len(cloud), None, [_few(values) for values in _density(cloud, place, frame)], {})
     if frame == "sensor":
@@ -158,7 +162,7 @@ def describe_cloud(cloud: PointCloud, frame: Frame) -> Part:
         part.bright = float(np.nan_to_num(np.percentile(cloud["intensity"], 95)))
     if cloud.taxonomy is not None:
         part.taxonomy = cloud.taxonomy.name
-        height = height_above_ground(cloud.xyz)
+        height = height_above_ground(cloud.xyz) if height is None else height
         for node in np.unique(cloud["label"][cloud["label"] != IGNORE]).tolist():
             part.classes[cloud.taxonomy.label_name(node)] = _class_part(cloud, int(node), height, place, frame)
     return part
@@ -188,7 +192,9 @@ def join(parts: Sequence[Part], frame: Frame) -> Profile:
         spinning=joined([part.scan for part in parts if part.scan]),
         airborne=_airborne([part.flight for part in parts if part.flight]),
         classes={
-            name: _class(group, labelled, len(parts)) for name, group in rows.items() if sum(row.points for row in group) >= LEAST
+            name: _class(group, labelled, len(parts))
+            for name, group in rows.items()
+            if sum(row.points for row in group) >= LEAST_POINTS
         },
     )
 
@@ -240,7 +246,7 @@ def _class(parts: Sequence[ClassPart], labelled: int, clouds: int) -> ClassProfi
         share=sum(part.points for part in parts) / labelled,
         height=_quantiles(np.concatenate([part.height for part in parts])),
         top=_quantiles(np.concatenate([part.top for part in parts])),
-        intensity=tuple(_tones(v) if len(v) >= LEAST else None for v in _columns([part.intensity for part in parts])),
+        intensity=tuple(_tones(v) if len(v) >= LEAST_POINTS else None for v in _columns([part.intensity for part in parts])),
         unevenness=float(np.median(uneven)) if uneven else None,
         objects=objects,
     )
@@ -252,7 +258,7 @@ def _objects(cloud: PointCloud) -> tuple[Values, Values]:
 
     if len(cloud) > CROWD and not ("instance" in cloud and cloud["instance"].any()):
         return np.zeros((0, 3)), np.zeros(0)
-    rows = [cloud.xyz[which] for which in parts(cloud) if len(which) >= OBJECT]
+    rows = [cloud.xyz[which] for which in parts(cloud) if len(which) >= OBJECT_POINTS]
     if not rows:
         return np.zeros((0, 3)), np.zeros(0)
     sizes = np.array([_extent(xyz) for xyz in rows])
@@ -269,8 +275,7 @@ def _extent(xyz: Values) -> Values:
 
 def _tops(xyz: Values, height: Values) -> Values:
     """Greatest height of each plan cell."""
-    cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / CELL).astype(np.int64)
-    _, owner = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_inverse=True)
+    _, owner = np.unique(own_cells(xyz, TOP_CELL), return_inverse=True)
     top = np.full(int(owner.max()) + 1, -np.inf)
     np.maximum.at(top, owner.reshape(-1), height)
     return top
@@ -286,8 +291,7 @@ def _bins(cloud: PointCloud, frame: Frame) -> NDArray[np.int64]:
 
 def _density(cloud: PointCloud, place: NDArray[np.int64], frame: Frame) -> list[Values]:
     """Points on each plan square metre that holds any, by bin of range."""
-    cells = np.floor(cloud.xyz[:, :2] - cloud.xyz[:, :2].min(axis=0)).astype(np.int64)
-    _, first, counts = np.unique(cells[:, 0] * (int(cells[:, 1].max()) + 1) + cells[:, 1], return_index=True, return_counts=True)
+    _, first, counts = np.unique(own_cells(cloud.xyz, 1.0), return_index=True, return_counts=True)
     return [counts[place[first] == number].astype(np.float64) for number in range(_rows(frame))]
 
 
@@ -315,10 +319,10 @@ def _airborne(flights: list[Airborne]) -> Airborne | None:
 
 
 def _few(values: Values) -> Values:
-    """At most KEPT of them, evenly drawn from their sorted order: the quantiles stay."""
-    if len(values) <= KEPT:
+    """At most KEPT_VALUES of them, evenly drawn from their sorted order: the quantiles stay."""
+    if len(values) <= KEPT_VALUES:
         return values
-    return np.asarray(np.quantile(values, (np.arange(KEPT) + 0.5) / KEPT))
+    return np.asarray(np.quantile(values, (np.arange(KEPT_VALUES) + 0.5) / KEPT_VALUES))
 
 
 def _columns(rows: Sequence[Sequence[Values]]) -> list[Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -75,7 +76,7 @@ def add_fit(report: Report, gap: Gap, real: Corpus, synthetic: Corpus) -> None:
 
 def _probe(gap: Gap) -> list[str]:
     found = gap.probe
-    if found.synthetic != found.synthetic:
+    if math.isnan(found.synthetic):
         return []
     made, real, both = (f"{100 * value:.1f} %" for value in (found.synthetic, found.real, found.both))
     return [
@@ -198,8 +199,8 @@ def _shares(report: Report, gap: Gap) -> None:
 
 def _words(found: Measured, digits: int = 2) -> str:
     """0.41 (0.38 to 0.45; floor 0.05)."""
-    inner = [f"{found.low:.{digits}f} to {found.high:.{digits}f}"] if found.low == found.low else []
-    inner += [f"floor {found.floor:.{digits}f}"] if found.floor == found.floor else []
+    inner = [f"{found.low:.{digits}f} to {found.high:.{digits}f}"] if not math.isnan(found.low) else []
+    inner += [f"floor {found.floor:.{digits}f}"] if not math.isnan(found.floor) else []
     return f"{found.value:.{digits}f}" + (f" ({'; '.join(inner)})" if inner else "")
 
 
@@ -242,7 +243,7 @@ def _objects(report: Report, gap: Gap) -> None:
     )
     cells = [
         [n, o.real, f"{o.mmd:.2f} m", f"{100 * o.coverage:.0f} %", f"{100 * o.one_nna:.0f} %",
-         f"{100 * o.floor:.0f} %" if o.floor == o.floor else ""] for n, o in rows
+         f"{100 * o.floor:.0f} %" if not math.isnan(o.floor) else ""] for n, o in rows
     ]  # fmt: skip
     report.table(["class", "objects of each", "nearest", "coverage", "1-NNA", "1-NNA of two real halves"], cells)
 
@@ -250,7 +251,7 @@ def _objects(report: Report, gap: Gap) -> None:
 def _giveaways(report: Report, gap: Gap) -> None:
     test = gap.test
     report.heading("What gives it away")
-    within = f" ({test.low:.3f} to {test.high:.3f})" if test.low == test.low else ""
+    within = f" ({test.low:.3f} to {test.high:.3f})" if not math.isnan(test.low) else ""
     report.text(
         f"A boosted tree on these quantities tells the sets apart with AUC {test.auc:.3f}{within} (0.5: not at all); two halves "
         f"of the real set with {gap.test_floor:.3f}."

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.cells import own_cells
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
-from pcaug.explore.ground import height_above_ground
 from pcaug.explore.inventory import Contents, contents
 from pcaug.explore.profile import CROWD, THINGS, Part, describe_cloud
 from pcaug.generate.objects import gather
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, completed, silent
+from pcaug.segment.ground import height_above_ground
 from pcaug.segment.voxel import voxels
 
 PER_TILE = 6_000
@@ -218,15 +219,21 @@ def _piece(job: tuple[Corpus, Tile, ClassSet, tuple[int, ...]]) -> _Piece:
     rng = np.random.default_rng(seed)
     cloud, frame = corpus.read(tile), corpus.manifest.frame
     rows, around = _drawn(cloud.xyz, rng)
-    values, normal, twin = describe(cloud, rows, frame, around)
+    height = height_above_ground(cloud.xyz)
+    values, normal, twin = describe(cloud, rows, frame, around, height)
     return _Piece(
         values, classes.index(cloud["label"][rows]), _blocks(cloud.xyz[rows]), normal, twin,
         rise=float(np.subtract(*np.percentile(cloud.xyz[:, 2], [98, 2]))),
         above=_from_above(cloud.xyz) if frame == "sensor" else None,
         objects=_objects(cloud, classes, rng),
-        part=describe_cloud(cloud, frame),
+        part=describe_cloud(cloud, frame, height),
         contents=contents(cloud, corpus.manifest.sources[tile.source].card),
     )  # fmt: skip
+
+
+def at_most(count: int, rows: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
+    """All rows, or so many of them drawn at random, in order."""
+    return rows if len(rows) <= count else np.sort(rng.choice(rows, count, replace=False))
 
 
 def stratified(units: list[str], most: int, rng: np.random.Generator) -> list[int]:
@@ -275,10 +282,9 @@ def _drawn(xyz: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDAr
     inner = around = np.arange(len(xyz))
     if len(xyz) > LARGE:
         edge = float(np.sqrt(np.prod(np.ptp(xyz[:, :2], axis=0)) * LARGE / len(xyz) / WINDOWS))
-        cells = np.floor((xyz[:, :2] - xyz[:, :2].min(axis=0)) / edge).astype(np.int64)
-        names, owner = np.unique(cells[:, 0] << 32 | cells[:, 1], return_inverse=True)
-        chosen = np.zeros(len(names), bool)
-        chosen[rng.choice(len(names), min(WINDOWS, len(names)), replace=False)] = True
+        numbers, owner = np.unique(own_cells(xyz, edge), return_inverse=True)
+        chosen = np.zeros(len(numbers), bool)
+        chosen[rng.choice(len(numbers), min(WINDOWS, len(numbers)), replace=False)] = True
         around = np.flatnonzero(chosen[owner.reshape(-1)])
         place = (xyz[around, :2] - xyz[:, :2].min(axis=0)) % edge
         margin = min(MARGIN, edge / 4)
@@ -287,9 +293,15 @@ def _drawn(xyz: Table, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDAr
 
 
 def describe(
-    cloud: PointCloud, rows: NDArray[np.intp], frame: str, around: NDArray[np.intp] | None = None
+    cloud: PointCloud,
+    rows: NDArray[np.intp],
+    frame: str,
+    around: NDArray[np.intp] | None = None,
+    height: Table | None = None,
 ) -> tuple[Table, Table, Mask]:
     """QUANTITIES (R, Q), directions (R, 3) and twins (R,) of some points, their neighbours taken from ``around`` (default all).
+
+    The height (N,) above ground is found where it is not given.
 
     Roughness is the root of the smallest eigenvalue of the neighbourhood's covariance, flatness the difference of the
     two smallest over the largest, verticality one minus the vertical part of the normal (Weinmann et al. 2015).
@@ -305,7 +317,7 @@ def describe(
     several = distance.shape[1] > 1
     nothing = np.full(len(rows), np.nan)
     values = np.column_stack([
-        height_above_ground(xyz)[rows],
+        (height_above_ground(xyz) if height is None else height)[rows],
         np.linalg.norm(xyz[rows], axis=1) if frame == "sensor" else nothing,
         np.median(distance[:, 1:], axis=1) if several else nothing,
         root[:, 0],

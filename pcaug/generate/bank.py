@@ -52,7 +52,7 @@ class ObjectRow(Strict):
 
 
 @dataclass(frozen=True, eq=False)
-class Thing:
+class ObjectSample:
     """An object and what is known of it. ``cloud`` is where its sensor saw it."""
 
     cloud: PointCloud
@@ -101,7 +101,7 @@ def fitted_yaw(plan: NDArray[np.float64]) -> float:
     return float(angles[best] + (np.pi / 2 if extent[1] > extent[0] else 0.0))
 
 
-def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "") -> Thing:
+def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "") -> ObjectSample:
     """Measure an object where it stands: pose, size, distance from the origin (of a spinning sensor).
 
     Which end of the x axis is ahead cannot be told from one side: the end that the sensor sees is.
@@ -119,16 +119,16 @@ def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str
         name=name, unit=unit, points=len(cloud), size=(float(size[0]), float(size[1]), float(size[2])), pose=pose,
         distance=distance, sensor=sensor, dataset=dataset,
     )  # fmt: skip
-    return Thing(cloud, row)
+    return ObjectSample(cloud, row)
 
 
-def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int = 2000) -> list[Thing]:
+def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int = 2000) -> list[ObjectSample]:
     """Cut the objects of some classes out of a corpus, at most ``most`` of each, none of fewer than ``least`` points.
 
     Raises:
         LabelError: If there is none.
     """
-    found: dict[str, list[Thing]] = {name: [] for name in names}
+    found: dict[str, list[ObjectSample]] = {name: [] for name in names}
     sensor = "spinning" if corpus.manifest.frame == "sensor" else "map"
     for tile in corpus.tiles:
         cloud = corpus.read(tile)
@@ -145,8 +145,8 @@ def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int =
 
 
 def write_bank(
-    things: Iterable[Thing], folder: Path, *, made_by: dict[str, Any] | None = None, licence: str = "", synthetic: bool = False,
-    force: bool = False,
+    things: Iterable[ObjectSample], folder: Path, *, made_by: dict[str, Any] | None = None, licence: str = "",
+    synthetic: bool = False, force: bool = False,
 ) -> None:  # fmt: skip
     """Write objects as a bank: a corpus of one tile each."""
     rows: list[dict[str, Any]] = []
@@ -158,7 +158,7 @@ def write_bank(
             rows.append(thing.row.model_dump(mode="json"))
 
 
-def read_bank(folder: Path, names: Sequence[str] = ()) -> list[Thing]:
+def read_bank(folder: Path, names: Sequence[str] = ()) -> list[ObjectSample]:
     """The objects of a bank, all or of some classes; raises FileError where it is none, LabelError where none is left."""
     corpus = Corpus.open(folder)
     rows = corpus.manifest.made_by.get(KEY)
@@ -169,7 +169,9 @@ def read_bank(folder: Path, names: Sequence[str] = ()) -> list[Thing]:
     except ValueError as error:
         raise FileError(f"holds objects that are not described ({error})", folder, "make the bank again") from None
     things = [
-        Thing(corpus.read(tile), row) for tile, row in zip(corpus.tiles, known, strict=True) if not names or row.name in names
+        ObjectSample(corpus.read(tile), row)
+        for tile, row in zip(corpus.tiles, known, strict=True)
+        if not names or row.name in names
     ]
     if not things:
         raise LabelError(f"no object of class {', '.join(names)}", folder, f"it has {', '.join(sorted({r.name for r in known}))}")

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from pcaug import catalogue
 from pcaug.augment.attributes import HEIGHT
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.generate.bank import ObjectRow, Thing, frame_from_object, object_from_frame
+from pcaug.generate.bank import ObjectRow, ObjectSample, frame_from_object, object_from_frame
 from pcaug.generate.model import GROUND
 from pcaug.scene.asset import MATERIAL_NAMES, Asset, Scene, placed
 from pcaug.scene.scanner import SensorRow
@@ -26,7 +26,7 @@ MATERIALS = {"vehicle": "car_paint", "vegetation": "leaves", "pole_like": "metal
 """What a completed object of a class is made of; all else is plastic."""
 
 
-def completed(thing: Thing) -> tuple[PointCloud, float] | None:
+def completed(thing: ObjectSample) -> tuple[PointCloud, float] | None:
     """The whole object in its own frame, foot at the origin, and where along the y axis of what was seen that frame lies, metres.
 
     None where too little was seen, or the class has no symmetry.
@@ -79,7 +79,7 @@ def surfels(cloud: PointCloud, name: str) -> Asset:
     return Asset(name, triangles, np.repeat(cloud["label"], 2), np.full(len(triangles), MATERIAL_NAMES.index(material), np.uint8))
 
 
-def rescanned(thing: Thing, rng: np.random.Generator) -> Thing | None:
+def rescanned(thing: ObjectSample, rng: np.random.Generator) -> ObjectSample | None:
     """See an object anew with a simulated scanner, at its own distance and viewpoint; None where no beam meets it.
 
     Completed by symmetry where its class has one: what the scanner sees is a surface, not points that were copied.
@@ -101,10 +101,10 @@ def rescanned(thing: Thing, rng: np.random.Generator) -> Thing | None:
     row: ObjectRow = thing.row.model_copy(
         update={"points": len(cloud), "pose": pose, "size": tuple(float(e) for e in size), "sensor": "spinning", "distance": away}
     )
-    return Thing(replace(cloud, source=thing.cloud.source), row)
+    return ObjectSample(replace(cloud, source=thing.cloud.source), row)
 
 
-def complete_things(things: list[Thing]) -> list[Thing]:
+def complete_things(things: list[ObjectSample]) -> list[ObjectSample]:
     """Things made whole where they can be, what was seen where it was; the others are left out."""
     out = []
     for thing in things:
@@ -117,5 +117,5 @@ def complete_things(things: list[Thing]) -> list[Thing]:
             update = {"points": len(whole), "size": tuple(float(edge) for edge in size), "pose": pose}
             if thing.row.distance is not None:
                 update["distance"] = float(np.hypot(*pose[:2]))
-            out.append(Thing(whole.moved(frame_from_object(pose)), thing.row.model_copy(update=update)))
+            out.append(ObjectSample(whole.moved(frame_from_object(pose)), thing.row.model_copy(update=update)))
     return out

@@ -23,7 +23,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pcaug.generate.bank import Thing
+from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import ModelCard, View, check_enough, resampled, sampled
 from pcaug.parallel import Progress, silent
 
@@ -130,7 +130,7 @@ class FlowModel:
         )
         return cls(card, network.eval(), *(arrays[name] for name in ("told", "kind", "scale", "spread")))
 
-    def sample(self, n: int, rng: np.random.Generator, points: int | None = None, batch: int = 32) -> list[Thing]:
+    def sample(self, n: int, rng: np.random.Generator, points: int | None = None, batch: int = 32) -> list[ObjectSample]:
         """Draw new objects: the conditions of random training objects, changed a little (size 5 %, 10 degrees, 10 % of range)."""
         points = points or self.card.points
         rows = rng.integers(len(self.told), size=n)
@@ -166,7 +166,7 @@ class FlowModel:
 
 
 def fit(
-    things: Sequence[Thing],
+    things: Sequence[ObjectSample],
     card: ModelCard,
     rng: np.random.Generator,
     *,
@@ -220,7 +220,7 @@ def fit(
 class _Data:
     """Training objects in units of half their size, with their conditions."""
 
-    def __init__(self, things: Sequence[Thing], card: ModelCard) -> None:
+    def __init__(self, things: Sequence[ObjectSample], card: ModelCard) -> None:
         self.points = card.points
         uprights = [thing.upright.xyz for thing in things]
         size = np.array([np.maximum(np.ptp(xyz, axis=0), 0.05) for xyz in uprights])

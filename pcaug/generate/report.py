@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug.augment import pipeline
-from pcaug.generate.bank import Thing, frame_from_object
+from pcaug.generate.bank import ObjectSample, frame_from_object
 from pcaug.generate.score import Scores, score
 from pcaug.view.picture import Image, render
 from pcaug.view.report import Report
@@ -29,7 +29,7 @@ REFERENCE = [
 """1-NNA in % by CD and EMD as table 1 of the LION paper gives them."""
 
 
-def floors(training: Sequence[Thing], n: int, rng: np.random.Generator) -> dict[str, list[Thing]]:
+def floors(training: Sequence[ObjectSample], n: int, rng: np.random.Generator) -> dict[str, list[ObjectSample]]:
     """What any generator has to beat: training objects with naive augmentation, and Gaussian noise of their size."""
     pipe = pipeline(NAIVE)
     rows = rng.integers(len(training), size=n)
@@ -43,14 +43,18 @@ def floors(training: Sequence[Thing], n: int, rng: np.random.Generator) -> dict[
     return {"training objects, naively augmented": own, "Gaussian noise": noise}
 
 
-def _standing(thing: Thing, xyz: np.ndarray) -> Thing:
+def _standing(thing: ObjectSample, xyz: np.ndarray) -> ObjectSample:
     """Other points for a thing, given in its own frame."""
     cloud = replace(thing.upright, xyz=xyz).moved(frame_from_object(thing.row.pose))
-    return Thing(cloud, thing.row.model_copy(update={"points": len(xyz)}))
+    return ObjectSample(cloud, thing.row.model_copy(update={"points": len(xyz)}))
 
 
 def scored(
-    arms: dict[str, list[Thing]], held_out: Sequence[Thing], training: Sequence[Thing], seed: int, points: int
+    arms: dict[str, list[ObjectSample]],
+    held_out: Sequence[ObjectSample],
+    training: Sequence[ObjectSample],
+    seed: int,
+    points: int,
 ) -> dict[str, Scores]:
     """Scores of several sets of samples, each of as many as are held out."""
     return {name: score(own, held_out, training, np.random.default_rng((seed, 7)), points=points) for name, own in arms.items()}
@@ -59,9 +63,9 @@ def scored(
 def write_report(
     title: str,
     results: dict[str, Scores],
-    arms: dict[str, list[Thing]],
-    training: Sequence[Thing],
-    held_out: Sequence[Thing],
+    arms: dict[str, list[ObjectSample]],
+    training: Sequence[ObjectSample],
+    held_out: Sequence[ObjectSample],
     path: Path,
 ) -> None:
     """Write one page; the first of ``results`` is the generator."""
@@ -108,11 +112,11 @@ def to_json(results: dict[str, Scores]) -> dict[str, dict[str, object]]:
     }
 
 
-def _units(things: Sequence[Thing]) -> str:
+def _units(things: Sequence[ObjectSample]) -> str:
     units = sorted({thing.row.unit for thing in things})
     return f"{len(units)} units ({', '.join(units[:12])}{', ...' if len(units) > 12 else ''})"
 
 
-def _pair(sample: Thing, real: Thing) -> Image:
+def _pair(sample: ObjectSample, real: ObjectSample) -> Image:
     images = [render(thing.upright, 460, 300, "height", elevation=22.0) for thing in (sample, real)]
     return np.concatenate(images, axis=1)

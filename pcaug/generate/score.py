@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from pcaug.generate.bank import Thing
+from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import resampled
 
 Points = NDArray[np.float64]
@@ -35,7 +35,7 @@ def emd(a: Points, b: Points) -> float:
     return float(np.mean(table[linear_sum_assignment(table)]))
 
 
-def apart(a: Points, b: Points) -> float:
+def unsquared_chamfer(a: Points, b: Points) -> float:
     """Mean nearest distance there and back of (N, 3) and (M, 3), in metres: Chamfer without squares, for objects of any size."""
     return float(cKDTree(b).query(a)[0].mean() + cKDTree(a).query(b)[0].mean()) / 2
 
@@ -107,7 +107,12 @@ class Scores:
 
 
 def score(
-    samples: Sequence[Thing], held_out: Sequence[Thing], training: Sequence[Thing], rng: np.random.Generator, *, points: int = 128
+    samples: Sequence[ObjectSample],
+    held_out: Sequence[ObjectSample],
+    training: Sequence[ObjectSample],
+    rng: np.random.Generator,
+    *,
+    points: int = 128,
 ) -> Scores:
     """Score samples against real objects that the generator never saw, each in its own frame with so many points.
 

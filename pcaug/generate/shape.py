@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from pcaug.generate.bank import Thing
+from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import ModelCard, View, check_enough, resampled, sampled
 
 Shapes = NDArray[np.float32]
@@ -51,7 +51,7 @@ class ShapeModel:
         """From its card and arrays; raises KeyError where one is missing."""
         return cls(card, *(arrays[name] for name in ("mean", "modes", "spread", "rest", "views")))
 
-    def sample(self, n: int, rng: np.random.Generator, points: int | None = None) -> list[Thing]:
+    def sample(self, n: int, rng: np.random.Generator, points: int | None = None) -> list[ObjectSample]:
         """Draw new objects, each (points, 3); coefficients are clipped at 2.5 deviations.
 
         More points than the model has are drawn between neighbours, fewer are a subset.
@@ -67,7 +67,7 @@ class ShapeModel:
         ]
 
 
-def fit(things: Sequence[Thing], card: ModelCard, rng: np.random.Generator, *, modes: int = 12) -> ShapeModel:
+def fit(things: Sequence[ObjectSample], card: ModelCard, rng: np.random.Generator, *, modes: int = 12) -> ShapeModel:
     """Fit a shape model to objects of one class.
 
     Args:

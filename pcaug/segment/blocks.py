@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.corpus.cells import numbered
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
@@ -55,10 +56,7 @@ class GridIndex:
     @classmethod
     def of(cls, xy: NDArray[np.floating], edge: float = EDGE) -> GridIndex:
         """Index of plan positions (N, 2)."""
-        low = np.floor(xy.min(axis=0) / edge).astype(np.int64) if len(xy) else np.zeros(2, np.int64)
-        cells = np.floor(xy / edge).astype(np.int64) - low
-        rows = int(cells[:, 1].max()) + 1 if len(xy) else 1
-        keys = cells[:, 0] * rows + cells[:, 1]
+        keys, low, rows = numbered(xy, edge)
         order = np.argsort(keys, kind="stable")
         return cls(low, rows, order.astype(np.int32), keys[order], edge)
 

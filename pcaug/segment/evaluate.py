@@ -111,16 +111,16 @@ def confusion(truth: NDArray[np.integer], guess: NDArray[np.integer], count: int
     return np.bincount(pairs, minlength=count * count).reshape(count, count)
 
 
-def iou(table: Confusion, names: Sequence[str]) -> dict[str, float]:
-    """Intersection over union of each class that occurs in the truth."""
+def iou(table: Confusion, names: Sequence[str], least: int = 1) -> dict[str, float]:
+    """Intersection over union of each class that has ``least`` points or more in the truth."""
     hit = np.diag(table)
     union = table.sum(axis=0) + table.sum(axis=1) - hit
-    return {name: float(hit[i] / union[i]) for i, name in enumerate(names) if table[i].sum() > 0}
+    return {name: float(hit[i] / union[i]) for i, name in enumerate(names) if table[i].sum() >= least}
 
 
-def miou(table: Confusion) -> float:
-    """Mean IoU over the classes that occur in the truth; NaN if none does."""
-    values = list(iou(table, [str(i) for i in range(len(table))]).values())
+def miou(table: Confusion, least: int = 1) -> float:
+    """Mean IoU over the classes that have ``least`` points or more in the truth; NaN if none has."""
+    values = list(iou(table, [str(i) for i in range(len(table))], least).values())
     return float(np.mean(values)) if values else float("nan")
 
 

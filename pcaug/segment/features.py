@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, limit
+from pcaug.corpus.cells import numbered
 from pcaug.errors import FileError
 from pcaug.labels import IGNORE
 from pcaug.segment.ground import height_above_ground
@@ -114,10 +115,7 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
     """Per cell size: height above the cell's lowest point, depth below its highest, log count; (V, 9)."""
     columns = []
     for edge in CELLS:
-        cells = np.floor(xyz[:, :2] / edge).astype(np.int64)
-        cells -= cells.min(axis=0) if len(cells) else 0
-        keys = cells[:, 0] * (int(cells[:, 1].max()) + 1 if len(cells) else 1) + cells[:, 1]
-        _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
+        _, inverse, counts = np.unique(numbered(xyz, edge)[0], return_inverse=True, return_counts=True)
         inverse = inverse.reshape(-1)
         low, high = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
         np.minimum.at(low, inverse, xyz[:, 2])

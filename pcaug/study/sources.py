@@ -22,16 +22,13 @@ from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
 from pcaug.files import stamp, write_text
-from pcaug.generate import flow, shape
-from pcaug.generate.bank import Thing, gather, write_bank
-from pcaug.generate.model import FEWEST, Generator, ModelCard
+from pcaug.generate.bank import ObjectSample, gather, write_bank
+from pcaug.generate.fit import fit
+from pcaug.generate.model import FEWEST, Generator
 from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
 from pcaug.study.recipe import Synthetic
-
-POINTS = {"shape": 256, "flow": 128}
-"""Points of the objects that a generator of each family learns."""
 
 
 def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:
@@ -122,9 +119,9 @@ def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: i
     shutil.rmtree(bank)
 
 
-def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
+def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[ObjectSample]]:
     """Objects of the classes that have enough of them."""
-    found: dict[str, list[Thing]] = {}
+    found: dict[str, list[ObjectSample]] = {}
     for name in names:
         try:
             things = gather(real, [name])
@@ -136,23 +133,18 @@ def _learnable(names: Sequence[str], real: Corpus) -> dict[str, list[Thing]]:
 
 
 def _fitted(
-    source: Synthetic, things: dict[str, list[Thing]], seed: int, rng: np.random.Generator, progress: Progress
+    source: Synthetic, things: dict[str, list[ObjectSample]], seed: int, rng: np.random.Generator, progress: Progress
 ) -> list[Generator]:
     family = source.generate or "shape"
     groups = [tuple(things)] if family == "flow" else [(name,) for name in things]
     models: list[Generator] = []
     for names in groups:
         chosen = [thing for name in names for thing in things[name]]
-        numbers, units = tuple(len(things[name]) for name in names), tuple(sorted({t.row.unit for t in chosen}))
-        card = ModelCard(family=family, classes=names, objects=numbers, points=POINTS[family], units=units, seed=seed)
-        if family == "flow":
-            models.append(flow.fit(chosen, card, rng, steps=source.fit_steps, progress=progress))
-        else:
-            models.append(shape.fit(chosen, card, rng))
+        models.append(fit(family, chosen, names, rng, steps=source.fit_steps, seed=seed, progress=progress))
     return models
 
 
-def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[Thing]:
+def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[ObjectSample]:
     return model.sample(objects * len(model.card.classes), rng, 1024)
 
 

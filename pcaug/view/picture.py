@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,29 @@ FINE = 2
 """Each pixel is drawn as FINE x FINE and averaged: smooth edges."""
 PER_ROW = 3
 """Clouds beside each other in a PNG before the next row starts."""
+
+
+@dataclass(frozen=True)
+class SheetStyle:
+    """How pictures stand on a sheet, in pixels but for the letters.
+
+    Attributes:
+        gap: Between pictures, and around all of them.
+        above: Room for the title above each.
+        letters: Size of the title, points.
+        pad: Between title and picture, points.
+        weight: Of the title's letters.
+    """
+
+    gap: int = 10
+    above: int = 26
+    letters: float = 5.5
+    pad: float = 2.0
+    weight: str = "normal"
+
+
+MANY_SMALL = SheetStyle()
+FEW_LARGE = SheetStyle(gap=20, above=52, letters=8.0, pad=5.0, weight="bold")
 
 
 def render(
@@ -161,35 +185,83 @@ def save_png(
     Raises:
         PcaugError: Without clouds, or for a colour mode that a cloud lacks the field of.
     """
-    from matplotlib.figure import Figure
-
     if not clouds:
         raise PcaugError("no clouds to show", path)
-    path = Path(path)
-    columns = min(len(clouds), per_row)
-    rows = -(-len(clouds) // columns)
     modes = [colour or best_mode(cloud) for cloud in clouds]
     marks = legend(clouds, modes)
-    per_line = max(1, columns * width // 150)
-    below = 34 + 30 * -(-len(marks) // per_line) if marks else 20
-    across, down = columns * width + 20 * (columns + 1), rows * (height + 52) + below
+    per_line = max(1, min(len(clouds), per_row) * width // 150)
+
+    def finish(figure: Any, axes: list[Any]) -> None:
+        for axis, cloud, mode in zip(axes, clouds, modes, strict=True):
+            _note(axis, cloud, mode)
+        _draw_legend(figure, marks, per_line)
+
+    save_sheet(
+        [draw(cloud, width, height, mode, elevation=elevation) for cloud, mode in zip(clouds, modes, strict=True)],
+        [_shortened(titles[index] if index < len(titles) else "", width // 15) for index in range(len(clouds))],
+        Path(path),
+        per_row,
+        FEW_LARGE,
+        below=34 + 30 * -(-len(marks) // per_line) if marks else None,
+        finish=finish,
+    )
+
+
+def save_sheet(
+    images: Sequence[Image],
+    titles: Sequence[str],
+    path: Path,
+    per_row: int,
+    style: SheetStyle = MANY_SMALL,
+    *,
+    below: int | None = None,
+    finish: Callable[[Any, list[Any]], None] = lambda figure, axes: None,
+) -> None:
+    """Write pictures of one size as a PNG, row by row, each below its title.
+
+    Args:
+        images: One or more.
+        titles: One a picture.
+        path: The PNG.
+        per_row: Pictures beside each other before the next row starts.
+        style: Distances and letters.
+        below: Pixels below the last row; None for a gap.
+        finish: Called with the figure and the axes of the pictures before it is written.
+    """
+    from matplotlib.figure import Figure
+
+    height, width = images[0].shape[:2]
+    columns = min(len(images), per_row)
+    rows = -(-len(images) // columns)
+    across, down = columns * (width + style.gap) + style.gap, rows * (height + style.above) + (below or style.gap)
     figure = Figure(figsize=(across / 150, down / 150), dpi=150, facecolor="white")
-    for index, (cloud, mode) in enumerate(zip(clouds, modes, strict=True)):
-        left, top = 20 + (index % columns) * (width + 20), 52 * (index // columns + 1) + index // columns * height
+    axes = []
+    for index, (image, title) in enumerate(zip(images, titles, strict=True)):
+        left = style.gap + (index % columns) * (width + style.gap)
+        top = (index // columns) * (height + style.above) + style.above
         axis = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
         axis.set_axis_off()
-        axis.imshow(draw(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
-        _title(axis, titles[index] if index < len(titles) else "", cloud, mode, width // 15)
-    _draw_legend(figure, marks, per_line)
+        axis.imshow(image, aspect="auto", interpolation="none")
+        text = plain_text(title)
+        axis.set_title(text, loc="left", fontsize=style.letters, color="#1d2530", pad=style.pad, fontweight=style.weight)
+        axes.append(axis)
+    finish(figure, axes)
     with warnings.catch_warnings(), beside(path) as partial:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks: boxes, not a failure
         figure.savefig(partial, format="png", facecolor="white")
 
 
-def _title(axis: Any, title: str, cloud: PointCloud, mode: str, letters: int) -> None:
-    """Name on the left; points, and for a quantity its range and ramp, on the right."""
-    name = textwrap.shorten(title, letters, placeholder="…") if len(title.split()) > 1 else title[-letters:]
-    axis.set_title(name.replace("$", r"\$"), loc="left", fontsize=8, color="#1d2530", pad=5, fontweight="bold")
+def plain_text(text: str) -> str:
+    """Text that matplotlib writes as it is: no math mode."""
+    return str(text).replace("$", r"\$")
+
+
+def _shortened(title: str, letters: int) -> str:
+    return textwrap.shorten(title, letters, placeholder="…") if len(title.split()) > 1 else title[-letters:]
+
+
+def _note(axis: Any, cloud: PointCloud, mode: str) -> None:
+    """On the right above a picture: points, and for a quantity its range; the ramp of that inside."""
     note = f"{len(cloud):,} points"
     if mode in ("height", "intensity") and len(cloud):
         low, high = span(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
@@ -205,7 +277,7 @@ def _draw_legend(figure: Any, marks: dict[str, Colour], per_line: int) -> None:
 
     if marks:
         handles = [
-            Line2D([], [], marker="o", ls="", ms=5, mec="none", color=np.array(rgb) / 255, label=name.replace("$", r"\$"))
+            Line2D([], [], marker="o", ls="", ms=5, mec="none", color=np.array(rgb) / 255, label=plain_text(name))
             for name, rgb in marks.items()
         ]
         figure.legend(

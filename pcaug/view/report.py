@@ -16,7 +16,7 @@ from markupsafe import Markup
 from pcaug import __version__
 from pcaug.cloud import PointCloud
 from pcaug.files import write_text
-from pcaug.view.picture import Image
+from pcaug.view.picture import Image, plain_text
 
 PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
 WORDY = 34
@@ -148,11 +148,11 @@ class Report:
                 np.arange(len(names)) + index * width,
                 heights,
                 0.92 * width,
-                label=_plain(series),
+                label=plain_text(series),
                 color=PALETTE[index % len(PALETTE)],
             )
         middle = np.arange(len(names)) + width * (len(groups) - 1) / 2
-        axis.set_xticks(middle, [_plain(n) for n in names], rotation=30, ha="right", rotation_mode="anchor")
+        axis.set_xticks(middle, [plain_text(n) for n in names], rotation=30, ha="right", rotation_mode="anchor")
         axis.tick_params(axis="x", length=0)
         axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, unit)
@@ -171,7 +171,7 @@ class Report:
         for index, (name, (xs, ys)) in enumerate(series.items()):
             marker = "o" if len(xs) < 12 else None
             colour = PALETTE[index % len(PALETTE)]
-            axis.plot(xs, ys, label=_plain(name), color=colour, marker=marker, ms=4.5, lw=1.8)
+            axis.plot(xs, ys, label=plain_text(name), color=colour, marker=marker, ms=4.5, lw=1.8)
             if bands and name in bands:
                 axis.fill_between(xs, *bands[name], color=colour, alpha=0.15, lw=0)
         axis.set_xlabel(x)
@@ -184,7 +184,7 @@ class Report:
         for index, (_, mean, low, high) in enumerate(rows):
             axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2.4, solid_capstyle="round")
             axis.plot([mean], [-index], "o", color=PALETTE[index % len(PALETTE)], ms=7)
-        axis.set_yticks(-np.arange(len(rows)), [_plain(name) for name, *_ in rows])
+        axis.set_yticks(-np.arange(len(rows)), [plain_text(name) for name, *_ in rows])
         axis.set_ylim(0.4 - max(len(rows), 1), 0.6)
         axis.spines["left"].set_visible(False)
         axis.tick_params(axis="y", length=0)
@@ -240,8 +240,3 @@ def _axis(width: float, height: float) -> tuple[Any, Any]:
     axis.xaxis.label.set_color(INK)
     axis.yaxis.label.set_color(INK)
     return figure, axis
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib writes as it is: no math mode."""
-    return str(text).replace("$", r"\$")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 
 from pcaug import catalogue
@@ -92,17 +93,26 @@ def scene_exhibit(recipe: SceneRecipe, seed: int = 0, index: int = 0) -> Exhibit
 
 
 def mesh_exhibit(asset: Asset) -> Exhibit:
-    """A mesh, and points spread evenly over its faces from a fixed seed."""
-    rng = np.random.default_rng(0)
-    a, b, c = asset.triangles.transpose(1, 0, 2)
-    area = np.linalg.norm(np.cross(b - a, c - a), axis=1) + 1e-12
-    face = np.sort(rng.choice(len(area), SAMPLES, p=area / area.sum()))
-    u, v = rng.random((2, SAMPLES, 1))
-    u, v = np.where(u + v > 1, 1 - u, u), np.where(u + v > 1, 1 - v, v)
-    xyz = a[face] + u * (b - a)[face] + v * (c - a)[face]
+    """A mesh, and points spread evenly over its faces."""
+    xyz, face = on_surface(asset, SAMPLES)
     cloud = PointCloud(xyz, {"label": asset.face_label[face]}, catalogue.taxonomy())
     extent = asset.bounds[:, :2]
     return Exhibit(asset.name, cloud, Scene((placed(asset, (0, 0, 0)),), asset.name, np.zeros(3), 0.0, extent))
+
+
+def on_surface(asset: Asset, count: int, weight: Vectors | None = None) -> tuple[Vectors, NDArray[np.intp]]:
+    """Points (count, 3) on the faces of a mesh, from a fixed seed, and the face of each.
+
+    Args:
+        asset: The mesh.
+        count: Of the points.
+        weight: (F,) how densely each face is covered; None for all alike.
+    """
+    corners = np.arange(3 * len(asset.triangles)).reshape(-1, 3)
+    mesh = trimesh.Trimesh(asset.triangles.reshape(-1, 3), corners, process=False)
+    share = mesh.area_faces if weight is None else mesh.area_faces * weight
+    xyz, face = trimesh.sample.sample_surface(mesh, count, face_weight=share, seed=0)
+    return np.asarray(xyz, np.float64), np.asarray(face, np.intp)
 
 
 def parts(exhibits: Sequence[Exhibit], colour: str | None = None) -> list[Part]:

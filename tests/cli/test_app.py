@@ -49,6 +49,9 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["study", "sampel", "-o", "z"], 1, "did you mean sample"),
         (["compose", "street", "-n", "1", "-o", "z.laz"], 1, "z.laz, leave out .laz"),
         (["view", "x.las", "--png", "x.jpeg"], 1, "x.jpeg, end it in .png"),
+        (["augment", "mobile", "x", "--png", "x.jpg"], 1, "x.jpg, end it in .png"),
+        (["objects", "x", "-o", "y", "--png", "x"], 1, "x, end it in .png"),
+        (["assets", "x.obj", "--png", "x.html"], 1, "x.html, end it in .png"),
     ],
 )
 def test_errors_are_one_line(

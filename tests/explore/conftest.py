@@ -13,7 +13,7 @@ from pcaug.explore import gap, statistics
 def fewer_points() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(statistics, "PER_TILE", 2000)
-        patch.setattr(gap, "TEST", 2000)
-        patch.setattr(gap, "MOST", 1000)
+        patch.setattr(gap, "TEST_POINTS", 2000)
+        patch.setattr(gap, "CLASS_POINTS", 1000)
         patch.setattr(gap, "DRAWS", 15)
         yield

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from pcaug.explore.distances import (
+    Grouped,
     Measured,
     frechet,
     interval,
@@ -58,15 +59,15 @@ def test_mmd_is_nothing_for_one_law_and_something_for_two() -> None:
 
 def test_a_classifier_tells_what_differs_and_by_what() -> None:
     x, y = RNG.normal(0, 1, (1500, 3)), RNG.normal(0, 1, (1500, 3))
-    groups = (RNG.integers(0, 6, 1500), RNG.integers(0, 6, 1500))
-    alike = two_sample(x, y, groups, ["a", "b", "c"], np.random.default_rng(1), 1500)
+    one, two = (Grouped(values, RNG.integers(0, 6, 1500)) for values in (x, y))
+    alike = two_sample(one, two, ["a", "b", "c"], np.random.default_rng(1), 1500)
     assert alike.auc == pytest.approx(0.5, abs=0.05)
     assert alike.low < alike.auc < alike.high
     y[:, 1] += 2
-    apart = two_sample(x, y, groups, ["a", "b", "c"], np.random.default_rng(1), 1500)
+    apart = two_sample(one, two, ["a", "b", "c"], np.random.default_rng(1), 1500)
     assert apart.auc == pytest.approx(0.92, abs=0.03)  # Phi(2 / sqrt 2)
     assert apart.giveaways[0][0] == "b"
-    assert two_sample(x[:20], y, groups, ["a", "b", "c"], RNG, 100).giveaways == []
+    assert two_sample(one.take(np.arange(20)), two, ["a", "b", "c"], RNG, 100).giveaways == []
 
 
 def test_a_distance_is_beyond_the_floor_with_its_whole_interval() -> None:

@@ -11,7 +11,7 @@ from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
-from pcaug.explore.like import RARE, fit_recipe, mismatch, told_apart, with_amounts, with_scanner
+from pcaug.explore.like import RARE, fit_recipe, mismatch, separable_nodes, with_amounts, with_scanner
 from pcaug.explore.profile import profile
 from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
 from pcaug.sensor.compose import compose_corpus, compose_one
@@ -121,9 +121,9 @@ def test_what_is_mostly_left_unsplit_is_not_told_apart() -> None:
     tree = catalogue.taxonomy()
     plants = [tree.id(name) for name in ("tree", "low_vegetation")]
     label = cloud["label"].copy()
-    assert set(plants) <= told_apart(profile([cloud], "sensor"))
+    assert set(plants) <= separable_nodes(profile([cloud], "sensor"))
     label[np.isin(label, plants) & (np.arange(len(label)) % 10 > 0)] = tree.id("vegetation")
-    found = told_apart(profile([cloud.with_fields(label=label)], "sensor"))
+    found = separable_nodes(profile([cloud.with_fields(label=label)], "sensor"))
     assert tree.id("vegetation") in found
     assert not set(plants) & found
 

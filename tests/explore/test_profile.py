@@ -12,11 +12,12 @@ from explore.builders_explore import world
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import PcaugError
-from pcaug.explore.ground import height_above_ground, unevenness
+from pcaug.explore.ground import unevenness
 from pcaug.explore.pattern import airborne, beams, joined, spinning
 from pcaug.explore.profile import Profile, profile
 from pcaug.scene.recipe import SceneRecipe, load_recipe
 from pcaug.scene.scanner import SensorRow
+from pcaug.segment.ground import height_above_ground
 from pcaug.sensor.compose import compose_one
 
 ID = catalogue.taxonomy().id

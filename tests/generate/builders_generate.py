@@ -6,7 +6,7 @@ import numpy as np
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
-from pcaug.generate.bank import Thing
+from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import View, sampled
 
 TAXONOMY = catalogue.taxonomy()
@@ -37,7 +37,7 @@ def make_street(rng: np.random.Generator, cars: int = 24, *, instances: bool) ->
     return PointCloud(np.concatenate(parts), fields, TAXONOMY)
 
 
-def make_cars(n: int, seed: int = 0, points: int = 200) -> list[Thing]:
+def make_cars(n: int, seed: int = 0, points: int = 200) -> list[ObjectSample]:
     """Cars of many sizes, seen from all round."""
     rng = np.random.default_rng(seed)
     return [

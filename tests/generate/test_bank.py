@@ -60,7 +60,7 @@ def test_a_bank_gives_back_what_went_in(tmp_path: Path) -> None:
     assert (back[3].cloud["label"] == CAR).all()
     with pytest.raises(LabelError, match="it has car"):
         read_bank(tmp_path / "bank", ["pole"])
-    with pytest.raises(FileError, match="no object bank"):
+    with pytest.raises(FileError, match="is not an object bank"):
         read_bank(tmp_path / "c")
     with pytest.raises(LabelError, match="no object of class person"):
         gather(Corpus.open(tmp_path / "c"), ["person"])
