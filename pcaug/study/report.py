@@ -15,8 +15,9 @@ from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
+from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
 from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
-from pcaug.study.run import Job, Study, corpora_of, test_corpus, trainable_units
+from pcaug.study.run import Study
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
