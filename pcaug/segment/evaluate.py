@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,10 +90,10 @@ class Scores:
         low, high = np.percentile([miou(self.per_cloud[rows].sum(axis=0)) for rows in draws], [2.5, 97.5])
         return float(low), float(high)
 
-    def interval_told(self) -> str:
+    def interval_text(self) -> str:
         """The interval in words, %; nothing where there is none."""
         low, high = self.interval()
-        return "" if low != low else f"95 % over {len(self.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
+        return "" if math.isnan(low) else f"95 % over {len(self.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
 
     def _over(self, whole: NDArray[np.int64]) -> dict[str, float]:
         hit, present = np.diag(self.confusion), self.confusion.sum(axis=1) > 0

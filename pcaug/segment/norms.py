@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 
-def apart(network: nn.Module, forward: Callable[..., Tensor], xyz: Tensor, features: Tensor, synthetic: Tensor) -> Tensor:
+def per_domain(network: nn.Module, forward: Callable[..., Tensor], xyz: Tensor, features: Tensor, synthetic: Tensor) -> Tensor:
     """Logits (B, P, K) of a batch whose real and synthetic blocks (``synthetic`` (B,), 0 or 1) do not meet in any norm."""
     made = synthetic > 0
     if not made.any():

@@ -97,7 +97,7 @@ class Job:
     run: Path
     views: int = 1
     frame: str = "sensor"
-    most: int = stream.MOST
+    most: int = stream.PIECE_POINTS
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def predict(
     force: bool = False,
     views: int = 1,
     workers: int = 1,
-    most: int = stream.MOST,
+    most: int = stream.PIECE_POINTS,
     ending: str | None = None,
     progress: Progress = silent,
     warn: Callable[[str], None] | None = None,

@@ -29,7 +29,7 @@ from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build
 from pcaug.segment.networks import MODELS
-from pcaug.segment.norms import apart
+from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
@@ -234,7 +234,7 @@ class Trainer:
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
             if self.recipe.source_norms:
-                logits = apart(self.state.network, self.forward, xyz, features, made)
+                logits = per_domain(self.state.network, self.forward, xyz, features, made)
             else:
                 logits = self.forward(xyz, features)
         of_block = made[:, None].expand_as(code).flatten()

@@ -25,7 +25,7 @@ from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.physics import detect, reported, trace
 from pcaug.sensor.transfer import transferred
 
-NEAR, FAR = 4.0, 40.0
+NEAREST, FARTHEST = 4.0, 40.0
 """Distances at which objects are placed, metres."""
 CLEAR = 0.4
 """Metres between an object's plan circle and what stands around it."""
@@ -208,7 +208,7 @@ def _spots(cloud: PointCloud, label: int, floor: NDArray[np.float64], ground: ND
     road = np.isin(of_ground, [n for n in tree.nodes if tree.covers(tree.id("road"), n)])
     fits = ~road if wanted is None else np.isin(of_ground, [tree.id(name) for name in wanted])
     distance = np.hypot(*floor[:, :2].T)
-    within = (distance > NEAR) & (distance < FAR)
+    within = (distance > NEAREST) & (distance < FARTHEST)
     chosen: NDArray[np.float64] = floor[within & fits]
     return chosen if len(chosen) else np.asarray(floor[within])
 
