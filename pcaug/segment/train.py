@@ -68,13 +68,7 @@ def train(
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
     corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
-    if recipe.network not in MODELS:
-        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
-    distributed.start()
-    if recipe.batch % distributed.world():
-        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
-    if recipe.source_norms and distributed.world() > 1:
-        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
+    _join(recipe)
     if distributed.rank() > 0:
         distributed.barrier()  # the first one fills the cache and writes the card
     data = Blocks.of(corpora, recipe, progress, classes)
@@ -94,6 +88,17 @@ def train(
         _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
     distributed.barrier()
     return run
+
+
+def _join(recipe: TrainRecipe) -> None:
+    """Join the other processes, where there are some; raises RecipeError for a recipe that cannot be followed."""
+    if recipe.network not in MODELS:
+        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
+    distributed.start()
+    if recipe.batch % distributed.world():
+        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
+    if recipe.source_norms and distributed.world() > 1:
+        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
 
 
 def _following(start: Run, data: Blocks) -> Blocks:

@@ -36,7 +36,7 @@ BACKSCATTER, TARGET = 0.046, 1e-6 / np.pi
 """Hahner et al.: backscattering coefficient of fog times its MOR, and the differential reflectivity of the target."""
 LEAST = 1e-4
 """Least power of a particle's echo that is drawn."""
-RANGE_STEP, RANGE_END = 0.1, 200.0
+STEP, RANGE_END = 0.1, 200.0
 """Spacing and end of the tables over range, metres."""
 
 
@@ -57,7 +57,7 @@ def fog_echo(extinction: float) -> tuple[Array, Array]:
     """
     from scipy.integrate import simpson
 
-    ranges = np.arange(RANGE_STEP, RANGE_END, RANGE_STEP)
+    ranges = np.arange(STEP, RANGE_END, STEP)
     time = np.linspace(0, 2 * PULSE, 201)
     r = ranges[:, None] - LIGHT * time[None] / 2
     ahead = np.maximum(r, OVERLAP[0])
@@ -132,11 +132,11 @@ def expected_echoes(falling: Precipitation, least: float, divergence: float = DI
     int A(r) N0 / slope exp(-slope D_min(r)) dr with the beam's cross-section A = pi/4 (divergence r)^2: the particles that
     could be noticed are a Poisson process, so the many that could not need not be drawn.
     """
-    ranges = np.arange(RANGE_STEP, RANGE_END, RANGE_STEP)
+    ranges = np.arange(STEP, RANGE_END, STEP)
     area = np.pi / 4 * (divergence * ranges) ** 2
     seen = np.exp(-falling.slope * smallest_seen(falling, ranges, least, divergence))
     rate = area * falling.number / falling.slope * seen
-    return np.cumsum(np.where(ranges >= OVERLAP[0], rate, 0)) * RANGE_STEP
+    return np.cumsum(np.where(ranges >= OVERLAP[0], rate, 0)) * STEP
 
 
 def particle_echoes(
@@ -160,7 +160,7 @@ def particle_echoes(
     power, where = np.zeros(len(distance)), np.zeros(len(distance))
     for step in range(int(count.max(initial=0))):
         beam = np.flatnonzero(count > step)
-        r: Array = (np.searchsorted(table, rng.random(len(beam)) * before[beam]) + 1) * np.float64(RANGE_STEP)
+        r: Array = (np.searchsorted(table, rng.random(len(beam)) * before[beam]) + 1) * np.float64(STEP)
         diameter = smallest_seen(falling, r, least, divergence) + rng.exponential(1 / falling.slope, len(beam))
         fill = np.minimum(1, (diameter * 1e-3 / (divergence * r)) ** 2)
         drawn = falling.reflectance * fill * np.exp(-2 * falling.extinction * r) * (R0 / r) ** 2
@@ -194,7 +194,7 @@ def through(caster: Caster, echoes: Echoes, beams: int, air: Air, sensor: Sensor
     else:
         power, where = particle_echoes(falling, free, max(sensor.threshold / 4, LEAST), rng, sensor.divergence)
     ray = np.flatnonzero(power)
-    bright = (power * (np.maximum(where, RANGE_STEP) / R0) ** 2)[ray].astype(np.float32)
+    bright = (power * (np.maximum(where, STEP) / R0) ** 2)[ray].astype(np.float32)
     strength, shown = (np.append((values * left).astype(np.float32), bright) for values in (echoes.strength, echoes.shown))
     face = np.append(echoes.face, np.full(len(ray), -1))
     out = Echoes(np.append(echoes.ray, ray), np.append(echoes.distance, where[ray]), face, strength, shown)
@@ -202,4 +202,4 @@ def through(caster: Caster, echoes: Echoes, beams: int, air: Air, sensor: Sensor
 
 
 def _row(distance: Array) -> NDArray[np.int64]:
-    return np.clip((distance / RANGE_STEP).astype(np.int64) - 1, 0, int(RANGE_END / RANGE_STEP) - 2)
+    return np.clip((distance / STEP).astype(np.int64) - 1, 0, int(RANGE_END / STEP) - 2)
