@@ -50,7 +50,7 @@ def in_batches(work: Callable[[slice], object], count: int, batch: int, threads:
 
 
 def prefetch(items: Iterator[Job]) -> Iterator[Job]:
-    """The same items, the next drawn by a thread while the caller works with one."""
+    """The same items, the next fetched by a thread while the caller works with one."""
     return chain.from_iterable(takewhile(bool, map_ahead(lambda _: list(islice(items, 1)), repeat(None))))
 
 

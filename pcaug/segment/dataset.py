@@ -109,7 +109,7 @@ class Blocks(Dataset[Sample]):
         }
 
     def batch(self, number: int) -> Sample:
-        """Batch ``number``: of several processes each gets every so manieth block of it."""
+        """Batch ``number``: several processes share its blocks in turn."""
         first = number * self.recipe.batch
         mine = range(first + distributed.rank(), first + self.recipe.batch, distributed.world())
         collated: Sample = default_collate([self[n] for n in mine])

@@ -94,7 +94,7 @@ class Job:
     Attributes:
         run: Folder of the run.
         views: See ``Segmenter``.
-        frame: Of scans whose card does not tell, unless they lie as far from the origin as maps do.
+        frame: Of scans whose card does not say, unless they lie as far from the origin as maps do.
         most: Points of a file that is labelled in one piece; larger ones are labelled by tiles of as many with their margins.
     """
 
@@ -276,7 +276,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
 
 
 def _frame(scan: Scan, job: Job) -> str:
-    """The frame that its card tells, or the job's; without a card, what lies far from the origin is a map."""
+    """The frame that its card names, or the job's; without a card, what lies far from the origin is a map."""
     if scan.card:
         return scan.card.frame
     return "map" if is_far(next(_clouds(scan))) else job.frame

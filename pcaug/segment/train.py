@@ -58,7 +58,7 @@ def train(
         folder: The run.
         progress: Called as ``progress("steps: loss 0.41, ...", done, total)``: what follows the colon tells how it goes.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
-        classes: What to tell apart, in place of the recipe's ``classes``.
+        classes: What to predict, in place of the recipe's ``classes``.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:

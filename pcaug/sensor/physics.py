@@ -22,7 +22,7 @@ LEAST_BEAM = 0.06
 LEAST_MET = 0.02
 """Share of what arrives below which a surface makes no echo of its own."""
 GRAZING = 0.02
-"""Least cosine of incidence that is told apart."""
+"""Smallest cosine of incidence: flatter ones count as this."""
 SHINE = 10.0
 """How much more of a beam a retroreflector sends back than white paint; scanners that can tell show full scale for less."""
 

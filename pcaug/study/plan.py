@@ -96,7 +96,7 @@ def check_arms(recipe: StudyRecipe) -> None:
 
 
 def by_cut(recipe: StudyRecipe) -> bool:
-    """Whether some training tells apart what its corpora can label: then all of the study must, or their scores mean nothing."""
+    """Whether some training predicts the classes of a cut: then all must, or scores do not compare."""
     return any(how.classes == "cut" for _, how in ways(recipe))
 
 
