@@ -26,7 +26,7 @@ def silent(text: str, done: int, total: int) -> None:
     """Progress that nobody looks at."""
 
 
-def ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1, threads: int = 1) -> Generator[Result]:
+def map_ahead(function: Callable[[Job], Result], jobs: Iterable[Job], count: int = 1, threads: int = 1) -> Generator[Result]:
     """Results in order of the jobs, ``count`` of them made by ``threads`` while the caller works with the one before."""
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(threads) as made:
@@ -49,9 +49,9 @@ def in_batches(work: Callable[[slice], object], count: int, batch: int, threads:
             pass
 
 
-def drawn(items: Iterator[Job]) -> Iterator[Job]:
-    """The same items, the next drawn by a thread while the caller works with one."""
-    return chain.from_iterable(takewhile(bool, ahead(lambda _: list(islice(items, 1)), repeat(None))))
+def prefetch(items: Iterator[Job]) -> Iterator[Job]:
+    """The same items, the next fetched by a thread while the caller works with one."""
+    return chain.from_iterable(takewhile(bool, map_ahead(lambda _: list(islice(items, 1)), repeat(None))))
 
 
 def completed(

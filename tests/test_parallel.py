@@ -12,7 +12,7 @@ from threading import Event
 
 import pytest
 
-from pcaug.parallel import ahead
+from pcaug.parallel import map_ahead
 
 PARENT = """
 from pathlib import Path
@@ -63,14 +63,14 @@ def test_what_is_made_ahead_comes_in_order_while_the_caller_works() -> None:
         begun[number].set()
         return number
 
-    for number, made in enumerate(ahead(make, range(5))):
+    for number, made in enumerate(map_ahead(make, range(5))):
         assert made == number
         if number < 4:
             assert begun[number + 1].wait(60)  # the next one is under way
 
 
 def test_an_error_ahead_reaches_the_caller() -> None:
-    made = ahead(lambda number: 1 // number, [2, 1, 0, 3])
+    made = map_ahead(lambda number: 1 // number, [2, 1, 0, 3])
     assert [next(made), next(made)] == [0, 1]
     with pytest.raises(ZeroDivisionError):
         next(made)

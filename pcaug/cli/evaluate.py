@@ -38,9 +38,9 @@ def evaluate(
         units = f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
         err().print(f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True)
     if report is not None:
-        from pcaug.segment.report import telling, write_report
+        from pcaug.segment.report import example_scan, write_report
 
-        write_report(scores, opened, corpus, report, telling(opened, scans, split))
+        write_report(scores, opened, corpus, report, example_scan(opened, scans, split))
     if json:
         emit_json(_plain(scores))
         return
@@ -49,7 +49,7 @@ def evaluate(
         shown = (f"{100 * share:.1f}" for share in (value, scores.precision[name], scores.recall[name]))
         table.add_row(name, *shown, f"{int(scores.confusion[scores.names.index(name)].sum()):,}")
     out().print(table)
-    spread = f" ({told})" if (told := scores.interval_told()) else ""
+    spread = f" ({told})" if (told := scores.interval_text()) else ""
     error = f"calibration error {100 * scores.calibration_error:.1f}"
     out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True)
     if report is not None:

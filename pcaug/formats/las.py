@@ -26,7 +26,7 @@ from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
 from pcaug.formats import columns as naming
 from pcaug.formats import las_header
-from pcaug.parallel import drawn
+from pcaug.parallel import prefetch
 
 ASPRS = {
     "ground": 2, "terrain": 2, "paved": 2, "sidewalk": 2, "floor": 2, "road": 11, "low_vegetation": 3, "vegetation": 5,
@@ -99,7 +99,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
             if left == 0:
                 yield header, laspy.ScaleAwarePointRecord.empty(header=header)
             chunks = reader.chunk_iterator(max(1, min(size, MAX_CHUNK_BYTES // record)))
-            for points in drawn(chunks) if ahead and not few else chunks:
+            for points in prefetch(chunks) if ahead and not few else chunks:
                 left -= len(points)
                 yield header, points
     except (FileError, GeneratorExit, KeyboardInterrupt, SystemExit):

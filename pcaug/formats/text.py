@@ -23,7 +23,7 @@ from pyarrow import csv
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
 from pcaug.formats import columns as naming
-from pcaug.parallel import ahead
+from pcaug.parallel import map_ahead
 
 COMMENTS = (b"#", b"//")
 MARK = b"# pcaug "
@@ -144,7 +144,7 @@ def parsed(
         return make(_parse(block, kinds, path, lambda: line + _lines(path, start, at)))
 
     empty = True
-    for cloud in ahead(work, _blocks(path, start), threads, threads):
+    for cloud in map_ahead(work, _blocks(path, start), threads, threads):
         empty = False
         yield from _cut(cloud, size)
     if empty:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 LONGEST = 200.0
 """Largest length of a thing in a scene, metres."""
-MOST = 10_000.0
+DENSEST = 10_000.0
 """Largest density of things."""
 
 Kind = TypeVar("Kind", bound=str)
@@ -46,9 +46,9 @@ Range = Annotated[tuple[float, float], AfterValidator(_rising)]
 """Lowest and highest value of a uniform draw."""
 Lengths = Annotated[Range, _within(0, LONGEST, f"lengths from 0 to {LONGEST:g} m")]
 """A range of lengths of things, metres."""
-Amounts = Annotated[Range, _within(0, MOST, f"from 0 to {MOST:g}")]
+Amounts = Annotated[Range, _within(0, DENSEST, f"from 0 to {DENSEST:g}")]
 """A range of numbers or densities of things."""
-Counts = Annotated[tuple[int, int], AfterValidator(_rising), _within(0, MOST, f"from 0 to {MOST:g}")]
+Counts = Annotated[tuple[int, int], AfterValidator(_rising), _within(0, DENSEST, f"from 0 to {DENSEST:g}")]
 """Lowest and highest of an even draw of whole numbers."""
 Shares = Annotated[Range, _within(0, 1, "shares from 0 to 1")]
 """A range of shares."""

@@ -8,16 +8,16 @@ import numpy as np
 
 from pcaug.segment.recipe import TrainRecipe
 
-LEAST, MOST = 0.5, 0.75
+LEAST_REAL, MOST_REAL = 0.5, 0.75
 """Shares of real blocks between which one is chosen for a recipe that names none."""
 
 
 def share_of(recipe: TrainRecipe, units: int = 1) -> float:
-    """Share of the blocks that are real: the recipe's, or n / (n + 2) of n independent real units, from LEAST to MOST.
+    """Share of the blocks that are real: the recipe's, or n / (n + 2) of n independent real units, from LEAST_REAL to MOST_REAL.
 
     Many drives know most of what there is, and then composed streets that take half of the blocks cost some classes.
     """
-    return min(MOST, max(LEAST, units / (units + 2))) if recipe.real_share is None else recipe.real_share
+    return min(MOST_REAL, max(LEAST_REAL, units / (units + 2))) if recipe.real_share is None else recipe.real_share
 
 
 def real_blocks(number: int, blocks: int, recipe: TrainRecipe) -> float:

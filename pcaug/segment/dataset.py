@@ -18,7 +18,7 @@ from pcaug import augment, catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
-from pcaug.parallel import Progress, ahead, silent
+from pcaug.parallel import Progress, map_ahead, silent
 from pcaug.segment import distributed
 from pcaug.segment.blend import share_of, source_of
 from pcaug.segment.blocks import TilePool
@@ -109,7 +109,7 @@ class Blocks(Dataset[Sample]):
         }
 
     def batch(self, number: int) -> Sample:
-        """Batch ``number``: of several processes each gets every so manieth block of it."""
+        """Batch ``number``: several processes share its blocks in turn."""
         first = number * self.recipe.batch
         mine = range(first + distributed.rank(), first + self.recipe.batch, distributed.world())
         collated: Sample = default_collate([self[n] for n in mine])
@@ -118,7 +118,7 @@ class Blocks(Dataset[Sample]):
     def batches(self, first: int) -> Generator[Sample]:
         """Batches from one on to the end, made by threads while the network works; the same for any number of them."""
         threads = FEEDERS[distributed.device().type]
-        return ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD * threads, threads)
+        return map_ahead(self.batch, range(first, self.recipe.steps * self.recipe.accumulate), AHEAD * threads, threads)
 
 
 def normalised(features: NDArray[np.float32], mean: NDArray[np.float32], spread: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ Confusion = NDArray[np.int64]
 RESAMPLES = 1000
 RANGES = (0.0, 10.0, 20.0, 30.0, 50.0, np.inf)
 HEIGHTS = (-np.inf, 0.5, 2.0, 5.0, 10.0, np.inf)
-"""Edges of the bins in which scores are told apart, metres from the scanner and above ground."""
+"""Edges of the bins that scores are broken down by, metres from the scanner and above ground."""
 BINS = 10
 """Equal bins of confidence for the calibration error."""
 
@@ -37,7 +38,7 @@ class Scores:
         names: Class names.
         confusion: (K, K) points, rows truth, columns prediction.
         per_cloud: (C, K, K), one an independent cloud: a unit, or a tile where all tiles are of one unit.
-        groups: What is told apart ("source", "range", "height") -> its value -> (K, K).
+        groups: What scores are broken down by ("source", "range", "height") -> its value -> (K, K).
         calibration: (10, 3), a bin of confidence each: points, their summed confidence, how many are right.
         clouds: Names of the C independent clouds.
     """
@@ -93,10 +94,10 @@ class Scores:
         low, high = np.percentile([np.mean(list((self.iou | found).values())) for found in drawn], [2.5, 97.5])
         return float(low), float(high)
 
-    def interval_told(self) -> str:
+    def interval_text(self) -> str:
         """The interval in words, %; nothing where there is none."""
         low, high = self.interval()
-        return "" if low != low else f"95 % over {len(self.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
+        return "" if math.isnan(low) else f"95 % over {len(self.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
 
     def _over(self, whole: NDArray[np.int64]) -> dict[str, float]:
         hit, present = np.diag(self.confusion), self.confusion.sum(axis=1) > 0
@@ -144,7 +145,7 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
 
 
 def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
-    """Units that ``evaluate`` would score though the run was trained on them, sorted: all it can tell of new places is wrong.
+    """Units that ``evaluate`` would score though the run was trained on them, sorted: such scores say nothing about new places.
 
     In the corpus of the training a split tells its parts apart; real units of another corpus go by their names.
     """

@@ -28,7 +28,7 @@ VERSION = 10
 """Raised whenever ``prepare`` makes something else: tiles in the cache and runs of another version are not used."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
-FAR = 10_000.0
+FARTHEST = 10_000.0
 """Metres from its origin at which no scanner sees anything, and from which float32 would round millimetres away."""
 
 
@@ -76,7 +76,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
     """
     if frame == "sensor" and is_far(cloud):
         do = 'its coordinates are a map\'s: its card or corpus must say frame = "map"'
-        raise FileError(f"lies more than {FAR:g} m from its scanner", cloud.source.file or None, do)
+        raise FileError(f"lies more than {FARTHEST:g} m from its scanner", cloud.source.file or None, do)
     in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is divided as the whole is
     grid = (EDGES[-1] if "cells" in groups else SHARED) * voxel
     origin = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
@@ -98,7 +98,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
 
 def is_far(cloud: PointCloud) -> bool:
     """Whether a cloud has points that no scanner at the origin would see."""
-    return len(cloud) > 0 and max(cloud.xyz.max(), -cloud.xyz.min()) > FAR
+    return len(cloud) > 0 and max(cloud.xyz.max(), -cloud.xyz.min()) > FARTHEST
 
 
 def _majority(label: NDArray[np.uint16], voxel_of: NDArray[np.intp], count: int) -> NDArray[np.uint16]:

@@ -20,9 +20,9 @@ BELOW = 0.15
 """Share of the lowest points that lie below the plane of that slope."""
 LEVEL = 0.5
 """Metres about that plane in which ground lies."""
-PASSES, SOME = 15, 50_000
+FIT_PASSES, FIT_CELLS = 15, 50_000
 """Of the fit of that plane, and cells that it looks at."""
-MOST = 1 << 22
+GRID_CELLS = 1 << 22
 """Cells of a grid; a cloud that spreads farther is seen in coarser ones."""
 
 
@@ -36,7 +36,7 @@ def height_above_ground(xyz: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(0)
     low, extent = xyz[:, :2].min(axis=0), np.ptp(xyz[:, :2], axis=0)
     cell = CELL
-    while np.prod(extent / cell + 1) > MOST:
+    while np.prod(extent / cell + 1) > GRID_CELLS:
         cell *= 2
     place = (xyz[:, :2] - low) / cell
     level = xyz[:, 2] - place @ _slope(_lowest(place, xyz[:, 2]))
@@ -60,10 +60,10 @@ def _slope(lowest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rise (2,) a cell of the plane with a share BELOW of the values under it, by reweighted least squares; zeros where the
     values lie no nearer to it than to a level."""
     i, j = np.nonzero(np.isfinite(lowest))
-    some = slice(None, None, 1 + len(i) // SOME)
+    some = slice(None, None, 1 + len(i) // FIT_CELLS)
     values, table = lowest[i, j][some], np.column_stack([i, j, np.ones(len(i))])[some]
     weight, plane = np.ones(len(values)), np.zeros(3, np.float64)
-    for _ in range(PASSES):
+    for _ in range(FIT_PASSES):
         weighted = table * weight[:, None]
         plane = np.asarray(np.linalg.lstsq(weighted.T @ table, weighted.T @ values, rcond=None)[0], np.float64)
         above = values - table @ plane

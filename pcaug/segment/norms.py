@@ -1,6 +1,6 @@
 """Batch-norm statistics of each source by itself (after Chang et al., Domain-Specific Batch Normalization, CVPR 2019).
 
-Real and synthetic blocks go through the network apart, so each is normalised by the moments of its own kind, and the running
+Real and synthetic blocks go through the network separately, so each is normalised by the moments of its own kind, and the running
 moments that prediction uses are those of the real ones alone. All weights are shared.
 """
 
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 
-def apart(network: nn.Module, forward: Callable[..., Tensor], xyz: Tensor, features: Tensor, synthetic: Tensor) -> Tensor:
-    """Logits (B, P, K) of a batch whose real and synthetic blocks (``synthetic`` (B,), 0 or 1) do not meet in any norm."""
+def per_domain(network: nn.Module, forward: Callable[..., Tensor], xyz: Tensor, features: Tensor, synthetic: Tensor) -> Tensor:
+    """Logits (B, P, K) of a batch whose real and synthetic blocks (``synthetic`` (B,), 0 or 1) share no norm."""
     made = synthetic > 0
     if not made.any():
         return forward(xyz, features)

@@ -33,6 +33,10 @@ NOTE = ".predict.json"
 """What a folder was labelled with, and which scans."""
 
 
+Pair = tuple[Scan, Path]
+"""A scan, and the file that it is labelled into."""
+
+
 @dataclass
 class Segmenter:
     """A run, ready to label clouds.
@@ -90,14 +94,14 @@ class Job:
     Attributes:
         run: Folder of the run.
         views: See ``Segmenter``.
-        frame: Of scans whose card does not tell, unless they lie as far from the origin as maps do.
+        frame: Of scans whose card does not say, unless they lie as far from the origin as maps do.
         most: Points of a file that is labelled in one piece; larger ones are labelled by tiles of as many with their margins.
     """
 
     run: Path
     views: int = 1
     frame: str = "sensor"
-    most: int = stream.MOST
+    most: int = stream.PIECE_POINTS
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def predict(
     force: bool = False,
     views: int = 1,
     workers: int = 1,
-    most: int = stream.MOST,
+    most: int = stream.PIECE_POINTS,
     ending: str | None = None,
     progress: Progress = silent,
     warn: Callable[[str], None] | None = None,
@@ -148,14 +152,7 @@ def predict(
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]
-    _check(pairs, source, target)
-    if source.is_dir():
-        _claim(target, pairs, job.identity | _source(source, found[0]), force=force)
-        left = [(scan, path) for scan, path in pairs if not path.exists()]
-    elif target.exists() and not force:
-        raise PcaugError("already exists", target, "choose another name or pass --force")
-    else:
-        left = pairs
+    left = _left(pairs, source, target, job, force=force)
     if warn and len(left) < len(found):
         warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
     total = 0
@@ -175,7 +172,18 @@ def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Pa
     return path.with_suffix(f".{ending.lstrip('.')}") if ending else path
 
 
-def _check(pairs: Sequence[tuple[Scan, Path]], source: Path, target: Path) -> None:
+def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: bool) -> list[Pair]:
+    """The scans that an interrupted job left, or all of them; raises PcaugError where the target is not for this job."""
+    _check(pairs, source, target)
+    if source.is_dir():
+        _claim(target, pairs, job.identity | _source(source, pairs[0][0]), force=force)
+        return [(scan, path) for scan, path in pairs if not path.exists()]
+    if target.exists() and not force:
+        raise PcaugError("already exists", target, "choose another name or pass --force")
+    return pairs
+
+
+def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
     """Refuse what would lose predictions or sources; raises PcaugError before anything is labelled or removed."""
     one, other = source.resolve(), target.resolve()
     if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
@@ -194,7 +202,7 @@ def _source(path: Path, scan: Scan) -> dict[str, Any]:
     return {"source": str(path.resolve()), "card": scan.card and scan.card.name}
 
 
-def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str, Any], *, force: bool) -> None:
+def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, force: bool) -> None:
     """Take a folder for a job: a new or empty one, its own, or any when forced. What is out of date there is removed: all that
     the job will write when forced, else labels of scans that have changed."""
     note = folder / NOTE
@@ -209,7 +217,7 @@ def _claim(folder: Path, pairs: Sequence[tuple[Scan, Path]], identity: dict[str,
 
 
 def _done(
-    left: Sequence[tuple[Scan, Path]], job: Job, run: Run, workers: int, progress: Progress
+    left: Sequence[Pair], job: Job, run: Run, workers: int, progress: Progress
 ) -> Iterator[tuple[int, tuple[int, str | None]]]:
     """Number of each scan, with its points and warning, as they are done."""
     if workers <= 1 or len(left) <= 1:
@@ -268,7 +276,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
 
 
 def _frame(scan: Scan, job: Job) -> str:
-    """The frame that its card tells, or the job's; without a card, what lies far from the origin is a map."""
+    """The frame that its card names, or the job's; without a card, what lies far from the origin is a map."""
     if scan.card:
         return scan.card.frame
     return "map" if is_far(next(_clouds(scan))) else job.frame

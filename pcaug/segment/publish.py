@@ -63,7 +63,7 @@ def _source(corpus: Path, row: Any) -> str:
 
 def _page(run: Run, scores: Scores, test: str, name: str, sources: list[str]) -> str:
     recipe = run.recipe
-    spread = f" ({told})" if (told := scores.interval_told()) else ""
+    spread = f" ({told})" if (told := scores.interval_text()) else ""
     rows = [f"| {key} | {100 * value:.1f} | {100 * scores.recall[key]:.1f} |" for key, value in scores.iou.items()]
     frame = " and ".join(sorted(run.frames))
     return "\n".join([

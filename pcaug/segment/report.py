@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.view.report import Report
 
-TELLING = {"source": "By source", "range": "By distance from the scanner", "height": "By height above ground"}
+BREAKDOWNS = {"source": "By source", "range": "By distance from the scanner", "height": "By height above ground"}
 
 
 def write_report(
@@ -23,7 +24,7 @@ def write_report(
 ) -> Path:
     """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction, and its name."""
     report = Report("How well does it label?", f"{run.folder} ({run.recipe.network}) on {corpus}")
-    spread = f", {told}" if (told := scores.interval_told()) else ""
+    spread = f", {told}" if (told := scores.interval_text()) else ""
     report.verdict([
         f"mIoU {100 * scores.miou:.1f}{spread}; {100 * scores.accuracy:.1f} % of {scores.confusion.sum():,} points are right.",
         _weakest(scores),
@@ -47,7 +48,7 @@ def write_report(
     report.picture(
         confusion_picture(scores.confusion, scores.names), "Share of the points of a class (row) called another (column)."
     )
-    for name, title in TELLING.items():
+    for name, title in BREAKDOWNS.items():
         tables = scores.groups.get(name, {})
         if len(tables) > 1:
             report.heading(title)
@@ -57,8 +58,8 @@ def write_report(
     return report.write(path)
 
 
-def telling(run: Run, corpus: Corpus, split: str | None = None) -> tuple[PointCloud, str]:
-    """The tile of a split that tells most, as the run predicts it, and its name."""
+def example_scan(run: Run, corpus: Corpus, split: str | None = None) -> tuple[PointCloud, str]:
+    """The most informative tile of a split, as the run predicts it, and its name."""
     tile = (corpus.only(split=split) if split else corpus).telling()
     return labelled(Segmenter.load(run), corpus.read(tile), corpus.manifest.frame), tile.name
 
@@ -121,4 +122,4 @@ def _first_number(text: str) -> tuple[float, str]:
 
 
 def _percent(value: float) -> str:
-    return "" if value != value else f"{100 * value:.1f}"
+    return "" if math.isnan(value) else f"{100 * value:.1f}"

@@ -14,9 +14,9 @@ from pcaug.segment.run import Run
 LEVELS = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 SAMPLE = 20_000
 """Voxels of each corpus that the quantiles are taken of."""
-FAR = 0.35
+DIFFERENT = 0.35
 """Kolmogorov-Smirnov distance from which a feature counts as another."""
-EACH, MOST = 5_000, 100_000
+OF_CLOUD, OF_PIECES = 5_000, 100_000
 """Voxels of a cloud that are compared with the training data, and of all pieces of a cloud that is labelled by tiles."""
 
 
@@ -29,9 +29,9 @@ class Seen:
 
     def add(self, features: NDArray[np.float32]) -> None:
         """Keep some rows of a cloud's features (V, F)."""
-        step = self.every * (1 + len(features) // EACH)
+        step = self.every * (1 + len(features) // OF_CLOUD)
         self.tables.append(features[::step].copy())  # a view would keep the whole table alive
-        if sum(len(table) for table in self.tables) > MOST:
+        if sum(len(table) for table in self.tables) > OF_PIECES:
             self.every *= 2
             self.tables = [table[::2].copy() for table in self.tables]
 
@@ -65,7 +65,7 @@ def distances(run: Run, features: NDArray[np.float32]) -> dict[str, float]:
 
 def warning(run: Run, features: NDArray[np.float32]) -> str | None:
     """What to tell a user whose scan does not look like the training data; None if it does."""
-    far = [f"{name} ({distance:.2f})" for name, distance in distances(run, features).items() if distance > FAR]
+    far = [f"{name} ({distance:.2f})" for name, distance in distances(run, features).items() if distance > DIFFERENT]
     if not far:
         return None
     return f"the scan does not look like the training data: {', '.join(far[:3])}{' and more' if len(far) > 3 else ''} differ"

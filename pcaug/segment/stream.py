@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, limit
 from pcaug.files import write_text
-from pcaug.parallel import ahead, drawn
+from pcaug.parallel import map_ahead, prefetch
 from pcaug.segment.voxel import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]
 Made = TypeVar("Made")
-MOST = 3_000_000
+PIECE_POINTS = 3_000_000
 """Points of a tile with its margin. While one is labelled, the next is prepared."""
 LAYOUT = 3
 """Version of the work folder: raised whenever it changes, so that what another version left is not taken up."""
@@ -161,7 +161,7 @@ class Labels:
             return records["row"][:core].copy(), prepare(self._cloud(records), self.survey.bright)
 
         done = len(tiles) - len(left)
-        for tile, (rows, made) in zip(left, ahead(ready, left), strict=True):
+        for tile, (rows, made) in zip(left, map_ahead(ready, left), strict=True):
             best, confidence = label(made)
             guess[rows], sure[rows] = best[: len(rows)], confidence[: len(rows)]
             guess.flush()
@@ -176,7 +176,7 @@ class Labels:
         """The file's chunks again, each with its labels."""
         guess, sure = self._results("r")
         start = 0
-        for chunk in drawn(self.chunks()):
+        for chunk in prefetch(self.chunks()):
             rows = slice(start, start + len(chunk))
             yield attach(chunk, np.array(guess[rows]), np.array(sure[rows]))
             start += len(chunk)
@@ -194,7 +194,7 @@ class Labels:
         bright, points, unclassified = [], 0, True
         fields: tuple[str, ...] = ()
         with (self.folder / "points").open("wb") as file:
-            for chunk in drawn(self.chunks()):
+            for chunk in prefetch(self.chunks()):
                 fields = tuple(name for name in OPTIONAL if name in chunk)
                 if "intensity" in chunk:
                     bright.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))

@@ -29,7 +29,7 @@ from pcaug.segment.log import Log
 from pcaug.segment.loss import Loss, class_weights
 from pcaug.segment.model import build
 from pcaug.segment.networks import MODELS
-from pcaug.segment.norms import apart
+from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
@@ -58,7 +58,7 @@ def train(
         folder: The run.
         progress: Called as ``progress("steps: loss 0.41, ...", done, total)``: what follows the colon tells how it goes.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
-        classes: What to tell apart, in place of the recipe's ``classes``.
+        classes: What to predict, in place of the recipe's ``classes``.
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
@@ -68,13 +68,7 @@ def train(
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
     corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
-    if recipe.network not in MODELS:
-        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
-    distributed.start()
-    if recipe.batch % distributed.world():
-        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
-    if recipe.source_norms and distributed.world() > 1:
-        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
+    _join(recipe)
     if distributed.rank() > 0:
         distributed.barrier()  # the first one fills the cache and writes the card
     data = Blocks.of(corpora, recipe, progress, classes)
@@ -94,6 +88,17 @@ def train(
         _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
     distributed.barrier()
     return run
+
+
+def _join(recipe: TrainRecipe) -> None:
+    """Join the other processes, where there are some; raises RecipeError for a recipe that cannot be followed."""
+    if recipe.network not in MODELS:
+        raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
+    distributed.start()
+    if recipe.batch % distributed.world():
+        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
+    if recipe.source_norms and distributed.world() > 1:
+        raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
 
 
 def _following(start: Run, data: Blocks) -> Blocks:
@@ -234,7 +239,7 @@ class Trainer:
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
             if self.recipe.source_norms:
-                logits = apart(self.state.network, self.forward, xyz, features, made)
+                logits = per_domain(self.state.network, self.forward, xyz, features, made)
             else:
                 logits = self.forward(xyz, features)
         of_block = made[:, None].expand_as(code).flatten()

@@ -8,7 +8,7 @@ stays before them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -22,10 +22,10 @@ from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
 from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.engine import Caster, Rays
-from pcaug.sensor.physics import detect, reported, trace
+from pcaug.sensor.physics import Echoes, detect, reported, trace
 from pcaug.sensor.transfer import transferred
 
-NEAR, FAR = 4.0, 40.0
+NEAREST, FARTHEST = 4.0, 40.0
 """Distances at which objects are placed, metres."""
 CLEAR = 0.4
 """Metres between an object's plan circle and what stands around it."""
@@ -103,8 +103,26 @@ def into(
     placements = _places(cloud, assets, int(cloud["instance"].max(initial=0)), rng)
     if not placements:
         return cloud, 0
-    scene = Scene(tuple(placements), "into", np.zeros(3), 0.0, np.zeros((2, 2)))
-    caster = Caster(scene)
+    caster = Caster(Scene(tuple(placements), "into", np.zeros(3), 0.0, np.zeros((2, 2))))
+    one = sensor if sensor.returns != "all" else sensor.model_copy(update={"returns": "strongest"})
+    seen = _seen(caster, cloud, beams, one, rng)
+    front = np.full(len(beams.directions), np.inf)
+    front[seen.ray] = seen.distance
+    kept = cloud.take(np.linalg.norm(cloud.xyz, axis=1) <= front[beams.slot])
+    up = np.degrees(np.arcsin(np.clip(beams.directions[seen.ray, 2], -1, 1)))
+    fields = {
+        "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
+        "instance": np.array([p.instance for p in placements], np.int32)[caster.owner(seen.face)],
+        "intensity": reported(seen, one, rng, one.nearest(up) if one.elevations else None),
+        "ring": beams.ring[seen.ray].astype(np.uint16),
+    }
+    xyz = beams.directions[seen.ray] * seen.distance[:, None]
+    new = replace(cloud, xyz=xyz, fields={name: fields[name] for name in cloud.fields})
+    return concatenate([kept, _on_its_scale(new, cloud, transfers)]), len(placements)
+
+
+def _seen(caster: Caster, cloud: PointCloud, beams: Beams, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
+    """Echoes of placed objects that nothing in the scan hides, one a beam."""
     count = len(beams.directions)
     rays = Rays(
         np.zeros((count, 3)),
@@ -114,30 +132,10 @@ def into(
         np.zeros(count, np.float32),
         (beams.ring // 16) * 256 + (np.arange(count) % (count // (beams.ring[-1] + 1))) // 16,
     )
-    one = sensor if sensor.returns != "all" else sensor.model_copy(update={"returns": "strongest"})
-    echoes = detect(trace(caster, rays, one, rng), one, rng)
+    echoes = detect(trace(caster, rays, sensor, rng), sensor, rng)
     behind = np.full(count, np.inf)
     np.minimum.at(behind, beams.slot, np.linalg.norm(cloud.xyz, axis=1))
-    seen = echoes.take(echoes.distance < behind[echoes.ray])
-    front = np.full(count, np.inf)
-    front[seen.ray] = seen.distance
-    kept = cloud.take(np.linalg.norm(cloud.xyz, axis=1) <= front[beams.slot])
-    owner = caster.owner(seen.face)
-    up = np.degrees(np.arcsin(np.clip(beams.directions[seen.ray, 2], -1, 1)))
-    fields = {
-        "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
-        "instance": np.array([p.instance for p in placements], np.int32)[owner],
-        "intensity": reported(seen, one, rng, one.nearest(up) if one.elevations else None),
-        "ring": beams.ring[seen.ray].astype(np.uint16),
-    }
-    new = PointCloud(
-        beams.directions[seen.ray] * seen.distance[:, None],
-        {name: fields[name] for name in cloud.fields},
-        cloud.taxonomy,
-        cloud.crs,
-        cloud.source,
-    )
-    return concatenate([kept, _on_its_scale(new, cloud, transfers)]), len(placements)
+    return echoes.take(echoes.distance < behind[echoes.ray])
 
 
 def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Transfer]) -> PointCloud:
@@ -208,7 +206,7 @@ def _spots(cloud: PointCloud, label: int, floor: NDArray[np.float64], ground: ND
     road = np.isin(of_ground, tree.subtree("road"))
     fits = ~road if wanted is None else np.isin(of_ground, [tree.id(name) for name in wanted])
     distance = np.hypot(*floor[:, :2].T)
-    within = (distance > NEAR) & (distance < FAR)
+    within = (distance > NEAREST) & (distance < FARTHEST)
     chosen: NDArray[np.float64] = floor[within & fits]
     return chosen if len(chosen) else np.asarray(floor[within])
 

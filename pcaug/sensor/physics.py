@@ -17,12 +17,12 @@ from pcaug.sensor.footprint import merged, split, sub_beams
 
 Floats = NDArray[np.float32]
 R0 = 10.0
-FEW = 0.06
+LEAST_BEAM = 0.06
 """Share of a beam's energy below which what is left makes no echo."""
-LITTLE = 0.02
+LEAST_MET = 0.02
 """Share of what arrives below which a surface makes no echo of its own."""
 GRAZING = 0.02
-"""Least cosine of incidence that is told apart."""
+"""Smallest cosine of incidence: flatter ones count as this."""
 SHINE = 10.0
 """How much more of a beam a retroreflector sends back than white paint; scanners that can tell show full scale for less."""
 
@@ -62,11 +62,11 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
         return _of_sub_rays(caster, rays, sensor, rng)
     if sensor.returns != "all":
         met = caster.surfaces(rays.origin, rays.direction, rays.bundle, rng)
-        return _echoes(caster, met, _shares(TRANSMISSION[caster.material[met.face]], rng, met=True), sensor.incidence)
+        return _echoes(caster, met, footprint_shares(TRANSMISSION[caster.material[met.face]], rng, met=True), sensor.incidence)
     met = caster.surfaces(rays.origin, rays.direction, rays.bundle)
-    share = _shares(TRANSMISSION[caster.material[met.face]], rng)
+    share = footprint_shares(TRANSMISSION[caster.material[met.face]], rng)
     left = _left(met.ray, share)
-    makes = (share > LITTLE) & (left > FEW)
+    makes = (share > LEAST_MET) & (left > LEAST_BEAM)
     return _echoes(caster, met, share * left, sensor.incidence).take(makes)
 
 
@@ -92,7 +92,7 @@ def _echoes(caster: Caster, met: Surfaces, energy: NDArray[np.float64], incidenc
     return Echoes(met.ray, met.distance.astype(np.float64), met.face, back * cosine, shown)
 
 
-def _shares(through: Floats, rng: np.random.Generator, *, met: bool = False) -> NDArray[np.float64]:
+def footprint_shares(through: Floats, rng: np.random.Generator, *, met: bool = False) -> NDArray[np.float64]:
     """(M,) shares of a wide footprint that surfaces of these transmissions meet; ``met``: given that they stopped the beam, which
     they do the more likely the larger the share is."""
     share = np.ones(len(through))

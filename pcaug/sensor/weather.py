@@ -36,7 +36,7 @@ BACKSCATTER, TARGET = 0.046, 1e-6 / np.pi
 """Hahner et al.: backscattering coefficient of fog times its MOR, and the differential reflectivity of the target."""
 LEAST = 1e-4
 """Least power of a particle's echo that is drawn."""
-STEP, FAR = 0.1, 200.0
+STEP, RANGE_END = 0.1, 200.0
 """Spacing and end of the tables over range, metres."""
 
 
@@ -57,7 +57,7 @@ def fog_echo(extinction: float) -> tuple[Array, Array]:
     """
     from scipy.integrate import simpson
 
-    ranges = np.arange(STEP, FAR, STEP)
+    ranges = np.arange(STEP, RANGE_END, STEP)
     time = np.linspace(0, 2 * PULSE, 201)
     r = ranges[:, None] - LIGHT * time[None] / 2
     ahead = np.maximum(r, OVERLAP[0])
@@ -132,7 +132,7 @@ def expected_echoes(falling: Precipitation, least: float, divergence: float = DI
     int A(r) N0 / slope exp(-slope D_min(r)) dr with the beam's cross-section A = pi/4 (divergence r)^2: the particles that
     could be noticed are a Poisson process, so the many that could not need not be drawn.
     """
-    ranges = np.arange(STEP, FAR, STEP)
+    ranges = np.arange(STEP, RANGE_END, STEP)
     area = np.pi / 4 * (divergence * ranges) ** 2
     seen = np.exp(-falling.slope * smallest_seen(falling, ranges, least, divergence))
     rate = area * falling.number / falling.slope * seen
@@ -186,7 +186,7 @@ def through(caster: Caster, echoes: Echoes, beams: int, air: Air, sensor: Sensor
     left = np.exp(-2 * extinction * echoes.distance)
     if air.kind == "rain":
         left *= WET[caster.material[echoes.face]]
-    free = np.full(beams, min(sensor.range_max, FAR))
+    free = np.full(beams, min(sensor.range_max, RANGE_END))
     np.minimum.at(free, echoes.ray, echoes.distance)
     if falling is None:
         power, where = fog_power(air.amount, free)
@@ -202,4 +202,4 @@ def through(caster: Caster, echoes: Echoes, beams: int, air: Air, sensor: Sensor
 
 
 def _row(distance: Array) -> NDArray[np.int64]:
-    return np.clip((distance / STEP).astype(np.int64) - 1, 0, int(FAR / STEP) - 2)
+    return np.clip((distance / STEP).astype(np.int64) - 1, 0, int(RANGE_END / STEP) - 2)

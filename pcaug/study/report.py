@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
+from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
 from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
-from pcaug.study.run import Job, Study, corpora_of, test_corpus, trainable_units
+from pcaug.study.run import Study
 from pcaug.view.picture import render
 from pcaug.view.report import Report
 
@@ -61,7 +63,7 @@ def _arms(report: Report, study: Study) -> None:
     report.heading("Arms")
     rows = [(_who(study, s), 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high) for s in study.summaries]
     report.intervals(
-        [row for row in rows if row[2] == row[2]] or [(n, m, m, m) for n, m, *_ in rows],
+        [row for row in rows if not math.isnan(row[2])] or [(n, m, m, m) for n, m, *_ in rows],
         "mIoU with its 95 % interval.",
         "mIoU, %",
     )

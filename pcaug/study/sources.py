@@ -1,4 +1,4 @@
-"""Synthetic sources of a study: composed, fitted and composed, mixed, learned, off the shelf, copied."""
+"""The data of a study: real clouds, and synthetic sources: composed, fitted first, mixed, learned, off the shelf, copied."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from pcaug.augment.recipe import load_recipe as load_augmentation
 from pcaug.corpus.convert import convert
 from pcaug.corpus.manifest import NAME
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sample import extract
 from pcaug.corpus.sources import is_corpus, sha256_of
+from pcaug.corpus.split import Split
 from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
@@ -28,7 +30,33 @@ from pcaug.generate.model import FEWEST, Generator
 from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
-from pcaug.study.recipe import Synthetic
+from pcaug.study.recipe import StudyRecipe, Synthetic
+
+COST = "cost.json"
+"""What a corpus took to make: in a synthetic one, beside the real one (``real.cost.json``)."""
+NOTHING = {"seconds": 0.0, "gigabytes": 0.0}
+
+
+def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
+    """The real data of a study, converted into ``folder/real`` unless it is a corpus already, and what that cost."""
+    real, made, note = recipe.real, folder / "real", folder / f"real.{COST}"
+    if is_corpus(Path(real.source)):
+        return Corpus.open(real.source), dict(NOTHING)
+    started = time.perf_counter()
+    if not is_corpus(made):
+        source = Path(real.source)
+        if real.source == "sample":
+            source = folder / "sample"
+            extract(source)
+        convert(
+            [source / name for name in real.files] or source,
+            made,
+            card=real.card,
+            split=Split(real.split or None, real.block, real.buffer, recipe.seed),
+        )
+    if not note.is_file():
+        note_cost(made, started, note)
+    return Corpus.open(made), cost(note)
 
 
 def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:
@@ -41,9 +69,9 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
         seed: Of every random choice.
         progress: Called as ``progress(text, done, total)``.
     """
-    if source.corpus is not None and (Path(source.corpus) / "manifest.json").is_file() and not source.noise:
+    if source.corpus is not None and is_corpus(Path(source.corpus)) and not source.noise:
         return Corpus.open(source.corpus)
-    if (folder / "cost.json").is_file():
+    if (folder / COST).is_file():
         return Corpus.open(folder)
     started = time.perf_counter()
     partial, clean = folder.with_name(f".{folder.name}.making"), folder.with_name(f".{folder.name}.clean")
@@ -51,9 +79,7 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
     if source.noise:
         corpus = _with_noise(corpus, partial, source.noise, seed)
         shutil.rmtree(clean)
-    size = sum(path.stat().st_size for path in corpus.folder.rglob("*") if path.is_file()) / 1e9
-    told = {"seconds": time.perf_counter() - started, "gigabytes": size}
-    write_text(corpus.folder / "cost.json", json.dumps(told) + "\n")
+    note_cost(corpus.folder, started, corpus.folder / COST)
     put_in_place(corpus.folder, folder)
     return Corpus.open(folder)
 
@@ -77,10 +103,15 @@ def state_of(source: str) -> str | None:
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest() if files else None
 
 
-def cost(corpus: Corpus) -> dict[str, float]:
-    """Seconds that a source took to make, and its gigabytes on disk; nothing for a corpus that was there."""
-    path = corpus.folder / "cost.json"
-    found: dict[str, float] = json.loads(path.read_text()) if path.is_file() else {"seconds": 0.0, "gigabytes": 0.0}
+def note_cost(folder: Path, started: float, note: Path) -> None:
+    """Note what a corpus took to make since ``started`` (``time.perf_counter``), and its gigabytes on disk."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
+    write_text(note, json.dumps({"seconds": time.perf_counter() - started, "gigabytes": size}) + "\n")
+
+
+def cost(note: Path) -> dict[str, float]:
+    """Seconds and gigabytes that were noted; nothing for a corpus that was there."""
+    found: dict[str, float] = json.loads(note.read_text()) if note.is_file() else dict(NOTHING)
     return found
 
 

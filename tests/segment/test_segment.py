@@ -25,7 +25,7 @@ from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
 from pcaug.segment.features import GROUPS, Setting, prepare
 from pcaug.segment.networks import NETWORKS
-from pcaug.segment.networks.pillars import Pillars
+from pcaug.segment.networks.pillars import pooled
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.randla import nearest
 from pcaug.segment.recipe import TrainRecipe
@@ -163,9 +163,8 @@ def test_randla_finds_the_nearest() -> None:
 
 
 def test_pillars_pool_what_lies_in_a_cell() -> None:
-    network = Pillars(0, 3, grid=8, width=8, depth=1)
     own = torch.tensor([[1.0, 4.0], [3.0, 2.0], [5.0, 6.0]])
-    table = network._pooled(own, torch.tensor([9, 9, 0]), (1, 8, 8))
+    table = pooled(own, torch.tensor([9, 9, 0]), (1, 8, 8))
     assert table.shape == (1, 5, 8, 8)
     torch.testing.assert_close(table[0, :, 1, 1], torch.tensor([3.0, 4.0, 2.0, 3.0, math.log(3.0)]))
     torch.testing.assert_close(table[0, :, 0, 0], torch.tensor([5.0, 6.0, 5.0, 6.0, math.log(2.0)]))

@@ -15,7 +15,7 @@ from pcaug.errors import MissingExtra, RecipeError
 from pcaug.labels import IGNORE
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.zoo import Zoo
-from pcaug.segment.norms import apart
+from pcaug.segment.norms import per_domain
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.selftrain import pseudo_labelled, self_train
@@ -29,7 +29,7 @@ def test_sources_do_not_meet_in_a_norm() -> None:
     alone.load_state_dict(network.state_dict())
     xyz, features = torch.randn(4, 32, 3), torch.randn(4, 32, 2)
     made = torch.tensor([0.0, 1.0, 1.0, 0.0])
-    logits = apart(network, network, xyz, features, made)
+    logits = per_domain(network, network, xyz, features, made)
     torch.testing.assert_close(logits[made == 0], alone(xyz[made == 0], features[made == 0]))
     moments = {name: value for name, value in network.state_dict().items() if "running" in name}
     assert moments

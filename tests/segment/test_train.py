@@ -16,16 +16,17 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from segment.builders_segment import SMALL, gardens
+from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import FileError, NotFound, RecipeError
+from pcaug.errors import FileError, NotFound
 from pcaug.segment.checkpoint import State, write
-from pcaug.segment.distributed import SharedNorm
+from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import in_bfloat16, train
+from pcaug.segment.train import Trainer, in_bfloat16, train
 
 
 def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
@@ -80,43 +81,45 @@ def test_the_average_follows_the_weights() -> None:
 
 
 def test_accumulated_gradients_are_those_of_the_mean(corpus: Corpus, tmp_path: Path) -> None:
-    losses = []
-    for accumulate in (1, 3):
-        recipe = TrainRecipe(**SMALL | {"steps": 2, "accumulate": accumulate})
-        run = train(recipe, corpus, (), tmp_path / f"run{accumulate}")
-        losses.append(float((run.folder / "log.csv").read_text().splitlines()[1].split(",")[1]))
-    assert losses[1] == pytest.approx(losses[0], rel=0.5)  # a mean over batches, not their sum
+    recipe = TrainRecipe(**SMALL | {"accumulate": 3, "clip": 1e9, "arguments": {"dropout": 0.0}})
+    data = Blocks.of([corpus], recipe)
+    batches = [data.batch(number) for number in range(3)]
+
+    def gradients(recipe: TrainRecipe, *batches: Sample) -> list[torch.Tensor]:
+        trainer = Trainer.of(Run(tmp_path, recipe, data.classes, data.mean, data.spread), data)
+        trainer.step(batch for batch in batches)
+        return [parameter.grad for parameter in trainer.state.network.parameters()]
+
+    alone = [gradients(recipe.model_copy(update={"accumulate": 1}), batch) for batch in batches]
+    for found, *each in zip(gradients(recipe, *batches), *alone, strict=True):
+        torch.testing.assert_close(found, torch.stack(each).mean(dim=0), rtol=1e-4, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def wrong(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    """What of ``together.CLAIMS`` does not hold in each of two processes."""
+    folder = tmp_path_factory.mktemp("together")
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path, "PCAUG_CACHE": str(folder / "cache")}
+    command = [sys.executable, "-m", "segment.together"]
+    both = [subprocess.Popen([*command, str(rank), str(folder), str(corpus.folder)], env=environment) for rank in range(2)]
+    try:
+        assert [process.wait(300) for process in both] == [0, 0]
+    finally:
+        for process in both:
+            process.kill()
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_of_two_processes(wrong: list[dict[str, str]], claim: str) -> None:
+    assert [found.get(claim) for found in wrong] == [None, None]
 
 
 def test_tensorboard_has_events(corpus: Corpus, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run = train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run", tensorboard=True)
     assert list((run.folder / "tensorboard").glob("events.out.tfevents.*"))
-
-
-def test_shared_norm_alone_is_batch_norm() -> None:
-    torch.manual_seed(0)
-    for shape in ((40, 3), (4, 3, 5, 5)):
-        ours = SharedNorm(3).eval()
-        theirs = (torch.nn.BatchNorm1d if len(shape) == 2 else torch.nn.BatchNorm2d)(3).eval()
-        x = torch.randn(shape)
-        torch.testing.assert_close(ours(x), theirs(x))
-
-
-def test_a_shared_norm_without_momentum_learns_nothing() -> None:
-    code = """
-import torch
-import torch.distributed as dist
-from pcaug.segment.distributed import SharedNorm
-dist.init_process_group("gloo", init_method="tcp://127.0.0.1:0", rank=0, world_size=1)
-for momentum, mean in ((0.0, 0.0), (None, 0.5), (0.5, 2.5)):
-    norm = SharedNorm(1, momentum=momentum).train()
-    norm(torch.full((8, 1), 5.0))
-    assert abs(norm.running_mean.item() - mean) < 1e-6, (momentum, norm.running_mean)
-dist.destroy_process_group()
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or not Path("/proc/cpuinfo").is_file(), reason="asks the CPU by its flags")
@@ -153,12 +156,6 @@ def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> 
     torch.testing.assert_close(one, two, rtol=1e-2, atol=1e-3)
 
 
-def test_shares_must_be_whole(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcaug.segment.distributed.world", lambda: 3)
-    with pytest.raises(RecipeError, match="cannot be shared by 3"):
-        train(TrainRecipe(**SMALL), corpus, (), tmp_path / "run")
-
-
 def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     write({"a": torch.zeros(10)}, path)
@@ -170,12 +167,6 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert load_file(path)["a"].shape == (10,)
-
-
-def test_only_the_first_process_keeps_a_log(corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pcaug.segment.distributed.rank", lambda: 1)
-    run = train(TrainRecipe(**SMALL | {"steps": 2}), corpus, (), tmp_path / "run")
-    assert not run.folder.exists()
 
 
 def test_a_block_cannot_have_weather() -> None:

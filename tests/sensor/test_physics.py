@@ -11,7 +11,7 @@ from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, quad
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.footprint import LIGHT, merged, split, sub_beams
-from pcaug.sensor.physics import Echoes, _shares, detect, reported, trace
+from pcaug.sensor.physics import Echoes, detect, footprint_shares, reported, trace
 from pcaug.sensor.scan import scan
 
 TREE = catalogue.taxonomy()
@@ -260,9 +260,9 @@ def test_ranges_of_one_beam_share_their_error() -> None:
 @pytest.mark.parametrize("through", [0.25, 0.65, 0.75])
 def test_a_surface_that_stopped_a_beam_met_the_share_that_makes_it_likely(through: float) -> None:
     rng, number = np.random.default_rng(0), 200_000
-    shares = _shares(np.full(number, through, np.float32), rng)
+    shares = footprint_shares(np.full(number, through, np.float32), rng)
     assert shares.mean() == pytest.approx(1 - through, abs=0.005)
     stopped = shares[rng.random(number) < shares]  # a share of the footprint stops as large a part of the lines in it
-    given = _shares(np.full(number, through, np.float32), rng, met=True)
+    given = footprint_shares(np.full(number, through, np.float32), rng, met=True)
     np.testing.assert_allclose(np.quantile(given, (0.1, 0.3, 0.5, 0.9)), np.quantile(stopped, (0.1, 0.3, 0.5, 0.9)), atol=0.015)
-    assert (_shares(np.zeros(10, np.float32), rng, met=True) == 1).all()
+    assert (footprint_shares(np.zeros(10, np.float32), rng, met=True) == 1).all()

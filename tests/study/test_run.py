@@ -19,9 +19,12 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
+from pcaug.study.plan import Job, plan, train_recipe
 from pcaug.study.recipe import StudyRecipe, Synthetic
 from pcaug.study.report import write_report
-from pcaug.study.run import Job, _real, _without_real, plan, run_study, start_over, train_recipe
+from pcaug.study.run import run_study, start_over
+from pcaug.study.sources import real_corpus
+from pcaug.study.training import without_real
 
 TREE = catalogue.taxonomy()
 
@@ -195,7 +198,7 @@ def test_only_the_named_files_of_a_folder_are_real_data(tmp_path: Path, recipe: 
         corpus = Corpus.open(recipe.real.source)
         write(folder / name, corpus.only(units=[unit]).read(corpus.only(units=[unit]).tiles[0]))
     real = recipe.real.model_copy(update={"source": str(folder), "files": ("a.ply", "c.ply"), "test_units": ()})
-    found, _ = _real(recipe.model_copy(update={"real": real}), tmp_path / "study")
+    found, _ = real_corpus(recipe.model_copy(update={"real": real}), tmp_path / "study")
     assert sorted(Path(source.path).stem for source in found.manifest.sources) == ["a", "c"]
 
 
@@ -210,9 +213,9 @@ def _interrupt_at(number: int):  # type: ignore[no-untyped-def]
 def test_shares_of_sources_hold_without_real_clouds_too(recipe: StudyRecipe) -> None:
     arm = recipe.arms[0].model_copy(update={"set": ("synthetic_shares=[3, 1]",)})
     how = train_recipe(Job("pointnet", arm, 0, (), 0, 0), recipe)
-    alone = _without_real(how, 2)
+    alone = without_real(how, 2)
     assert (alone.real_share, alone.synthetic_shares) == (0.75, (1.0,))
-    assert _without_real(how.model_copy(update={"synthetic_shares": ()}), 4).real_share == 0.25
+    assert without_real(how.model_copy(update={"synthetic_shares": ()}), 4).real_share == 0.25
 
 
 def test_one_model_may_have_changes_of_its_own(recipe: StudyRecipe) -> None:

@@ -13,9 +13,10 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
+from pcaug.study.plan import plan
 from pcaug.study.recipe import StudyRecipe, Synthetic
-from pcaug.study.run import plan, run_study
-from pcaug.study.sources import cost, make
+from pcaug.study.run import run_study
+from pcaug.study.sources import COST, cost, make
 
 TREE = catalogue.taxonomy()
 
@@ -45,7 +46,7 @@ def test_copies_are_the_real_clouds(tmp_path: Path) -> None:
     assert {tile.kind for tile in made.tiles} == {"synthetic"}
     for tile in made.tiles:
         np.testing.assert_array_equal(made.read(tile).xyz, real.read(real.tiles[0]).xyz)
-    assert cost(made)["gigabytes"] > 0
+    assert cost(made.folder / COST)["gigabytes"] > 0
 
 
 def test_noise_exchanges_labels_and_keeps_their_counts(tmp_path: Path) -> None:

@@ -85,17 +85,18 @@ class Pillars(nn.Module):
 
     def _around(self, own: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
         """What the U-Net makes of B x G x H cells, (B G H, C), from points (N, C) in cells ``index`` (N,)."""
-        around: Tensor = self.plan(self._pooled(own, index, shape))
+        around: Tensor = self.plan(pooled(own, index, shape))
         return around.permute(0, 2, 3, 1).reshape(-1, around.shape[1])
 
-    def _pooled(self, own: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
-        """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, H); zeros in empty cells."""
-        cells = shape[0] * shape[1] * shape[2]
-        count = own.new_zeros(cells, 1).index_add_(0, index, torch.ones_like(own[:, :1]))
-        mean = own.new_zeros(cells, own.shape[1]).index_add_(0, index, own) / count.clamp(min=1)
-        most = own.new_zeros(cells, own.shape[1]).scatter_reduce(0, index[:, None].expand_as(own), own, "amax")
-        table = torch.cat([most, mean, count.log1p()], dim=1)
-        return table.view(*shape, -1).permute(0, 3, 1, 2)
+
+def pooled(own: Tensor, index: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Maximum, mean and log count of the points of each cell, (B, 2 C + 1, G, H); zeros in empty cells."""
+    cells = shape[0] * shape[1] * shape[2]
+    count = own.new_zeros(cells, 1).index_add_(0, index, torch.ones_like(own[:, :1]))
+    mean = own.new_zeros(cells, own.shape[1]).index_add_(0, index, own) / count.clamp(min=1)
+    most = own.new_zeros(cells, own.shape[1]).scatter_reduce(0, index[:, None].expand_as(own), own, "amax")
+    table = torch.cat([most, mean, count.log1p()], dim=1)
+    return table.view(*shape, -1).permute(0, 3, 1, 2)
 
 
 class UNet(nn.Module):

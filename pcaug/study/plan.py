@@ -1,0 +1,111 @@
+"""The plan of a study: which trainings it has, and how each of them is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pcaug.corpus.read import Corpus
+from pcaug.errors import PcaugError, RecipeError
+from pcaug.segment.networks import FOREST
+from pcaug.segment.recipe import TrainRecipe, load_recipe
+from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of a study."""
+
+    model: str
+    arm: Arm
+    budget: int
+    units: tuple[str, ...]
+    draw: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Folder name: readable and unique within the study."""
+        return f"{self.model}_{self.arm.slug}_b{self.budget}_d{self.draw}_s{self.seed}"
+
+
+def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
+    """All trainings of a study. Draws of one budget are the same for every arm; larger draws contain the smaller ones, and the
+    smallest begin each with another unit while there are others."""
+    first = np.random.default_rng((recipe.seed, 1)).permutation(len(units))
+    jobs: dict[str, Job] = {}
+    for model in recipe.models:
+        for budget in recipe.budgets:
+            size = budget or len(units)
+            if size > len(units):
+                raise RecipeError(f"budget {size} exceeds the {len(units)} training units {', '.join(units)}")
+            for draw in range(recipe.draws if size < len(units) else 1):
+                order = np.random.default_rng((recipe.seed, 1, draw)).permutation(len(units)).tolist()
+                order.insert(0, order.pop(order.index(first[draw % len(units)])))
+                chosen = tuple(sorted(units[i] for i in order[:size]))
+                for arm in recipe.arms:
+                    for seed in range(recipe.seeds):
+                        if arm.pretrain and model == FOREST:
+                            continue  # a forest cannot be trained further
+                        job = Job(model, arm, size, chosen, draw, seed) if arm.real else Job(model, arm, 0, (), 0, seed)
+                        jobs.setdefault(job.name, job)
+    return list(jobs.values())
+
+
+def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
+    """Units of the real corpus that arms may train on; raises RecipeError where the test names unknown units."""
+    unknown = set(recipe.real.test_units) - set(real.units)
+    if unknown:
+        raise RecipeError(f"test units {sorted(unknown)} are not in the corpus", do=f"it has {', '.join(real.units)}")
+    left = {tile.unit for tile in real.tiles if tile.unit not in recipe.real.test_units and tile.split in ("train", None)}
+    if not left:
+        raise PcaugError(
+            "no training data is left beside the test", recipe.real.source, "name fewer test units or change the split"
+        )
+    return sorted(left)
+
+
+def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
+    """The part of the real corpus that is scored."""
+    if recipe.real.test_units:
+        return real.only(units=recipe.real.test_units)
+    return real.only(split="test")
+
+
+def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
+    """The training recipe of a job: the same for every arm but for what the arm itself changes."""
+    seed = recipe.seed * 1000 + job.draw * 100 + job.seed
+    changes = [*recipe.set, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *job.arm.set]
+    if not job.arm.augment:
+        changes.append("augment=[]")
+    return load_recipe(recipe.train, changes)
+
+
+def ways(recipe: StudyRecipe) -> list[tuple[Job, TrainRecipe]]:
+    """How each model is trained in each arm, whatever the budget, draw and seed."""
+    jobs = [Job(model, arm, 0, (), 0, 0) for model in recipe.models for arm in recipe.arms]
+    return [(job, train_recipe(job, recipe)) for job in jobs]
+
+
+def check_arms(recipe: StudyRecipe) -> None:
+    """Raise RecipeError for a mistake in an arm's own settings, before anything is made or trained."""
+    for job, how in ways(recipe):
+        how.check_shares(len(job.arm.synthetic), f"arm {job.arm.name!r}")
+
+
+def by_cut(recipe: StudyRecipe) -> bool:
+    """Whether some training predicts the classes of a cut: then all must, or scores do not compare."""
+    return any(how.classes == "cut" for _, how in ways(recipe))
+
+
+def folder_of(source: Synthetic, job: Job) -> str:
+    """Folder of the corpus of a source that a job trains on."""
+    return f"{source.name}_b{job.budget}_d{job.draw}" if source.of_real else source.name
+
+
+def corpora_of(source: Synthetic, jobs: Sequence[Job], synthetic: dict[str, Corpus]) -> list[Corpus]:
+    """The corpora of a source that jobs train on, one for each draw where it is made of real clouds."""
+    keys = dict.fromkeys(folder_of(source, job) for job in jobs if source.name in job.arm.synthetic)
+    return [synthetic[key] for key in keys]

@@ -1,0 +1,116 @@
+"""One training of a study, from its clouds to the result that is kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from threading import Lock
+
+from pcaug.corpus.read import Corpus
+from pcaug.files import plain, write_text
+from pcaug.labels import ClassSet
+from pcaug.parallel import Progress, silent
+from pcaug.segment.evaluate import evaluate, miou
+from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import Run
+from pcaug.segment.train import train
+from pcaug.study.plan import Job, folder_of, test_corpus, train_recipe
+from pcaug.study.recipe import StudyRecipe
+from pcaug.study.results import Result
+
+Task = tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path]
+"""A training, its study, the real and the synthetic corpora, the classes of a cut, and the study's folder."""
+ALONE = Lock()
+
+
+def run_job(task: Task, progress: Progress = silent) -> None:
+    """One training and its score, kept as a result."""
+    job, recipe, real, synthetic, classes, folder = task
+    with on_threads(recipe.threads):
+        started = time.perf_counter()
+        run = _trained(job, recipe, real, synthetic, classes, folder / "runs" / job.name, progress)
+        trained = time.perf_counter()
+        test = test_corpus(recipe, real)
+        scores = evaluate(run, test)
+    result = Result(
+        job.model,
+        job.arm.name,
+        job.budget,
+        job.units,
+        job.draw,
+        job.seed,
+        scores.miou,
+        scores.accuracy,
+        scores.iou,
+        trained - started,
+        time.perf_counter() - trained,
+        {name: miou(table) for name, table in zip(scores.clouds, scores.per_cloud, strict=True)} if len(test.units) > 1 else {},
+    )
+    write_json(result_file(job, folder), asdict(result))
+
+
+def _trained(
+    job: Job,
+    recipe: StudyRecipe,
+    real: Corpus,
+    synthetic: dict[str, Corpus],
+    cut: ClassSet | None,
+    folder: Path,
+    progress: Progress,
+) -> Run:
+    by_name = {source.name: source for source in recipe.synthetic}
+    sources = [synthetic[folder_of(by_name[name], job)] for name in job.arm.synthetic]
+    how = train_recipe(job, recipe)
+    classes = cut if how.classes == "cut" else None
+    if not job.arm.real:
+        return train(without_real(how, len(sources)), sources[0], sources[1:], folder, progress, classes=classes)
+    clouds = real.only(units=job.units, split="train")
+    if not job.arm.pretrain:
+        return train(how, clouds, sources, folder, progress, classes=classes)
+    half = how.steps // 2
+    before = without_real(how, len(sources)).model_copy(update={"steps": half})
+    first = train(before, sources[0], sources[1:], folder / "pretrained", progress, classes=classes)
+    after = how.model_copy(update={"steps": how.steps - half, "synthetic_shares": ()})
+    return train(after, clouds, (), folder, progress, start=first, classes=classes)
+
+
+def without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
+    """The recipe where the first of some sources stands for the real clouds: drawn as often as the shares of all say. It has no
+    split to validate on."""
+    shares = how.synthetic_shares or (1.0,) * sources
+    return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:], "validate_every": 0})
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Inside, torch works on some threads, and nobody else in this process: a worker of Dask gives several jobs to one, but the
+    seed and the number of threads are the whole process's."""
+    import torch
+
+    with ALONE:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def result_file(job: Job, folder: Path) -> Path:
+    """Where the result of a training lies in a study's folder."""
+    return folder / "results" / f"{job.name}.json"
+
+
+def read_result(job: Job, folder: Path) -> Result:
+    """The result of a training that is done."""
+    raw = json.loads(result_file(job, folder).read_text())
+    return Result(**raw | {"units": tuple(raw["units"])})
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as JSON, NaN as null."""
+    write_text(path, json.dumps(plain(value), indent=2) + "\n")
