@@ -1,8 +1,9 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all; where they are kept, and values as JSON holds them."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -61,6 +62,12 @@ def stamp(path: Path) -> list[int]:
         return []
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
+
+
+def cache_folder() -> Path:
+    """Where downloads, and what was prepared once, are kept: ``PCAUG_CACHE``, else the user's cache folder."""
+    base = os.environ.get("PCAUG_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcaug"
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,7 @@ from pcaug.corpus import layouts
 from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
-from pcaug.corpus.shares import watched
+from pcaug.corpus.published import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
 from pcaug.labels import tally
 

@@ -15,7 +15,7 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import Kind, PointCloud, concatenate, kind_of
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
-from pcaug.formats.columns import skipped
+from pcaug.formats.naming import skipped
 from pcaug.labels import ClassSet, translated
 
 PENDING = 1_000_000

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 MARK = "pcaug "
 """Title of the first column of a structured array of ours; JSON follows (in ``.npz``: an array called ``pcaug``)."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 NAMESPACE, URI = "pcaug", "urn:pcaug:fields"
 STANDARD = {

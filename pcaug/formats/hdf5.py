@@ -17,7 +17,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 SHRINKS = 2000
 """More than any of HDF5's own filters shrinks: a dataset that claims more stores less than it promises."""

@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
-from pcaug.formats import columns as naming
-from pcaug.formats import las_header
+from pcaug.formats import las_header, naming
 from pcaug.parallel import drawn
 
 ASPRS = {

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 PROMOTED = {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}
 """Point format with five bits for a class -> the one with eight that has all its fields."""

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 NOISE = ("x_noise", "y_noise", "z_noise")
 

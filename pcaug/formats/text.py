@@ -22,7 +22,7 @@ from pyarrow import csv
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 from pcaug.parallel import ahead
 
 COMMENTS = (b"#", b"//")

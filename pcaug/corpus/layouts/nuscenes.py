@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pcaug.cloud import PointCloud, Source
-from pcaug.corpus.layouts.naming import by_name
+from pcaug.corpus.layouts.named_ids import by_name
 from pcaug.errors import FileError, LabelError
 
 BLOCK = 1 << 20

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
-from pcaug.corpus.layouts.naming import by_name
+from pcaug.corpus.layouts.named_ids import by_name
+from pcaug.corpus.layouts.pandas_frame import read_frame
 from pcaug.errors import FileError, LabelError
-from pcaug.formats.pandas_frame import read_frame
 
 FIELDS = {"i": ("intensity", np.float32), "t": ("time", np.float64), "d": ("device", np.uint8)}
 
