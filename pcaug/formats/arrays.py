@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -136,10 +136,35 @@ class _Member:
 
 def read_npz(path: Path, size: int) -> Iterator[PointCloud]:
     """Stream the arrays of an archive side by side, compressed or not."""
+    with _opened(path) as archive:
+        members = {i.filename.removesuffix(".npy"): _Member.open(archive, i, path) for i in archive.infolist()}
+        yield from _side_by_side(members, size, path)
+
+
+def named(path: Path, names: Sequence[str], limit: int) -> list[NDArray[Any]]:
+    """Some arrays of numbers of an archive, each as a whole.
+
+    Raises:
+        FileError: If one is missing, holds no numbers, or unpacks to more than ``limit`` bytes.
+    """
+    found = []
+    with _opened(path) as archive:
+        for name in names:
+            info = archive.getinfo(f"{name}.npy")
+            if info.file_size > limit:
+                raise FileError(f"array {name!r} unpacks to {info.file_size} bytes", path, f"more than {limit} are not expected")
+            member = _Member.open(archive, info, path)
+            if member.kind.kind not in "iuf":
+                raise FileError(f"array {name!r} holds no numbers", path, "download it again")
+            found.append(np.frombuffer(member.stream.read(), member.kind).reshape(member.shape))
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {i.filename.removesuffix(".npy"): _Member.open(archive, i, path) for i in archive.infolist()}
-            yield from _side_by_side(members, size, path)
+            yield archive
     except PcaugError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers raise a dozen types
