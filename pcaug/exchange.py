@@ -63,7 +63,7 @@ def to_pandas(cloud: PointCloud) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError as error:
-        raise MissingExtra(f"pandas cannot be imported ({error})", do="pip install pandas") from None
+        raise MissingExtra(f"pandas cannot be imported ({error})", do="pip install 'pcaug[pandas]'") from None
     frame = pd.DataFrame(naming.spread(cloud))
     frame.attrs["pcaug"] = naming.describe(cloud)
     return frame
