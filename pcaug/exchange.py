@@ -44,16 +44,16 @@ def from_laspy(data: laspy.LasData) -> PointCloud:
 
 
 def to_arrow(cloud: PointCloud) -> pa.Table:
-    """The table that a Parquet file of ours holds: x, y, z, fields, ``name_0``... of a vector; taxonomy and CRS as metadata."""
+    """The table that our Parquet files hold: x, y, z, fields, ``name_0``... of a vector; taxonomy and CRS as metadata."""
     return parquet.to_table(cloud)
 
 
 def from_arrow(table: pa.Table) -> PointCloud:
-    """The cloud of a table with columns x, y and z. Of tables of others, columns are renamed as of files of others.
+    """The cloud of a table with columns x, y and z; columns that pcaug did not write are renamed as in files.
 
     Raises:
-        FileError: Without positions, with empty values, or with columns that are no numbers.
-        LabelError: For class ids that are no whole numbers.
+        FileError: Without positions, with empty values, or with columns that are not numbers.
+        LabelError: For class ids that are not whole numbers.
     """
     return parquet.from_table(table)
 

@@ -57,7 +57,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def stamp(path: Path) -> list[int]:
-    """What changes with a file that is made anew: bytes, time of the last change; nothing where there is no file."""
+    """What changes when a file is made again: size, time of last change; [] without a file."""
     if not path.is_file():
         return []
     found = path.stat()
@@ -71,7 +71,7 @@ def cache_folder() -> Path:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it: None for numbers that are none, lists for arrays and tuples, text for paths."""
+    """A value as JSON holds it: None for NaN and infinities, lists for arrays and tuples, text for paths."""
     if hasattr(value, "model_dump"):
         return plain(value.model_dump(mode="json"))
     if hasattr(value, "tolist"):

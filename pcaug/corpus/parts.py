@@ -180,7 +180,7 @@ def one_crs(parts: Sequence[Part], known: str | None, steps: Steps) -> tuple[str
 
 
 def groups(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
-    """Parts as jobs: a few small ones together, so that a drive of thousands of frames is no thousand jobs."""
+    """Parts as jobs: a few small ones together, so that a drive of thousands of frames is not thousands of jobs."""
     groups: list[list[Part]] = []
     size = BYTES
     for part in parts:

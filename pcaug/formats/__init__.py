@@ -19,7 +19,7 @@ from pcaug.files import beside
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
 CHUNK = 250_000
-"""Points a chunk: above 100 k, more buys nothing and costs memory."""
+"""Points per chunk: above 100 k, more buys nothing and costs memory."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         encoding: Name of the format, where the suffix does not tell.
         **options: What the format needs to know (text ``columns``, PLY ``label``, HDF5 ``group``, COPC ``bounds``
             and ``resolution``).

@@ -1,4 +1,4 @@
-"""NumPy's own files (NEP 1): ``.npy`` with one structured or plain array, ``.npz`` with one array a field. No pickles.
+"""NumPy's own files (NEP 1): ``.npy`` with one structured or plain array, ``.npz`` with one array per field. No pickles.
 
 A plain ``.npy`` array is (N, 3), or (N, k) with the columns named by a card. Positions in ``.npz`` are called ``xyz``,
 ``positions`` (as Open3D writes them), ``points`` or alike, or are three arrays x, y and z.
@@ -43,13 +43,13 @@ def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Ite
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         columns: Names of the columns of a plain array (N, k): x, y, z and any field names; "" skips one.
     """
     try:
         table = npy.open_memmap(path, mode="r")
     except Exception as error:  # NumPy's parser of headers raises what Python's own does
-        raise FileError(f"is no .npy file, a truncated one, or holds objects ({error})", path, "download it again") from None
+        raise FileError(f"is not a .npy file, is truncated, or holds objects ({error})", path, "download it again") from None
     names = list(table.dtype.names or ())
     said: dict[str, Any] = {}
     if names and table.ndim == 1:
@@ -168,7 +168,7 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     except PcaugError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers raise a dozen types
-        raise FileError(f"is no .npz file, a truncated one, or holds objects ({error})", path, "download it again") from None
+        raise FileError(f"is not an .npz file, is truncated, or holds objects ({error})", path, "download it again") from None
 
 
 def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterator[PointCloud]:
@@ -188,7 +188,7 @@ def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterato
 
 
 def write_npz(path: Path, chunks: Iterator[PointCloud], *, compress: bool = False) -> int:
-    """Write one array a field, through temporary files beside it: an archive takes its members one after the other."""
+    """Write one array per field, through temporary files beside it: an archive takes its members one after the other."""
     written = 0
     parts: dict[str, tuple[IO[bytes], NDArray[Any]]] = {}
     with ExitStack() as stack:

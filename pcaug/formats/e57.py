@@ -114,7 +114,7 @@ def _rows(file: Any, header: Any, names: list[str], size: int) -> Iterator[dict[
 
 
 def _kind(node: Any) -> np.dtype[Any] | None:
-    """The type that holds an element; None for what is no number."""
+    """The type that holds an element; None for anything that is not a number."""
     from pye57 import libe57
 
     if isinstance(node, libe57.FloatNode):

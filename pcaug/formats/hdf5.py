@@ -28,7 +28,7 @@ def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         group: Path of the group with the datasets.
     """
     try:

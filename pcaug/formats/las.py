@@ -1,6 +1,6 @@
 """LAS and LAZ, all point formats (ASPRS LAS 1.4 R16), through laspy and lazrs.
 
-Dimensions become fields of the same name but for: ``classification`` -> ``native_label``, ``gps_time`` -> ``time``,
+Dimensions become fields of the same name, except: ``classification`` -> ``native_label``, ``gps_time`` -> ``time``,
 red, green, blue -> ``rgb``, scan angle (rank) -> ``scan_angle`` in degrees. Extra bytes keep their names.
 
 A cloud that did not come from LAS is written as point format 6-8 with its ``label`` as the nearest ASPRS class in
@@ -36,11 +36,11 @@ ASPRS = {
 RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_rank": "scan_angle"}
 MAX_CHUNK_BYTES = 256 << 20
 AGAIN = 250_000
-"""Points a chunk where a file is written again in another point format."""
+"""Points per chunk where a file is written again in another point format."""
 LAZ_CHUNK = 50_000
 """Points that LAZ compresses together, unless its writer chose otherwise."""
 COPIED = 500_000
-"""Points a chunk where records are copied."""
+"""Points per chunk where records are copied."""
 
 _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
 """Clouds as they were read -> their records. A cloud never changes, so these are what writing it would make again."""
@@ -111,7 +111,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
-    """The cloud of point records; raises FileError for labels of ours that are no nodes of the taxonomy."""
+    """The cloud of point records; raises FileError for labels of our own that are not nodes of the taxonomy."""
     scales, offsets = points.scales, points.offsets
     xyz = np.empty((len(points), 3))
     with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale: positions that are not finite are refused later

@@ -279,7 +279,7 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
         if target is not None and values.shape[1:] != ((3,) if target == "rgb" else ()):
             raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
         if target is not None and not (name == "native_label" and (e or not kept)):
-            continue  # ids of ours stand beside the ASPRS class, which is theirs in files of others
+            continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
         if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
         else:
