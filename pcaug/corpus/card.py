@@ -153,7 +153,7 @@ class DatasetCard(Strict):
         minor = frozenset(int(key) for key, c in self.classes.items() if c.minor)
         return LabelMap(taxonomy, nodes, minor, {int(key): c.name for key, c in self.classes.items()})
 
-    def told(self) -> tuple[int, ...]:
+    def whole_nodes(self) -> tuple[int, ...]:
         """Nodes that the dataset labels as a whole: no minor classes, no nodes of which it labels only a part."""
         whole = {c.node for c in self.classes.values() if not c.part}
         return tuple(sorted(n for n in self.label_map().used() if catalogue.taxonomy().label_name(n) in whole))

@@ -77,7 +77,7 @@ class Part:
             card=card.name,
             licence=card.licence,
             flags=card.flags,
-            nodes=card.told(),
+            nodes=card.whole_nodes(),
             encoding=dict(to_metres(next(self.scan.raw(1))).source.encoding),
         )
 
@@ -144,7 +144,7 @@ def _dataset(row: SourceRow) -> str:
     return row.card or row.path
 
 
-def told_apart(parts: list[Part], before: Corpus | None = None) -> list[Part]:
+def with_unique_units(parts: list[Part], before: Corpus | None = None) -> list[Part]:
     """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's.
 
     Those of a corpus that parts are added to keep their names, and parts of such a unit take its name.

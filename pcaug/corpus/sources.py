@@ -114,7 +114,7 @@ class Scan:
         """The files that its clouds depend on: its own, and those of labels and whatever else lies beside it."""
         card, found = self._reads_by, [self.path]
         if card is not None and card.encoding in LAYOUTS:
-            found += LAYOUTS[card.encoding].beside(self.path)
+            found += LAYOUTS[card.encoding].companions(self.path)
         elif labels := formats.FORMATS[card.encoding if card else formats.sniff(self.path)].labels:
             found.append(labels(self.path))
         if card is not None and card.labels:

@@ -164,9 +164,9 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
         before.unlink()
 
 
-def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], least: int) -> tuple[int, PointCloud | None]:
+def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], min_format: int) -> tuple[int, PointCloud | None]:
     """Write until a class does not fit; returns points written, and the cloud that could not be."""
-    header = las_header.make(first, least)
+    header = las_header.make(first, min_format)
     units, written, rest = in_units(first), 0, None
     with _writer(path, header, first) as writer:
         for chunk in chain([first], chunks):

@@ -231,19 +231,19 @@ def _moved(cloud: PointCloud) -> bool:
     return cloud.crs is not None and cloud.crs != crs(header)
 
 
-def make(cloud: PointCloud, least: int = 0) -> Any:
+def make(cloud: PointCloud, min_format: int = 0) -> Any:
     """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre.
 
     Args:
         cloud: The first of the clouds that are written.
-        least: 6 asks for a point format with eight bits for a class.
+        min_format: 6 asks for a point format with eight bits for a class.
     """
     kept = cloud.source.encoding if cloud.source.encoding.get("format") == "las" else {}
     version, old = str(kept.get("version", "1.4")), kept.get("point_format")
     point_format = old if old is not None else 8 if "nir" in cloud else 7 if "rgb" in cloud else 6
     if point_format in WAVELESS and "wavepacket_index" not in cloud:
         point_format = WAVELESS[point_format]
-    if point_format < least:
+    if point_format < min_format:
         version, point_format = "1.4", PROMOTED[point_format]
     header = laspy.LasHeader(version="1.1" if version == "1.0" else version, point_format=point_format)
     header.scales = np.array(kept.get("scales", [0.001] * 3))

@@ -65,7 +65,7 @@ def scene(path: Path) -> str:
     return _of(path).scenes[path.name]
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The file of its labels, and the tables."""
     return [_labels(path, _of(path)), *sorted(path.absolute().parents[2].glob("v1.0-*/*.json"))]
 

@@ -37,7 +37,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     return PointCloud(_to_vehicle(xyz, path), fields, source=Source(file=str(path)))
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The frame's classes and what they mean, and the poses."""
     labels = _semseg(path)
     return [labels, labels.with_name("classes.json"), path.with_name("poses.json")]
