@@ -14,7 +14,7 @@ from pcaug.errors import FileError, PcaugError
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, of the same name in a folder of its own beside ``path``. What is written there takes the file's place
     in the end, or goes if that failed; missing folders are made.
 
@@ -45,14 +45,14 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file of bytes, see ``beside``."""
-    with beside(path) as partial:
+    """Write a file of bytes, see ``atomic_path``."""
+    with atomic_path(path) as partial:
         partial.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, see ``beside``."""
-    with beside(path) as partial:
+    """Write a text file in UTF-8, see ``atomic_path``."""
+    with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

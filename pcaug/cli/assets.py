@@ -97,7 +97,7 @@ def _sheet(shown: list[tuple[str, Asset]], path: Path) -> None:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from pcaug.files import beside
+    from pcaug.files import atomic_path
     from pcaug.view.picture import render
 
     rows, (width, height) = -(-len(shown) // PER_ROW), TILE
@@ -111,7 +111,7 @@ def _sheet(shown: list[tuple[str, Asset]], path: Path) -> None:
         size = " x ".join(f"{v:.2f}" for v in np.ptp(asset.bounds, axis=0))
         text = f"{name[:30]}\n{size} m, {len(asset.triangles):,}".replace("$", r"\$")
         axis.text(0.5, -0.02, text, transform=axis.transAxes, ha="center", va="top", fontsize=6)
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         figure.savefig(partial, format="png", facecolor="white")
 
 

@@ -15,7 +15,7 @@ from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
-from pcaug.files import beside
+from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
 CHUNK = 250_000
@@ -154,14 +154,14 @@ def copy(sources: Sequence[Path], dst: Path, progress: Callable[[int], None] | N
 
 @contextmanager
 def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterator[Path]:
-    """As ``beside``, with what writers do besides.
+    """As ``atomic_path``, with what writers do besides.
 
     Args:
         path: The file that is made, or replaced.
         labels: Where readers look for its file of labels: one that is written too takes that place, and a scan that has none
             now leaves no earlier scan's there.
     """
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         try:
             yield partial
         except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours

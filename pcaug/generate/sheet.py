@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pcaug.cloud import PointCloud
-from pcaug.files import beside
+from pcaug.files import atomic_path
 from pcaug.generate.bank import Thing
 from pcaug.view.picture import render
 
@@ -29,7 +29,7 @@ def draw_sheet(clouds: Sequence[PointCloud], titles: Sequence[str], path: Path, 
         axis.set_axis_off()
         axis.imshow(render(cloud, WIDE, HIGH, "height", elevation=22.0), aspect="auto", interpolation="none")
         axis.set_title(title.replace("$", r"\$"), loc="left", fontsize=5.5, color="#1d2530", pad=2)
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         figure.savefig(partial, format="png", facecolor="white")
 
 

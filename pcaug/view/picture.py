@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
-from pcaug.files import beside
+from pcaug.files import atomic_path
 from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]
@@ -181,7 +181,7 @@ def save_png(
         axis.imshow(draw(cloud, width, height, mode, elevation=elevation), aspect="auto", interpolation="none")
         _title(axis, titles[index] if index < len(titles) else "", cloud, mode, width // 15)
     _draw_legend(figure, marks, per_line)
-    with warnings.catch_warnings(), beside(path) as partial:
+    with warnings.catch_warnings(), atomic_path(path) as partial:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks: boxes, not a failure
         figure.savefig(partial, format="png", facecolor="white")
 
