@@ -70,16 +70,16 @@ def cache_folder() -> Path:
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcaug"
 
 
-def plain(value: Any) -> Any:
+def to_jsonable(value: Any) -> Any:
     """A value as JSON holds it: None for NaN and infinities, lists for arrays and tuples, text for paths."""
     if hasattr(value, "model_dump"):
-        return plain(value.model_dump(mode="json"))
+        return to_jsonable(value.model_dump(mode="json"))
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_jsonable(value.tolist())
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_jsonable(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

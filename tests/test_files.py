@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import atomic_path, plain, write_text
+from pcaug.files import atomic_path, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -71,4 +71,4 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 
 def test_json_has_no_word_for_what_is_no_number() -> None:
     value = {"a": (1.0, float("nan")), "b": np.array([np.inf, 2]), 3: Path("x"), "c": np.float32(0.5)}
-    assert plain(value) == {"a": [1.0, None], "b": [None, 2.0], "3": "x", "c": 0.5}
+    assert to_jsonable(value) == {"a": [1.0, None], "b": [None, 2.0], "3": "x", "c": 0.5}

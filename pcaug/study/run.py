@@ -26,7 +26,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.sample import extract
 from pcaug.corpus.split import Split
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import plain, write_text
+from pcaug.files import to_jsonable, write_text
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
@@ -421,4 +421,4 @@ def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
 
 
 def _write_json(path: Path, value: object) -> None:
-    write_text(path, json.dumps(plain(value), indent=2) + "\n")
+    write_text(path, json.dumps(to_jsonable(value), indent=2) + "\n")
