@@ -245,7 +245,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def limit(values: NDArray[Any]) -> float:
+def full_scale(values: NDArray[Any]) -> float:
     """Largest value of the scale of some intensities or colours: of integers 255 or their type's, of floats at least 1."""
     top = float(values.max(initial=0))
     if np.issubdtype(values.dtype, np.integer):

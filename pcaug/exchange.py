@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import MissingExtra
-from pcaug.formats import columns, las, las_header, parquet
+from pcaug.formats import las, las_header, naming, parquet
 from pcaug.labels import Taxonomy
 
 if TYPE_CHECKING:
@@ -44,16 +44,16 @@ def from_laspy(data: laspy.LasData) -> PointCloud:
 
 
 def to_arrow(cloud: PointCloud) -> pa.Table:
-    """The table that a Parquet file of ours holds: x, y, z, fields, ``name_0``... of a vector; taxonomy and CRS as metadata."""
+    """The table that our Parquet files hold: x, y, z, fields, ``name_0``... of a vector; taxonomy and CRS as metadata."""
     return parquet.to_table(cloud)
 
 
 def from_arrow(table: pa.Table) -> PointCloud:
-    """The cloud of a table with columns x, y and z. Of tables of others, columns are renamed as of files of others.
+    """The cloud of a table with columns x, y and z; columns that pcaug did not write are renamed as in files.
 
     Raises:
-        FileError: Without positions, with empty values, or with columns that are no numbers.
-        LabelError: For class ids that are no whole numbers.
+        FileError: Without positions, with empty values, or with columns that are not numbers.
+        LabelError: For class ids that are not whole numbers.
     """
     return parquet.from_table(table)
 
@@ -63,17 +63,17 @@ def to_pandas(cloud: PointCloud) -> pd.DataFrame:
     try:
         import pandas as pd
     except ImportError as error:
-        raise MissingExtra(f"pandas cannot be imported ({error})", do="pip install pandas") from None
-    frame = pd.DataFrame(columns.spread(cloud))
-    frame.attrs["pcaug"] = columns.describe(cloud)
+        raise MissingExtra(f"pandas cannot be imported ({error})", do="pip install 'pcaug[pandas]'") from None
+    frame = pd.DataFrame(naming.spread(cloud))
+    frame.attrs["pcaug"] = naming.describe(cloud)
     return frame
 
 
 def from_pandas(frame: pd.DataFrame) -> PointCloud:
     """The cloud of a frame; arguments and errors as ``from_arrow``."""
     said, where = frame.attrs.get("pcaug", {}), Path("DataFrame")
-    made = columns.plan(map(str, frame.columns), where, said)
-    return columns.assemble(lambda name: frame[name].to_numpy(), made, where, said)
+    made = naming.plan(map(str, frame.columns), where, said)
+    return naming.assemble(lambda name: frame[name].to_numpy(), made, where, said)
 
 
 def from_open3d(cloud: Any, taxonomy: Taxonomy | None = None) -> PointCloud:
@@ -94,7 +94,7 @@ def from_open3d(cloud: Any, taxonomy: Taxonomy | None = None) -> PointCloud:
     names = {"colors": "rgb", "normals": "normal"} if said else {}
     rows = {names.get(name, name): values for name, values in rows.items()}
     where = Path("Open3D cloud")
-    return columns.assemble(rows.__getitem__, columns.plan(rows, where, said), where, said)
+    return naming.assemble(rows.__getitem__, naming.plan(rows, where, said), where, said)
 
 
 def _sixteen_bits(colours: NDArray[Any]) -> NDArray[np.uint16]:

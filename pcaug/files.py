@@ -1,8 +1,9 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all; where they are kept, and values as JSON holds them."""
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ from pcaug.errors import FileError, PcaugError
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, of the same name in a folder of its own beside ``path``. What is written there takes the file's place
     in the end, or goes if that failed; missing folders are made.
 
@@ -44,35 +45,41 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file of bytes, see ``beside``."""
-    with beside(path) as partial:
+    """Write a file of bytes, see ``atomic_path``."""
+    with atomic_path(path) as partial:
         partial.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, see ``beside``."""
-    with beside(path) as partial:
+    """Write a text file in UTF-8, see ``atomic_path``."""
+    with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def stamp(path: Path) -> list[int]:
-    """What changes with a file that is made anew: bytes, time of the last change; nothing where there is no file."""
+    """What changes when a file is made again: size, time of last change; [] without a file."""
     if not path.is_file():
         return []
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
 
-def plain(value: Any) -> Any:
-    """A value as JSON holds it: None for numbers that are none, lists for arrays and tuples, text for paths."""
+def cache_folder() -> Path:
+    """Where downloads, and what was prepared once, are kept: ``PCAUG_CACHE``, else the user's cache folder."""
+    base = os.environ.get("PCAUG_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcaug"
+
+
+def to_jsonable(value: Any) -> Any:
+    """A value as JSON holds it: None for NaN and infinities, lists for arrays and tuples, text for paths."""
     if hasattr(value, "model_dump"):
-        return plain(value.model_dump(mode="json"))
+        return to_jsonable(value.model_dump(mode="json"))
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_jsonable(value.tolist())
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_jsonable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
+        return [to_jsonable(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
@@ -18,6 +19,17 @@ def make_cloud(n: int = 50, *, seed: int = 0, size: float = 10.0, labelled: bool
         values["label"] = rng.choice([0, 1, 2, 5, 7, 21], n).astype(np.uint16)
     taxonomy = catalogue.taxonomy() if labelled else None
     return PointCloud(rng.uniform(0, size, (n, 3)), values | fields, taxonomy, source=Source(dataset="made", file="made"))
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: object, code: int = 0) -> tuple[str, str]:
+    """What ``pcaug WORDS`` prints to stdout and stderr; fails the test where it ends with another exit code."""
+    from pcaug.cli.app import main
+
+    with pytest.raises(SystemExit) as ended:
+        main([str(word) for word in words])
+    printed = capsys.readouterr()
+    assert (ended.value.code or 0) == code, printed.err
+    return printed.out, printed.err
 
 
 def assert_same_cloud(a: PointCloud, b: PointCloud, *, atol: float = 0.0) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import beside, plain, write_text
+from pcaug.files import atomic_path, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
     wanted = tmp_path / "new" / "folder" / "scan.copc.laz"
-    with beside(wanted) as partial:
+    with atomic_path(wanted) as partial:
         assert partial.name == wanted.name
         partial.write_text("one")
         assert not wanted.exists()
@@ -29,7 +29,7 @@ def test_what_fails_leaves_the_file_that_was_there(tmp_path: Path, error: BaseEx
     wanted.write_text("before")
 
     def fail() -> None:
-        with beside(wanted) as partial:
+        with atomic_path(wanted) as partial:
             partial.write_text("half")
             raise error
 
@@ -42,12 +42,12 @@ def test_what_fails_leaves_the_file_that_was_there(tmp_path: Path, error: BaseEx
 
 def test_errors_name_the_file_that_is_wanted(tmp_path: Path) -> None:
     wanted = tmp_path / "a.txt"
-    with pytest.raises(LabelError) as told, beside(wanted) as partial:
+    with pytest.raises(LabelError) as told, atomic_path(wanted) as partial:
         raise LabelError("holds no such class", partial, "name another")
     assert str(told.value) == f"holds no such class, {wanted}, name another"
-    with pytest.raises(FileError, match=f"could not be written .*, {wanted}, "), beside(wanted) as partial:
+    with pytest.raises(FileError, match=f"could not be written .*, {wanted}, "), atomic_path(wanted) as partial:
         partial.with_name("no folder").joinpath("labels").write_text("")
-    with pytest.raises(FileNotFoundError), beside(wanted):
+    with pytest.raises(FileNotFoundError), atomic_path(wanted):
         (tmp_path / "other").read_text()
 
 
@@ -63,7 +63,7 @@ def test_places_that_cannot_be_written_are_named(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with pytest.raises(FileError, match="not a file"), beside(pipe):
+    with pytest.raises(FileError, match="not a file"), atomic_path(pipe):
         pass
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
@@ -71,4 +71,4 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
 
 def test_json_has_no_word_for_what_is_no_number() -> None:
     value = {"a": (1.0, float("nan")), "b": np.array([np.inf, 2]), 3: Path("x"), "c": np.float32(0.5)}
-    assert plain(value) == {"a": [1.0, None], "b": [None, 2.0], "3": "x", "c": 0.5}
+    assert to_jsonable(value) == {"a": [1.0, None], "b": [None, 2.0], "3": "x", "c": 0.5}

@@ -119,7 +119,7 @@ def _pointwise(step: Augmentation) -> bool:
 
 
 def split_chance(table: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-    """A table without its ``chance``, and that (1 where it has none); raises RecipeError where it is no probability."""
+    """A table without its ``chance``, and the chance (1 by default); raises RecipeError unless it is a probability."""
     chance = table.get("chance", 1.0)
     if isinstance(chance, bool) or not isinstance(chance, int | float) or not 0 <= chance <= 1:
         raise RecipeError(f"chance = {chance!r} is not a probability", str(table.get("name", "")))

@@ -47,13 +47,13 @@ CLUSTERING = {
 """By class name; a class without its own row takes that of the nearest class above it, then the defaults."""
 
 
-def instances(cloud: PointCloud, name: str, least: int = 1) -> Iterator[tuple[int, Rows]]:
+def instances(cloud: PointCloud, name: str, min_points: int = 1) -> Iterator[tuple[int, Rows]]:
     """Find the objects of a class and of the classes below it.
 
     Args:
         cloud: Labelled.
         name: A class of the taxonomy.
-        least: Objects of fewer points are left out.
+        min_points: Objects of fewer points are left out.
 
     Yields:
         The node and the indices of the points of each object.
@@ -72,7 +72,7 @@ def instances(cloud: PointCloud, name: str, least: int = 1) -> Iterator[tuple[in
         rows = np.flatnonzero(label == node)
         known = "instance" in cloud and bool(np.any(cloud["instance"][rows] > 0))
         for part in _numbered(cloud, rows, node, rule) if known else _clustered(cloud, rows, node, rule):
-            if len(part) >= least and (known or rule.size[0] <= np.ptp(cloud.xyz[part], axis=0).max() <= rule.size[1]):
+            if len(part) >= min_points and (known or rule.size[0] <= np.ptp(cloud.xyz[part], axis=0).max() <= rule.size[1]):
                 yield node, part
 
 
@@ -143,9 +143,9 @@ class Ground:
         return float(np.median(heights)) if np.ptp(np.percentile(heights, [10, 90])) < 0.1 + 0.2 * radius else None
 
 
-def objects(cloud: PointCloud, name: str, ground: Ground, least: int = 1) -> Iterator[PointCloud]:
+def objects(cloud: PointCloud, name: str, ground: Ground, min_points: int = 1) -> Iterator[PointCloud]:
     """Cut the objects of a class out of a cloud, as they stand there, with their height above the ground where it is known."""
-    for _, rows in instances(cloud, name, least):
+    for _, rows in instances(cloud, name, min_points):
         thing = cloud.take(rows)
         middle, reach = thing.bounds.mean(axis=0), float(np.ptp(thing.bounds[:, :2], axis=0).max()) / 2 + 0.5
         level = ground.under(middle, reach) if HEIGHT not in cloud else None

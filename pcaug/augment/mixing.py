@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pcaug.augment.attributes import kept
-from pcaug.augment.naive import Positive, Rng, Share
+from pcaug.augment.naive import Positive, Rng, Share, turn
 from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
 from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.errors import PcaugError
@@ -166,14 +166,6 @@ def in_sector(cloud: PointCloud, start: float, width: float) -> NDArray[np.bool_
     azimuth = np.degrees(np.arctan2(cloud.xyz[:, 1], cloud.xyz[:, 0]))
     inside: NDArray[np.bool_] = (azimuth - start) % 360 < width
     return inside
-
-
-def turn(angle: float) -> NDArray[np.float64]:
-    """(4, 4) turn about the vertical axis by radians."""
-    matrix = np.eye(4)
-    cos, sin = np.cos(angle), np.sin(angle)
-    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
-    return matrix
 
 
 def shifted(cloud: PointCloud, offset: NDArray[np.float64]) -> PointCloud:

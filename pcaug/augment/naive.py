@@ -58,6 +58,14 @@ class Affine:
         return moved(cloud, self.matrix(self.middle(cloud), rng))
 
 
+def turn(angle: float) -> Matrix:
+    """Turn (4, 4) about the vertical axis by radians."""
+    matrix = np.eye(4)
+    cos, sin = np.cos(angle), np.sin(angle)
+    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
+    return matrix
+
+
 def _about(linear: Matrix, about: About, middle: NDArray[np.float64]) -> Matrix:
     matrix = np.eye(4)
     matrix[:3, :3] = linear
@@ -75,8 +83,7 @@ class RotateZ(Affine):
 
     def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         angle = np.radians(rng.uniform(-self.degrees, self.degrees))
-        cos, sin = np.cos(angle), np.sin(angle)
-        return _about(np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]]), self.about, middle)
+        return _about(turn(angle)[:3, :3], self.about, middle)
 
 
 @dataclass(frozen=True)

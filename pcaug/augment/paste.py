@@ -17,8 +17,8 @@ from pydantic import Field
 from pcaug import catalogue
 from pcaug.augment.attributes import HEIGHT, kept, moved
 from pcaug.augment.instances import Ground, objects
-from pcaug.augment.mixing import Classes, join, members, same_taxonomy, turn
-from pcaug.augment.naive import Length, Rng, Share
+from pcaug.augment.mixing import Classes, join, members, same_taxonomy
+from pcaug.augment.naive import Length, Rng, Share, turn
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
 from pcaug.cloud import PointCloud
 

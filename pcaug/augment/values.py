@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.augment.naive import Length, Positive, Rng, Share
-from pcaug.cloud import PointCloud, limit
+from pcaug.cloud import PointCloud, full_scale
 
 
 def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
     """Set a field from values in 0..1 of its scale."""
     old = cloud[name]
     low = _least(old)
-    scaled = low + np.clip(unit, 0, 1) * (limit(old) - low)
+    scaled = low + np.clip(unit, 0, 1) * (full_scale(old) - low)
     if np.issubdtype(old.dtype, np.integer):
         scaled = np.rint(scaled)
     return cloud.with_fields(**{name: scaled.astype(old.dtype)})
@@ -29,7 +29,7 @@ def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
 def _unit(cloud: PointCloud, name: str) -> NDArray[np.float32]:
     values = cloud[name]
     low = _least(values)
-    return (values.astype(np.float32) - low) / np.float32(limit(values) - low)
+    return (values.astype(np.float32) - low) / np.float32(full_scale(values) - low)
 
 
 def _least(values: NDArray[Any]) -> np.float32:

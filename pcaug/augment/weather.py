@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
-from pcaug.cloud import PointCloud, limit
+from pcaug.cloud import PointCloud, full_scale
 from pcaug.sensor.physics import R0
 from pcaug.sensor.weather import STEP, Precipitation, fog_depth, fog_extinction, fog_power, particle_echoes, rain, snow
 
@@ -34,7 +34,7 @@ def _beams(cloud: PointCloud, what: str) -> _Beams:
     distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
     if "intensity" not in cloud:
         return _Beams(vector, distance, np.full(len(cloud), 0.3), 1.0)  # a middling surface
-    scale = limit(cloud["intensity"])
+    scale = full_scale(cloud["intensity"])
     return _Beams(vector, distance, np.maximum(cloud["intensity"] / scale, FAINT), scale)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcaug.errors import PcaugError
-from pcaug.files import plain
+from pcaug.files import to_jsonable
 from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def err() -> Console:
 
 def emit_json(value: Any) -> None:
     """Print one JSON object on stdout."""
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(to_jsonable(value), indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ def convert(
     card: Annotated[str | None, typer.Option(help="Name or path of the card that says how to read the source.")] = None,
     ids_of: Annotated[str | None, typer.Option(help="File: write labels as the class ids of this card's dataset.")] = None,
     each: Annotated[
-        str | None, typer.Option(help="Corpus to a folder of files, one a tile: .laz, .ply, .bin (KITTI's layout), ...")
+        str | None, typer.Option(help="Corpus to a folder of files, one per tile: .laz, .ply, .bin (KITTI's layout), ...")
     ] = None,
     bounds: o.Bounds = None,
     classes: o.Classes = None,

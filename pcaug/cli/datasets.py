@@ -30,7 +30,7 @@ def datasets(
     from pcaug.errors import PcaugError
 
     if (folder is not None) != (name == NEW):
-        raise PcaugError("a card is drafted of a folder", do="pcaug datasets new FOLDER")
+        raise PcaugError("a card is drafted from a folder", do="pcaug datasets new FOLDER")
     if folder is not None:
         _draft(folder, output, force=force)
     elif markdown:

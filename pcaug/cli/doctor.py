@@ -41,7 +41,7 @@ def _torch() -> Check:
     try:
         import torch
     except ImportError as error:
-        return False, f"import fails: {error}", "pip install -c constraints.txt torch"
+        return False, f"import fails: {error}", "pip install torch"
     bf16 = torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return True, f"{torch.__version__}, bf16 on this CPU: {'yes' if bf16 else 'no'}", ""
 

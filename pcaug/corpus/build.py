@@ -107,7 +107,7 @@ def _run(job_and_home: tuple[Job, Path]) -> None:
 
 @contextmanager
 def _locked(staging: Path, folder: Path) -> Iterator[None]:
-    """Hold the place where the parts are made; raises PcaugError if another process does."""
+    """Lock the folder where the parts are made; raises PcaugError if another process does."""
     staging.mkdir(parents=True, exist_ok=True)
     with (staging / "lock").open("w") as file:
         try:
@@ -122,7 +122,7 @@ def _locked(staging: Path, folder: Path) -> Iterator[None]:
 
 
 def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:
-    """One corpus of many; their tiles are linked, not moved, so that a kill in the middle loses nothing."""
+    """One corpus of many; their tiles are linked, not moved, so that being killed midway loses nothing."""
     before = load_manifest(folder) if append else None
     target = folder if append else folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
     shutil.rmtree(target, ignore_errors=True) if not append else None
@@ -167,7 +167,7 @@ def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, appen
 
 
 def _free(tiles: Sequence[Tile]) -> int:
-    """The number above all that the files of tiles begin with: dropped repeats leave gaps, so their count may be taken."""
+    """The first free number for files of tiles: dropping repeats leaves gaps, so the count of tiles may be in use."""
     return max((int(found[1]) + 1 for tile in tiles if (found := re.match(r"tiles/(\d+)_", tile.path))), default=0)
 
 

@@ -51,7 +51,7 @@ class DatasetCard(Strict):
         title: Full name.
         layout: Its folders and files, in a line or two.
         files: Patterns of the scans' paths, relative, matched from the right.
-        companions: Patterns of files that lie beside the scans and are no scans: they do not speak against this card.
+        companions: Patterns of files that lie beside the scans but are not scans: finding them does not rule this card out.
         encoding: Name of the format, or of the layout.
         options: What the format needs to know (text columns, PLY label property).
         fields: What a scan holds beside positions and classes: name -> meaning, unit, range.
@@ -60,7 +60,7 @@ class DatasetCard(Strict):
         guess: Whether a path that matches ``files`` is enough to choose this card.
         unit: Regular expression on a scan's path; its first group is the independent unit (drive, site). Empty: the stem.
         splits: Official split -> units, names of scans, or patterns of them; with a "/", of paths, matched from the right.
-        split_lists: Official split -> text files of the download that name its scans, one a line.
+        split_lists: Official split -> text files of the download that name its scans, one per line.
         split_note: What else there is to know of the splits; why there are none.
         sensor: Kind of scanner.
         device: The scanner itself.
@@ -133,7 +133,7 @@ class DatasetCard(Strict):
         try:
             groups = re.compile(pattern).groups
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from None
+            raise ValueError(f"not a regular expression: {error}") from None
         if pattern and groups != 1:
             raise ValueError("needs exactly one group")
         return pattern
@@ -153,8 +153,8 @@ class DatasetCard(Strict):
         minor = frozenset(int(key) for key, c in self.classes.items() if c.minor)
         return LabelMap(taxonomy, nodes, minor, {int(key): c.name for key, c in self.classes.items()})
 
-    def told(self) -> tuple[int, ...]:
-        """Nodes that the dataset labels whole: not small classes, not nodes of which it labels a part alone."""
+    def whole_nodes(self) -> tuple[int, ...]:
+        """Nodes that the dataset labels as a whole: no minor classes, no nodes of which it labels only a part."""
         whole = {c.node for c in self.classes.values() if not c.part}
         return tuple(sorted(n for n in self.label_map().used() if catalogue.taxonomy().label_name(n) in whole))
 
@@ -185,7 +185,7 @@ class DatasetCard(Strict):
         return next(matching, len(self.files))
 
     def knows(self, path: Path) -> bool:
-        """Whether a path is one of the dataset's scans or lies beside them by right."""
+        """Whether a path is one of the dataset's scans or a file that belongs beside them."""
         return _any_matches(path, self.files) or _any_matches(path, self.companions)
 
     def unit_of(self, path: Path) -> str:
@@ -276,7 +276,7 @@ def check_download(card: DatasetCard, folder: Path) -> dict[str, Literal["as pub
 
 
 def full(path: Path) -> Path:
-    """A path from the root, by its words alone: a link's target has another name, and names are what tells."""
+    """An absolute path with links not followed: a link's target has another name, and names are what cards match."""
     return Path(os.path.abspath(path))  # noqa: PTH100
 
 

@@ -85,7 +85,7 @@ class _Stream:
 
     Attributes:
         first: A cloud of at least one point, where there is one: its fields and encoding are those of all.
-        points: How many, 0 where nobody knows.
+        points: How many, 0 where unknown.
     """
 
     clouds: Callable[[], Iterator[PointCloud]]
@@ -170,7 +170,7 @@ def _one_encoding(firsts: Sequence[PointCloud]) -> Any:
 
 
 def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[str]) -> Iterator[PointCloud]:
-    """Labels as the class ids of a dataset; what it has no class for is counted and becomes its class for nothing.
+    """Labels as the class ids of a dataset; what it has no class for is counted and becomes its class for unlabelled points.
 
     Points that came from that dataset get the id back that they had, where their label is still that id's.
 
@@ -200,7 +200,7 @@ def with_ids(chunks: Iterator[PointCloud], card: str | Path, without: Counter[st
 
 
 def _counter(progress: Progress) -> Callable[[int], None]:
-    """Report points as they are done, of nobody knows how many."""
+    """Report points as they are done, where the total is unknown."""
     done = 0
 
     def count(points: int) -> None:

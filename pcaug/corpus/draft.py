@@ -27,7 +27,7 @@ MOST = 512
 LINES = 5_000
 """Lines that text without a header is judged by."""
 TODO = "TODO"
-"""Stands where the user has to decide; no node of the taxonomy, so that a card with it is refused."""
+"""Marks what the user has to decide; not a node of the taxonomy, so a card that still has it is refused."""
 
 
 @dataclass
@@ -143,7 +143,7 @@ def _columns(path: Path, remarks: list[str]) -> dict[str, Any]:
         names[colour : colour + 3] = ["red", "green", "blue"]
     ids = [i for i in range(3, wide) if whole[i] and not names[i] and len(np.unique(table[:, i])) <= MOST]
     if ids:
-        varied = [i for i in ids if np.ptp(table[:, i]) > 0]  # a constant column is no class, if another one varies
+        varied = [i for i in ids if np.ptp(table[:, i]) > 0]  # a constant column is not the class if another one varies
         names[(varied or ids)[-1]] = "native_label"
     for i in range(3, wide):
         kind = "whole" if whole[i] else "fractions"
@@ -189,7 +189,7 @@ def _find_labels(first: Path, sample: list[PointCloud], found: _Found) -> None:
 
 
 def _namesakes(scan: Path) -> list[Path]:
-    """Files of a scan's stem beside it, or in a folder beside its own."""
+    """Files with a scan's stem, in its own folder or in a neighbouring one."""
     folders = [scan.parent, *sorted(p for p in scan.parent.parent.iterdir() if p.is_dir() and p != scan.parent)]
     return [
         path for folder in folders for path in sorted(folder.glob(f"{_literal(scan.stem)}.*")) if path != scan and path.is_file()
@@ -201,7 +201,7 @@ def _literal(text: str) -> str:
 
 
 def _label_kind(path: Path, points: int) -> dict[str, Any] | None:
-    """How a file could hold one id a point: a whole number a line, or so many bytes each."""
+    """How a file could hold one id per point: a whole number on each line, or the same number of bytes each."""
     if not points:
         return None
     if path.suffix == ".npy":

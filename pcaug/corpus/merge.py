@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
-from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, told_apart
+from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, with_unique_units
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
@@ -87,7 +87,7 @@ def merge(
     before = Corpus.open(dst) if append else None
     if before:
         parts, notes = _new_parts(before, parts, split)
-    parts = told_apart(parts, before)
+    parts = with_unique_units(parts, before)
     if coarse is not None:
         steps = replace(steps, coarse=_class_set(coarse, parts))
     frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())

@@ -70,7 +70,7 @@ def height_unit(crs: Any) -> float:
 
 
 def unit(text: str | None) -> float:
-    """Metres per unit of the plan of a CRS text; 1 without one, and for degrees, which are no length."""
+    """Metres per unit of the plan of a CRS text; 1 without one, and for degrees, which are not a length."""
     try:
         return _metric(text)[0][0] if text else 1.0
     except ValueError:

@@ -87,7 +87,7 @@ class Part:
             card=card.name,
             licence=card.licence,
             flags=card.flags,
-            nodes=card.told(),
+            nodes=card.whole_nodes(),
             encoding=dict(to_metres(next(self.scan.raw(1))).source.encoding),
         )
 
@@ -154,7 +154,7 @@ def _dataset(row: SourceRow) -> str:
     return row.card or row.path
 
 
-def told_apart(parts: list[Part], before: Corpus | None = None) -> list[Part]:
+def with_unique_units(parts: list[Part], before: Corpus | None = None) -> list[Part]:
     """Units of different datasets that happen to share a name (drive "00" of two) are told apart by their dataset's.
 
     Those of a corpus that parts are added to keep their names, and parts of such a unit take its name.
@@ -190,7 +190,7 @@ def one_crs(parts: Sequence[Part], known: str | None, steps: Steps) -> tuple[str
 
 
 def groups(parts: Sequence[Part]) -> list[tuple[Part, ...]]:
-    """Parts as jobs: a few small ones together, so that a drive of thousands of frames is no thousand jobs."""
+    """Parts as jobs: a few small ones together, so that a drive of thousands of frames is not thousands of jobs."""
     groups: list[list[Part]] = []
     size = BYTES
     for part in parts:

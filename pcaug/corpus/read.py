@@ -76,7 +76,7 @@ class Corpus:
             raise NotFound(f"no tiles of {' and '.join(of)}", self.folder, do if split else f"it has {', '.join(self.units)}")
         return replace(self, tiles=tiles)
 
-    def telling(self) -> Tile:
+    def richest_tile(self) -> Tile:
         """The tile with most classes, the larger one among equals: what a report shows."""
         return max(self.tiles, key=lambda tile: (len(tile.counts), tile.points))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pcaug.errors import FileError, NotFound
-from pcaug.files import beside
+from pcaug.files import atomic_path, cache_folder
 
 ARCHIVE = "laspy-2.7.0.tar.gz"
 ARCHIVE_SHA256 = "f56feb5445e75d6ff12ee814aab6a35339290e75264ff277c6bf553f3025a3f5"
@@ -24,12 +23,6 @@ FILES = {
 """Name in the sample -> member of the archive. ``garden.las`` (Nebraska, in US survey feet) has ground, vegetation and
 building at 114 points/m2; ``lidarhd.laz`` (IGN LiDAR HD, thinned) ground, vegetation, bridge; ``stadium.laz`` (Oregon)
 ground only, the rest unclassified."""
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: ``PCAUG_CACHE``, else the user's cache folder."""
-    base = os.environ.get("PCAUG_CACHE")
-    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "pcaug"
 
 
 def fetch(archive: Path | None = None) -> Path:
@@ -47,7 +40,7 @@ def fetch(archive: Path | None = None) -> Path:
     """
     cached = cache_folder() / ARCHIVE
     if archive is not None:
-        with beside(cached) as partial:
+        with atomic_path(cached) as partial:
             shutil.copyfile(_checked(archive), partial)
     if cached.is_file():
         return _checked(cached)
@@ -96,7 +89,7 @@ def extract(folder: Path, archive: Path | None = None) -> list[Path]:
             if stream is None:
                 raise FileError(f"has no {member}", source)
             target = folder / name
-            with beside(target) as partial, partial.open("wb") as out:
+            with atomic_path(target) as partial, partial.open("wb") as out:
                 shutil.copyfileobj(stream, out)
             written.append(target)
     return written

@@ -1,4 +1,4 @@
-"""Class ids that lie in a file beside the scan: one a line, packed binary numbers, or a numpy array."""
+"""Class ids that lie in a file beside the scan: one per line, packed binary numbers, or a numpy array."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LabelFile(Strict):
     """Where the class ids of a scan are, if they are not in the scan itself.
 
     Attributes:
-        kind: "text": one id a line. "binary": numbers of ``dtype``, nothing else. "npy": a numpy array of whole numbers.
+        kind: "text": one id per line. "binary": numbers of ``dtype``, nothing else. "npy": a numpy array of whole numbers.
         scan: Regular expression that matches the end of a scan's path.
         file: What takes the matched part's place in the label file's path (``\\1`` is the first group).
         dtype: Of binary ids, little endian.
@@ -40,7 +40,7 @@ class LabelFile(Strict):
         try:
             re.compile(pattern)
         except re.error as error:
-            raise ValueError(f"no regular expression: {error}") from None
+            raise ValueError(f"not a regular expression: {error}") from None
         return pattern
 
     @field_validator("file")
@@ -64,7 +64,7 @@ class LabelFile(Strict):
         """Give the chunks of a scan their ``native_label``; a scan without a label file passes as it is.
 
         Raises:
-            FileError: If there are more or fewer ids than points, or what is there is no number.
+            FileError: If there are more or fewer ids than points, or something there is not a number.
         """
         path = self.path_of(scan)
         if not path.is_file():

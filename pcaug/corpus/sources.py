@@ -17,7 +17,7 @@ from pcaug.corpus import layouts
 from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
-from pcaug.corpus.shares import watched
+from pcaug.corpus.published import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
 from pcaug.labels import tally
 
@@ -32,7 +32,7 @@ class Scan:
         unit: Independent unit that it belongs to.
         split: Official split, if its card names one.
         name: Name within its source, unique there.
-        prepare: What is done to its clouds before a card is asked what they mean.
+        prepare: What is done to its clouds before its card is applied.
         part: Which of the file's scans, where it holds several.
     """
 
@@ -114,7 +114,7 @@ class Scan:
         """The files that its clouds depend on: its own, and those of labels and whatever else lies beside it."""
         card, found = self._reads_by, [self.path]
         if card is not None and card.encoding in LAYOUTS:
-            found += LAYOUTS[card.encoding].beside(self.path)
+            found += LAYOUTS[card.encoding].companions(self.path)
         elif labels := formats.FORMATS[card.encoding if card else formats.sniff(self.path)].labels:
             found.append(labels(self.path))
         if card is not None and card.labels:
@@ -155,7 +155,7 @@ def _better(card: DatasetCard, ids: set[int]) -> str | None:
 
 
 def is_corpus(path: Path) -> bool:
-    """Whether a folder is a corpus of ours."""
+    """Whether a folder is a corpus."""
     return (path / "manifest.json").is_file()
 
 
@@ -189,7 +189,7 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
 
 
 def _distinct(files: list[Path], card: DatasetCard) -> list[Path]:
-    """One file a scan: where a folder holds a scan in several formats, the one that the card's patterns name first."""
+    """One file per scan: where a folder holds a scan in several formats, the one that the card's patterns name first."""
     first: dict[Path, Path] = {}
     for file in sorted(files, key=lambda file: (card.pattern_of(file), file)):
         first.setdefault(file.with_suffix(""), file)

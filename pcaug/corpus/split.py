@@ -49,7 +49,7 @@ def parse_shares(text: str) -> dict[str, float]:
     """``"0.7/0.1/0.2"`` as shares of train, val and test; two numbers mean train and test.
 
     Raises:
-        PcaugError: If they are no two or three shares that sum to one.
+        PcaugError: Unless they are two or three shares that sum to one.
     """
     try:
         numbers = [float(part) for part in text.split("/")]

@@ -15,7 +15,7 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import Kind, PointCloud, concatenate, kind_of
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
-from pcaug.formats.columns import skipped
+from pcaug.formats.naming import skipped
 from pcaug.labels import ClassSet, translated
 
 PENDING = 1_000_000
@@ -23,7 +23,7 @@ PENDING = 1_000_000
 
 
 class IdMap(Strict):
-    """A file that gives class ids new numbers, before any card is asked what they mean.
+    """A file that gives class ids new numbers, before any card is applied.
 
     Attributes:
         ids: Old id -> new id.
@@ -34,7 +34,7 @@ class IdMap(Strict):
     other: Literal["error", "keep"] = "error"
 
     def apply(self, native: NDArray[Any], where: str | None = None) -> NDArray[np.int32]:
-        """New ids (N,) int32; raises UnmappedLabels with the counts of ids that nobody named."""
+        """New ids (N,) int32; raises UnmappedLabels with the counts of ids that the map does not name."""
         renumbered, unknown = translated(native, lambda old: self.ids.get(str(old)), None, np.int32)
         if unknown and self.other == "error":
             raise UnmappedLabels(unknown, where, 'add them to the [ids] of the --map file, or set other = "keep"')
@@ -79,7 +79,7 @@ class Steps:
         return found
 
     def counted_in(self, unit: float) -> Steps:
-        """The same steps for coordinates of so many metres a unit."""
+        """The same steps for coordinates whose unit is so many metres."""
         low, high = self.bounds or ((), ())
         scaled = (tuple(value / unit for value in low), tuple(value / unit for value in high))
         return replace(self, bounds=scaled if self.bounds else None, voxel=self.voxel and self.voxel / unit)
@@ -93,7 +93,7 @@ class Steps:
         return reprojected(cloud, self.crs) if self.crs else cloud
 
     def apply(self, chunks: Iterable[PointCloud]) -> Iterator[PointCloud]:
-        """The other steps, on the chunks of one scan in metres; constant memory, but for ``voxel`` that of its result."""
+        """The other steps, on the chunks of one scan in metres; in constant memory, except ``voxel``, which holds its result."""
         kept = self._kept(chunks)
         if self.voxel is not None:
             kept = thinned(kept, self.voxel)

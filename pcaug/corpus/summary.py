@@ -64,7 +64,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
 
 
 def _tolerant(scan: Scan, unknown: Counter[int]) -> Iterator[PointCloud]:
-    """Chunks of a scan; class ids that its card does not know are counted, not refused: info must tell, not stop."""
+    """Chunks of a scan; class ids that its card does not know are counted, not refused: info is there to report."""
     known = scan.card.label_map() if scan.card else None
     for chunk in scan.raw():
         if known is not None and "native_label" in chunk and "label" not in chunk:

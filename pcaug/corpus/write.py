@@ -60,11 +60,11 @@ class CorpusWriter:
         folder: The corpus.
         kind: Whether the points are measured or simulated.
         frame: "sensor": a tile is a scan with its own origin. "map": tiles share coordinates.
-        tile: Edge of a tile of a map, metres; None makes one tile a scan.
+        tile: Edge of a tile of a map, metres; None makes one tile per scan.
         split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
         crs: Of its points; None takes that of the first that have one.
         made_by: What made it: recipe, seed, command line.
-        force: Replace a corpus that exists. A folder that is no corpus is never replaced.
+        force: Replace a corpus that exists. A folder that is not a corpus is never replaced.
     """
 
     def __init__(
@@ -251,13 +251,13 @@ class CorpusWriter:
 
 
 def tile_name(index: int, name: str) -> str:
-    """File name of a tile: its number in the corpus, and what is safe in a file's name of its own."""
+    """File name of a tile: its number in the corpus, and the safe characters of its own name."""
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:80]
     return f"{index:05d}_{safe}.parquet"
 
 
 def put_in_place(new: Path, folder: Path) -> None:
-    """Rename a new corpus to its name; one that was there goes only when the new one stands."""
+    """Rename a new corpus to its name; an old one is removed only when the new one is in place."""
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     replaced = folder.exists()
     if replaced:
@@ -273,7 +273,7 @@ def put_in_place(new: Path, folder: Path) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse names of files, and to write over what exists unless forced, even then but over a corpus or an empty folder."""
+    """Refuse file names and, unless forced, what exists; even forced, only a corpus or an empty folder is replaced."""
     if not folder.exists():
         if formats.is_known(folder):
             raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
@@ -296,7 +296,7 @@ def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:
-    """Points per node id (256,); raises LabelError for numbers that are no node."""
+    """Points per node id (256,); raises LabelError for numbers that are not nodes."""
     counts = np.bincount(cloud["label"].astype(np.int64), minlength=256)
     strange = {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != IGNORE and i not in catalogue.taxonomy().nodes}
     if strange:

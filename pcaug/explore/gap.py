@@ -31,7 +31,7 @@ from pcaug.explore.probe import SHAPE, Probe, probe
 from pcaug.explore.profile import Profile, join
 from pcaug.explore.statistics import QUANTITIES, Mask, Sample, Table, at_most, sample, to_shares
 from pcaug.explore.verdict import class_verdict, overall, scanner_differences
-from pcaug.files import plain
+from pcaug.files import to_jsonable
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import Progress, silent
 
@@ -142,7 +142,7 @@ class Gap:
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what could not be measured is None."""
-        told: dict[str, Any] = plain(asdict(self))
+        told: dict[str, Any] = to_jsonable(asdict(self))
         return told
 
 

@@ -15,11 +15,11 @@ from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
-from pcaug.files import beside
+from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
 CHUNK = 250_000
-"""Points a chunk: above 100 k, more buys nothing and costs memory."""
+"""Points per chunk: above 100 k, more buys nothing and costs memory."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         encoding: Name of the format, where the suffix does not tell.
         **options: What the format needs to know (text ``columns``, PLY ``label``, HDF5 ``group``, COPC ``bounds``
             and ``resolution``).
@@ -154,14 +154,14 @@ def copy(sources: Sequence[Path], dst: Path, progress: Callable[[int], None] | N
 
 @contextmanager
 def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterator[Path]:
-    """As ``beside``, with what writers do besides.
+    """As ``atomic_path``, with what writers do besides.
 
     Args:
         path: The file that is made, or replaced.
         labels: Where readers look for its file of labels: one that is written too takes that place, and a scan that has none
             now leaves no earlier scan's there.
     """
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         try:
             yield partial
         except LazrsError as error:  # which is no OSError, though the disk is full; readers turn theirs into errors of ours

@@ -1,4 +1,4 @@
-"""NumPy's own files (NEP 1): ``.npy`` with one structured or plain array, ``.npz`` with one array a field. No pickles.
+"""NumPy's own files (NEP 1): ``.npy`` with one structured or plain array, ``.npz`` with one array per field. No pickles.
 
 A plain ``.npy`` array is (N, 3), or (N, k) with the columns named by a card. Positions in ``.npz`` are called ``xyz``,
 ``positions`` (as Open3D writes them), ``points`` or alike, or are three arrays x, y and z.
@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 MARK = "pcaug "
 """Title of the first column of a structured array of ours; JSON follows (in ``.npz``: an array called ``pcaug``)."""
@@ -43,13 +43,13 @@ def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Ite
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         columns: Names of the columns of a plain array (N, k): x, y, z and any field names; "" skips one.
     """
     try:
         table = npy.open_memmap(path, mode="r")
     except Exception as error:  # NumPy's parser of headers raises what Python's own does
-        raise FileError(f"is no .npy file, a truncated one, or holds objects ({error})", path, "download it again") from None
+        raise FileError(f"is not a .npy file, is truncated, or holds objects ({error})", path, "download it again") from None
     names = list(table.dtype.names or ())
     said: dict[str, Any] = {}
     if names and table.ndim == 1:
@@ -136,14 +136,39 @@ class _Member:
 
 def read_npz(path: Path, size: int) -> Iterator[PointCloud]:
     """Stream the arrays of an archive side by side, compressed or not."""
+    with _opened(path) as archive:
+        members = {i.filename.removesuffix(".npy"): _Member.open(archive, i, path) for i in archive.infolist()}
+        yield from _side_by_side(members, size, path)
+
+
+def named(path: Path, names: Sequence[str], limit: int) -> list[NDArray[Any]]:
+    """Some arrays of numbers of an archive, each as a whole.
+
+    Raises:
+        FileError: If one is missing, holds no numbers, or unpacks to more than ``limit`` bytes.
+    """
+    found = []
+    with _opened(path) as archive:
+        for name in names:
+            info = archive.getinfo(f"{name}.npy")
+            if info.file_size > limit:
+                raise FileError(f"array {name!r} unpacks to {info.file_size} bytes", path, f"more than {limit} are not expected")
+            member = _Member.open(archive, info, path)
+            if member.kind.kind not in "iuf":
+                raise FileError(f"array {name!r} holds no numbers", path, "download it again")
+            found.append(np.frombuffer(member.stream.read(), member.kind).reshape(member.shape))
+    return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {i.filename.removesuffix(".npy"): _Member.open(archive, i, path) for i in archive.infolist()}
-            yield from _side_by_side(members, size, path)
+            yield archive
     except PcaugError:
         raise
     except Exception as error:  # zipfile, zlib and NumPy's parser of headers raise a dozen types
-        raise FileError(f"is no .npz file, a truncated one, or holds objects ({error})", path, "download it again") from None
+        raise FileError(f"is not an .npz file, is truncated, or holds objects ({error})", path, "download it again") from None
 
 
 def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterator[PointCloud]:
@@ -163,7 +188,7 @@ def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterato
 
 
 def write_npz(path: Path, chunks: Iterator[PointCloud], *, compress: bool = False) -> int:
-    """Write one array a field, through temporary files beside it: an archive takes its members one after the other."""
+    """Write one array per field, through temporary files beside it: an archive takes its members one after the other."""
     written = 0
     parts: dict[str, tuple[IO[bytes], NDArray[Any]]] = {}
     with ExitStack() as stack:

@@ -42,7 +42,7 @@ def read_chunks(
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         bounds: ((x, y, z), (x, y, z)) or ((x, y), (x, y)): lowest and highest corner of a box, in the file's CRS.
         resolution: Spacing of points that is enough, in its units: deeper levels are left out.
     """

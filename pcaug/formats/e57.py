@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 NAMESPACE, URI = "pcaug", "urn:pcaug:fields"
 STANDARD = {
@@ -114,7 +114,7 @@ def _rows(file: Any, header: Any, names: list[str], size: int) -> Iterator[dict[
 
 
 def _kind(node: Any) -> np.dtype[Any] | None:
-    """The type that holds an element; None for what is no number."""
+    """The type that holds an element; None for anything that is not a number."""
     from pye57 import libe57
 
     if isinstance(node, libe57.FloatNode):

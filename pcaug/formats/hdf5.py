@@ -17,7 +17,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 SHRINKS = 2000
 """More than any of HDF5's own filters shrinks: a dataset that claims more stores less than it promises."""
@@ -28,7 +28,7 @@ def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         group: Path of the group with the datasets.
     """
     try:

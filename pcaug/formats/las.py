@@ -1,6 +1,6 @@
 """LAS and LAZ, all point formats (ASPRS LAS 1.4 R16), through laspy and lazrs.
 
-Dimensions become fields of the same name but for: ``classification`` -> ``native_label``, ``gps_time`` -> ``time``,
+Dimensions become fields of the same name, except: ``classification`` -> ``native_label``, ``gps_time`` -> ``time``,
 red, green, blue -> ``rgb``, scan angle (rank) -> ``scan_angle`` in degrees. Extra bytes keep their names.
 
 A cloud that did not come from LAS is written as point format 6-8 with its ``label`` as the nearest ASPRS class in
@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
-from pcaug.formats import columns as naming
-from pcaug.formats import las_header
+from pcaug.formats import las_header, naming
 from pcaug.parallel import prefetch
 
 ASPRS = {
@@ -38,11 +37,11 @@ ASPRS = {
 RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_rank": "scan_angle"}
 MAX_CHUNK_BYTES = 256 << 20
 AGAIN = 250_000
-"""Points a chunk where a file is written again in another point format."""
+"""Points per chunk where a file is written again in another point format."""
 LAZ_CHUNK = 50_000
 """Points that LAZ compresses together, unless its writer chose otherwise."""
 COPIED = 500_000
-"""Points a chunk where records are copied."""
+"""Points per chunk where records are copied."""
 
 _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
 """Clouds as they were read -> their records. A cloud never changes, so these are what writing it would make again."""
@@ -113,7 +112,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
-    """The cloud of point records; raises FileError for labels of ours that are no nodes of the taxonomy."""
+    """The cloud of point records; raises FileError for labels of our own that are not nodes of the taxonomy."""
     scales, offsets = points.scales, points.offsets
     xyz = np.empty((len(points), 3))
     with np.errstate(over="ignore", invalid="ignore"):  # a damaged scale: positions that are not finite are refused later
@@ -166,9 +165,9 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
         before.unlink()
 
 
-def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], least: int) -> tuple[int, PointCloud | None]:
+def _write(path: Path, first: PointCloud, chunks: Iterable[PointCloud], min_format: int) -> tuple[int, PointCloud | None]:
     """Write until a class does not fit; returns points written, and the cloud that could not be."""
-    header = las_header.make(first, least)
+    header = las_header.make(first, min_format)
     units, written, rest = in_units(first), 0, None
     with _writer(path, header, first) as writer:
         for chunk in chain([first], chunks):

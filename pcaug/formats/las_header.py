@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 PROMOTED = {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}
 """Point format with five bits for a class -> the one with eight that has all its fields."""
@@ -231,19 +231,19 @@ def _moved(cloud: PointCloud) -> bool:
     return cloud.crs is not None and cloud.crs != crs(header)
 
 
-def make(cloud: PointCloud, least: int = 0) -> Any:
+def make(cloud: PointCloud, min_format: int = 0) -> Any:
     """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre.
 
     Args:
         cloud: The first of the clouds that are written.
-        least: 6 asks for a point format with eight bits for a class.
+        min_format: 6 asks for a point format with eight bits for a class.
     """
     kept = cloud.source.encoding if cloud.source.encoding.get("format") == "las" else {}
     version, old = str(kept.get("version", "1.4")), kept.get("point_format")
     point_format = old if old is not None else 8 if "nir" in cloud else 7 if "rgb" in cloud else 6
     if point_format in WAVELESS and "wavepacket_index" not in cloud:
         point_format = WAVELESS[point_format]
-    if point_format < least:
+    if point_format < min_format:
         version, point_format = "1.4", PROMOTED[point_format]
     header = laspy.LasHeader(version="1.1" if version == "1.0" else version, point_format=point_format)
     header.scales = np.array(kept.get("scales", [0.001] * 3))
@@ -279,7 +279,7 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
         if target is not None and values.shape[1:] != ((3,) if target == "rgb" else ()):
             raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
         if target is not None and not (name == "native_label" and (e or not kept)):
-            continue  # ids of ours stand beside the ASPRS class, which is theirs in files of others
+            continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
         if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
         else:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 NOISE = ("x_noise", "y_noise", "z_noise")
 
@@ -29,7 +29,7 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         fields: Only these fields (of our own tiles).
         coords: SynthCity only: "clean" reads X, Y, Z; "noisy" the noisy coordinates, taken as absolute where their median
             distance to the clean ones is below 0.1 m, as offsets where their own median is.
@@ -65,7 +65,7 @@ def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords
 
 
 def understood(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, Any]:
-    """What a table of ours says of itself in its schema's metadata; {} for others."""
+    """What our own table says about itself in its schema's metadata; {} for other tables."""
     return naming.understand((metadata or {}).get(b"pcaug", b""), path)
 
 
@@ -112,7 +112,7 @@ def _noisy(clean: NDArray[np.float64], noise: NDArray[Any], path: Path) -> NDArr
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, compression: str = "zstd") -> int:
-    """Write one of our tables, a row group a chunk."""
+    """Write one of our tables, one row group per chunk."""
     writer: Any = None
     written = 0
     try:
@@ -129,7 +129,7 @@ def write(path: Path, chunks: Iterator[PointCloud], *, compression: str = "zstd"
 
 
 def to_table(cloud: PointCloud) -> Any:
-    """An Arrow table with one column a scalar field, ``name_0``... a vector's components, and our metadata.
+    """An Arrow table with one column per scalar field, ``name_0``... for the components of a vector, and our metadata.
 
     Raises:
         PcaugError: If two fields make columns of the same name.

@@ -20,8 +20,7 @@ from pypcd4.pypcd4 import NUMPY_TYPE_TO_PCD_TYPE, Encoding, MetaData
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
-from pcaug.formats import text
+from pcaug.formats import naming, text
 
 MARK = "# pcaug "
 PACKED = ("rgb", "rgba")

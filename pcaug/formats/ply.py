@@ -17,11 +17,11 @@ from plyfile import PlyData, PlyListProperty, PlyParseError
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 
 TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint", "f4": "float", "f8": "double"}
 MARK = "pcaug "
-"""Begins the comment of a file of ours; what ``columns.describe`` says follows."""
+"""Begins the comment in our own files; what ``naming.describe`` says follows."""
 
 
 def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
@@ -29,7 +29,7 @@ def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[Poi
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         label: Property with the class ids, where its name is not one of ``columns.LABELS``.
     """
     _check_counts(path)

@@ -22,12 +22,12 @@ from pyarrow import csv
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
-from pcaug.formats import columns as naming
+from pcaug.formats import naming
 from pcaug.parallel import map_ahead
 
 COMMENTS = (b"#", b"//")
 MARK = b"# pcaug "
-"""Begins the first line of a file of ours; what ``columns.describe`` says follows, and the types of the columns."""
+"""Begins the first line of our own files; what ``naming.describe`` says follows, and the types of the columns."""
 INTEGERS = {"rgb": np.uint16, "instance": np.int32, "return_number": np.uint8, "number_of_returns": np.uint8}
 NAME = re.compile(r'(?![/#])[^\s,;"]+')
 """What a column may be called: anything else would be read as another name, or as two."""
@@ -46,7 +46,7 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
 
     Args:
         path: The file.
-        size: Points a chunk.
+        size: Points per chunk.
         columns: Names of the columns, where the file has no header: x, y, z and any field names; "" skips one.
     """
     with path.open("rb") as file:
@@ -69,7 +69,7 @@ def _kind(name: Any, path: Path) -> np.dtype[Any]:
 
 
 def _typed(cloud: PointCloud, path: Path, said: dict[str, Any]) -> PointCloud:
-    """Give the fields of a file of others, where all is float64, the types that they have everywhere else."""
+    """Give the fields of a file that pcaug did not write, all float64, the types that they have everywhere else."""
     fields: dict[str, NDArray[Any]] = {}
     for name, kind in () if said else INTEGERS.items():
         if name in cloud:
@@ -128,7 +128,7 @@ def parsed(
 
     Args:
         path: The file.
-        size: Points a chunk, at most.
+        size: Points per chunk, at most.
         kinds: Type of each column.
         make: Makes a cloud of one array (n,) a column.
         start: Where the numbers start, bytes.

@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from pcaug.corpus.sample import cache_folder
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import write_bytes
+from pcaug.files import cache_folder, write_bytes
 
 LIMIT = 20.0
 """Gigabytes that the cache may hold before old folders are removed, unless ``PCAUG_CACHE_GB`` says otherwise."""

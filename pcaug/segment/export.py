@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.errors import MissingExtra, PcaugError, RecipeError
-from pcaug.files import beside
+from pcaug.files import atomic_path
 from pcaug.segment.features import names
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.run import Run
@@ -78,7 +78,7 @@ def export(run: Run, path: Path) -> float:
     assert program is not None
     model = program.model_proto
     onnx.helper.set_model_props(model, {"pcaug": json.dumps(_card(run))})
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         onnx.save(model, partial)
         difference = _compare(whole, onnxruntime.InferenceSession(str(partial), providers=["CPUExecutionProvider"]), run)
         if difference > CLOSE:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, limit
+from pcaug.cloud import PointCloud, full_scale
 from pcaug.corpus.cells import numbered
 from pcaug.errors import FileError
 from pcaug.labels import IGNORE
@@ -169,7 +169,7 @@ def _colour(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> ND
     """Red, green, blue from 0 to 1, of 8 or 16 bits, whichever the cloud uses; zeros where there are none; (V, 3)."""
     if "rgb" not in cloud:
         return np.zeros((len(xyz), 3))
-    return cloud["rgb"].astype(np.float64) / limit(cloud["rgb"])
+    return cloud["rgb"].astype(np.float64) / full_scale(cloud["rgb"])
 
 
 def _density(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:

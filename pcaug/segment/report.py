@@ -60,7 +60,7 @@ def write_report(
 
 def example_scan(run: Run, corpus: Corpus, split: str | None = None) -> tuple[PointCloud, str]:
     """The most informative tile of a split, as the run predicts it, and its name."""
-    tile = (corpus.only(split=split) if split else corpus).telling()
+    tile = (corpus.only(split=split) if split else corpus).richest_tile()
     return labelled(Segmenter.load(run), corpus.read(tile), corpus.manifest.frame), tile.name
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, limit
+from pcaug.cloud import PointCloud, full_scale
 from pcaug.files import write_text
 from pcaug.parallel import map_ahead, prefetch
 from pcaug.segment.voxel import voxels
@@ -248,5 +248,5 @@ def _records(chunk: PointCloud, fields: tuple[str, ...], start: int) -> NDArray[
     for name in fields:
         records[name] = chunk[name]
     if "rgb" in fields and np.issubdtype(chunk["rgb"].dtype, np.floating):
-        records["rgb"] = np.rint(np.clip(chunk["rgb"] / limit(chunk["rgb"]), 0, 1) * 65535)
+        records["rgb"] = np.rint(np.clip(chunk["rgb"] / full_scale(chunk["rgb"]), 0, 1) * 65535)
     return records

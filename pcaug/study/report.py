@@ -174,7 +174,7 @@ def _shown(test: Corpus) -> tuple[PointCloud, str]:
     """Of a map its largest test site; of scans the one with most classes, the larger one among equals."""
     if test.manifest.frame == "map":
         return largest(test), "the largest test site, 60 m of it"
-    tile = test.telling()
+    tile = test.richest_tile()
     return test.read(tile), tile.name
 
 

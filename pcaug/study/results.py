@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcaug.files import beside
+from pcaug.files import atomic_path
 
 LEVEL = 0.95
 
@@ -248,5 +248,5 @@ def write_parquet(results: Sequence[Result], path: Path) -> None:
         rows.append(row)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = pa.table({key: [row.get(key) for row in rows] for key in columns})
-    with beside(path) as partial:
+    with atomic_path(path) as partial:
         pq.write_table(table, partial)

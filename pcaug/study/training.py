@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 from pcaug.corpus.read import Corpus
-from pcaug.files import plain, write_text
+from pcaug.files import to_jsonable, write_text
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment.evaluate import evaluate, miou
@@ -113,4 +113,4 @@ def read_result(job: Job, folder: Path) -> Result:
 
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON, NaN as null."""
-    write_text(path, json.dumps(plain(value), indent=2) + "\n")
+    write_text(path, json.dumps(to_jsonable(value), indent=2) + "\n")

@@ -15,7 +15,6 @@ from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
-from pcaug.files import beside
 from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]
@@ -246,7 +245,7 @@ def save_sheet(
         axis.set_title(text, loc="left", fontsize=style.letters, color="#1d2530", pad=style.pad, fontweight=style.weight)
         axes.append(axis)
     finish(figure, axes)
-    with warnings.catch_warnings(), beside(path) as partial:
+    with warnings.catch_warnings(), atomic_path(path) as partial:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a name in a script that the font lacks: boxes, not a failure
         figure.savefig(partial, format="png", facecolor="white")
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_cloud
+from builders import make_cloud, run
 
 from pcaug import catalogue
 from pcaug.augment.instances import instances
 from pcaug.augment.recipe import Donors, augment_corpus, draws, load_recipe
-from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
@@ -110,17 +109,11 @@ def test_mistakes_are_named(text: str, message: str, tmp_path: Path) -> None:
 
 def test_the_command_writes_corpus_and_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_corpus(tmp_path / "c", spinning=True)
-    with pytest.raises(SystemExit) as ended:
-        main(["augment", "weather", str(tmp_path / "c"), "-o", str(tmp_path / "o"), "--png", str(tmp_path / "p.png"), "--json"])
-    assert ended.value.code == 0
-    told = json.loads(capsys.readouterr().out)
+    out, _ = run(capsys, "augment", "weather", tmp_path / "c", "-o", tmp_path / "o", "--png", tmp_path / "p.png", "--json")
+    told = json.loads(out)
     assert told["points"] == Corpus.open(tmp_path / "o").points
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(SystemExit) as refused:
-        main(["augment", "weather", str(tmp_path / "c")])
-    assert refused.value.code == 2
-    with pytest.raises(SystemExit) as refused:
-        main(["augment", "spinning", str(make_corpus(tmp_path / "m", spinning=False).folder), "-o", str(tmp_path / "x")])
-    assert refused.value.code == 1
-    assert "spinning sensor" in capsys.readouterr().err
+    run(capsys, "augment", "weather", tmp_path / "c", code=2)
+    town = make_corpus(tmp_path / "m", spinning=False).folder
+    assert "spinning sensor" in run(capsys, "augment", "spinning", town, "-o", tmp_path / "x", code=1)[1]
     assert not (tmp_path / "x").exists()

@@ -10,29 +10,21 @@ import time
 from pathlib import Path
 
 import pytest
+from builders import run
 
 from pcaug.cli import console
-from pcaug.cli.app import COMMANDS, main
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as caught:
-        main(list(arguments))
-    captured = capsys.readouterr()
-    return int(caught.value.code or 0), captured.out, captured.err
+from pcaug.cli.app import COMMANDS
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
-    code, out, _ = run(capsys, command, "--help")
-    assert code == 0
+    out, _ = run(capsys, command, "--help")
     assert "Usage: pcaug " + command in out
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--help"], ["-h"]):
-        code, out, _ = run(capsys, *arguments)
-        assert code == 0
+        out, _ = run(capsys, *arguments)
         assert all(f"  {command}" in out for command in COMMANDS)
 
 
@@ -63,8 +55,7 @@ def test_errors_are_one_line(
     text: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    found, out, err = run(capsys, *arguments)
-    assert found == code
+    out, err = run(capsys, *arguments, code=code)
     assert err.startswith("pcaug: error: ")
     assert err.count("\n") == 1
     assert text in err
@@ -106,4 +97,4 @@ def test_what_takes_long_says_so_in_a_log_too(capsys: pytest.CaptureFixture[str]
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from pcaug import __version__
 
-    assert run(capsys, "--version") == (0, f"pcaug {__version__}\n", "")
+    assert run(capsys, "--version") == (f"pcaug {__version__}\n", "")

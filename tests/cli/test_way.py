@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run
 
 from pcaug import catalogue, formats
-from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 
 TREE = catalogue.taxonomy()
@@ -22,11 +22,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pcaug(capsys: pytest.CaptureFixture[str], line: str, code: int = 0) -> str:
-    with pytest.raises(SystemExit) as caught:
-        main(line.split())
-    captured = capsys.readouterr()
-    assert caught.value.code == code, captured.err
-    return captured.out if code == 0 else captured.err
+    out, err = run(capsys, *line.split(), code=code)
+    return out if code == 0 else err
 
 
 def scan(path: str, n: int = 3000) -> None:

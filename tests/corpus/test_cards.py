@@ -23,6 +23,7 @@ from pcaug.corpus.sidecar import LabelFile
 from pcaug.corpus.sources import scans
 from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, NotFound, RecipeError, UnmappedLabels
+from pcaug.formats import FORMATS
 from pcaug.labels import IGNORE
 
 # Native id -> node of the taxonomy, "~" minor; what is not named is ignored.
@@ -411,3 +412,13 @@ def test_label_files_stay_inside(tmp_path: Path, file: str) -> None:
     card.write_text(CARD.replace("KIND", "text").replace('".ids"', f'"{file}"'))
     with pytest.raises(RecipeError, match="points outside"):
         load_card(card)
+
+
+def test_the_readme_of_cards_names_every_encoding() -> None:
+    text = (Path(__file__).parents[2] / "datasets/README.md").read_text(encoding="utf-8")
+    formats = re.search(r"^encoding = .*# a format: (.*)$", text, re.MULTILINE)
+    layouts = re.search(r"`pcaug/corpus/layouts/`: (.*?)\.", text)
+    assert formats
+    assert set(re.split(r", | or ", formats[1])) == set(FORMATS)
+    assert layouts
+    assert set(layouts[1].split(", ")) == set(LAYOUTS)

@@ -186,7 +186,7 @@ licence = "mine"
         (('node = "tree"', 'node = "tre"'), "did you mean tree"),
         (("licence", "license"), "did you mean 'licence'"),
         (("5 =", "five ="), "is not a whole number"),
-        (('sensor = "airborne"', 'sensor = "airborne"\nunit = "("'), "no regular expression"),
+        (('sensor = "airborne"', 'sensor = "airborne"\nunit = "("'), "not a regular expression"),
     ],
 )
 def test_a_wrong_card_is_refused(tmp_path: Path, change: tuple[str, str], message: str) -> None:

@@ -7,11 +7,10 @@ from pathlib import Path
 import laspy
 import numpy as np
 import pytest
-from builders import make_cloud
+from builders import make_cloud, run
 from numpy.typing import NDArray
 
 from pcaug import formats
-from pcaug.cli.app import main
 from pcaug.corpus.card import load_card
 from pcaug.corpus.convert import convert
 from pcaug.corpus.draft import draft
@@ -63,14 +62,14 @@ def array_beside(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, binary_apart, array_beside])
-def test_a_first_card_is_edited_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, write: object) -> None:
+def test_a_first_card_is_edited_and_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write: object
+) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "My Harbour"
     folder.mkdir()
     write(folder)  # type: ignore[operator]
-    with pytest.raises(SystemExit) as ended:
-        main(["datasets", "new", str(folder)])
-    assert not ended.value.code
+    run(capsys, "datasets", "new", folder)
     card = tmp_path / "my-harbour.toml"
     with pytest.raises(RecipeError, match=r"no class 'TODO'.*or ignore"):
         load_card(card)
@@ -127,11 +126,7 @@ def test_folders_without_scans_of_ones_own(tmp_path: Path) -> None:
 
 def test_cards_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def shown(*arguments: str, code: int = 0) -> str:
-        with pytest.raises(SystemExit) as ended:
-            main(["datasets", *arguments])
-        assert (ended.value.code or 0) == code
-        printed = capsys.readouterr()
-        return printed.out + printed.err
+        return "".join(run(capsys, "datasets", *arguments, code=code))
 
     lines = shown().splitlines()
     assert any(line.split()[:1] == ["pandaset"] and "spinning" in line and "CC BY 4.0" in line for line in lines)
@@ -149,9 +144,7 @@ def test_nothing_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "set").mkdir()
     las(tmp_path / "set")
     (tmp_path / "set.toml").write_text("mine")
-    for arguments in (["datasets", "new", "set"], ["datasets", "new"], ["datasets", "las", "set"]):
-        with pytest.raises(SystemExit) as ended:
-            main(arguments)
-        assert ended.value.code == 1
+    for arguments in (["new", "set"], ["new"], ["las", "set"]):
+        _, err = run(capsys, "datasets", *arguments, code=1)
+        assert err.count("\n") == 1
     assert (tmp_path / "set.toml").read_text() == "mine"
-    assert capsys.readouterr().err.count("\n") == 3

@@ -8,12 +8,11 @@ from pathlib import Path
 import laspy
 import numpy as np
 import pytest
-from builders import make_cloud
+from builders import make_cloud, run
 from pyproj import CRS
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue, formats
-from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
@@ -309,14 +308,6 @@ def test_licences_are_carried_and_the_strict_ones_said(tmp_path: Path) -> None:
     assert any("parislille3d: no derivatives" in note for note in report.notes)
     assert any("non-commercial" in note for note in report.notes)
     assert summary(tmp_path / "c")["licences"] == ["CC BY-NC-ND 3.0", "CC BY-NC-SA 4.0"]
-
-
-def run(capsys: pytest.CaptureFixture[str], *words: str | Path, code: int = 0) -> tuple[str, str]:
-    with pytest.raises(SystemExit) as ended:
-        main([str(word) for word in words])
-    assert ended.value.code == code
-    captured = capsys.readouterr()
-    return captured.out, captured.err
 
 
 def test_the_commands_speak_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,22 +33,22 @@ class Layout:
             names and their ids: datasets that say what their ids mean are read by those names.
         parts: Names of the scans that a file holds; ("",) where it holds one.
         unit: Independent unit (drive, scene) of a file, where its path does not tell.
-        beside: The other files that a scan is read from, whether they are there or not.
+        companions: The other files that a scan is read from, whether they are there or not.
     """
 
     read: Callable[[Path, str, Mapping[str, int]], PointCloud]
     parts: Callable[[Path], Sequence[str]] = _one
     unit: Callable[[Path], str] | None = None
-    beside: Callable[[Path], Sequence[Path]] = _alone
+    companions: Callable[[Path], Sequence[Path]] = _alone
 
 
 LAYOUTS: dict[str, Layout] = {
-    "nuscenes": Layout(nuscenes.read, unit=nuscenes.scene, beside=nuscenes.beside),
-    "pandaset": Layout(pandaset.read, beside=pandaset.beside),
-    "s3dis": Layout(s3dis.read, beside=s3dis.beside),
+    "nuscenes": Layout(nuscenes.read, unit=nuscenes.scene, companions=nuscenes.companions),
+    "pandaset": Layout(pandaset.read, companions=pandaset.companions),
+    "s3dis": Layout(s3dis.read, companions=s3dis.companions),
     "sydney": Layout(sydney.read),
     "synthia": Layout(synthia.read),
-    "waymo": Layout(waymo.read, parts=waymo.frames, beside=waymo.beside),
+    "waymo": Layout(waymo.read, parts=waymo.frames, companions=waymo.companions),
 }
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pcaug.cloud import PointCloud, Source
-from pcaug.corpus.layouts.naming import by_name
+from pcaug.corpus.layouts.named_ids import by_name
 from pcaug.errors import FileError, LabelError
 
 BLOCK = 1 << 20
@@ -65,7 +65,7 @@ def scene(path: Path) -> str:
     return _of(path).scenes[path.name]
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The file of its labels, and the tables."""
     return [_labels(path, _of(path)), *sorted(path.absolute().parents[2].glob("v1.0-*/*.json"))]
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
-from pcaug.corpus.layouts.naming import by_name
+from pcaug.corpus.layouts.named_ids import by_name
+from pcaug.corpus.layouts.pandas_frame import read_frame
 from pcaug.errors import FileError, LabelError
-from pcaug.formats.pandas_frame import read_frame
 
 FIELDS = {"i": ("intensity", np.float32), "t": ("time", np.float64), "d": ("device", np.uint8)}
 
@@ -37,7 +37,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     return PointCloud(_to_vehicle(xyz, path), fields, source=Source(file=str(path)))
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The frame's classes and what they mean, and the poses."""
     labels = _semseg(path)
     return [labels, labels.with_name("classes.json"), path.with_name("poses.json")]

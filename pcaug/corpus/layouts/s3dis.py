@@ -23,7 +23,7 @@ CONTROL = bytes(32 if byte < 32 and byte not in b"\r\n" else byte for byte in ra
 
 def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     """Read one room, object by object; ``instance`` counts them from 1. Without annotations it has no classes."""
-    objects = beside(path)
+    objects = companions(path)
     if not objects:
         return _cloud(_table(path), {}, path)
     tables = [_table(file) for file in objects]
@@ -36,7 +36,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     return _cloud(np.concatenate(tables), fields, path)
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The objects of a room, sorted."""
     return sorted((path.parent / "Annotations").glob("*.txt"))
 

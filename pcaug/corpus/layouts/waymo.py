@@ -39,7 +39,7 @@ def frames(path: Path) -> Sequence[str]:
         return [str(time) for time in sorted(set(file.read(columns=[TIME]).column(TIME).to_pylist()))]
 
 
-def beside(path: Path) -> list[Path]:
+def companions(path: Path) -> list[Path]:
     """The segment's range images, calibration, and the vehicle's poses by pixel and by frame."""
     names = ("lidar", "lidar_calibration", "lidar_pose", "vehicle_pose")
     return [path.absolute().parents[1] / name / path.name for name in names]
@@ -54,7 +54,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
 
 
 def _frame(path: Path, time: int) -> PointCloud:
-    lidar, place, poses, vehicle = beside(path)
+    lidar, place, poses, vehicle = companions(path)
     calibration, ranges, labels = _row(place, None, TOP), _row(lidar, time, TOP), _row(path, time, TOP)
     motion = None
     if poses.is_file() and vehicle.is_file():

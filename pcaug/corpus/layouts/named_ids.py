@@ -1,4 +1,4 @@
-"""Class ids that a dataset explains by names of its own: the names decide, for several numberings of them go round."""
+"""Class ids that a dataset explains by names of its own: the names decide, as several numberings are in use."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ VECTORS = {
 
 
 def describe(cloud: PointCloud, *, split: bool = True) -> dict[str, Any]:
-    """What a file of ours says of itself, as JSON values; ``split``: whether its vectors are columns a component."""
+    """What our own files say about themselves, as JSON values; ``split``: whether a vector has one column per component."""
     wide = {name: values.shape[1] for name, values in cloud.fields.items() if split and values.ndim > 1}
     vectors = {name: width for name, width in wide.items() if name not in VECTORS or width != len(VECTORS[name][0])}
     taxonomy = cloud.taxonomy.name if cloud.taxonomy is not None and "label" in cloud else None
@@ -69,7 +69,7 @@ def understand(text: str | bytes, path: Path) -> dict[str, Any]:
 
 
 def spread(cloud: PointCloud, named: Mapping[str, Sequence[Sequence[str]]] = VECTORS) -> dict[str, NDArray[Any]]:
-    """Positions and fields as columns (N,): a vector becomes one column a component, called as ``named`` says.
+    """Positions and fields as columns (N,): a vector becomes one column per component, named as ``named`` says.
 
     Raises:
         PcaugError: If two fields make columns of the same name, or one that stands for positions.
@@ -117,7 +117,7 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     Args:
         names: Columns of the file.
         path: The file, for errors.
-        said: What a file of ours says of itself; {} for files of others, whose names are translated.
+        said: What our own file says about itself; {} for other files, whose names are translated.
         label: Column with the class ids, where its name is not one of LABELS.
 
     Raises:
@@ -162,12 +162,12 @@ def assemble(
         rows: Column name -> its values (N,) or (N, k), of any byte order.
         made: The plan.
         path: The file.
-        said: What a file of ours says of itself.
+        said: What our own file says about itself.
         crs: Where it is known from elsewhere.
 
     Raises:
-        FileError: If positions are not three numbers a point, or labels of ours are no nodes of the taxonomy.
-        LabelError: If class ids are no whole numbers, or labels of ours are of another taxonomy.
+        FileError: If positions are not three numbers per point, or our own labels are not nodes of the taxonomy.
+        LabelError: If class ids are not whole numbers, or our own labels are of another taxonomy.
     """
     fields: dict[str, NDArray[Any]] = {}
     for name, columns in made.items():
@@ -187,7 +187,7 @@ def assemble(
 
 
 def check_nodes(labels: NDArray[Any], path: Path) -> None:
-    """Raise FileError unless labels (N,) of a file of ours are whole numbers, each a node of the taxonomy or "ignore"."""
+    """Raise FileError unless labels (N,) of our own file are whole numbers, each a node of the taxonomy or "ignore"."""
     whole = labels.ndim == 1 and labels.dtype.kind in "iu"
     if not whole or not np.isin(labels, [*catalogue.taxonomy().nodes, IGNORE]).all():
         raise FileError("has labels outside its taxonomy", path, "it was damaged: download it again")
