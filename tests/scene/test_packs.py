@@ -212,6 +212,23 @@ def test_a_helios_scene_is_a_world_of_a_recipe(tmp_path: Path) -> None:
     assert [e.name for e in entries(tmp_path / "data/scenes/s.xml")] == ["ground", "tree"]
 
 
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 200])
+def test_the_extent_of_a_helios_scene_holds_its_turned_parts_and_no_more(tmp_path: Path, degrees: int) -> None:
+    """A rectangle of 80 m by 20 m turned by a: as wide as 80 |cos a| + 20 |sin a|."""
+    path = helios_scene(tmp_path)
+    text = path.read_text()
+    part = text[text.index("<part") : text.index("</part>") + len("</part>")]
+    turn = f'<filter type="rotate"><param key="rotation"><rot axis="z" angle_deg="{degrees}"/></param></filter></part>'
+    path.write_text(f"<document><scene>{part.replace('</part>', turn)}</scene></document>")
+    corners = "v -40 -10 1\nv 40 -10 1\nv 40 10 1\nv -40 10 1\n"
+    (tmp_path / "data/parts/ground.obj").write_text(f"mtllib g.mtl\n{corners}usemtl g\nf 1 2 3\nf 1 3 4\n")
+    cos, sin = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    half = np.array([40 * cos + 10 * sin, 40 * sin + 10 * cos])
+    scene = helios.load_scene(path)
+    np.testing.assert_allclose(scene.extent, [-half, half], atol=1e-9)
+    np.testing.assert_allclose(scene.viewpoint, [0, 0, 1], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
