@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from pcaug.scene.library import stamped
 from pcaug.scene.meshes import helios
 from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.entry import card_of, entries
-from pcaug.scene.recipe import AssetRow, SceneRecipe, compose, load_recipe
+from pcaug.scene.recipe import AssetRow, Helios, SceneRecipe, compose, load_recipe
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.compose import compose_corpus
+from pcaug.sensor.engine import Caster
 from pcaug.sensor.place import place_corpus
 
 TREE = catalogue.taxonomy()
@@ -310,6 +313,36 @@ def test_meshes_without_a_kind_stand_around_the_viewpoint_and_paths_stay_inside(
     (inner / "r.toml").write_text(RECIPE.format(world="street").replace('"pack"', '"../pack"'))
     with pytest.raises(RecipeError, match="lies outside the recipe's folder"):
         compose(load_recipe(inner / "r.toml"), np.random.default_rng(0))
+
+
+def only(asset: Asset, nodes: list[int]) -> Asset:
+    """Its faces of some classes."""
+    rows = np.isin(asset.face_label, nodes)
+    return Asset(asset.name, asset.triangles[rows], asset.face_label[rows], asset.face_material[rows])
+
+
+@pytest.mark.parametrize("name", ["street", "town", "wood", "mountain", "room", "helios"])
+def test_meshes_without_a_kind_stand_on_the_ground_below_them(tmp_path: Path, name: str) -> None:
+    """Against a ray straight down on all faces of ground, stones among them."""
+    mesh = box(tmp_path / "m.ply")
+    row = AssetRow(path=str(mesh), label="object", count=(6, 6), distance=(0.2, 1.0) if name == "room" else (4.0, 30.0), unit=0.2)
+    if name == "helios":
+        scene_path = helios_scene(tmp_path)
+        (tmp_path / "data/parts/ground.obj").write_text("mtllib g.mtl\nv -99 -99 -50\nv 99 -99 0\nv 0 99 80\nusemtl g\nf 1 2 3\n")
+        recipe = SceneRecipe(name="x", helios=Helios(path=str(scene_path)), sensor=SensorRow(kind="airborne"))
+    else:
+        recipe = load_recipe(name)
+    nodes = [node for node in TREE.nodes if TREE.covers(TREE.id("ground"), node)]
+    for seed in range(3):
+        scene = compose(recipe.model_copy(update={"assets": (row,)}), np.random.default_rng(seed))
+        feet = np.array([p.world_from_asset[:3, 3] for p in scene.placements if p.asset.name == "m"])
+        assert len(feet) > 1
+        ground = [replace(p, asset=only(p.asset, nodes)) for p in scene.placements if np.isin(p.asset.face_label, nodes).any()]
+        caster = Caster(replace(scene, placements=tuple(ground)))
+        down = np.tile([0.0, 0, -1], (len(feet), 1))
+        met = caster.surfaces(feet * (1, 1, 0) + (0, 0, 200), down, np.arange(len(feet)))
+        assert len(met.ray) == len(feet)
+        np.testing.assert_allclose(200 - met.distance, feet[:, 2], atol=2e-3)
 
 
 @pytest.mark.parametrize(
