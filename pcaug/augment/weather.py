@@ -11,21 +11,23 @@ from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
 from pcaug.cloud import PointCloud, full_scale
+from pcaug.scene.air import LEAST
 from pcaug.sensor.physics import R0
 from pcaug.sensor.weather import STEP, Precipitation, fog_depth, fog_extinction, fog_power, particle_echoes, rain, snow
 
 Array = NDArray[np.float64]
 FAINT = 0.02
-"""Least intensity of a target: what a sensor measured in clear air reflects a little, though it may report 0."""
+"""Least intensity that a target's echo has: what a sensor measured in clear air reflects a little, though it may report 0."""
 
 
 @dataclass(frozen=True)
 class _Beams:
-    """The echoes of a scan as power over range."""
+    """The echoes of a scan as power over range: intensities 0..1, as they are taken to be and as the sensor reported them."""
 
     vector: Array
     distance: Array
     intensity: Array
+    told: Array
     scale: float
 
 
@@ -33,17 +35,21 @@ def _beams(cloud: PointCloud, what: str) -> _Beams:
     vector = cloud.xyz - origins(cloud, what)
     distance = np.maximum(np.linalg.norm(vector, axis=1), 1e-3)
     if "intensity" not in cloud:
-        return _Beams(vector, distance, np.full(len(cloud), 0.3), 1.0)  # a middling surface
+        middling = np.full(len(cloud), 0.3)  # a surface between dark and bright
+        return _Beams(vector, distance, middling, middling, 1.0)
     scale = full_scale(cloud["intensity"])
-    return _Beams(vector, distance, np.maximum(cloud["intensity"] / scale, FAINT), scale)
+    told = cloud["intensity"] / scale
+    return _Beams(vector, distance, np.maximum(told, FAINT), told, scale)
 
 
 def _answered(cloud: PointCloud, beams: _Beams, distance: Array, intensity: Array, air: NDArray[np.bool_]) -> PointCloud:
     """The scan with other ranges and intensities; echoes of the air belong to no class."""
     out = displaced(cloud, beams.vector * ((distance / beams.distance) - 1)[:, None])
     if "intensity" in cloud:
-        value = np.clip(intensity, 0, 1) * beams.scale
-        out = out.with_fields(intensity=value.astype(cloud["intensity"].dtype))
+        faint = ~air & (beams.told < beams.intensity)  # dimmed as much, but not brighter than it was told
+        value = np.clip(np.where(faint, intensity * (beams.told / beams.intensity), intensity), 0, 1) * beams.scale
+        dtype = cloud["intensity"].dtype
+        out = out.with_fields(intensity=(np.rint(value) if np.issubdtype(dtype, np.integer) else value).astype(dtype))
     return scattered(out, air)
 
 
@@ -82,6 +88,10 @@ class _Falling:
     noise: Length = 0.02
     scatter: Share = 1.0
 
+    def _rate(self, rng: Rng) -> float:
+        """mm/h, in the steps in which a scene's weather is drawn."""
+        return max(round(float(rng.uniform(self.low, max(self.low, self.high))), 2), LEAST)
+
     def _through(self, cloud: PointCloud, falling: Precipitation, what: str, rng: Rng) -> PointCloud:
         beams = _beams(cloud, what)
         power = beams.intensity * np.exp(-2 * falling.extinction * beams.distance) * (R0 / beams.distance) ** 2
@@ -105,7 +115,7 @@ class Rain(_Falling):
     high: Positive = 50.0
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        return self._through(cloud, rain(round(rng.uniform(self.low, max(self.low, self.high)), 1)), "rain", rng)
+        return self._through(cloud, rain(self._rate(rng)), "rain", rng)
 
 
 @dataclass(frozen=True)
@@ -116,4 +126,4 @@ class Snow(_Falling):
     high: Positive = 2.5
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        return self._through(cloud, snow(round(rng.uniform(self.low, max(self.low, self.high)), 2)), "snow", rng)
+        return self._through(cloud, snow(self._rate(rng)), "snow", rng)

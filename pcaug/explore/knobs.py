@@ -67,7 +67,7 @@ SHAPES: Mapping[str, Mapping[str, Knobs]] = {
     },
     "airborne": {
         "point spacing": {"": ("-sensor.density", "-sensor.strips")},
-        "returns": {"": ("sensor.divergence",)},
+        "returns": {"": ("sensor.divergence", "-sensor.pulse")},
     },
 }
 """World or sensor -> quantity -> class ("": any) -> keys of the recipe that raise it ("-": that lower it)."""
@@ -112,8 +112,13 @@ def turn(key: str, more: bool, recipe: Mapping[str, Any] | None) -> str:
 
 
 def _turned(key: str, more: bool, recipe: Mapping[str, Any]) -> str | None:
-    value = _value(recipe, key.lstrip("-"))
-    return None if value is None else f"{'lower' if more != key.startswith('-') else 'raise'} {key.lstrip('-')} (now {value})"
+    name, lower = key.lstrip("-"), more != key.startswith("-")
+    value = _value(recipe, name)
+    if value is None:
+        return None
+    if name == "sensor.divergence" and _value(recipe, "sensor.sub_rays") == "1":  # a beam that is a line has no width
+        return None if lower else f"raise sensor.sub_rays (now 1) to 7, then {name} (now {value})"
+    return f"{'lower' if lower else 'raise'} {name} (now {value})"
 
 
 def keys(what: str, name: str, recipe: Mapping[str, Any] | None, taxonomy: Taxonomy) -> tuple[str, ...]:

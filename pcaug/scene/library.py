@@ -12,10 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from pcaug import catalogue
 from pcaug.errors import RecipeError
 from pcaug.files import stamp
 from pcaug.scene import furniture, objects, trees
-from pcaug.scene.asset import Asset, Placement, Scene, placed
+from pcaug.scene.asset import Asset, Placement, Scene, Triangles, placed
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.meshes.entry import PACK, Entry, entries
 from pcaug.scene.meshes.helios import load_scene
@@ -24,6 +25,8 @@ from pcaug.scene.recipe import AssetRow, Helios, SceneRecipe
 Rng = np.random.Generator
 VARIANTS = 8
 """Different shapes of each procedural object."""
+EDGE = 1e-9
+"""What a place may lie off a face's edge and be on it."""
 
 # a kind's place seeds its shapes: new ones go to the end
 MAKERS: dict[str, Callable[[Rng], Asset]] = {
@@ -91,7 +94,8 @@ class Library:
         return variant(kind, int(rng.integers(VARIANTS)))
 
     def scattered(self, scene: Scene, rng: Rng) -> Scene:
-        """A scene with the meshes that have no kind around its viewpoint, at its height, their circles apart."""
+        """A scene with the meshes that have no kind around its viewpoint, on its ground, their circles apart."""
+        ground = _ground(scene) if any(row.kind is None for row, _ in self.rows) else None
         taken: list[tuple[float, float, float]] = []
         more: list[Placement] = []
         instance = max((p.instance for p in scene.placements), default=0)
@@ -107,9 +111,37 @@ class Library:
                     if all(np.hypot(x - a, y - b) > radius + r for a, b, r in taken):
                         taken.append((x, y, radius))
                         instance += 1
-                        more.append(placed(asset, (x, y, scene.viewpoint[2]), rng.uniform(0, 2 * np.pi), 1.0, instance))
+                        z = scene.viewpoint[2] if ground is None else _height(ground, x, y)
+                        more.append(placed(asset, (x, y, z), rng.uniform(0, 2 * np.pi), 1.0, instance))
                         break
         return replace(scene, placements=(*scene.placements, *more))
+
+
+def _ground(scene: Scene) -> Triangles | None:
+    """(M, 3, 3) faces of ground as they stand in a scene, those of stones too; None where it has none."""
+    tree = catalogue.taxonomy()
+    nodes = [node for node in tree.nodes if tree.covers(tree.id("ground"), node)]
+    found = []
+    for p in scene.placements:
+        faces = p.asset.triangles[np.isin(p.asset.face_label, nodes)]
+        if len(faces):
+            found.append(np.einsum("nki,ji->nkj", faces, p.world_from_asset[:3, :3]) + p.world_from_asset[:3, 3])
+    return np.concatenate(found) if found else None
+
+
+def _height(ground: Triangles, x: float, y: float) -> float:
+    """Of the highest face above or below a plan position; beside the ground that of the nearest corner."""
+    a, (p, q) = ground[:, 0], (ground[:, 1:] - ground[:, :1]).swapaxes(0, 1)
+    dx, dy = x - a[:, 0], y - a[:, 1]
+    area = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+    flat = np.where(area == 0, np.inf, area)  # upright faces are no ground to stand on
+    u, v = (dx * q[:, 1] - dy * q[:, 0]) / flat, (dy * p[:, 0] - dx * p[:, 1]) / flat
+    within = (area != 0) & (u >= -EDGE) & (v >= -EDGE) & (u + v <= 1 + EDGE)
+    if within.any():
+        return float((a[:, 2] + u * p[:, 2] + v * q[:, 2])[within].max())
+    corners = ground.reshape(-1, 3)
+    away = np.hypot(corners[:, 0] - x, corners[:, 1] - y)
+    return float(corners[away <= away.min() + EDGE, 2].max())
 
 
 def stamped(recipe: SceneRecipe) -> str:

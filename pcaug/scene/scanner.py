@@ -84,7 +84,7 @@ class SensorRow(Strict):
         density: Airborne: pulses per square metre of a strip.
         scan_angle: Airborne: half the swath's angle.
         overlap: Airborne: share of a strip that the next covers too.
-        strips: Airborne: number of strips, lowest and highest.
+        strips: Airborne: number of strips, lowest and highest; at most as many as can see the scene with their overlap.
         legs: Airborne: flight lines in the scene's coordinates, x, y, z of start and end. They are flown as they stand, with
             ``pulses``, ``rate`` and ``speed``, in place of strips that density and height would give.
         pulses: Airborne, with legs: a second.

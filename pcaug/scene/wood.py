@@ -55,8 +55,15 @@ class _Slope:
         return away
 
     def height(self, xy: Points) -> Points:
-        """Of the ground at plan positions (N, 2)."""
-        found: Points = self.z[self._cell(xy)]
+        """Of the ground's triangles (see ``grid``) at plan positions (N, 2)."""
+        i, j = np.minimum(self._cell(xy), len(self.z) - 2)
+        u, v = (np.clip((xy + MARGIN) / CELL, 0, len(self.z) - 1) - np.stack([i, j], axis=1)).T
+        low, high = self.z[i, j], self.z[i + 1, j + 1]
+        found: Points = low + np.where(
+            u >= v,
+            u * (self.z[i + 1, j] - low) + v * (high - self.z[i + 1, j]),
+            v * (self.z[i, j + 1] - low) + u * (high - self.z[i, j + 1]),
+        )
         return found
 
     def free(self, xy: Points, *, soil: bool) -> NDArray[np.bool_]:

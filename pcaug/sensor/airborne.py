@@ -47,7 +47,8 @@ class _Strip:
 def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     """The legs that the sensor names, or parallel strips in a random direction, each across the scene's extent.
 
-    A strip crosses the extent at a random place of its swath.
+    Strips are as far apart as their overlap says, measured across the first through the extent's middle, and lie at random so
+    that all of them see the extent; of more than can see it the rest are left out.
 
     The spacing of pulses along and across the flight is equal, so that ``density`` of them fall on a square metre of level
     ground. Their pattern is that of an oscillating mirror (zigzag), of a rotating polygon (parallel lines), or of a mirror
@@ -61,14 +62,18 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     course = rng.uniform(0, 2 * np.pi)
     cone = altitude * np.tan(np.radians(sensor.scan_angle))
     strips = int(rng.integers(sensor.strips[0], sensor.strips[1] + 1))
-    first = rng.uniform(-0.5, 0.5) * max(2 * (cone - reach), 0.0)
+    apart, seen = 2 * cone * (1 - sensor.overlap), cone + 0.2 * reach
+    while (strips - 1) / 2 * apart > seen:  # the outermost would miss the scene
+        strips -= 1
+    half = (strips - 1) / 2 * apart
+    shift = rng.uniform(-0.5, 0.5) * 2 * max(min(half + cone - reach, seen - half), 0.0)
     speed = max(draw(sensor.speed, rng), 0.1)
     parts = []
     for index in range(strips):
-        offset = first + index * 2 * cone * (1 - sensor.overlap)
-        while index and abs(offset) > cone + reach * 0.2:  # a strip that misses the scene flies the other way round
-            offset -= np.sign(offset) * cone
         turned = course + np.pi * (index % 2) + (rng.normal(0, 0.1) if index else 0.0)
+        offset = (shift + index * apart - half) * np.cos(
+            turned - course
+        )  # to the left of its own course, as the others of the first
         strip = _Strip(altitude, cone, offset, turned, index * PAUSE, speed, 1 / np.sqrt(density), reach)
         parts.append(_rays(scene, strip, sensor.pattern, rng))
     origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))

@@ -89,8 +89,9 @@ def into(
         transfers: Gives the objects' intensities the distribution of real ones, see ``transferred``.
 
     Returns:
-        The scan with label, instance, ring and (where it has one, and on its scale) intensity of all points; fields that cannot
-        be simulated are left out. And how many objects found a place.
+        The scan with label, instance, ring (by the scan's own numbers where it has them) and (where it has one, and on its
+        scale) intensity of all points; fields that cannot be simulated are left out, and so is a ring that no beam can be told
+        by. And how many objects found a place.
 
     Raises:
         LabelError: Without labels: then nobody knows where the ground is.
@@ -99,7 +100,8 @@ def into(
         raise LabelError(
             "has no labels, so nobody knows where its ground is", cloud.source.file or None, "convert it with a card"
         )
-    cloud = _fields(cloud, beams)
+    numbers = _numbers(cloud, beams)
+    cloud = _fields(cloud, beams, numbers)
     placements = _places(cloud, assets, int(cloud["instance"].max(initial=0)), rng)
     if not placements:
         return cloud, 0
@@ -114,8 +116,9 @@ def into(
         "label": np.concatenate([p.asset.face_label for p in placements])[seen.face],
         "instance": np.array([p.instance for p in placements], np.int32)[caster.owner(seen.face)],
         "intensity": reported(seen, one, rng, one.nearest(up) if one.elevations else None),
-        "ring": beams.ring[seen.ray].astype(np.uint16),
     }
+    if numbers is not None:
+        fields["ring"] = numbers[beams.ring[seen.ray]].astype(np.uint16)
     xyz = beams.directions[seen.ray] * seen.distance[:, None]
     new = replace(cloud, xyz=xyz, fields={name: fields[name] for name in cloud.fields})
     return concatenate([kept, _on_its_scale(new, cloud, transfers)]), len(placements)
@@ -151,15 +154,35 @@ def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Tra
     return new.with_fields(intensity=values.astype(dtype))
 
 
-def _fields(cloud: PointCloud, beams: Beams) -> PointCloud:
+def _numbers(cloud: PointCloud, beams: Beams) -> NDArray[np.int64] | None:
+    """Ring number in the scan of each beam, the highest first: that of most of its points. A beam without points continues the
+    count of the others, up or down; None where they do not count."""
+    count = int(beams.ring[-1]) + 1
+    if "ring" not in cloud or not len(cloud):
+        return np.arange(count)
+    own, which = np.unique(cloud["ring"], return_inverse=True)
+    votes = np.bincount(beams.ring[beams.slot] * len(own) + which, minlength=count * len(own)).reshape(count, len(own))
+    numbers = own[votes.argmax(axis=1)].astype(np.int64)
+    met = votes.any(axis=1)
+    beam, steps = np.flatnonzero(met), np.diff(numbers[met])
+    if not met.all():
+        if not (steps.any() and ((steps >= 0).all() or (steps <= 0).all())):
+            return None
+        nearest = beam[np.abs(np.arange(count)[:, None] - beam).argmin(axis=1)]
+        numbers = np.maximum(numbers[nearest] + np.sign(steps.sum()) * (np.arange(count) - nearest), 0)
+    return np.asarray(numbers)
+
+
+def _fields(cloud: PointCloud, beams: Beams, numbers: NDArray[np.int64] | None) -> PointCloud:
     """The scan with the fields that simulated points have too."""
     zeros = np.zeros(len(cloud), np.int32)
     instance = cloud["instance"].astype(np.int32) if "instance" in cloud else zeros
-    ring = (cloud["ring"] if "ring" in cloud else beams.ring[beams.slot]).astype(np.uint16)
-    own = {"intensity": cloud["intensity"]} if "intensity" in cloud else {}
+    own: dict[str, NDArray[np.generic]] = {"intensity": cloud["intensity"]} if "intensity" in cloud else {}
+    if numbers is not None:
+        own["ring"] = (cloud["ring"] if "ring" in cloud else beams.ring[beams.slot]).astype(np.uint16)
     return PointCloud(
         cloud.xyz,
-        {"label": cloud["label"], "instance": instance, **own, "ring": ring},
+        {"label": cloud["label"], "instance": instance, **own},
         cloud.taxonomy,
         cloud.crs,
         cloud.source,

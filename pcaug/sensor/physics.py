@@ -6,7 +6,7 @@ Echo strength of a Lambertian surface that fills the beam: P = rho cos(theta) (R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ LEAST_BEAM = 0.06
 """Share of a beam's energy below which what is left makes no echo."""
 LEAST_MET = 0.02
 """Share of what arrives below which a surface makes no echo of its own."""
+DARK = 1e-30
+"""Least power of an echo: what dense fog leaves of one has still a place."""
 GRAZING = 0.02
 """Smallest cosine of incidence: flatter ones count as this."""
 SHINE = 10.0
@@ -55,8 +57,9 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
 
     A porous surface (leaves, glass, wire mesh) of transmission t meets a share 1 - t of the beam. A beam with sub-rays is as
     many lines, each of which goes on whole with probability t, and whose hits add up to echoes. Without sub-rays the footprint
-    is wide: the share that a surface meets follows a Beta law of mean 1 - t. With all returns that share makes an echo, and
-    the rest goes on; with one the beam stops with its probability, and the echo has that share.
+    is wide: the share that a surface meets follows a Beta law of mean 1 - t. With all returns that share makes an echo, which
+    ``resolved`` adds to those near it, and the rest goes on; with one the beam stops with its probability, and the echo has
+    that share.
     """
     if sensor.sub_rays > 1:
         return _of_sub_rays(caster, rays, sensor, rng)
@@ -67,20 +70,26 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
     share = footprint_shares(TRANSMISSION[caster.material[met.face]], rng)
     left = _left(met.ray, share)
     makes = (share > LEAST_MET) & (left > LEAST_BEAM)
-    return _echoes(caster, met, share * left, sensor.incidence).take(makes)
+    return resolved(_echoes(caster, met, share * left, sensor.incidence).take(makes), sensor.pulse)
 
 
 def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
-    """Echoes of beams of several lines; an echo belongs to what sends back most of it."""
+    """Echoes of beams of several lines."""
     number = sensor.sub_rays
     _, shares = sub_beams(number)
     met = caster.surfaces(*split(rays, number, sensor.divergence, rng), rng)
     lines = _echoes(caster, met, shares[met.ray % number], sensor.incidence)
-    echo = merged(lines.ray // number, lines.distance, lines.strength.astype(np.float64), sensor.pulse)
+    return resolved(replace(lines, ray=lines.ray // number), sensor.pulse)
+
+
+def resolved(echoes: Echoes, pulse: float) -> Echoes:
+    """Echoes by beam and distance, those within half a pulse (ns) as one, which belongs to what sends back most: ``merged``."""
+    power = np.maximum(echoes.strength.astype(np.float64), DARK)
+    echo = merged(echoes.ray, echoes.distance, power, pulse)
     if not len(echo.ray):
-        return lines
-    strength, shown = (np.add.reduceat(values[echo.order], echo.first) for values in (lines.strength, lines.shown))
-    return Echoes(echo.ray, echo.distance, lines.face[echo.strongest], strength, shown)
+        return echoes
+    strength, shown = (np.add.reduceat(values[echo.order], echo.first) for values in (echoes.strength, echoes.shown))
+    return Echoes(echo.ray, echo.distance, echoes.face[echo.strongest], strength, shown)
 
 
 def _echoes(caster: Caster, met: Surfaces, energy: NDArray[np.float64], incidence: float) -> Echoes:

@@ -15,7 +15,7 @@ from pcaug.scene.scanner import SensorRow
 from pcaug.sensor import SENSORS
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.motion import Sweep, drifted
-from pcaug.sensor.physics import Echoes, bloomed, detect, reported, trace
+from pcaug.sensor.physics import Echoes, bloomed, detect, reported, resolved, trace
 from pcaug.sensor.weather import through
 
 STEEP = 0.05
@@ -37,6 +37,8 @@ def scan(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> PointClou
         echoes = through(caster, echoes, len(rays.direction), scene.air, sensor, rng)
     echoes = detect(echoes, sensor, rng, rays.ring)
     echoes = bloomed(caster, rays, _uneven(caster, rays, echoes, rng), sensor, rng)
+    if sensor.returns == "all":  # noise, relief and the air may have changed their order
+        echoes = resolved(echoes, sensor.pulse)
     owner = caster.owner(echoes.face)
     fields = _fields(caster, rays, echoes, owner, several=sensor.returns == "all")
     fields["intensity"] = reported(_weathered(caster, rays, echoes, owner), sensor, rng, rays.ring[echoes.ray])

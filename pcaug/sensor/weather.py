@@ -11,7 +11,7 @@ of which the strongest echo competes with the target's.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,7 +125,7 @@ def smallest_seen(falling: Precipitation, distance: Array, least: float, diverge
     return np.where(fill > 1, np.inf, np.sqrt(np.minimum(fill, 1)) * divergence * distance * 1e3)
 
 
-@cache
+@lru_cache(maxsize=256)
 def expected_echoes(falling: Precipitation, least: float, divergence: float = DIVERGENCE) -> Array:
     """Expected number of particles before each tabulated range whose echo alone has power ``least`` or more.
 

@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
+from pcaug.files import atomic_path
 from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]

@@ -7,7 +7,7 @@ import pytest
 
 from pcaug.augment.weather import Fog, Rain, Snow
 from pcaug.cloud import PointCloud
-from pcaug.sensor.weather import fog_extinction
+from pcaug.sensor.weather import fog_extinction, rain
 
 
 def make_wall(distance: float, n: int = 4000, intensity: float = 0.5) -> PointCloud:
@@ -41,3 +41,32 @@ def test_more_falls_more_is_seen_of_it(kind: type) -> None:
         out = kind(low=rate, high=rate)(cloud, np.random.default_rng(1))
         shares.append((np.linalg.norm(out.xyz, axis=1) < 39).mean())
     assert shares[0] < shares[1] < shares[2]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("weather", [Fog(nearest=1e5, farthest=1e5, least=0), Rain(low=0.01, high=0.01, noise=0, least=1e-9)])
+def test_thin_air_leaves_intensities_as_they_are(weather: Fog | Rain, dtype: type) -> None:
+    """Dimmed by exp(-2 a R), of which next to nothing is seen: to the nearest number, and what was 0 is 0."""
+    top, cloud = (1 if dtype is np.float32 else np.iinfo(dtype).max), make_wall(20.0)
+    before = np.random.default_rng(0).uniform(0, top, len(cloud))
+    before[::4] = 0
+    before[1::4] *= 0.02  # less than a target is taken to reflect
+    cloud = cloud.with_fields(intensity=before.astype(dtype))
+    out = weather(cloud, np.random.default_rng(0))
+    assert len(out) == len(cloud)
+    still = np.isclose(np.linalg.norm(out.xyz, axis=1), 20)
+    assert still.mean() > 0.99
+    extinction = fog_extinction(1e5) if isinstance(weather, Fog) else rain(0.01).extinction
+    expected = cloud["intensity"] * np.exp(-2 * extinction * 20)
+    off = np.abs(out["intensity"] - (expected if dtype is np.float32 else np.rint(expected)))
+    assert off[still].max() <= (1e-6 if dtype is np.float32 else 0)
+    assert out["intensity"].dtype == dtype
+
+
+@pytest.mark.parametrize("kind", [Rain, Snow])
+def test_the_lightest_rates_are_rates(kind: type) -> None:
+    """Rates below the step of 0.01 mm/h count as it."""
+    cloud = make_wall(40.0, intensity=0.1)
+    least, less = (kind(low=rate, high=rate)(cloud, np.random.default_rng(1)) for rate in (0.01, 0.001))
+    np.testing.assert_array_equal(least.xyz, less.xyz)
+    np.testing.assert_array_equal(least["intensity"], less["intensity"])

@@ -7,7 +7,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.explore.knobs import OTHERWISE, SHAPES, SHARES, advice, keys, turn
 from pcaug.explore.statistics import QUANTITIES
-from pcaug.explore.verdict import WORDS
+from pcaug.explore.verdict import WORDS, phrases
 from pcaug.scene.recipe import load_recipe
 
 TREE = catalogue.taxonomy()
@@ -58,6 +58,23 @@ def test_without_a_recipe_there_is_advice_still() -> None:
 
 def test_a_key_of_the_sensor_is_turned_towards_the_real_one() -> None:
     assert turn("height", True, recipe("street")) == ": lower sensor.height (now 1.7 to 1.76)"
-    assert turn("-divergence", True, recipe("town")) == ": raise sensor.divergence (now 0.0004)"
+    wide = {**recipe("town"), "sensor": recipe("town")["sensor"] | {"sub_rays": 7}}
+    assert turn("-divergence", True, wide) == ": raise sensor.divergence (now 0.0004)"
+    assert turn("-divergence", False, wide) == ": lower sensor.divergence (now 0.0004)"
     assert turn("height", True, None) == ""
     assert turn("", True, recipe("street")) == ""
+
+
+def test_the_divergence_of_a_beam_that_is_a_line_is_turned_with_its_sub_rays() -> None:
+    line = recipe("town")
+    wide = {**line, "sensor": line["sensor"] | {"sub_rays": 7}}
+    both = "raise sensor.sub_rays (now 1) to 7, then sensor.divergence (now 0.0004)"
+    assert line["sensor"]["sub_rays"] == 1
+    assert advice("returns", "tree", False, line, TREE) == both
+    assert turn("-divergence", True, line) == f": {both}"
+    assert advice("returns", "tree", True, line, TREE) == "raise sensor.pulse (now 4)"
+    assert turn("-divergence", False, line) == ""
+    assert advice("returns", "tree", False, wide, TREE) == "raise sensor.divergence (now 0.0004)"
+    assert advice("returns", "tree", True, wide, TREE) == "lower sensor.divergence (now 0.0004)"
+    named = phrases([(2.0, "of fewer returns", both), (1.0, "more varied in returns", both)])
+    assert named == [f"of fewer returns: {both}", "more varied in returns"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +23,10 @@ from pcaug.scene.library import stamped
 from pcaug.scene.meshes import helios
 from pcaug.scene.meshes.bundle import Bundle
 from pcaug.scene.meshes.entry import card_of, entries
-from pcaug.scene.recipe import AssetRow, SceneRecipe, compose, load_recipe
+from pcaug.scene.recipe import AssetRow, Helios, SceneRecipe, compose, load_recipe
+from pcaug.scene.scanner import SensorRow
 from pcaug.sensor.compose import compose_corpus
+from pcaug.sensor.engine import Caster
 from pcaug.sensor.place import place_corpus
 
 TREE = catalogue.taxonomy()
@@ -212,6 +215,23 @@ def test_a_helios_scene_is_a_world_of_a_recipe(tmp_path: Path) -> None:
     assert [e.name for e in entries(tmp_path / "data/scenes/s.xml")] == ["ground", "tree"]
 
 
+@pytest.mark.parametrize("degrees", [0, 30, 45, 90, 200])
+def test_the_extent_of_a_helios_scene_holds_its_turned_parts_and_no_more(tmp_path: Path, degrees: int) -> None:
+    """A rectangle of 80 m by 20 m turned by a: as wide as 80 |cos a| + 20 |sin a|."""
+    path = helios_scene(tmp_path)
+    text = path.read_text()
+    part = text[text.index("<part") : text.index("</part>") + len("</part>")]
+    turn = f'<filter type="rotate"><param key="rotation"><rot axis="z" angle_deg="{degrees}"/></param></filter></part>'
+    path.write_text(f"<document><scene>{part.replace('</part>', turn)}</scene></document>")
+    corners = "v -40 -10 1\nv 40 -10 1\nv 40 10 1\nv -40 10 1\n"
+    (tmp_path / "data/parts/ground.obj").write_text(f"mtllib g.mtl\n{corners}usemtl g\nf 1 2 3\nf 1 3 4\n")
+    cos, sin = abs(np.cos(np.radians(degrees))), abs(np.sin(np.radians(degrees)))
+    half = np.array([40 * cos + 10 * sin, 40 * sin + 10 * cos])
+    scene = helios.load_scene(path)
+    np.testing.assert_allclose(scene.extent, [-half, half], atol=1e-9)
+    np.testing.assert_allclose(scene.viewpoint, [0, 0, 1], atol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -293,6 +313,36 @@ def test_meshes_without_a_kind_stand_around_the_viewpoint_and_paths_stay_inside(
     (inner / "r.toml").write_text(RECIPE.format(world="street").replace('"pack"', '"../pack"'))
     with pytest.raises(RecipeError, match="lies outside the recipe's folder"):
         compose(load_recipe(inner / "r.toml"), np.random.default_rng(0))
+
+
+def only(asset: Asset, nodes: list[int]) -> Asset:
+    """Its faces of some classes."""
+    rows = np.isin(asset.face_label, nodes)
+    return Asset(asset.name, asset.triangles[rows], asset.face_label[rows], asset.face_material[rows])
+
+
+@pytest.mark.parametrize("name", ["street", "town", "wood", "mountain", "room", "helios"])
+def test_meshes_without_a_kind_stand_on_the_ground_below_them(tmp_path: Path, name: str) -> None:
+    """Against a ray straight down on all faces of ground, stones among them."""
+    mesh = box(tmp_path / "m.ply")
+    row = AssetRow(path=str(mesh), label="object", count=(6, 6), distance=(0.2, 1.0) if name == "room" else (4.0, 30.0), unit=0.2)
+    if name == "helios":
+        scene_path = helios_scene(tmp_path)
+        (tmp_path / "data/parts/ground.obj").write_text("mtllib g.mtl\nv -99 -99 -50\nv 99 -99 0\nv 0 99 80\nusemtl g\nf 1 2 3\n")
+        recipe = SceneRecipe(name="x", helios=Helios(path=str(scene_path)), sensor=SensorRow(kind="airborne"))
+    else:
+        recipe = load_recipe(name)
+    nodes = [node for node in TREE.nodes if TREE.covers(TREE.id("ground"), node)]
+    for seed in range(3):
+        scene = compose(recipe.model_copy(update={"assets": (row,)}), np.random.default_rng(seed))
+        feet = np.array([p.world_from_asset[:3, 3] for p in scene.placements if p.asset.name == "m"])
+        assert len(feet) > 1
+        ground = [replace(p, asset=only(p.asset, nodes)) for p in scene.placements if np.isin(p.asset.face_label, nodes).any()]
+        caster = Caster(replace(scene, placements=tuple(ground)))
+        down = np.tile([0.0, 0, -1], (len(feet), 1))
+        met = caster.surfaces(feet * (1, 1, 0) + (0, 0, 200), down, np.arange(len(feet)))
+        assert len(met.ray) == len(feet)
+        np.testing.assert_allclose(200 - met.distance, feet[:, 2], atol=2e-3)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from pcaug.scene.asset import MATERIAL_NAMES, Builder, Scene
 from pcaug.scene.library import MAKERS, variant
 from pcaug.scene.recipe import WORLDS, SceneRecipe, compose, load_recipe
 from pcaug.scene.shapes import box, grid, loft, tube
+from pcaug.sensor.engine import Caster
 
 SIZES = {  # lowest and highest plausible length, width, height in metres
     "car": ((3.7, 5.5), (1.7, 2.4), (1.3, 2.1)),
@@ -190,6 +192,20 @@ def test_trees_of_a_wood_stand_apart_on_the_ground_off_the_track() -> None:
     assert 7 < min(heights) < max(heights) < 32
     few = world("wood", "wood.trees=[100.0, 100.0]").placements
     assert 3 * sum(p.asset.name in ("broadleaf", "spruce") for p in few) < len(trees)
+
+
+@pytest.mark.parametrize("name", ["wood", "mountain"])
+def test_things_stand_on_the_faces_of_the_slope(name: str) -> None:
+    """Against a ray straight down on the ground."""
+    for seed in range(3):
+        scene = world(name, seed=seed)
+        feet = np.array([p.world_from_asset[:3, 3] for p in scene.placements[1:]])
+        sky = feet * (1, 1, 0) + (0, 0, 200)
+        caster = Caster(replace(scene, placements=scene.placements[:1]))
+        met = caster.surfaces(sky, np.tile([0.0, 0, -1], (len(sky), 1)), np.arange(len(sky)))
+        dry = np.isin(met.face, np.flatnonzero(scene.placements[0].asset.face_label == catalogue.taxonomy().id("terrain")))
+        assert dry.sum() > 100
+        np.testing.assert_allclose(200 - met.distance[dry], feet[met.ray[dry], 2], atol=2e-3)
 
 
 def test_a_mountain_side_breaks_off_in_faces_and_nothing_grows_on_rock_or_in_the_water() -> None:

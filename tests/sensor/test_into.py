@@ -109,6 +109,38 @@ def test_the_same_seed_gives_the_same_scan_and_crowded_ground_takes_nothing() ->
     assert count == 0
 
 
+@pytest.mark.parametrize("numbering", ["lowest first", "two blocks"])
+def test_objects_have_the_rings_of_the_beams_of_the_scan_that_see_them(numbering: str) -> None:
+    """Whatever numbers the scan gives its beams: each number is one elevation, of real points and placed ones."""
+    number = 63 - np.arange(64) if numbering == "lowest first" else 100 + (np.arange(64) + 32) % 64
+    cloud = scan(wall=60.0)
+    beams = beams_of(cloud, ELEVATIONS.tolist(), STEPS)
+    cloud = cloud.with_fields(ring=number[beams.ring[beams.slot]].astype(np.uint16))
+    made, count = into(cloud, [variant("car", 0)] * 4, beams, CLEAN, np.random.default_rng(3))
+    assert count == 4
+    assert (made["instance"] > 0).sum() > 500
+    up = np.degrees(np.arcsin(made.xyz[:, 2] / np.linalg.norm(made.xyz, axis=1)))
+    row = np.argsort(number)[np.searchsorted(np.sort(number), made["ring"])]
+    np.testing.assert_allclose(up, ELEVATIONS[row], atol=0.01)
+
+
+def test_a_beam_that_met_nothing_continues_the_count_or_nobody_is_told_a_ring() -> None:
+    cloud = scan()  # beams above the horizon meet nothing
+    beams = beams_of(cloud, ELEVATIONS.tolist(), STEPS)
+    assert len(np.unique(beams.ring[beams.slot])) < 64
+    tree = [variant("tree", 0)] * 2
+    counted = cloud.with_fields(ring=(63 - beams.ring[beams.slot]).astype(np.uint16))
+    made, count = into(counted, tree, beams, CLEAN, np.random.default_rng(3))
+    assert count
+    up = np.degrees(np.arcsin(made.xyz[:, 2] / np.linalg.norm(made.xyz, axis=1)))
+    assert made["ring"].max() > counted["ring"].max()
+    np.testing.assert_allclose(up, ELEVATIONS[63 - made["ring"].astype(int)], atol=0.01)
+    jumbled = np.random.default_rng(0).permutation(64)[beams.ring[beams.slot]]
+    made, count = into(cloud.with_fields(ring=jumbled.astype(np.uint16)), tree, beams, CLEAN, np.random.default_rng(3))
+    assert count
+    assert "ring" not in made
+
+
 def test_a_scan_without_labels_is_refused() -> None:
     bare = PointCloud(scan().xyz)
     with pytest.raises(LabelError, match="ground"):

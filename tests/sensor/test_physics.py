@@ -7,6 +7,7 @@ import pytest
 
 from pcaug import catalogue
 from pcaug.scene.asset import MATERIALS, Asset, Builder, Scene, placed
+from pcaug.scene.recipe import compose, load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, quad
 from pcaug.sensor.engine import Caster, Rays
@@ -187,6 +188,53 @@ def test_echoes_merge_at_the_mean_weighted_by_power() -> None:
     found = merged(np.zeros(3, np.int64), np.array([10.0, 10.4, 20.0]), np.array([3.0, 1.0, 2.0]), 5.0)
     np.testing.assert_allclose(found.distance, [10.1, 20.0])
     assert found.strongest.tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("apart", [0.2, 0.5, 0.7])
+def test_without_sub_rays_too_what_half_a_pulse_cannot_separate_is_one_echo(apart: float) -> None:
+    """Three layers of leaves that are told apart by a short pulse: a long one adds up those within half of it, 0.6 m."""
+    layers, long, short = [wall(30.0 + step * apart, "leaves", "tree") for step in range(3)], 4.0, 0.1
+    sensor = SensorRow(**CLEAN | {"returns": "all", "sub_rays": 1})
+    found = {}
+    for pulse in (long, short):
+        one = sensor.model_copy(update={"pulse": pulse})
+        found[pulse] = trace(caster_of(*layers, wall(60.0)), rays_along(ahead(500)), one, np.random.default_rng(0))
+    told, added = found[short], found[long]
+    assert np.bincount(told.ray).max() == 4
+    if apart > LIGHT * long / 2:
+        np.testing.assert_allclose(added.distance, told.distance)
+        return
+    assert np.bincount(added.ray).max() == 2
+    tree = told.distance < 50
+    power = np.bincount(told.ray[tree], told.strength[tree], 500)
+    middle = np.bincount(told.ray[tree], (told.strength * told.distance)[tree], 500) / power
+    near = added.distance < 50
+    np.testing.assert_array_equal(added.ray[near], np.arange(500))
+    np.testing.assert_allclose(added.strength[near], power, rtol=1e-5)
+    np.testing.assert_allclose(added.distance[near], middle, rtol=1e-6)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_later_returns_of_a_pulse_are_farther_by_half_a_pulse_or_more(noise: float) -> None:
+    """Straight down on a town's trees and grass, with their relief: heights fall with the return number."""
+    scene = compose(load_recipe("town", ["town.size=40.0"]), np.random.default_rng(1))
+    flight = {"kind": "airborne", "height": (800, 800), "strips": (1, 1), "scan_angle": 1.0, "density": (20, 20), "pulse": 4.0}
+    cloud = scan(scene, SensorRow(**flight, drift=0.0, noise=noise, range_max=3000.0), np.random.default_rng(0))
+    order = np.lexsort((cloud["return_number"], cloud["time"]))
+    same = np.diff(cloud["time"][order]) == 0
+    assert same.sum() > 300
+    assert (np.diff(cloud["return_number"].astype(int)[order])[same] == 1).all()
+    assert np.diff(cloud.xyz[order, 2])[same].max() < -LIGHT * 4.0 / 2 * np.cos(np.radians(1.0)) + 1e-3
+
+
+def test_a_single_return_is_no_echo_of_several() -> None:
+    """Scanners that keep one return a pulse do not add up what lies behind the surface that stopped it."""
+    near, far = wall(30.0, "leaves", "tree"), wall(30.2)
+    for returns in ("first", "strongest", "last"):
+        sensor = SensorRow(**CLEAN | {"returns": returns, "pulse": 4.0})
+        echoes = trace(caster_of(near, far), rays_along(ahead(500)), sensor, np.random.default_rng(0))
+        np.testing.assert_array_equal(echoes.ray, np.arange(500))
+        assert np.minimum(np.abs(echoes.distance - 30), np.abs(echoes.distance - 30.2)).max() < 1e-4
 
 
 def test_dark_and_wet_surfaces_lose_more_echoes_than_bright_ones() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -146,6 +147,41 @@ def test_an_airborne_scan_has_the_asked_density_and_angle() -> None:
     assert np.abs(cloud["scan_angle"]).max() <= 20.01
     assert set(cloud["number_of_returns"].tolist()) == {1}
     np.testing.assert_allclose(cloud.xyz[:, 2], 0, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("height", "scan_angle", "overlap", "strips", "flown"),
+    [
+        (1000, 20, 0.3, 2, 2),
+        (1000, 20, 0.7, 3, 3),
+        (120, 20, 0.5, 2, 2),
+        (60, 40, 0.5, 3, 3),
+        (1000, 20, 0.0, 2, 2),
+        (1000, 20, 0.3, 9, 2),
+    ],
+)
+def test_neighbouring_strips_overlap_by_the_asked_share(
+    height: float, scan_angle: float, overlap: float, strips: int, flown: int
+) -> None:
+    """Along the line across the first strip through the scene's middle; and each strip sees the scene."""
+    asked = {"height": (height, height), "density": (1, 1), "scan_angle": scan_angle, "overlap": overlap}
+    sensor = SensorRow(kind="airborne", strips=(strips, strips), **asked)
+    width = 2 * height * np.tan(np.radians(scan_angle))
+    scene = replace(scene_of((plane(), (0, 0, 0))), extent=np.array([[0.0, 0.0], [80.0, 80.0]]))
+    for seed in range(20):
+        rays = SENSORS["airborne"](scene, sensor, np.random.default_rng(seed))
+        strip = np.floor(rays.time / 600.0).astype(int)
+        assert np.bincount(strip).min() > 100
+        assert strip.max() == flown - 1
+        ends = [rays.origin[strip == k][np.argsort(rays.time[strip == k])[[0, -1]], :2] - 40.0 for k in range(flown)]
+        along = (ends[0][1] - ends[0][0]) / np.linalg.norm(ends[0][1] - ends[0][0])
+        across = np.array([-along[1], along[0]])
+        crossings = []
+        for begin, end in ends:
+            share = -(begin @ along) / ((end - begin) @ along)
+            crossings.append((begin + share * (end - begin)) @ across)
+        np.testing.assert_allclose(np.abs(np.diff(crossings)), width * (1 - overlap), rtol=1e-6, atol=1e-6)
+        assert (np.diff(np.sign(np.diff(crossings))) == 0).all()
 
 
 def test_foliage_gives_several_returns_counted_from_one() -> None:

@@ -40,10 +40,17 @@ def load_scene(path: Path) -> Scene:
     """
     parts = _parts(path)
     placements = tuple(Placement(entry.load().asset, matrix, number) for entry, matrix, number in parts)
-    corners = [np.einsum("ij,kj->ik", p.asset.bounds, p.world_from_asset[:3, :3]) + p.world_from_asset[:3, 3] for p in placements]
-    low, high = np.min(corners, axis=(0, 1)), np.max(corners, axis=(0, 1))
+    bounds = [_bounds(placement) for placement in placements]
+    low, high = np.min(bounds, axis=(0, 1)), np.max(bounds, axis=(0, 1))
     middle = np.array([*(low + high)[:2] / 2, low[2]])
     return Scene(placements, path.stem, middle, 0.0, np.stack([low[:2], high[:2]]))
+
+
+def _bounds(placement: Placement) -> NDArray[np.float64]:
+    """(2, 3) lowest and highest corner of a part as it stands, turned."""
+    matrix = placement.world_from_asset
+    points = np.einsum("nki,ji->nkj", placement.asset.triangles, matrix[:3, :3]).reshape(-1, 3) + matrix[:3, 3]
+    return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
 def parsed(path: Path) -> Any:
