@@ -40,7 +40,7 @@ def generate(
     json: o.Json = False,
     force: o.Force = False,
 ) -> None:
-    """Fit a generator to real objects (units held out to score it), sample labelled objects for paste, or score some."""
+    """Fit a generator to real objects of "train" (units held out to score it), sample labelled objects for paste, or score some."""
     import numpy as np
 
     from pcaug.cli.console import emit_json, fresh, out
@@ -74,7 +74,7 @@ def _fit(
 
     if family == "shape" and len(names) > 1:
         raise RecipeError("a shape model learns one class", do="fit one for each, or take --family flow")
-    things = read_bank(source, names)
+    things = read_bank(source, names, "train")  # what is tested on is never learned
     training, held = _parted(complete_things(things) if complete else things, rng)
     rows = Corpus.open(source).manifest.sources
     card = model.ModelCard(

@@ -39,6 +39,7 @@ class ObjectRow(Strict):
         distance: Horizontal metres from the sensor; None in a map.
         sensor: "spinning", or "map".
         dataset: Card or generator that it comes from.
+        split: Of the cloud that it was cut out of; None where there was none.
     """
 
     name: str
@@ -49,6 +50,7 @@ class ObjectRow(Strict):
     distance: float | None
     sensor: str
     dataset: str = ""
+    split: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def fitted_yaw(plan: NDArray[np.float64]) -> float:
     return float(angles[best] + (np.pi / 2 if extent[1] > extent[0] else 0.0))
 
 
-def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "") -> Thing:
+def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "", split: str | None = None) -> Thing:
     """Measure an object where it stands: pose, size, distance from the origin (of a spinning sensor).
 
     Which end of the x axis is ahead cannot be told from one side: the end that the sensor sees is.
@@ -117,7 +119,7 @@ def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str
     pose = (float(middle[0]), float(middle[1]), float(turned[0, 2]), yaw)
     row = ObjectRow(
         name=name, unit=unit, points=len(cloud), size=(float(size[0]), float(size[1]), float(size[2])), pose=pose,
-        distance=distance, sensor=sensor, dataset=dataset,
+        distance=distance, sensor=sensor, dataset=dataset, split=split,
     )  # fmt: skip
     return Thing(cloud, row)
 
@@ -137,7 +139,7 @@ def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int =
         for name in names:
             for thing in objects(cloud, name, ground, least):
                 if len(found[name]) < most:
-                    found[name].append(described(thing, name, tile.unit, sensor, card))
+                    found[name].append(described(thing, name, tile.unit, sensor, card, tile.split))
     things = [thing for name in names for thing in found[name]]
     if not things:
         raise LabelError(f"no object of class {', '.join(names)} with at least {least} points", corpus.folder, "lower --least")
@@ -154,12 +156,18 @@ def write_bank(
     with CorpusWriter(folder, kind="synthetic" if synthetic else "real", frame="sensor", made_by=told, force=force) as writer:
         for index, thing in enumerate(things):
             writer.source(SourceRow(path=thing.row.dataset or thing.row.unit, card="", licence=licence))
-            writer.add(thing.cloud, f"{thing.row.name}-{index:05d}", thing.row.unit)
+            writer.add(thing.cloud, f"{thing.row.name}-{index:05d}", thing.row.unit, thing.row.split)
             rows.append(thing.row.model_dump(mode="json"))
 
 
-def read_bank(folder: Path, names: Sequence[str] = ()) -> list[Thing]:
-    """The objects of a bank, all or of some classes; raises FileError where it is none, LabelError where none is left."""
+def read_bank(folder: Path, names: Sequence[str] = (), split: str | None = None) -> list[Thing]:
+    """The objects of a bank, all or of some classes and of one split (objects without one are of "train").
+
+    Raises:
+        FileError: Where it is no bank.
+        NotFound: Where it has no objects of the split.
+        LabelError: Where it has none of the classes.
+    """
     corpus = Corpus.open(folder)
     rows = corpus.manifest.made_by.get(KEY)
     if not isinstance(rows, list) or len(rows) != len(corpus.tiles):
@@ -168,9 +176,10 @@ def read_bank(folder: Path, names: Sequence[str] = ()) -> list[Thing]:
         known = [ObjectRow.model_validate(row, strict=False) for row in rows]
     except ValueError as error:
         raise FileError(f"holds objects that are not described ({error})", folder, "make the bank again") from None
-    things = [
-        Thing(corpus.read(tile), row) for tile, row in zip(corpus.tiles, known, strict=True) if not names or row.name in names
-    ]
+    row_of = {tile.path: row for tile, row in zip(corpus.tiles, known, strict=True)}
+    found = [(tile, row_of[tile.path]) for tile in corpus.only(split=split).tiles]
+    things = [Thing(corpus.read(tile), row) for tile, row in found if not names or row.name in names]
     if not things:
-        raise LabelError(f"no object of class {', '.join(names)}", folder, f"it has {', '.join(sorted({r.name for r in known}))}")
+        do = f"it has {', '.join(sorted({row.name for _, row in found}))}"
+        raise LabelError(f"no object of class {', '.join(names)}", folder, do)
     return things
