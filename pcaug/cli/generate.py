@@ -40,7 +40,7 @@ def generate(
     json: o.Json = False,
     force: o.Force = False,
 ) -> None:
-    """Fit a generator to real objects of "train" (units held out to score it), sample labelled objects for paste, or score some."""
+    """Fit a generator to the objects of train (units held out to score it), sample labelled objects for paste, or score some."""
     import numpy as np
 
     from pcaug.cli.console import emit_json, fresh, out
@@ -76,7 +76,7 @@ def _fit(
         raise RecipeError("a shape model learns one class", do="fit one for each, or take --family flow")
     things = read_bank(source, names, "train")  # what is tested on is never learned
     training, held = _parted(complete_things(things) if complete else things, rng)
-    rows = Corpus.open(source).manifest.sources
+    rows = Corpus.open(source).only(split="train").sources
     card = model.ModelCard(
         family=family,
         classes=tuple(names),

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.manifest import Manifest, Tile, load_manifest
+from pcaug.corpus.manifest import Manifest, SourceRow, Tile, load_manifest
 from pcaug.errors import FileError, NotFound
 from pcaug.labels import IGNORE, Taxonomy
 
@@ -54,6 +54,12 @@ class Corpus:
     def units(self) -> list[str]:
         """Independent units, sorted."""
         return sorted({tile.unit for tile in self.tiles})
+
+    @property
+    def sources(self) -> list[SourceRow]:
+        """What this part comes from: the sources of its tiles, and those of no tile, which hold for all (licences of meshes)."""
+        used, taken = {tile.source for tile in self.tiles}, {tile.source for tile in self.manifest.tiles}
+        return [row for index, row in enumerate(self.manifest.sources) if index in used or index not in taken]
 
     @property
     def splits(self) -> list[str]:

@@ -7,7 +7,7 @@ A tile of a bank is one object where its sensor saw it, so that ``paste`` can tu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,11 @@ class ObjectRow(Strict):
 
 @dataclass(frozen=True, eq=False)
 class Thing:
-    """An object and what is known of it. ``cloud`` is where its sensor saw it."""
+    """An object and what is known of it. ``cloud`` is where its sensor saw it, ``source`` what it was cut out of, if anything."""
 
     cloud: PointCloud
     row: ObjectRow
+    source: SourceRow | None = None
 
     @property
     def upright(self) -> PointCloud:
@@ -135,11 +136,11 @@ def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int =
     for tile in corpus.tiles:
         cloud = corpus.read(tile)
         ground = Ground(cloud, members(cloud, ("ground",)))
-        card = corpus.manifest.sources[tile.source].card
+        source = corpus.manifest.sources[tile.source]
         for name in names:
             for thing in objects(cloud, name, ground, least):
                 if len(found[name]) < most:
-                    found[name].append(described(thing, name, tile.unit, sensor, card, tile.split))
+                    found[name].append(replace(described(thing, name, tile.unit, sensor, source.card, tile.split), source=source))
     things = [thing for name in names for thing in found[name]]
     if not things:
         raise LabelError(f"no object of class {', '.join(names)} with at least {least} points", corpus.folder, "lower --least")
@@ -150,14 +151,23 @@ def write_bank(
     things: Iterable[Thing], folder: Path, *, made_by: dict[str, Any] | None = None, licence: str = "", synthetic: bool = False,
     force: bool = False,
 ) -> None:  # fmt: skip
-    """Write objects as a bank: a corpus of one tile each."""
+    """Write objects as a bank: a corpus of one tile each.
+
+    An object that was cut out of a source keeps its licence and flags; ``licence``, of all or several joined by "; ", holds for
+    the bank, each in a row of its own.
+    """
+    licences = [part.strip() for part in licence.split(";") if part.strip()]
     rows: list[dict[str, Any]] = []
     told = {**(made_by or {}), KEY: rows}
     with CorpusWriter(folder, kind="synthetic" if synthetic else "real", frame="sensor", made_by=told, force=force) as writer:
         for index, thing in enumerate(things):
-            writer.source(SourceRow(path=thing.row.dataset or thing.row.unit, card="", licence=licence))
+            of = thing.source or SourceRow(path="", licence=licences[0] if licences else "")
+            writer.source(SourceRow(path=thing.row.dataset or thing.row.unit, licence=of.licence, flags=of.flags))
             writer.add(thing.cloud, f"{thing.row.name}-{index:05d}", thing.row.unit, thing.row.split)
             rows.append(thing.row.model_dump(mode="json"))
+        for other in licences:
+            if other not in {row.licence for row in writer.sources}:
+                writer.source(SourceRow(path=folder.name, licence=other))
 
 
 def read_bank(folder: Path, names: Sequence[str] = (), split: str | None = None) -> list[Thing]:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import make_cloud
-from generate.builders_generate import CAR, TAXONOMY, make_box, make_street
+from generate.builders_generate import CAR, TAXONOMY, make_box, make_cars, make_street
 
 from pcaug.augment.recipe import AugmentRecipe, draws
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError
@@ -96,6 +97,23 @@ def test_a_bank_of_a_whole_corpus_gives_train_no_object_of_the_test(tmp_path: Pa
         own = len(corpus.read(tile))
         assert len(cloud) > own
         assert marked(cloud) == (len(cloud) if tile.split == "test" else 0)
+
+
+def test_a_bank_has_a_row_for_every_licence_and_each_object_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terms = (("CC BY 4.0", ("by",)), ("CC BY-NC-ND 4.0", ("nc", "nd")))
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        for index, (licence, flags) in enumerate(terms):
+            writer.source(SourceRow(path=f"{index}.bin", card=f"data{index}", licence=licence, flags=flags))
+            writer.add(make_street(np.random.default_rng(index), cars=3, instances=True), f"scan{index}", f"drive{index}")
+        writer.source(SourceRow(path="mesh", licence="CC BY-SA 4.0"))
+    with pytest.raises(SystemExit):
+        main(["objects", str(tmp_path / "c"), "-o", str(tmp_path / "bank"), "--class", "car"])
+    bank = Corpus.open(tmp_path / "bank")
+    assert [row.licence for row in bank.manifest.sources] == ["CC BY 4.0", "CC BY-NC-ND 4.0", "CC BY-SA 4.0"]
+    of = [bank.manifest.sources[tile.source] for tile in bank.tiles]
+    assert [(row.licence, row.flags) for row in of] == [terms[0]] * 3 + [terms[1]] * 3
+    write_bank(make_cars(2), tmp_path / "samples", licence="CC BY 4.0; CC BY-NC-ND 4.0")  # learned from both
+    assert [row.licence for row in Corpus.open(tmp_path / "samples").manifest.sources] == [terms[0][0], terms[1][0]]
 
 
 def test_objects_and_fits_take_train_unless_told_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
