@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, concatenate, limit
+from pcaug.cloud import PointCloud, concatenate, in_type, limit
 from pcaug.errors import LabelError
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
@@ -148,9 +148,7 @@ def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Tra
     tree, dtype = catalogue.taxonomy(), scan["intensity"].dtype
     told = np.isin(new["label"], [tree.id(name) for name in transfers])
     values = np.where(told, transferred(new, transfers)["intensity"], new["intensity"] * limit(scan["intensity"]))
-    if np.issubdtype(dtype, np.integer):
-        values = np.rint(np.minimum(values, np.iinfo(dtype).max))
-    return new.with_fields(intensity=values.astype(dtype))
+    return new.with_fields(intensity=in_type(values, dtype))
 
 
 def _fields(cloud: PointCloud, beams: Beams) -> PointCloud:
