@@ -216,6 +216,18 @@ def test_a_smaller_sensor_keeps_every_second_or_fourth_ring(to: int, left: int) 
     np.testing.assert_array_equal(np.unique(out["ring"]), np.arange(left))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 128), st.integers(1, 128), st.integers(1, 128), st.integers(0, 2**32 - 1))
+def test_a_smaller_sensor_has_the_beams_it_should_have_evenly_chosen(there: int, to: int, beams: int, seed: int) -> None:
+    ring = np.repeat(np.arange(there, dtype=np.uint16), 3)
+    up = np.radians(np.linspace(-24, 2, there))[ring]
+    cloud = PointCloud(np.column_stack([np.cos(up), np.zeros(len(up)), np.sin(up)]), {"ring": ring, "own": ring})
+    own = np.unique(thinning.FewerBeams(beams, to)(cloud, np.random.default_rng(seed))["own"])
+    assert len(own) == min(there, to)
+    if len(own) > 2:
+        assert np.ptp(np.diff(own)) <= 1
+
+
 def test_beams_without_ring_numbers_are_told_by_inclination() -> None:
     ring = np.repeat(np.arange(16), 100)
     angle, azimuth = np.radians(np.linspace(-24, 2, 16))[ring], np.tile(np.linspace(0, 6.2, 100), 16)
