@@ -245,6 +245,34 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
+UNLIKE = 16.0
+"""Times as large as others that intensities or colours are where they are on another scale: 1, 255 and 65535 are more apart."""
+
+
+def on_scale(values: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+    """Intensities or colours brought to the scale and the type of others, where theirs is another one; else as they are.
+
+    Scales end at ``full_scale``. That alone would tell a dark tile from a bright one of the same scanner: to be of another scale,
+    the brightest of both (at 95 %) have to be UNLIKE times apart, too. Negative ones (decibels) are on no such scale.
+    """
+    if not len(values) or not len(like) or min(values.min(), like.min()) < 0:
+        return values
+    factor = full_scale(like) / full_scale(values)
+    if 1 / UNLIKE < factor < UNLIKE:
+        return values
+    own, other = (float(np.percentile(array, 95)) for array in (values, like))
+    if (other <= own * UNLIKE) if factor > 1 else (own <= other * UNLIKE):
+        return values
+    return in_type(values * factor, like.dtype)
+
+
+def in_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Intensities or colours in a type: rounded where it is an integer, none above its largest."""
+    if np.issubdtype(dtype, np.integer):
+        values = np.rint(np.minimum(values, np.iinfo(dtype).max))
+    return values.astype(dtype)
+
+
 def full_scale(values: NDArray[Any]) -> float:
     """Largest value of the scale of some intensities or colours: of integers 255 or their type's, of floats at least 1."""
     top = float(values.max(initial=0))

@@ -8,7 +8,7 @@ from builders import assert_same_cloud, make_cloud
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcaug.cloud import Kind, PointCloud, common_fields, concatenate, kind_of
+from pcaug.cloud import Kind, PointCloud, common_fields, concatenate, kind_of, on_scale
 from pcaug.errors import LabelError, NotFound, PcaugError
 
 
@@ -79,3 +79,17 @@ def test_open3d_keeps_every_field() -> None:
     np.testing.assert_array_equal(there.point["label"].numpy()[:, 0], cloud["label"])
     np.testing.assert_array_equal(there.point["instance"].numpy()[:, 0], cloud["instance"])
     np.testing.assert_array_equal(there.point.positions.numpy(), cloud.xyz)
+
+
+def test_values_of_another_scale_are_brought_to_it_and_those_of_the_same_stay() -> None:
+    unit = np.linspace(0, 1, 101, dtype=np.float32)
+    wide = np.rint(unit * 65535).astype(np.uint16)
+    np.testing.assert_array_equal(on_scale(unit, wide), wide)
+    np.testing.assert_allclose(on_scale(wide, unit), unit, atol=1e-5)
+    assert on_scale(wide, unit).dtype == np.float32
+    np.testing.assert_array_equal(on_scale(np.uint16([0, 100, 255]), wide), [0, 25700, 65535])
+    dark, bright = np.arange(200, dtype=np.uint16), np.arange(900, dtype=np.uint16)  # of one scanner, that counts up to 1000
+    decibels = -20 * unit - 1
+    for values, like in ((dark, bright), (bright, dark), (unit * 243, unit * 255), (decibels, wide), (wide, decibels)):
+        assert on_scale(values, like) is values
+    assert len(on_scale(unit[:0], wide)) == 0

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud
+from pcaug.cloud import Kind, PointCloud, kind_of
 from pcaug.labels import IGNORE
 
 HEIGHT = "height_above_ground"
@@ -41,6 +41,23 @@ def displaced(
         rise = offset[:, 2] if ground is None else offset[:, 2] - ground
         heights[HEIGHT] = (cloud[HEIGHT] + rise).astype(cloud[HEIGHT].dtype)
     return replace(cloud, xyz=np.add(cloud.xyz, offset, out=into), fields={**cloud.fields, **heights})
+
+
+def bent(cloud: PointCloud, slopes: NDArray[np.float64]) -> PointCloud:
+    """Turn directions by a distortion; ``slopes`` (N, 3, 3) are the derivatives of the offset's components (rows) by x, y, z.
+
+    A normal turns by the inverse transpose of I + slopes, which is its cofactor matrix but for its length.
+    """
+    row = np.moveaxis(np.eye(3) + slopes, 1, 0)
+    turn = np.stack([np.cross(row[1], row[2]), np.cross(row[2], row[0]), np.cross(row[0], row[1])], axis=1)
+    turn *= np.where(np.einsum("ni,ni->n", row[0], turn[:, 0]) < 0, -1.0, 1.0)[:, None, None]
+    fields = {}
+    for name, values in cloud.fields.items():
+        if kind_of(name, values) is Kind.DIRECTION:
+            vectors = np.einsum("nij,nj->ni", turn, values)
+            length = np.linalg.norm(vectors, axis=1, keepdims=True)
+            fields[name] = (vectors / np.where(length > 0, length, 1)).astype(values.dtype)
+    return cloud.with_fields(None, **fields)
 
 
 def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:

@@ -15,11 +15,12 @@ from pydantic import Field
 from pcaug.augment.attributes import kept
 from pcaug.augment.naive import Positive, Rng, Share, turn
 from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
-from pcaug.cloud import PointCloud, common_fields, concatenate
+from pcaug.cloud import PointCloud, common_fields, concatenate, on_scale
 from pcaug.errors import PcaugError
 
 Angle = Annotated[float, Field(ge=-90, le=360)]
 Classes = tuple[str, ...]
+SCALED = ("intensity", "rgb")
 INSTEAD = "mix maps and airborne tiles with mix3d, cutmix or paste"
 
 
@@ -36,12 +37,17 @@ def join(first: PointCloud, second: PointCloud) -> PointCloud:
     return concatenate([a, PointCloud(b.xyz, fields, a.taxonomy, a.crs, a.source)])
 
 
-def same_taxonomy(first: PointCloud, second: PointCloud) -> None:
-    """Refuse to mix what is not labelled in one taxonomy; raises PcaugError."""
+def alike(first: PointCloud, second: PointCloud) -> PointCloud:
+    """The second cloud with intensities and colours on the scale of the first's, to be mixed with it.
+
+    Raises:
+        PcaugError: For what is not labelled in one taxonomy.
+    """
     if first.taxonomy is None or second.taxonomy is None or first.taxonomy.name != second.taxonomy.name:
         raise PcaugError(
             "mixing needs two clouds labelled in one taxonomy", second.source.file or None, "convert them with cards"
         )
+    return second.with_fields(None, **{n: on_scale(second[n], first[n]) for n in SCALED if n in first and n in second})
 
 
 def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:
@@ -54,7 +60,8 @@ def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:
 class PolarMix:
     """Swap an azimuth sector of two spinning scans, and paste turned copies of the other's objects (Xiao et al., NeurIPS 2022).
 
-    As in the paper, pasted objects neither hide nor are hidden; ``paste`` does it with ground, free space and occlusion.
+    As in the paper, pasted objects neither hide nor are hidden; ``paste`` does it with ground, free space and occlusion. Unlike
+    there, an object in the sector that is swapped comes once, not with the sector and again as its copy that stays.
 
     Attributes:
         swap: Probability of the scene-level swap.
@@ -70,15 +77,16 @@ class PolarMix:
     turns: Annotated[int, Field(ge=0, le=8)] = 2
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        same_taxonomy(cloud, other)
+        other = alike(cloud, other)
         for one in (cloud, other):
             require_spinning(one, "polarmix", INSTEAD)
         swaps, start, width = rng.random() < self.swap, rng.uniform(0, 360), rng.uniform(self.least, self.most)
         offsets = rng.random(self.turns)
-        mixed = cloud
+        mixed, things = cloud, members(other, self.classes) if self.classes else np.zeros(len(other), dtype=bool)
         if swaps:
-            mixed = join(kept(cloud, ~in_sector(cloud, start, width)), kept(other, in_sector(other, start, width)))
-        objects = other.take(members(other, self.classes)) if self.classes else other.take(slice(0, 0))
+            sector = in_sector(other, start, width) & ~things  # these stay where they stood, and come whole below
+            mixed = join(kept(cloud, ~in_sector(cloud, start, width)), kept(other, sector))
+        objects = other.take(things)
         if not len(objects):
             return mixed
         angles = [0.0, *((np.arange(self.turns) + offsets) * 2 * np.pi / (self.turns + 1))]
@@ -99,7 +107,7 @@ class LaserMix:
     high: Angle = 3.0
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        same_taxonomy(cloud, other)
+        other = alike(cloud, other)
         for one in (cloud, other):
             require_spinning(one, "lasermix", INSTEAD)
         count = int(rng.choice(self.bands))
@@ -120,7 +128,7 @@ class Mix3D:
     """
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        same_taxonomy(cloud, other)
+        other = alike(cloud, other)
         if not len(cloud) or not len(other):
             return cloud if len(cloud) else other
         shift = foot(cloud) - foot(other)
@@ -142,7 +150,7 @@ class CutMix:
     edge: Positive = 12.0
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        same_taxonomy(cloud, other)
+        other = alike(cloud, other)
         if why_not_spinning(cloud) is None and len(cloud):
             reason = "cutmix moves blocks, and a spinning scan's density and shadows belong to their range"
             raise PcaugError(reason, cloud.source.file or None, "mix scans with polarmix, lasermix or paste")

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pcaug.augment.attributes import HEIGHT, displaced, moved
+from pcaug.augment.attributes import HEIGHT, bent, displaced, moved
 from pcaug.augment.sight import origins
-from pcaug.cloud import PointCloud
+from pcaug.cloud import Kind, PointCloud, kind_of
 
 Rng = np.random.Generator
 Matrix = NDArray[np.float64]
@@ -184,7 +184,7 @@ class Elastic:
     """Smooth distortion: displacements of ``sigma`` metres on a grid of ``grain`` metres, blurred and interpolated.
 
     After Simard et al. 2003, as used for scans by Choy et al. 2019 (MinkowskiNet). The grid is coarser where the cloud is
-    more than 128 grains wide.
+    more than 128 grains wide. Normals turn by the slopes of the displacements.
     """
 
     grain: Positive = 2.0
@@ -203,9 +203,24 @@ class Elastic:
         fields = [field * (self.sigma / max(field.std(), 1e-12)) for field in fields]
         at = ((cloud.xyz - low) / grain + 1).T
         offset = np.stack([map_coordinates(field, at, order=1, output=np.float32) for field in fields], axis=1)
+        if any(kind_of(name, values) is Kind.DIRECTION for name, values in cloud.fields.items()):
+            cloud = bent(cloud, _slopes(fields, at) / grain)
         if foot is None:
             return displaced(cloud, offset)
         return displaced(cloud, offset, map_coordinates(fields[2], ((foot - low) / grain + 1).T, order=1))
+
+
+def _slopes(fields: list[NDArray[np.float64]], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Derivatives (N, 3, 3) of interpolated fields (row) along the axes of their grid, at its coordinates (3, N)."""
+    from scipy.ndimage import map_coordinates
+
+    slopes = np.empty((at.shape[1], 3, 3))
+    for axis in range(3):
+        cell = at.copy()
+        cell[axis] = np.floor(at[axis])  # between two nodes a field is linear
+        for row, field in enumerate(fields):
+            slopes[:, row, axis] = map_coordinates(np.diff(field, axis=axis), cell, order=1)
+    return slopes
 
 
 def _feet(cloud: PointCloud) -> NDArray[np.float64] | None:

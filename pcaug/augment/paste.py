@@ -17,7 +17,7 @@ from pydantic import Field
 from pcaug import catalogue
 from pcaug.augment.attributes import HEIGHT, kept, moved
 from pcaug.augment.instances import Ground, objects
-from pcaug.augment.mixing import Classes, join, members, same_taxonomy
+from pcaug.augment.mixing import Classes, alike, join, members
 from pcaug.augment.naive import Length, Rng, Share, turn
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
 from pcaug.cloud import PointCloud
@@ -94,7 +94,7 @@ class PasteObjects:
 
     def apply(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> Pasted:
         """As calling it, with an account of the points."""
-        same_taxonomy(cloud, other)
+        other = alike(cloud, other)
         ground = Ground(other, members(other, ("ground",)))
         donors = [(name, thing) for name in self.classes for thing in objects(other, name, ground, self.least)]
         result, site = Pasted(cloud), _Site(cloud)

@@ -133,6 +133,8 @@ def augment_corpus(
 ) -> None:
     """Write augmented copies of every tile of a corpus as a new one; units and splits stay, so that no test data leaks.
 
+    The sources of the corpus and, where the recipe mixes, of the donors are its sources: their licences hold for what is made.
+
     Args:
         recipe: What to do.
         corpus: The clouds.
@@ -144,6 +146,8 @@ def augment_corpus(
         progress: Called as ``progress("clouds", done, total)``.
     """
     made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}
+    mixed = donors if recipe.mix else None
+    made_by |= {} if mixed is None else {"donors": str(mixed.folder)}
     done, total = 0, copies * len(corpus.tiles)
     with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
         for tile, copy, cloud in draws(recipe, corpus, seed, copies=copies, donors=donors):
@@ -151,6 +155,9 @@ def augment_corpus(
             writer.add(cloud, f"{tile.name}-{copy:03d}", tile.unit, tile.split)
             done += 1
             progress("clouds", done, total)
+        for row in [*corpus.sources, *(mixed.sources if mixed else ())]:
+            if row.model_copy(update={"points": 0}) not in writer.sources:
+                writer.source(row)
 
 
 def _of_split(corpus: Corpus, split: str | None) -> Corpus:

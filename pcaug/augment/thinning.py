@@ -89,20 +89,23 @@ class DropBeams:
 
 @dataclass(frozen=True)
 class FewerBeams:
-    """See with a smaller sensor: of ``beams`` rings every second (third ...) stays, beginning at a random one, down to ``to``.
+    """See with a smaller sensor: ``to`` of the rings stay, evenly chosen from a random one on; a scan of no more stays whole.
 
     Rings come from the field ``ring``, else from ``beams`` equal bins of inclination, which is exact only for sensors whose
-    beams are evenly spaced. With the field, kept rings are numbered anew from 0.
+    beams are evenly spaced. With the field, ``beams`` is of no account, and kept rings are numbered anew from 0.
     """
 
     beams: Count = 64
     to: Count = 32
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
-        step = max(1, round(self.beams / self.to))
         ring = rings(cloud, self.beams)
-        first = int(rng.integers(step))
-        thinner = _some(cloud, ring % step == first)
+        count = int(ring.max(initial=-1)) + 1 if "ring" in cloud else self.beams
+        first = int(rng.integers(max(1, -(-count // self.to))))
+        if count <= self.to:
+            return cloud
+        chosen = first + np.arange(self.to) * count // self.to
+        thinner = _some(cloud, np.isin(ring, chosen))
         if "ring" not in cloud or not len(thinner):
             return thinner
         values = np.unique(thinner["ring"], return_inverse=True)[1]

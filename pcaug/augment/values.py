@@ -65,13 +65,16 @@ class IntensityGamma:
 
 @dataclass(frozen=True)
 class IntensityDrop:
-    """Set all intensities to zero with a probability: a model must not lean on them alone."""
+    """Set all intensities to zero, or to the least where that is negative (decibels), with a probability: a model must not lean
+    on them alone."""
 
     probability: Share = 0.1
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
         drops = rng.random() < self.probability
-        return cloud.with_fields(intensity=np.zeros_like(cloud["intensity"])) if drops and "intensity" in cloud else cloud
+        if not drops or "intensity" not in cloud:
+            return cloud
+        return cloud.with_fields(intensity=np.full_like(cloud["intensity"], cloud["intensity"].min(initial=0)))
 
 
 @dataclass(frozen=True)

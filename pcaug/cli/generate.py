@@ -28,7 +28,7 @@ def fit(
     json: o.Json = False,
     force: o.Force = False,
 ) -> None:
-    """Fit a generator to the objects of a bank, and score it on units that are held out."""
+    """Fit a generator to the objects of a bank's train split, and score it on units that are held out."""
     import numpy as np
 
     from pcaug.cli.console import fresh, reporter
@@ -41,10 +41,10 @@ def fit(
     rng, names = np.random.default_rng((seed, 0, 0)), names or ["car"]
     fresh(output, force=force)
     room.one_class(family, names)
-    things = read_bank(bank, names)
+    things = read_bank(bank, names, "train")  # what is tested on is never learned
     training, held = room.parted(complete_things(things) if complete else things, rng)
     data = ", ".join(sorted({thing.row.dataset for thing in training} - {""}))
-    licence = "; ".join(sorted({row.licence for row in Corpus.open(bank).manifest.sources if row.licence}))
+    licence = "; ".join(sorted({row.licence for row in Corpus.open(bank).only(split="train").sources if row.licence}))
     with reporter() as progress:
         fitted = room.fit(
             family, training, names, rng, points=points, steps=steps, seed=seed, data=data, licence=licence, completed=complete,

@@ -15,7 +15,7 @@ def objects(
     output: Annotated[Path, typer.Option("-o", "--output", help="The bank: a corpus of one object a tile.")],
     names: Annotated[list[str] | None, typer.Option("--class", help="Class of the taxonomy; may be given several times.")] = None,
     least: Annotated[int, typer.Option(min=8, help="Skip objects with fewer points.")] = 64,
-    split: Annotated[str | None, typer.Option(help="Take objects of this split only.")] = None,
+    split: Annotated[str, typer.Option(help="Of a corpus with splits: take the objects of this one.")] = "train",
     png: Annotated[Path | None, typer.Option(help="Write a contact sheet.")] = None,
     json: o.Json = False,
     force: o.Force = False,
@@ -32,10 +32,8 @@ def objects(
     for path in (output, png):
         if path is not None:
             fresh(path, force=force)
-    corpus = Corpus.open(source)
-    if split is not None:
-        corpus = corpus.only(split=split)
-    licence = "; ".join(sorted({row.licence for row in corpus.manifest.sources if row.licence}))
+    corpus = Corpus.open(source).only(split=split)
+    licence = "; ".join(sorted({row.licence for row in corpus.sources if row.licence}))
     things = gather(corpus, names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"], least=least)
     write_bank(things, output, made_by={"source": str(source), "least": least}, licence=licence, force=force)
     if png is not None:

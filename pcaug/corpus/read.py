@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.manifest import Manifest, Tile, load_manifest
+from pcaug.corpus.manifest import Manifest, SourceRow, Tile, load_manifest
 from pcaug.errors import FileError, NotFound
 from pcaug.labels import IGNORE, Taxonomy
 
@@ -54,6 +54,12 @@ class Corpus:
     def units(self) -> list[str]:
         """Independent units, sorted."""
         return sorted({tile.unit for tile in self.tiles})
+
+    @property
+    def sources(self) -> list[SourceRow]:
+        """What this part comes from: the sources of its tiles, and those of no tile, which hold for all (licences of meshes)."""
+        used, taken = {tile.source for tile in self.tiles}, {tile.source for tile in self.manifest.tiles}
+        return [row for index, row in enumerate(self.manifest.sources) if index in used or index not in taken]
 
     @property
     def splits(self) -> list[str]:
@@ -140,10 +146,13 @@ class Corpus:
                 yield cloud.take(inside)
 
     def sites(self, gap: float = 50.0) -> list[list[Tile]]:
-        """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first."""
+        """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first.
+
+        Of synthetic ones only those of a unit: every composed scene lies at the same place.
+        """
         groups: list[list[Tile]] = []
         for tile in (t for t in self.tiles if t.bounds):
-            near = [g for g in groups if any(tile.gaps(other)[:2].max() <= gap for other in g)]
+            near = [g for g in groups if any(_one_place(tile, other) and tile.gaps(other)[:2].max() <= gap for other in g)]
             joined = [tile, *(t for g in near for t in g)]
             groups = [g for g in groups if g not in near] + [joined]
         return sorted(groups, key=lambda g: -sum(t.points for t in g))
@@ -170,3 +179,8 @@ class Corpus:
             present |= nodes
             major |= nodes & set(named) if named else nodes
         return major or present
+
+
+def _one_place(tile: Tile, other: Tile) -> bool:
+    """Whether coordinates of two tiles mean the same place."""
+    return tile.unit == other.unit or tile.kind == other.kind == "real"

@@ -31,7 +31,7 @@ SHARES: Mapping[str, Knobs] = {
         "low_vegetation": ("town.bushes", "town.hedge"),
         "road": ("town.road",),
         "car": ("town.cars",),
-        "terrain": ("town.plot", "town.empty"),
+        "terrain": ("town.plot",),
     },
 }
 """World -> class -> keys of the recipe that give it more points ("-": fewer)."""

@@ -86,7 +86,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
     nodes = separable_nodes(wanted)
     start = recipe
-    recipe = with_scanner(recipe, wanted)
+    recipe = with_scanner(recipe.model_copy(update={"transfer": {}}), wanted)  # a new transfer maps what is simulated
     first = mismatch(wanted, _composed(start, seed, frame), nodes)
     least, best, seen = np.inf, recipe, None
     for number in range(ROUNDS + 1):
@@ -131,8 +131,10 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
         seen = np.flatnonzero(np.cumsum(real.ranges) >= 0.9995)
         new["range_max"] = float(RANGES[int(seen[0]) + 1]) if len(seen) else recipe.sensor.range_max
     if real.airborne is not None:
-        density = real.airborne.density
-        new["density"] = (round(density * 0.8, 2), round(density * 1.2, 2))
+        cover = real.airborne.cover or 1.0  # all of its density in one strip, where nobody can tell
+        strips = (max(1, int(cover + 0.25)), max(1, int(cover + 0.75)))
+        density = real.airborne.density / (sum(strips) / 2)  # of one strip: a place has that of all that cover it
+        new |= {"strips": strips, "density": (round(density * 0.8, 2), round(density * 1.2, 2))}
         if real.airborne.scan_angle:
             new["scan_angle"] = round(max(real.airborne.scan_angle, 1.0), 1)
     return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})

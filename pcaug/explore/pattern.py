@@ -73,6 +73,7 @@ class Airborne(Strict):
     Attributes:
         density: First returns per square metre, median over the square metres that have any.
         strips: Flight strips; None without times.
+        cover: Strips that cover a square metre, mean over those that have first returns; None without times.
         line_spacing: Metres between scan lines along the flight; None without times and scan angles.
         scan_angle: Largest angle from nadir, degrees; None where the file does not say.
         returns: Share of pulses with 1, 2, 3, 4, and 5 or more returns; empty where the file does not say.
@@ -83,6 +84,7 @@ class Airborne(Strict):
     line_spacing: float | None
     scan_angle: float | None
     returns: tuple[float, ...]
+    cover: float | None = None
 
 
 def beams(cloud: PointCloud) -> NDArray[np.int64] | None:
@@ -232,18 +234,28 @@ def airborne(cloud: PointCloud) -> Airborne:
     first = cloud.take(cloud["return_number"] <= 1) if "return_number" in cloud else cloud
     if not len(first):  # a sliver of a tile, or some classes alone
         first = cloud
-    _, counts = np.unique(own_cells(first.xyz, 1.0), return_counts=True)
+    code = own_cells(first.xyz, 1.0)
+    _, counts = np.unique(code, return_counts=True)
     timed = "time" in cloud and np.ptp(first["time"]) > 0
     angled = "scan_angle" in cloud and np.ptp(first["scan_angle"]) > 0
-    strips = int((np.diff(np.sort(first["time"])) > PAUSE).sum()) + 1 if timed else None
+    strips, cover = _strips(first["time"], code) if timed else (None, None)
     several = np.minimum(first["number_of_returns"].astype(np.int64), 5) if "number_of_returns" in cloud else None
     return Airborne(
         density=float(np.median(counts)),
         strips=strips,
+        cover=cover,
         line_spacing=_line_spacing(first) if timed and angled else None,
         scan_angle=float(np.abs(first["scan_angle"]).max()) if angled else None,
         returns=() if several is None else tuple((np.bincount(several, minlength=6)[1:] / len(several)).tolist()),
     )
+
+
+def _strips(time: NDArray[np.float64], code: NDArray[np.int64]) -> tuple[int, float]:
+    """Strips of first returns, told by the pauses between them, and how many cover one of their cells (N,), on average."""
+    order = np.argsort(time, kind="stable")
+    strip = np.cumsum(np.diff(time[order], prepend=time[order[0]]) > PAUSE)
+    pairs = len(np.unique(code[order] * (int(strip[-1]) + 1) + strip))
+    return int(strip[-1]) + 1, pairs / len(np.unique(code))
 
 
 def _line_spacing(first: PointCloud) -> float | None:

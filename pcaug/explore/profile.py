@@ -305,13 +305,15 @@ def _airborne(flights: list[Airborne]) -> Airborne | None:
     """Medians over the pieces of a map."""
     if not flights:
         return None
-    lines, angles, strips = (
-        [v for v in (getattr(f, name) for f in flights) if v is not None] for name in ("line_spacing", "scan_angle", "strips")
+    lines, angles, strips, cover = (
+        [v for v in (getattr(f, name) for f in flights) if v is not None]
+        for name in ("line_spacing", "scan_angle", "strips", "cover")
     )
     returns = [f.returns for f in flights if f.returns]
     return Airborne(
         density=float(np.median([f.density for f in flights])),
         strips=int(np.median(strips)) if strips else None,
+        cover=float(np.median(cover)) if cover else None,
         line_spacing=float(np.median(lines)) if lines else None,
         scan_angle=float(max(angles)) if angles else None,
         returns=tuple(np.mean(returns, axis=0).tolist()) if returns else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -272,7 +273,8 @@ def largest(corpus: Corpus) -> PointCloud:
     """What a corpus is shown by: REACH around the middle of the fullest tile of its largest site, or its largest scan."""
     if corpus.manifest.frame == "sensor":
         return corpus.read(max(corpus.tiles, key=lambda tile: tile.points))
-    tile = max(corpus.sites()[0], key=lambda tile: tile.points)
+    site = corpus.sites()[0]
+    tile = max(site, key=lambda tile: tile.points)
     middle = np.mean(np.asarray(tile.bounds)[:, :2], axis=0)
-    near = list(corpus.query([(middle - REACH).tolist(), (middle + REACH).tolist()]))
+    near = list(replace(corpus, tiles=tuple(site)).query([(middle - REACH).tolist(), (middle + REACH).tolist()]))
     return concatenate(common_fields(near)) if near else corpus.read(tile)  # a tile may be empty in its middle

@@ -7,7 +7,7 @@ A tile of a bank is one object where its sensor saw it, so that ``paste`` can tu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class ObjectRow(Strict):
         distance: Horizontal metres from the sensor; None in a map.
         sensor: "spinning", or "map".
         dataset: Card or generator that it comes from.
+        split: Of the cloud that it was cut out of; None where there was none.
     """
 
     name: str
@@ -49,14 +50,16 @@ class ObjectRow(Strict):
     distance: float | None
     sensor: str
     dataset: str = ""
+    split: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class ObjectSample:
-    """An object and what is known of it. ``cloud`` is where its sensor saw it."""
+    """An object and what is known of it. ``cloud`` is where its sensor saw it, ``source`` what it was cut out of, if anything."""
 
     cloud: PointCloud
     row: ObjectRow
+    source: SourceRow | None = None
 
     @property
     def upright(self) -> PointCloud:
@@ -101,7 +104,7 @@ def fitted_yaw(plan: NDArray[np.float64]) -> float:
     return float(angles[best] + (np.pi / 2 if extent[1] > extent[0] else 0.0))
 
 
-def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "") -> ObjectSample:
+def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str = "", split: str | None = None) -> ObjectSample:
     """Measure an object where it stands: pose, size, distance from the origin (of a spinning sensor).
 
     Which end of the x axis is ahead cannot be told from one side: the end that the sensor sees is.
@@ -117,7 +120,7 @@ def described(cloud: PointCloud, name: str, unit: str, sensor: str, dataset: str
     pose = (float(middle[0]), float(middle[1]), float(turned[0, 2]), yaw)
     row = ObjectRow(
         name=name, unit=unit, points=len(cloud), size=(float(size[0]), float(size[1]), float(size[2])), pose=pose,
-        distance=distance, sensor=sensor, dataset=dataset,
+        distance=distance, sensor=sensor, dataset=dataset, split=split,
     )  # fmt: skip
     return ObjectSample(cloud, row)
 
@@ -133,11 +136,11 @@ def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int =
     for tile in corpus.tiles:
         cloud = corpus.read(tile)
         ground = Ground(cloud, members(cloud, ("ground",)))
-        card = corpus.manifest.sources[tile.source].card
+        source = corpus.manifest.sources[tile.source]
         for name in names:
             for thing in objects(cloud, name, ground, least):
                 if len(found[name]) < most:
-                    found[name].append(described(thing, name, tile.unit, sensor, card))
+                    found[name].append(replace(described(thing, name, tile.unit, sensor, source.card, tile.split), source=source))
     things = [thing for name in names for thing in found[name]]
     if not things:
         raise LabelError(f"no object of class {', '.join(names)} with at least {least} points", corpus.folder, "lower --least")
@@ -148,18 +151,33 @@ def write_bank(
     things: Iterable[ObjectSample], folder: Path, *, made_by: dict[str, Any] | None = None, licence: str = "",
     synthetic: bool = False, force: bool = False,
 ) -> None:  # fmt: skip
-    """Write objects as a bank: a corpus of one tile each."""
+    """Write objects as a bank: a corpus of one tile each.
+
+    An object that was cut out of a source keeps its licence and flags; ``licence``, of all or several joined by "; ", holds for
+    the bank, each in a row of its own.
+    """
+    licences = [part.strip() for part in licence.split(";") if part.strip()]
     rows: list[dict[str, Any]] = []
     told = {**(made_by or {}), KEY: rows}
     with CorpusWriter(folder, kind="synthetic" if synthetic else "real", frame="sensor", made_by=told, force=force) as writer:
         for index, thing in enumerate(things):
-            writer.source(SourceRow(path=thing.row.dataset or thing.row.unit, card="", licence=licence))
-            writer.add(thing.cloud, f"{thing.row.name}-{index:05d}", thing.row.unit)
+            of = thing.source or SourceRow(path="", licence=licences[0] if licences else "")
+            writer.source(SourceRow(path=thing.row.dataset or thing.row.unit, licence=of.licence, flags=of.flags))
+            writer.add(thing.cloud, f"{thing.row.name}-{index:05d}", thing.row.unit, thing.row.split)
             rows.append(thing.row.model_dump(mode="json"))
+        for other in licences:
+            if other not in {row.licence for row in writer.sources}:
+                writer.source(SourceRow(path=folder.name, licence=other))
 
 
-def read_bank(folder: Path, names: Sequence[str] = ()) -> list[ObjectSample]:
-    """The objects of a bank, all or of some classes; raises FileError where it is none, LabelError where none is left."""
+def read_bank(folder: Path, names: Sequence[str] = (), split: str | None = None) -> list[ObjectSample]:
+    """The objects of a bank, all or of some classes and of one split (objects without one are of "train").
+
+    Raises:
+        FileError: Where it is no bank.
+        NotFound: Where it has no objects of the split.
+        LabelError: Where it has none of the classes.
+    """
     corpus = Corpus.open(folder)
     rows = corpus.manifest.made_by.get(KEY)
     if not isinstance(rows, list) or len(rows) != len(corpus.tiles):
@@ -168,11 +186,10 @@ def read_bank(folder: Path, names: Sequence[str] = ()) -> list[ObjectSample]:
         known = [ObjectRow.model_validate(row, strict=False) for row in rows]
     except ValueError as error:
         raise FileError(f"holds objects that are not described ({error})", folder, "make the bank again") from None
-    things = [
-        ObjectSample(corpus.read(tile), row)
-        for tile, row in zip(corpus.tiles, known, strict=True)
-        if not names or row.name in names
-    ]
+    row_of = {tile.path: row for tile, row in zip(corpus.tiles, known, strict=True)}
+    found = [(tile, row_of[tile.path]) for tile in corpus.only(split=split).tiles]
+    things = [ObjectSample(corpus.read(tile), row) for tile, row in found if not names or row.name in names]
     if not things:
-        raise LabelError(f"no object of class {', '.join(names)}", folder, f"it has {', '.join(sorted({r.name for r in known}))}")
+        do = f"it has {', '.join(sorted({row.name for _, row in found}))}"
+        raise LabelError(f"no object of class {', '.join(names)}", folder, do)
     return things

@@ -53,10 +53,11 @@ def _source(corpus: Path, row: Any) -> str:
         rows = Corpus.open(corpus).manifest.sources
     except NotFound:
         raise PcaugError("a training corpus is gone, its licence cannot be told", corpus, "publish where it lies") from None
-    closed = [source.licence for source in rows if source.licence and not source.licence.startswith(OPEN)]
+    licences = sorted({part.strip() for source in rows for part in source.licence.split(";")} - {""})
+    closed = [licence for licence in licences if not licence.startswith(OPEN)]
     if closed:
         raise PcaugError(f"its licence ({closed[0]}) does not let weights trained on it be published", corpus)
-    licences = sorted({source.licence for source in rows if source.licence}) or ["no licence stated"]
+    licences = licences or ["no licence stated"]
     cards = sorted({source.card or source.path for source in rows})
     return f"- {', '.join(cards)}: {row['points']:,} points of {len(row['units'])} units ({'; '.join(licences)})"
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, concatenate, full_scale
+from pcaug.cloud import PointCloud, concatenate, full_scale, in_type
 from pcaug.errors import LabelError
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
@@ -149,9 +149,7 @@ def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Tra
     tree, dtype = catalogue.taxonomy(), scan["intensity"].dtype
     told = np.isin(new["label"], [tree.id(name) for name in transfers])
     values = np.where(told, transferred(new, transfers)["intensity"], new["intensity"] * full_scale(scan["intensity"]))
-    if np.issubdtype(dtype, np.integer):
-        values = np.rint(np.minimum(values, np.iinfo(dtype).max))
-    return new.with_fields(intensity=values.astype(dtype))
+    return new.with_fields(intensity=in_type(values, dtype))
 
 
 def _numbers(cloud: PointCloud, beams: Beams) -> NDArray[np.int64] | None:

@@ -72,6 +72,26 @@ def test_same_key_same_bytes_and_another_taxonomy_is_refused(name: str) -> None:
         build(MIXERS, {"name": name})(first, PointCloud(second.xyz), np.random.default_rng(0))
 
 
+@pytest.mark.parametrize("name", MIXERS)
+def test_intensities_and_colours_of_the_other_come_on_the_scale_of_the_first(name: str) -> None:
+    rng = np.random.default_rng(0)
+
+    def shaded(cloud: PointCloud, bright: float, dtype: type, most: int) -> PointCloud:
+        level = (rng.uniform(0.2, 0.6, len(cloud)) * bright).astype(dtype)
+        return cloud.with_fields(intensity=level, rgb=(rng.uniform(0.2, 0.6, (len(cloud), 3)) * most).astype(np.uint16))
+
+    first, second = pairs(name)
+    scales = (65535, np.uint16, 65535), (1, np.float32, 255)
+    for scale, other in (scales, scales[::-1]):
+        bright, dtype, most = scale
+        mixed = build(MIXERS, {"name": name})(shaded(first, *scale), shaded(second, *other), np.random.default_rng(0))
+        assert mixed["intensity"].dtype == dtype
+        theirs = mixed["row"] // 100_000 == 2
+        for whose in (theirs, ~theirs):
+            assert np.median(mixed["intensity"][whose]) == pytest.approx(0.4 * bright, rel=0.2)
+            assert np.median(mixed["rgb"][whose]) == pytest.approx(0.4 * most, rel=0.2)
+
+
 @pytest.mark.parametrize("name", ["polarmix", "lasermix"])
 def test_what_belongs_to_spinning_scans_is_refused_for_maps_with_the_reason(name: str) -> None:
     several = make_cloud(50, number_of_returns=np.full(50, 2, np.uint8))
@@ -107,14 +127,16 @@ def test_polarmix_is_the_published_algorithm() -> None:
         end = (start + np.pi) % (2 * np.pi)
         return (yaw >= start) & (yaw < end) if start < end else (yaw >= start) | (yaw < end)
 
-    parts = [first.xyz[~inside(first.xyz)], second.xyz[inside(second.xyz)]]
-    things = second.xyz[second["label"] == CAR]
+    car = second["label"] == CAR  # those of the sector stay where they stood, and would come twice
+    parts = [first.xyz[~inside(first.xyz)], second.xyz[inside(second.xyz) & ~car]]
+    things = second.xyz[car]
     for omega in omegas:
         rotation = np.array([[np.cos(omega), -np.sin(omega), 0], [np.sin(omega), np.cos(omega), 0], [0, 0, 1]])
         parts.append((rotation @ things.T).T)
     np.testing.assert_allclose(mixed.xyz, np.concatenate(parts), atol=1e-9)
     numbers = [np.unique(mixed["instance"][(mixed["row"] // 100_000 == o) & (mixed["instance"] > 0)]) for o in (1, 2)]
     assert not set(numbers[0]) & set(numbers[1])  # objects of both keep numbers of their own
+    assert len(np.unique(mixed.xyz, axis=0)) == len(mixed)
 
 
 @pytest.mark.parametrize("bands", [2, 3, 4, 5, 6])

@@ -216,6 +216,18 @@ def test_a_smaller_sensor_keeps_every_second_or_fourth_ring(to: int, left: int) 
     np.testing.assert_array_equal(np.unique(out["ring"]), np.arange(left))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 128), st.integers(1, 128), st.integers(1, 128), st.integers(0, 2**32 - 1))
+def test_a_smaller_sensor_has_the_beams_it_should_have_evenly_chosen(there: int, to: int, beams: int, seed: int) -> None:
+    ring = np.repeat(np.arange(there, dtype=np.uint16), 3)
+    up = np.radians(np.linspace(-24, 2, there))[ring]
+    cloud = PointCloud(np.column_stack([np.cos(up), np.zeros(len(up)), np.sin(up)]), {"ring": ring, "own": ring})
+    own = np.unique(thinning.FewerBeams(beams, to)(cloud, np.random.default_rng(seed))["own"])
+    assert len(own) == min(there, to)
+    if len(own) > 2:
+        assert np.ptp(np.diff(own)) <= 1
+
+
 def test_beams_without_ring_numbers_are_told_by_inclination() -> None:
     ring = np.repeat(np.arange(16), 100)
     angle, azimuth = np.radians(np.linspace(-24, 2, 16))[ring], np.tile(np.linspace(0, 6.2, 100), 16)
@@ -233,6 +245,34 @@ def test_crop_and_blocks_cut_squares() -> None:
     gone = cloud.xyz[~np.isin(row, out["row"]), :2]
     assert len(gone)
     assert (np.ptp(gone, axis=0) <= 20).all()
+
+
+def test_dropped_intensities_are_the_darkest_of_their_scale() -> None:
+    for levels, dropped in ((np.float32([-30.5, -12, -3]), -30.5), (np.uint16([7, 300, 20]), 0), (np.float32([0.2, 0.4, 1]), 0)):
+        out = values.IntensityDrop(1.0)(make_cloud(3, intensity=levels), np.random.default_rng(0))
+        assert out["intensity"].dtype == levels.dtype
+        np.testing.assert_array_equal(out["intensity"], np.full(3, dropped))
+
+
+def test_an_elastic_distortion_turns_normals_with_the_surface() -> None:
+    rng, count, step = np.random.default_rng(0), 2000, 1e-3
+    normal, at = rng.normal(size=(count, 3)), rng.uniform(0, 30, (count, 3))
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    one = np.cross(normal, rng.normal(size=(count, 3)))
+    one /= np.linalg.norm(one, axis=1, keepdims=True)
+    two = np.cross(normal, one)
+    cloud = PointCloud(np.concatenate([at, at + step * one, at + step * two]), {"normal": np.tile(normal, (3, 1))})
+    out = naive.Elastic(sigma=0.4)(cloud, np.random.default_rng(1))
+    assert out["normal"].dtype == cloud["normal"].dtype
+    middle, first, second = out.xyz.reshape(3, count, 3)
+    surface = np.cross(first - middle, second - middle)
+    surface /= np.linalg.norm(surface, axis=1, keepdims=True)
+
+    def off(normals: np.ndarray) -> np.ndarray:
+        return np.degrees(np.arccos(np.clip((surface * normals).sum(axis=1), -1, 1)))
+
+    assert np.median(off(normal)) > 5
+    assert np.quantile(off(out["normal"][:count]), 0.98) < 0.2  # the rest lies across the edge of two cells
 
 
 def test_integer_values_stay_in_their_range() -> None:

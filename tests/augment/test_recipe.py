@@ -11,11 +11,14 @@ from builders import make_cloud, run
 
 from pcaug import catalogue
 from pcaug.augment.instances import instances
-from pcaug.augment.recipe import Donors, augment_corpus, draws, load_recipe
+from pcaug.augment.recipe import AugmentRecipe, Donors, augment_corpus, draws, load_recipe
 from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import NotFound, RecipeError
+
+SOURCES = (("own", "yours", ()), ("closed", "CC BY-NC-ND 4.0", ("nc", "nd")), ("mesh", "CC BY-SA 4.0", ("sa",)))
 
 
 def make_corpus(folder: Path, *, spinning: bool, units: int = 3) -> Corpus:
@@ -61,6 +64,28 @@ def test_test_data_of_donors_never_reaches_training(tmp_path: Path) -> None:
     assert len(list(draws(recipe, corpus, 0, donors=untested))) == 3
     with pytest.raises(NotFound, match=r"no tiles of split 'train'.*it has the splits test"):
         list(draws(recipe, corpus, 0, donors=donors.only(split="test")))
+
+
+def test_licences_of_donors_and_of_meshes_hold_for_what_is_made_of_them(tmp_path: Path) -> None:
+    rows = {name: SourceRow(path=name, licence=licence, flags=flags) for name, licence, flags in SOURCES}
+    for name in ("own", "closed"):
+        with CorpusWriter(tmp_path / name) as writer:
+            writer.source(rows[name])
+            writer.add(make_cloud(100, seed=len(name)), name, name)
+            if name == "own":
+                writer.source(rows["mesh"])  # holds for the corpus; no tile is its own
+    own, closed = (Corpus.open(tmp_path / name) for name in ("own", "closed"))
+    mixes, copies = AugmentRecipe(name="laid", mix=({"name": "mix3d"},)), AugmentRecipe(name="copies")
+    for recipe, donors, names in (
+        (mixes, closed, ["own", "mesh", "closed"]),
+        (mixes, None, ["own", "mesh"]),
+        (copies, closed, ["own", "mesh"]),
+    ):
+        augment_corpus(recipe, own, tmp_path / "out", 0, copies=2, donors=donors, force=True)
+        made = Corpus.open(tmp_path / "out").manifest
+        assert [row.model_copy(update={"points": 0}) for row in made.sources] == [rows[name] for name in names]
+        assert made.made_by.get("donors") == (str(closed.folder) if "closed" in names else None)
+        assert [tile.source for tile in made.tiles] == [0, 0]
 
 
 def test_objects_of_a_bank_stay_whole_and_apart_though_they_stand_in_one_place(tmp_path: Path) -> None:

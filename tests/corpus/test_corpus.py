@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,17 @@ def test_query_reads_a_box_and_a_class(tmp_path: Path) -> None:
     found = list(Corpus.open(tmp_path / "corpus").query(box, classes=["vegetation"]))
     inside = ((cloud.xyz[:, :2] >= box[0]) & (cloud.xyz[:, :2] <= box[1])).all(axis=1) & (cloud["native_label"] == 5)
     assert abs(sum(len(c) for c in found) - inside.sum()) <= 2  # LAS rounds positions to a millimetre
+
+
+def test_composed_towns_at_one_place_are_sites_of_their_own(tmp_path: Path) -> None:
+    for kind, sites in (("synthetic", [["b0", "b1"], ["a0", "a1"]]), ("real", [["a0", "a1", "b0", "b1"]])):
+        with CorpusWriter(tmp_path / kind, kind=kind) as writer:  # type: ignore[arg-type]
+            for unit, count in (("a", 40), ("b", 50)):
+                for part in (0, 1):
+                    cloud = make_cloud(count, seed=part)
+                    writer.add(replace(cloud, xyz=cloud.xyz + (part * 10.0, 0, 0)), f"{unit}{part}", unit)
+        found = [sorted(tile.name for tile in site) for site in Corpus.open(tmp_path / kind).sites()]
+        assert found == sites
 
 
 def test_tiles_open_in_pyarrow_as_they_are(tmp_path: Path) -> None:

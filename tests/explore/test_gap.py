@@ -288,6 +288,15 @@ def test_a_map_is_shown_by_a_square_of_its_largest_site_and_the_rest_is_not_read
     np.testing.assert_allclose(shown.bounds[:, 0], (70, 130), atol=1)
 
 
+def test_a_composed_map_is_shown_without_the_scenes_that_lie_at_the_same_place(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "map", kind="synthetic", frame="map") as writer:
+        for index in range(3):
+            writer.add(world(np.random.default_rng(index)), f"t{index}", f"town{index}")
+    made = Corpus.open(tmp_path / "map")
+    assert len(made.sites()) == 3
+    assert len(largest(made)) <= max(tile.points for tile in made.tiles)
+
+
 def test_a_difference_is_told_by_numbers_that_differ() -> None:
     ones = np.ones(1000)
     some, few, most = ones.copy(), ones.copy(), ones.copy()

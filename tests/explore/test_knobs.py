@@ -43,6 +43,12 @@ def test_advice_knows_directions() -> None:
     assert advice("point spacing", "building", False, town, TREE) == "lower sensor.density (now 8 to 20)"
 
 
+def test_empty_plots_give_no_terrain() -> None:
+    """Groves stand on them: with more of them the share of terrain falls."""
+    assert keys("share", "terrain", recipe("town"), TREE) == ("town.plot",)
+    assert "-town.empty" in keys("share", "building", recipe("town"), TREE)
+
+
 def test_advice_follows_the_tree() -> None:
     assert keys("share", "vegetation", recipe("street"), TREE)[:1] == ("street.trees",)
     assert keys("roughness", "terrain", recipe("street"), TREE)[:1] == ("surfaces.relief",)

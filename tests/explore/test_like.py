@@ -10,6 +10,7 @@ import pytest
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.explore.like import RARE, fit_recipe, mismatch, separable_nodes, with_amounts, with_scanner
 from pcaug.explore.profile import profile
@@ -85,6 +86,38 @@ def test_intensities_take_the_real_quantiles() -> None:
     moved = transferred(cloud, {"road": Transfer(ranges=(0.0,), composed=(tuple(levels.tolist()),), real=(real,))})
     np.testing.assert_allclose(np.quantile(moved["intensity"][mine], (0.05, 0.25, 0.5, 0.75, 0.95)), real, atol=0.01)
     np.testing.assert_array_equal(moved["intensity"][~mine], cloud["intensity"][~mine])
+
+
+def test_a_fitted_recipe_can_be_fitted_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its transfer is of no use to the new one, which maps what the simulation gives."""
+    monkeypatch.setattr("pcaug.explore.like.ROUNDS", 0)
+    monkeypatch.setattr("pcaug.explore.like.SCENES", 2)
+    start = load_recipe("street", [COARSE])
+    with CorpusWriter(tmp_path / "real", frame="sensor") as writer:
+        for index in range(2):
+            cloud = compose_one(start, 50, index)
+            writer.add(cloud.with_fields(intensity=(cloud["intensity"] * 200 + 20).astype(np.float32)), f"s{index}", f"d{index}")
+    real = Corpus.open(tmp_path / "real")
+    once = fit_recipe(start, real).recipe
+    save_recipe(once, tmp_path / "once.toml")
+    twice = fit_recipe(load_recipe(tmp_path / "once.toml"), real).recipe
+    wanted = np.percentile(np.concatenate([cloud["intensity"] for cloud in real.clouds()]), [5, 50, 95])
+    for recipe in (once, twice):
+        np.testing.assert_allclose(np.percentile(compose_one(recipe, 7, 0)["intensity"], [5, 50, 95]), wanted, rtol=0.3)
+
+
+@pytest.mark.parametrize("strips", [1, 2, 3])
+def test_a_survey_in_strips_is_composed_as_dense_as_it_is(strips: int) -> None:
+    plain = ["town.size=40.0", "sensor.density=[10.0, 10.0]", "sensor.height=[1000.0, 1000.0]", "sensor.overlap=0.9"]
+    town = load_recipe("town", [*plain, f"sensor.strips=[{strips}, {strips}]"])
+    real = profile((compose_one(town, 5, i) for i in range(2)), "map")
+    assert real.airborne is not None
+    assert real.airborne.density == pytest.approx(10 * strips, rel=0.1)
+    fitted = with_scanner(load_recipe("town", plain), real)
+    assert fitted.sensor.strips == (strips, strips)
+    made = profile((compose_one(fitted, 6, i) for i in range(2)), "map")
+    assert made.airborne is not None
+    assert made.airborne.density == pytest.approx(10 * strips, rel=0.25)
 
 
 def test_beyond_what_is_known_black_stays_black_and_bright_grows() -> None:

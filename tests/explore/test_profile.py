@@ -125,6 +125,16 @@ def test_an_airborne_survey_is_recovered() -> None:
     assert found.returns[0] > 0.8
 
 
+def test_strips_that_lie_half_over_each_other_cover_a_place_one_and_a_half_times_where_they_meet() -> None:
+    plan = np.stack(np.meshgrid(np.arange(0.25, 20, 0.5), np.arange(0.25, 10, 0.5)), axis=-1).reshape(-1, 2)
+    xyz = np.column_stack([np.concatenate([plan, plan + (10, 0)]), np.zeros(2 * len(plan))])
+    time = np.repeat([0.0, 600.0], len(plan)) + np.tile(np.linspace(0, 1, len(plan)), 2)
+    found = airborne(PointCloud(xyz, {"time": time}))
+    assert (found.strips, found.density) == (2, 4.0)
+    assert found.cover == pytest.approx(4 / 3)  # of 30 m, 10 m have two
+    assert airborne(PointCloud(xyz)).cover is None
+
+
 def test_a_tile_without_first_returns_is_described_by_those_it_has() -> None:
     cloud = PointCloud(np.arange(12.0).reshape(4, 3), {"return_number": np.full(4, 2, np.uint8)})
     assert airborne(cloud).density == 1

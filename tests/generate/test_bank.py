@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import make_cloud
-from generate.builders_generate import CAR, TAXONOMY, make_box, make_street
+from generate.builders_generate import CAR, TAXONOMY, make_box, make_cars, make_street
 
+from pcaug.augment.recipe import AugmentRecipe, draws
+from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError
@@ -64,6 +68,71 @@ def test_a_bank_gives_back_what_went_in(tmp_path: Path) -> None:
         read_bank(tmp_path / "c")
     with pytest.raises(LabelError, match="no object of class person"):
         gather(Corpus.open(tmp_path / "c"), ["person"])
+
+
+def split_corpus(folder: Path) -> Corpus:
+    """Two drives to train on and one to test on, marked by intensity 777."""
+    with CorpusWriter(folder, frame="sensor") as writer:
+        for index, split in enumerate(("train", "train", "test")):
+            cloud = make_street(np.random.default_rng(index), cars=4, instances=True)
+            mark = np.full(len(cloud), 777.0 if split == "test" else 1.0, np.float32)
+            writer.add(cloud.with_fields(intensity=mark), f"scan{index}", f"drive{index}", split)
+    return Corpus.open(folder)
+
+
+def marked(cloud: PointCloud) -> int:
+    return int((cloud["intensity"] == 777).sum())
+
+
+def test_a_bank_of_a_whole_corpus_gives_train_no_object_of_the_test(tmp_path: Path) -> None:
+    corpus = split_corpus(tmp_path / "c")
+    things = gather(corpus, ["car"])
+    assert [thing.row.split for thing in things] == ["train"] * 8 + ["test"] * 4
+    write_bank(things, tmp_path / "bank")
+    bank = Corpus.open(tmp_path / "bank")
+    assert [tile.split for tile in bank.tiles] == ["train"] * 8 + ["test"] * 4
+    assert [thing.row.split for thing in read_bank(tmp_path / "bank", ["car"], "test")] == ["test"] * 4
+    laid = AugmentRecipe(name="laid", mix=({"name": "mix3d"},))
+    for tile, _, cloud in draws(laid, corpus, 0, copies=2, donors=bank):
+        own = len(corpus.read(tile))
+        assert len(cloud) > own
+        assert marked(cloud) == (len(cloud) if tile.split == "test" else 0)
+
+
+def test_a_bank_has_a_row_for_every_licence_and_each_object_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terms = (("CC BY 4.0", ("by",)), ("CC BY-NC-ND 4.0", ("nc", "nd")))
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        for index, (licence, flags) in enumerate(terms):
+            writer.source(SourceRow(path=f"{index}.bin", card=f"data{index}", licence=licence, flags=flags))
+            writer.add(make_street(np.random.default_rng(index), cars=3, instances=True), f"scan{index}", f"drive{index}")
+        writer.source(SourceRow(path="mesh", licence="CC BY-SA 4.0"))
+    with pytest.raises(SystemExit):
+        main(["objects", str(tmp_path / "c"), "-o", str(tmp_path / "bank"), "--class", "car"])
+    bank = Corpus.open(tmp_path / "bank")
+    assert [row.licence for row in bank.manifest.sources] == ["CC BY 4.0", "CC BY-NC-ND 4.0", "CC BY-SA 4.0"]
+    of = [bank.manifest.sources[tile.source] for tile in bank.tiles]
+    assert [(row.licence, row.flags) for row in of] == [terms[0]] * 3 + [terms[1]] * 3
+    write_bank(make_cars(2), tmp_path / "samples", licence="CC BY 4.0; CC BY-NC-ND 4.0")  # learned from both
+    assert [row.licence for row in Corpus.open(tmp_path / "samples").manifest.sources] == [terms[0][0], terms[1][0]]
+
+
+def test_objects_and_fits_take_train_unless_told_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    split_corpus(tmp_path / "c")
+
+    def run(*words: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main([*words])
+        return int(ended.value.code or 0)
+
+    assert run("objects", str(tmp_path / "c"), "-o", str(tmp_path / "bank"), "--class", "car") == 0
+    assert {thing.row.split for thing in read_bank(tmp_path / "bank")} == {"train"}
+    assert run("objects", str(tmp_path / "c"), "-o", str(tmp_path / "tested"), "--class", "car", "--split", "test") == 0
+    assert {thing.row.split for thing in read_bank(tmp_path / "tested")} == {"test"}
+    assert run("generate", "fit", str(tmp_path / "tested"), "-o", str(tmp_path / "m")) == 1
+    assert "no tiles of split 'train'" in capsys.readouterr().err
+    write_bank(gather(Corpus.open(tmp_path / "c"), ["car"]), tmp_path / "whole")
+    assert run("generate", "fit", str(tmp_path / "whole"), "-o", str(tmp_path / "m")) == 0
+    assert json.loads((tmp_path / "m" / "card.json").read_text())["units"] in (["drive0"], ["drive1"])  # one is held out
 
 
 def make_half_car(azimuth: float) -> np.ndarray:

@@ -70,9 +70,10 @@ def test_a_published_model_is_found_by_name_and_says_what_the_run_said(
         publish(trained, scores, "a garden", run.folder)
 
 
-def test_weights_of_closed_data_are_not_published(trained: Run, corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("licence", ["CC BY-NC 4.0", "CC BY 4.0; CC BY-NC-ND 4.0"])
+def test_weights_of_closed_data_are_not_published(licence: str, trained: Run, corpus: Corpus, tmp_path: Path) -> None:
     with CorpusWriter(tmp_path / "closed") as writer:
-        writer.source(SourceRow(path="a", licence="CC BY-NC 4.0", flags=("by", "nc")))
+        writer.source(SourceRow(path="a", licence=licence, flags=("by", "nc")))
         writer.add(corpus.read(corpus.tiles[0]), "a", "a")
     run = replace(trained, data=({**trained.data[0], "corpus": str(tmp_path / "closed")},))
     with pytest.raises(PcaugError, match="CC BY-NC"):
