@@ -12,6 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
+from pcaug.labels import IGNORE
 
 SPLITS = ("train", "val", "test")
 BUFFER = "buffer"
@@ -105,7 +106,7 @@ def count_blocks(chunks: Iterable[PointCloud], size: float) -> dict[Cell, NDArra
     counts: dict[Cell, NDArray[np.int64]] = {}
     for chunk in chunks:
         for block, which in by_cell(chunk.xyz, size):
-            counts[block] = counts.get(block, 0) + np.bincount(chunk["label"][which], minlength=256)
+            counts[block] = counts.get(block, 0) + np.bincount(chunk["label"][which], minlength=IGNORE + 1)
     return counts
 
 
@@ -120,7 +121,7 @@ def block_split(
     if len(counts) < len(shares):
         raise PcaugError(f"{len(counts)} blocks of {size:g} m cannot be split {len(shares)} ways", do="make blocks smaller")
     blocks = sorted(counts)
-    table = np.stack([counts[block][:255] for block in blocks]).astype(np.float64)
+    table = np.stack([counts[block][:IGNORE] for block in blocks]).astype(np.float64)
     table = table[:, table.sum(axis=0) > 0] if table.any() else np.ones((len(blocks), 1))
     table = table / table.sum(axis=0)
     names, target = list(shares), np.array(list(shares.values()))

@@ -297,7 +297,7 @@ def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:
     """Points per node id (256,); raises LabelError for numbers that are not nodes."""
-    counts = np.bincount(cloud["label"].astype(np.int64), minlength=256)
+    counts = np.bincount(cloud["label"].astype(np.int64), minlength=IGNORE + 1)
     strange = {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != IGNORE and i not in catalogue.taxonomy().nodes}
     if strange:
         listed = ", ".join(f"{node} ({count} points)" for node, count in strange.items())
