@@ -38,7 +38,7 @@ def test_the_least_recently_used_make_room(tmp_path: Path, monkeypatch: pytest.M
     prepared_folder("newest")
     assert {"fresh", "old", "new"} < {path.name for path in (tmp_path / "prepared").iterdir()}  # all in use
     monkeypatch.setenv("PCAUG_CACHE_GB", "much")
-    with pytest.raises(PcaugError, match="no number of gigabytes"):
+    with pytest.raises(PcaugError, match="not a number of gigabytes"):
         prepared_folder("another")
 
 
