@@ -33,20 +33,20 @@ def fit(
 
     from pcaug.cli.console import fresh, reporter
     from pcaug.corpus.read import Corpus
-    from pcaug.generate import fit as room
+    from pcaug.generate import fit as fitting
     from pcaug.generate import model, report
     from pcaug.generate.bank import read_bank
     from pcaug.generate.complete import complete_things
 
     rng, names = np.random.default_rng((seed, 0, 0)), names or ["car"]
     fresh(output, force=force)
-    room.one_class(family, names)
+    fitting.one_class(family, names)
     things = read_bank(bank, names, "train")  # what is tested on is never learned
-    training, held = room.parted(complete_things(things) if complete else things, rng)
+    training, held = fitting.parted(complete_things(things) if complete else things, rng)
     data = ", ".join(sorted({thing.row.dataset for thing in training} - {""}))
     licence = "; ".join(sorted({row.licence for row in Corpus.open(bank).only(split="train").sources if row.licence}))
     with reporter() as progress:
-        fitted = room.fit(
+        fitted = fitting.fit(
             family, training, names, rng, points=points, steps=steps, seed=seed, data=data, licence=licence, completed=complete,
             progress=progress,
         )  # fmt: skip
