@@ -201,9 +201,12 @@ OUTCOMES = (
     "It helped",
     "It hurt, not worth it here",
     "It did not help measurably, not worth it on this evidence",
+    "Undecided, more draws would tell",
     "Single trainings, which prove nothing",
 )
-"""What intervals above zero, below, and around it prove, and none."""
+"""What intervals above zero, below, narrowly around it and widely around it prove, and none."""
+WIDE = 0.1
+"""Width of an interval around zero (mIoU) that leaves open whether it helped."""
 
 
 def verdicts(summaries: Sequence[ArmSummary]) -> list[str]:
@@ -230,8 +233,10 @@ def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) 
 
 def _outcome(gain: Interval) -> str:
     if np.isnan(gain.low):
-        return OUTCOMES[3]
-    return OUTCOMES[0 if gain.low > 0 else 1 if gain.high < 0 else 2]
+        return OUTCOMES[4]
+    if gain.low > 0 or gain.high < 0:
+        return OUTCOMES[0 if gain.low > 0 else 1]
+    return OUTCOMES[3 if gain.high - gain.low > WIDE else 2]
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:
