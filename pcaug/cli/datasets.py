@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,7 +66,8 @@ def _draft(folder: Path, output: Path | None, *, force: bool) -> None:
     name = next(line for line in text.splitlines() if line.startswith("name = ")).split('"')[1]
     path = fresh(output or Path(f"{name}.toml"), force=force)
     write_text(path, text)
-    out().print(f"{path}: name its classes, then pcaug convert {folder} CORPUS --card {path}", soft_wrap=True, markup=False)
+    command = shlex.join(["pcaug", "convert", str(folder), "CORPUS", "--card", str(path)])
+    out().print(f"{path}: name its classes, then {command}", soft_wrap=True, markup=False)
 
 
 def _check(card: DatasetCard, folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import PcaugError
 
 
 def export(
@@ -35,13 +36,18 @@ def export(
             out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True)
         return
     from pcaug.corpus.read import Corpus
-    from pcaug.segment.evaluate import evaluate
+    from pcaug.segment.evaluate import evaluate, trained_on
     from pcaug.segment.publish import publish
 
     fresh(output, force=force)
     corpus = Corpus.open(test)
+    split = "test" if "test" in corpus.splits else None
+    if known := trained_on(opened, corpus, split):
+        raise PcaugError(
+            f"the model was trained on units of these names: {', '.join(known[:8])}", test, "give a corpus that is new to it"
+        )
     with reporter() as progress:
-        scores = evaluate(opened, corpus, "test" if "test" in corpus.splits else None, progress)
+        scores = evaluate(opened, corpus, split, progress)
     publish(opened, scores, test.name, output, force=force)
     if json:
         emit_json({"output": output, "miou": scores.miou})

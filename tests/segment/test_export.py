@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from builders import run
 
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
@@ -78,3 +79,14 @@ def test_weights_of_closed_data_are_not_published(licence: str, trained: Run, co
     run = replace(trained, data=({**trained.data[0], "corpus": str(tmp_path / "closed")},))
     with pytest.raises(PcaugError, match="CC BY-NC"):
         publish(run, evaluate(trained, corpus, "test"), "a garden", tmp_path / "model")
+
+
+def test_a_model_is_not_published_with_scores_on_what_it_was_trained_on(
+    trained: Run, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit = trained.data[0]["units"][0]
+    with CorpusWriter(tmp_path / "again") as writer:
+        writer.add(corpus.read(corpus.tiles[0]), "a", unit)
+    _, told = run(capsys, "export", trained.folder, "-o", tmp_path / "model", "--test", tmp_path / "again", code=1)
+    assert f"trained on units of these names: {unit}" in told
+    assert not (tmp_path / "model").exists()
