@@ -245,6 +245,17 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
+HEIGHT = "height_above_ground"
+"""The field that is counted in the unit of heights, and stretched with them."""
+
+
+def with_heights_times(cloud: PointCloud, factor: float) -> PointCloud:
+    """A cloud whose heights above ground, if it has them, are a factor times what they were, in their own type."""
+    if HEIGHT not in cloud:
+        return cloud
+    return cloud.with_fields(None, **{HEIGHT: (cloud[HEIGHT] * factor).astype(cloud[HEIGHT].dtype)})
+
+
 UNLIKE = 16.0
 """Times as large as others that intensities or colours are where they are on another scale: 1, 255 and 65535 are more apart."""
 

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import Kind, PointCloud, kind_of
+from pcaug.cloud import HEIGHT, Kind, PointCloud, kind_of, with_heights_times
 from pcaug.labels import IGNORE
-
-HEIGHT = "height_above_ground"
 
 
 def moved(cloud: PointCloud, matrix: NDArray[np.float64]) -> PointCloud:
@@ -27,8 +25,7 @@ def moved(cloud: PointCloud, matrix: NDArray[np.float64]) -> PointCloud:
     if HEIGHT not in cloud:
         return out
     linear = matrix[:3, :3]
-    factor = np.linalg.det(linear) / np.linalg.det(linear[:2, :2])
-    return out.with_fields(**{HEIGHT: (cloud[HEIGHT] * factor).astype(cloud[HEIGHT].dtype)})
+    return with_heights_times(out, np.linalg.det(linear) / np.linalg.det(linear[:2, :2]))
 
 
 def displaced(

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from pcaug.augment.attributes import HEIGHT
-from pcaug.cloud import PointCloud
+from pcaug.cloud import HEIGHT, PointCloud
 from pcaug.errors import LabelError
 from pcaug.labels import Taxonomy
 

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pcaug.augment.attributes import HEIGHT, bent, displaced, moved
+from pcaug.augment.attributes import bent, displaced, moved
 from pcaug.augment.sight import origins
-from pcaug.cloud import Kind, PointCloud, kind_of
+from pcaug.cloud import HEIGHT, Kind, PointCloud, about_z, kind_of
 
 Rng = np.random.Generator
 Matrix = NDArray[np.float64]
@@ -61,8 +61,7 @@ class Affine:
 def turn(angle: float) -> Matrix:
     """Turn (4, 4) about the vertical axis by radians."""
     matrix = np.eye(4)
-    cos, sin = np.cos(angle), np.sin(angle)
-    matrix[:2, :2] = [[cos, -sin], [sin, cos]]
+    matrix[:3, :3] = about_z(angle)
     return matrix
 
 
@@ -83,7 +82,7 @@ class RotateZ(Affine):
 
     def matrix(self, middle: NDArray[np.float64], rng: Rng) -> Matrix:
         angle = np.radians(rng.uniform(-self.degrees, self.degrees))
-        return _about(turn(angle)[:3, :3], self.about, middle)
+        return _about(about_z(angle), self.about, middle)
 
 
 @dataclass(frozen=True)

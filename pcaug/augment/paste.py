@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pcaug import catalogue
-from pcaug.augment.attributes import HEIGHT, kept, moved
+from pcaug.augment.attributes import kept, moved
 from pcaug.augment.instances import Ground, objects
 from pcaug.augment.mixing import Classes, alike, join, members
 from pcaug.augment.naive import Length, Rng, Share, turn
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
-from pcaug.cloud import PointCloud
+from pcaug.cloud import HEIGHT, PointCloud
 
 STANDS_ON = {"vehicle": ("paved",)}
 """Class -> what its objects stand on, where the cloud has it; all else stands on any ground."""

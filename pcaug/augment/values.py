@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.augment.naive import Length, Positive, Rng, Share
-from pcaug.cloud import PointCloud, full_scale
+from pcaug.cloud import PointCloud, full_scale, in_type
 
 
 def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
@@ -21,9 +21,7 @@ def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
     old = cloud[name]
     low = _least(old)
     scaled = low + np.clip(unit, 0, 1) * (full_scale(old) - low)
-    if np.issubdtype(old.dtype, np.integer):
-        scaled = np.rint(scaled)
-    return cloud.with_fields(**{name: scaled.astype(old.dtype)})
+    return cloud.with_fields(None, **{name: in_type(scaled, old.dtype)})
 
 
 def _unit(cloud: PointCloud, name: str) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
-from pcaug.cloud import PointCloud, full_scale
+from pcaug.cloud import PointCloud, full_scale, in_type
 from pcaug.scene.air import LEAST
 from pcaug.sensor.physics import R0
 from pcaug.sensor.weather import STEP, Precipitation, fog_depth, fog_extinction, fog_power, particle_echoes, rain, snow
@@ -48,8 +48,7 @@ def _answered(cloud: PointCloud, beams: _Beams, distance: Array, intensity: Arra
     if "intensity" in cloud:
         faint = ~air & (beams.told < beams.intensity)  # dimmed as much, but not brighter than it was told
         value = np.clip(np.where(faint, intensity * (beams.told / beams.intensity), intensity), 0, 1) * beams.scale
-        dtype = cloud["intensity"].dtype
-        out = out.with_fields(intensity=(np.rint(value) if np.issubdtype(dtype, np.integer) else value).astype(dtype))
+        out = out.with_fields(intensity=in_type(value, cloud["intensity"].dtype))
     return scattered(out, air)
 
 

@@ -44,7 +44,7 @@ def fit(
     things = read_bank(bank, names, "train")  # what is tested on is never learned
     training, held = fitting.parted(complete_things(things) if complete else things, rng)
     data = ", ".join(sorted({thing.row.dataset for thing in training} - {""}))
-    licence = "; ".join(sorted({row.licence for row in Corpus.open(bank).only(split="train").sources if row.licence}))
+    licence = "; ".join(Corpus.open(bank).only(split="train").licences)
     with reporter() as progress:
         fitted = fitting.fit(
             family, training, names, rng, points=points, steps=steps, seed=seed, data=data, licence=licence, completed=complete,

@@ -46,8 +46,10 @@ def merge(
     from pcaug.corpus.split import Split
 
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
-    options = CorpusOptions(tile=tile, coarse=coarse, unique=unique, append=append, workers=workers, scheduler=scheduler)
-    options["split"] = Split(split, block, buffer, seed)
+    options = CorpusOptions(
+        split=Split(split, block, buffer, seed), tile=tile, coarse=coarse, unique=unique, append=append,
+        workers=workers, scheduler=scheduler,
+    )  # fmt: skip
     if formats.is_known(output) and len(card or ()) > 1:
         raise PcaugError("one file takes one card for all its sources", output, "convert the sources first, or merge to a folder")
     with reporter() as progress:

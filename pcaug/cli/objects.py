@@ -33,7 +33,7 @@ def objects(
         if path is not None:
             fresh(path, force=force)
     corpus = Corpus.open(source).only(split=split)
-    licence = "; ".join(sorted({row.licence for row in corpus.sources if row.licence}))
+    licence = "; ".join(corpus.licences)
     things = gather(corpus, names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"], least=least)
     write_bank(things, output, made_by={"source": str(source), "least": least}, licence=licence, force=force)
     if png is not None:

@@ -41,6 +41,11 @@ class SourceRow(Strict):
     nodes: tuple[int, ...] = ()
     encoding: dict[str, Any] = {}
 
+    @property
+    def licences(self) -> list[str]:
+        """Its licences: one, or several joined by ";"."""
+        return [part.strip() for part in self.licence.split(";") if part.strip()]
+
 
 class Tile(Strict):
     """One Parquet file of points.

@@ -128,7 +128,7 @@ class _Plan:
         """Split of all points of a part, where blocks do not decide: a unit that some source has split stays whole."""
         if self.units:
             return self.units[part.unit]
-        return (part.split if self.official or part.settled else None) or self.known.get(part.unit)
+        return (part.split if self.official else part.kept_split) or self.known.get(part.unit)
 
 
 def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None]) -> list[tuple[str | Path, str | Path | None]]:
@@ -182,15 +182,15 @@ def _splits_of_units(parts: Sequence[Part], before: Corpus | None) -> dict[str, 
         for tile in before.tiles:
             found.setdefault(tile.unit, set()).update([tile.split] if tile.split else [])
     for part in parts:
-        if part.settled and part.frame == "sensor" and part.split:
-            found.setdefault(part.unit, set()).add(part.split)
+        if part.frame == "sensor" and part.kept_split:
+            found.setdefault(part.unit, set()).add(part.kept_split)
     return {unit: splits.pop() for unit, splits in found.items() if len(splits) == 1}
 
 
 def _check_places(parts: Sequence[Part], dst: Path) -> None:
     """Refuse real maps without a split beside some with one: their points may lie in its test area."""
     maps = [part for part in parts if part.frame == "map" and part.kind == "real"]
-    if len({bool(part.settled and part.split) for part in maps}) > 1:
+    if len({part.kept_split is None for part in maps}) > 1:
         raise PcaugError("some sources are split and others are not", dst, "split all of them: --split 0.7/0.1/0.2")
 
 

@@ -9,11 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, with_heights_times
 from pcaug.errors import FileError
-
-HEIGHT = "height_above_ground"
-"""The field that is counted in the unit of heights."""
 
 
 def to_metres(cloud: PointCloud) -> PointCloud:
@@ -33,9 +30,7 @@ def to_metres(cloud: PointCloud) -> PointCloud:
         raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
     if factors == (1.0, 1.0, 1.0):
         return cloud
-    scaled = cloud.moved(np.diag([*factors, 1.0]))
-    if HEIGHT in cloud:
-        scaled = scaled.with_fields(height_above_ground=cloud[HEIGHT] * cloud[HEIGHT].dtype.type(factors[2]))
+    scaled = with_heights_times(cloud.moved(np.diag([*factors, 1.0])), factors[2])
     return replace(scaled, crs=crs, source=replace(cloud.source, encoding={}))
 
 

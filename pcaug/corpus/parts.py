@@ -47,6 +47,11 @@ class Part:
     scan: Scan | None = None
     tile: tuple[Path, Tile] | None = None
 
+    @property
+    def kept_split(self) -> str | None:
+        """The split that the corpus it comes from gave it."""
+        return self.split if self.settled else None
+
     def chunks(self, steps: Steps) -> Iterator[PointCloud]:
         """Its labelled points, in metres, after all steps."""
         if self.scan is not None:

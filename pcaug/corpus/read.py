@@ -62,6 +62,11 @@ class Corpus:
         return [row for index, row in enumerate(self.manifest.sources) if index in used or index not in taken]
 
     @property
+    def licences(self) -> list[str]:
+        """Licences of its sources, sorted."""
+        return sorted({licence for row in self.sources for licence in row.licences})
+
+    @property
     def splits(self) -> list[str]:
         """Splits that occur, sorted; empty for a corpus without."""
         return sorted({tile.split for tile in self.tiles if tile.split})

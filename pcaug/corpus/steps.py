@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
-from pcaug.cloud import Kind, PointCloud, concatenate, kind_of
+from pcaug.cloud import Kind, PointCloud, concatenate, kind_of, with_heights_times
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
 from pcaug.formats.naming import skipped
 from pcaug.labels import ClassSet, translated
@@ -155,7 +155,7 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
     Raises:
         FileError: Without a CRS, or where a position has no place in the target.
     """
-    from pcaug.corpus.metres import HEIGHT, height_unit, same_crs
+    from pcaug.corpus.metres import height_unit, same_crs
 
     where = cloud.source.file or None
     if cloud.crs is None:
@@ -164,7 +164,8 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
         return cloud
     way = _transformer(cloud.crs, crs)
     both = all(len(one.axis_info) > 2 for one in (way.source_crs, way.target_crs))
-    rise = 1.0 if both else height_unit(way.source_crs) / height_unit(way.target_crs)  # PROJ passes other heights through
+    unit = height_unit(way.source_crs) / height_unit(way.target_crs)
+    rise = 1.0 if both else unit  # PROJ passes other heights through
 
     def there(xyz: NDArray[Any]) -> NDArray[np.float64]:
         moved = np.stack(way.transform(*xyz.T.astype(np.float64)), axis=1) * (1, 1, rise)
@@ -182,11 +183,8 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
         elif kind is Kind.DIRECTION:
             skipped(f"field {name!r}, whose directions have no meaning in degrees,", Path(cloud.source.file))
             del fields[name]
-    if HEIGHT in fields:
-        unit = height_unit(way.source_crs) / height_unit(way.target_crs)
-        fields[HEIGHT] = fields[HEIGHT] * fields[HEIGHT].dtype.type(unit)
     source = replace(cloud.source, encoding={})
-    return replace(cloud, xyz=xyz, fields=fields, crs=way.target_crs.to_wkt(), source=source)
+    return with_heights_times(replace(cloud, xyz=xyz, fields=fields, crs=way.target_crs.to_wkt(), source=source), unit)
 
 
 def _turned(vectors: NDArray[Any], east: NDArray[np.float64]) -> NDArray[Any]:

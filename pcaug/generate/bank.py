@@ -156,7 +156,7 @@ def write_bank(
     An object that was cut out of a source keeps its licence and flags; ``licence``, of all or several joined by "; ", holds for
     the bank, each in a row of its own.
     """
-    licences = [part.strip() for part in licence.split(";") if part.strip()]
+    licences = SourceRow(path="", licence=licence).licences
     rows: list[dict[str, Any]] = []
     told = {**(made_by or {}), KEY: rows}
     with CorpusWriter(folder, kind="synthetic" if synthetic else "real", frame="sensor", made_by=told, force=force) as writer:

@@ -11,8 +11,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.augment.attributes import HEIGHT
-from pcaug.cloud import PointCloud, concatenate
+from pcaug.cloud import HEIGHT, PointCloud, concatenate
 from pcaug.generate.bank import ObjectRow, ObjectSample, frame_from_object, object_from_frame
 from pcaug.generate.model import GROUND
 from pcaug.scene.asset import MATERIAL_NAMES, Asset, Scene, placed

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import __version__, catalogue
-from pcaug.augment.attributes import HEIGHT
 from pcaug.catalogue import Strict
-from pcaug.cloud import PointCloud, Source
+from pcaug.cloud import HEIGHT, PointCloud, Source
 from pcaug.errors import FileError, PcaugError
 from pcaug.files import write_bytes, write_text
 from pcaug.generate.bank import ObjectRow, ObjectSample, described, frame_from_object

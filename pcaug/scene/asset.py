@@ -127,6 +127,11 @@ class Placement:
     world_from_asset: NDArray[np.float64]
     instance: int
 
+    def standing(self, faces: slice | NDArray[np.bool_] = slice(None)) -> Triangles:
+        """(M, 3, 3) all or some of its triangles, where they stand in the scene."""
+        turned: Triangles = np.einsum("nki,ji->nkj", self.asset.triangles[faces], self.world_from_asset[:3, :3])
+        return turned + self.world_from_asset[:3, 3]
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:

@@ -119,13 +119,8 @@ class Library:
 
 def _ground(scene: Scene) -> Triangles | None:
     """(M, 3, 3) faces of ground as they stand in a scene, those of stones too; None where it has none."""
-    tree = catalogue.taxonomy()
-    nodes = [node for node in tree.nodes if tree.covers(tree.id("ground"), node)]
-    found = []
-    for p in scene.placements:
-        faces = p.asset.triangles[np.isin(p.asset.face_label, nodes)]
-        if len(faces):
-            found.append(np.einsum("nki,ji->nkj", faces, p.world_from_asset[:3, :3]) + p.world_from_asset[:3, 3])
+    nodes = catalogue.taxonomy().subtree("ground")
+    found = [p.standing(which) for p in scene.placements if (which := np.isin(p.asset.face_label, nodes)).any()]
     return np.concatenate(found) if found else None
 
 

@@ -90,8 +90,9 @@ class Scores:
             return float("nan"), float("nan")
         rng = np.random.default_rng((seed, 0, 0))
         draws = rng.integers(0, len(self.per_cloud), (RESAMPLES, len(self.per_cloud)))
-        drawn = [iou(self.per_cloud[rows].sum(axis=0), self.names) for rows in draws]
-        low, high = np.percentile([np.mean(list((self.iou | found).values())) for found in drawn], [2.5, 97.5])
+        whole = self.iou
+        drawn = [whole | iou(self.per_cloud[rows].sum(axis=0), self.names) for rows in draws]
+        low, high = np.percentile([np.mean(list(found.values())) for found in drawn], [2.5, 97.5])
         return float(low), float(high)
 
     def interval_text(self) -> str:

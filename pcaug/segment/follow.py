@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.augment import Pipeline
-from pcaug.augment.attributes import HEIGHT
-from pcaug.cloud import PointCloud
+from pcaug.cloud import HEIGHT, PointCloud
 from pcaug.segment.blocks import Block
 from pcaug.segment.features import Follow, follows
 

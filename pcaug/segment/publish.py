@@ -50,16 +50,15 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
 def _source(corpus: Path, row: Any) -> str:
     """A line on a training corpus: what it is, how large, under which licence."""
     try:
-        rows = Corpus.open(corpus).manifest.sources
+        opened = Corpus.open(corpus)
     except NotFound:
         raise PcaugError("a training corpus is gone, its licence cannot be told", corpus, "publish where it lies") from None
-    licences = sorted({part.strip() for source in rows for part in source.licence.split(";")} - {""})
-    closed = [licence for licence in licences if not licence.startswith(OPEN)]
+    closed = [licence for licence in opened.licences if not licence.startswith(OPEN)]
     if closed:
         raise PcaugError(f"its licence ({closed[0]}) does not let weights trained on it be published", corpus)
-    licences = licences or ["no licence stated"]
-    cards = sorted({source.card or source.path for source in rows})
-    return f"- {', '.join(cards)}: {row['points']:,} points of {len(row['units'])} units ({'; '.join(licences)})"
+    cards = sorted({source.card or source.path for source in opened.sources})
+    licences = "; ".join(opened.licences) or "no licence stated"
+    return f"- {', '.join(cards)}: {row['points']:,} points of {len(row['units'])} units ({licences})"
 
 
 def _page(run: Run, scores: Scores, test: str, name: str, sources: list[str]) -> str:

@@ -71,9 +71,7 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     parts = []
     for index in range(strips):
         turned = course + np.pi * (index % 2) + (rng.normal(0, 0.1) if index else 0.0)
-        offset = (shift + index * apart - half) * np.cos(
-            turned - course
-        )  # to the left of its own course, as the others of the first
+        offset = (shift + index * apart - half) * np.cos(turned - course)  # to the left of its own course, not of the first's
         strip = _Strip(altitude, cone, offset, turned, index * PAUSE, speed, 1 / np.sqrt(density), reach)
         parts.append(_rays(scene, strip, sensor.pattern, rng))
     origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))

@@ -11,6 +11,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.split import BUFFER
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent
@@ -47,9 +48,8 @@ def write_report(study: Study, path: Path, progress: Progress = silent) -> Path:
 
 def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
-    split = f"units {', '.join(test.units)}"
-    if "buffer" in study.real.splits:
-        split = "a spatial test area, with a buffer around it"
+    buffered = BUFFER in study.real.splits
+    split = "a spatial test area, with a buffer around it" if buffered else f"units {', '.join(test.units)}"
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
         f"{trainings} trainings with equal numbers of steps; up to {counted(most, 'real training unit')} each; tested on "

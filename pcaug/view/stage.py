@@ -165,8 +165,7 @@ def _surfaces(scene: Scene, number: int, shift: Vectors) -> list[Part]:
     """Triangles of a scene, a part a class; light from one side is baked into their colours."""
     faces: dict[int, list[Vectors]] = {}
     for placement in scene.placements:
-        matrix = placement.world_from_asset
-        world = placement.asset.triangles @ matrix[:3, :3].T + matrix[:3, 3]
+        world = placement.standing()
         for node in np.unique(placement.asset.face_label):
             faces.setdefault(int(node), []).append(world[placement.asset.face_label == node])
     made = []

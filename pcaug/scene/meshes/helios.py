@@ -48,8 +48,7 @@ def load_scene(path: Path) -> Scene:
 
 def _bounds(placement: Placement) -> NDArray[np.float64]:
     """(2, 3) lowest and highest corner of a part as it stands, turned."""
-    matrix = placement.world_from_asset
-    points = np.einsum("nki,ji->nkj", placement.asset.triangles, matrix[:3, :3]).reshape(-1, 3) + matrix[:3, 3]
+    points = placement.standing().reshape(-1, 3)
     return np.stack([points.min(axis=0), points.max(axis=0)])
 
 
