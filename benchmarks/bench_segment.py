@@ -114,7 +114,7 @@ def end_to_end(options: argparse.Namespace) -> None:
     segmenter = Segmenter.load(run)
     with tempfile.TemporaryDirectory() as out:
         started = time.perf_counter()
-        points = predict(run, scan, Path(out) / Path(scan).name)
+        points = predict(run, scan, Path(out) / Path(scan).name).total()
         whole = time.perf_counter() - started
     cloud = formats.read(scan)
     tile = cloud.take(np.arange(min(len(cloud), 3_000_000)))

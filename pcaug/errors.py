@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -66,3 +68,12 @@ class RecipeError(PcaugError):
 
 class MissingExtra(PcaugError):
     """A library is needed that is not installed; the message holds the pip line."""
+
+
+def plain_warnings() -> None:
+    """Let warnings of this process be a line on stderr each, as errors are, without where in the code they were raised."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")
+
+    warnings.showwarning = show

@@ -12,7 +12,7 @@ from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import TypeVar
 
-from pcaug.errors import MissingExtra, PcaugError
+from pcaug.errors import MissingExtra, PcaugError, plain_warnings
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -111,6 +111,7 @@ def pool(workers: int) -> ProcessPoolExecutor:
 
 def _begin(workers: int) -> None:
     os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of lazrs, at its first use
+    plain_warnings()
     Thread(target=_follow_parent, daemon=True).start()
 
 

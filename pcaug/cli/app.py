@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, plain_warnings
 
 INTERRUPTED = 130
 """Exit code of Ctrl-C."""
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors are one line on stderr, exit code 1 (2 for usage, 130 for Ctrl-C)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for work starve whatever runs beside us
     os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))  # joblib warns at length where /sys is missing
+    plain_warnings()
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         code = _run(arguments)

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 
 LINE_EVERY = 60.0
@@ -86,6 +87,17 @@ def _lines() -> Progress:
     return report
 
 
+def shares(counts: Mapping[str, int]) -> Table:
+    """Classes with their points and shares, most first."""
+    from rich.table import Column, Table
+
+    table = Table("class", Column("points", justify="right"), Column("share", justify="right"), box=None)
+    total = max(sum(counts.values()), 1)
+    for name, points in sorted(counts.items(), key=lambda row: -row[1]):
+        table.add_row(name, f"{points:,}", f"{100 * points / total:.1f} %")
+    return table
+
+
 def page(path: Path) -> Path:
     """The name of a page: browsers go by its suffix."""
     return path if path.suffix.lower() in {".html", ".htm"} else path.with_name(f"{path.name}.html")
@@ -111,8 +123,11 @@ def fresh(path: Path, *, force: bool) -> Path:
 def tell(report: Any, target: Path, *, json: bool) -> None:
     """Print what a conversion did: points and place on stdout, notes on stderr."""
     if json:
-        emit_json({"points": report.points, "lost": report.lost, "notes": report.notes, "output": target})
+        told = {"points": report.points, "splits": report.splits, "lost": report.lost, "notes": report.notes}
+        emit_json(told | {"output": target})
         return
     out().print(f"{report.points:,} points in {target}", soft_wrap=True)
+    for name, points in report.splits.items():
+        out().print(f"  {name:6} {points:>14,}  {100 * points / max(report.points, 1):5.1f} %")
     for note in report.notes:
         err().print(f"note: {note}", soft_wrap=True)

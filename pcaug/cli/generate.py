@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from pcaug.cli import options as o
+
+if TYPE_CHECKING:
+    from pcaug.generate.score import Scores
 
 generate = typer.Typer(help="Fit a generator to real objects, sample labelled objects for paste, or score some.")
 Names = Annotated[list[str] | None, typer.Option("--class", help="Class of the taxonomy; may be given several times.")]
@@ -52,12 +55,13 @@ def fit(
         )  # fmt: skip
     model.save(fitted, output)
     result: dict[str, Any] = {"model": str(output), "family": family, "objects": len(training), "held_out": len(held)}
+    scores = {}
     if held:
         arms = {f"{family} samples": fitted.sample(len(held), rng, 256), **report.floors(training, len(held), rng)}
         scores = report.scored(arms, held, training, seed, 128)
         report.write_report(f"Generator of {', '.join(names)}", scores, arms, training, held, output / "report.html")
-        result |= {"scores": report.to_json(scores), "report": str(output / "report.html")}
-    _tell(result, json=json)
+        result |= {"report": str(output / "report.html")}
+    _tell(result, scores, json=json)
 
 
 @generate.command()
@@ -87,7 +91,7 @@ def sample(
         things = [seen for thing in things if (seen := rescanned(thing, rng)) is not None]
     made_by = {"generator": fitted.card.model_dump(mode="json"), "seed": seed, "rescanned": rescan}
     write_bank(things, output, made_by=made_by, licence=fitted.card.licence, synthetic=True, force=force)
-    _tell({"objects": len(things), "classes": ", ".join(fitted.card.classes), "bank": str(output)}, json=json)
+    _tell({"objects": len(things), "classes": ", ".join(fitted.card.classes), "bank": str(output)}, {}, json=json)
 
 
 @generate.command()
@@ -102,7 +106,7 @@ def score(
     json: o.Json = False,
     force: o.Force = False,
 ) -> None:
-    """Score a bank of samples against real objects."""
+    """Score a bank of samples against real objects of the same classes."""
     import numpy as np
 
     from pcaug.cli.console import fresh, page
@@ -111,17 +115,28 @@ def score(
 
     rng = np.random.default_rng((seed, 0, 0))
     output = fresh(page(output), force=force)
-    samples, known, held = (read_bank(folder, names or ()) for folder in (source, training, real))
+    samples = read_bank(source, names or ())
+    classes = sorted({thing.row.name for thing in samples})
+    known, held = (read_bank(folder, classes) for folder in (training, real))
     arms = {"samples": samples[: len(held)], **report.floors(known, len(held), rng)}
     scores = report.scored(arms, held, known, seed, points)
     report.write_report(f"Samples in {source}", scores, arms, known, held, output)
-    _tell({"scores": report.to_json(scores), "report": str(output)}, json=json)
+    _tell({"report": str(output)}, scores, json=json)
 
 
-def _tell(result: dict[str, Any], *, json: bool) -> None:
+def _tell(result: dict[str, Any], scores: dict[str, Scores], *, json: bool) -> None:
+    from rich.table import Table
+
     from pcaug.cli.console import emit_json, out
+    from pcaug.generate import report
 
     if json:
-        emit_json(result)
-    else:
-        out().print("\n".join(f"{key}: {value}" for key, value in result.items()), soft_wrap=True, markup=False)
+        emit_json(result | ({"scores": report.to_json(scores)} if scores else {}))
+        return
+    if scores:
+        table = Table(*report.HEAD, box=None)
+        for name, found in scores.items():
+            table.add_row(name, *report.row(found))
+        out().print(table)
+        out().print(next(iter(scores.values())).verdict, soft_wrap=True, markup=False)
+    out().print("\n".join(f"{key}: {value}" for key, value in result.items()), soft_wrap=True, markup=False)

@@ -13,23 +13,27 @@ from pcaug.cli import options as o
 def predict(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
     source: Annotated[Path, typer.Argument(help="A scan, or a folder of scans.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File for a scan, folder for a folder.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="File for a scan (.label: class ids alone), folder for a folder.")
+    ],
     card: Annotated[str | None, typer.Option(help="How to read the source.")] = None,
     views: Annotated[int, typer.Option(min=1, max=8, help="Turned and mirrored views that vote.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
-    ending: Annotated[str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ...")] = None,
+    ending: Annotated[
+        str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ..., or label for class ids alone.")
+    ] = None,
     json: o.Json = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite existing output, and remove nothing else.")] = False,
 ) -> None:
     """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Resumes if interrupted."""
-    from pcaug.cli.console import emit_json, err, out, reporter
+    from pcaug.cli.console import emit_json, err, out, reporter, shares
     from pcaug.segment.predict import predict as label
     from pcaug.segment.run import Run
 
     warnings: list[str] = []
     with reporter() as progress:
         opened = Run.open(run)
-        points = label(
+        classes = label(
             opened,
             source,
             output,
@@ -44,6 +48,7 @@ def predict(
     for warning in warnings:
         err().print(f"warning: {warning}", soft_wrap=True)
     if json:
-        emit_json({"points": points, "output": output, "warnings": warnings})
-    else:
-        out().print(f"{points:,} points in {output}", soft_wrap=True)
+        emit_json({"points": classes.total(), "classes": classes, "output": output, "warnings": warnings})
+        return
+    out().print(shares(classes))
+    out().print(f"{classes.total():,} points in {output}", soft_wrap=True)

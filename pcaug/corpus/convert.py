@@ -75,7 +75,9 @@ def convert(
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    if (own := sum(stream.frame == "sensor" for stream in streams)) > 1:
+        notes += (f"{own} scans, each with an origin of its own, lie on one another: a corpus keeps them apart",)
     return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
 
 
@@ -86,11 +88,13 @@ class _Stream:
     Attributes:
         first: A cloud of at least one point, where there is one: its fields and encoding are those of all.
         points: How many, 0 where unknown.
+        frame: "sensor" where its origin is its own; "" where nobody said.
     """
 
     clouds: Callable[[], Iterator[PointCloud]]
     first: PointCloud
     points: int
+    frame: str
 
 
 def _streams(path: Path, card: str | Path | None, steps: Steps) -> list[_Stream]:
@@ -107,7 +111,7 @@ def _of_tile(corpus: Corpus, index: int, steps: Steps) -> _Stream:
         return steps.apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
 
     first = steps.prepare(corpus.head(tile))
-    return _Stream(clouds, first, tile.points)
+    return _Stream(clouds, first, tile.points, corpus.manifest.frame)
 
 
 def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
@@ -125,7 +129,7 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     except UnmappedLabels:
         deque(clouds(), 0)  # raises it again, with the ids of more than one point
         raise
-    return _Stream(clouds, first, 0)
+    return _Stream(clouds, first, 0, scan.card.frame if scan.card else "")
 
 
 def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], tuple[str, ...]]:

@@ -16,6 +16,9 @@ from pcaug.labels import IGNORE
 
 SCHEMA = 1
 NAME = "manifest.json"
+SPLITS = ("train", "val", "test")
+BUFFER = "buffer"
+"""Split of points too near to another split's block: kept, never trained on, never scored."""
 
 
 class SourceRow(Strict):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
+from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, with_unique_units
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
@@ -108,7 +109,8 @@ def merge(
     made_by |= {"steps": steps.about()} if steps else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    return Report(corpus.points, notes=notes + notes_on(corpus, placeless, split, unique=unique))
+    notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
+    return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
 
 @dataclass(frozen=True)
@@ -217,6 +219,8 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
     plan, group = job
     with CorpusWriter(folder, frame=plan.frame, crs=plan.crs, split_of=plan.blocks.assign if plan.blocks else None) as writer:
         for part in group:
+            for row in part.common_sources():
+                writer.source(row)
             writer.source(part.row(plan.steps.coarse))
             writer.tile = plan.tile if part.frame == "map" else None
             for chunk in part.chunks(plan.steps):
@@ -226,7 +230,7 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
 def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Part], tuple[str, ...]]:
     """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
     placed = before.manifest.frame == "map" and split.shares is None and before.splits
-    if split.by_shares or "buffer" in before.splits or placed:
+    if split.by_shares or BUFFER in before.splits or placed:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)
     sources = before.manifest.sources

@@ -96,6 +96,10 @@ class Part:
             encoding=dict(to_metres(next(self.scan.raw(1))).source.encoding),
         )
 
+    def common_sources(self) -> list[SourceRow]:
+        """What the corpus that it comes from says of all its tiles: licences of meshes and donors."""
+        return opened(self.tile[0]).common_sources if self.tile is not None else []
+
     def used(self) -> set[int]:
         """Nodes that it can tell."""
         if self.tile is not None:

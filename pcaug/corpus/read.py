@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.manifest import Manifest, SourceRow, Tile, load_manifest
+from pcaug.corpus.manifest import BUFFER, SPLITS, Manifest, SourceRow, Tile, load_manifest
 from pcaug.errors import FileError, NotFound
 from pcaug.labels import IGNORE, Taxonomy
 
@@ -57,9 +57,15 @@ class Corpus:
 
     @property
     def sources(self) -> list[SourceRow]:
-        """What this part comes from: the sources of its tiles, and those of no tile, which hold for all (licences of meshes)."""
-        used, taken = {tile.source for tile in self.tiles}, {tile.source for tile in self.manifest.tiles}
-        return [row for index, row in enumerate(self.manifest.sources) if index in used or index not in taken]
+        """What this part comes from: the sources of its tiles, and those of no tile, which hold for all."""
+        used = {tile.source for tile in self.tiles}
+        return [self.manifest.sources[index] for index in sorted(used)] + self.common_sources
+
+    @property
+    def common_sources(self) -> list[SourceRow]:
+        """Sources of no tile, which hold for all: meshes, donors of a mix."""
+        taken = {tile.source for tile in self.manifest.tiles}
+        return [row for index, row in enumerate(self.manifest.sources) if index not in taken]
 
     @property
     def licences(self) -> list[str]:
@@ -70,6 +76,12 @@ class Corpus:
     def splits(self) -> list[str]:
         """Splits that occur, sorted; empty for a corpus without."""
         return sorted({tile.split for tile in self.tiles if tile.split})
+
+    @property
+    def split_points(self) -> dict[str, int]:
+        """Points of each split that occurs: train, val, test, and what lies between them."""
+        order = [name for name in (*SPLITS, BUFFER) if name in self.splits]
+        return {split: sum(tile.points for tile in self.tiles if tile.split == split) for split in order}
 
     def only(self, *, split: str | None = None, units: Iterable[str] | None = None) -> Corpus:
         """The part of a split and of some units. A corpus without splits is all "train".

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pcaug.corpus.duplicates import repeats
@@ -22,11 +22,13 @@ class Report:
         points: Points written.
         lost: Fields that the target cannot hold.
         notes: What else the user should know.
+        splits: Points of each split of a corpus that has any; "buffer" are those between splits, which belong to none.
     """
 
     points: int
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    splits: Mapping[str, int] = field(default_factory=dict)
 
 
 def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without: Mapping[str, int]) -> tuple[str, ...]:
@@ -42,15 +44,15 @@ def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without:
     return (*notes, *([f"{suffix[1:].upper()} cannot hold {', '.join(lost)}: lost"] if lost else []))
 
 
-def notes_on(corpus: Corpus, placeless: set[str], split: Split, *, unique: bool) -> tuple[str, ...]:
-    """What the user should know of a corpus that was merged and split from sources, of which some have no CRS."""
+def notes_on(corpus: Corpus, placeless: set[str], files: set[str], split: Split, *, unique: bool) -> tuple[str, ...]:
+    """What the user should know of a corpus that was merged and split from files and others, of which some have no CRS."""
     notes = (
         _split_notes(corpus, split)
         + _place_notes(corpus, placeless)
         + _twice_notes(corpus, unique=unique)
         + _density_notes(corpus)
     )
-    return notes + _empty_notes(corpus) + _licence_notes(corpus)
+    return notes + _empty_notes(corpus, files) + _licence_notes(corpus)
 
 
 def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
@@ -67,9 +69,9 @@ def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
     return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
 
 
-def _empty_notes(corpus: Corpus) -> tuple[str, ...]:
+def _empty_notes(corpus: Corpus, files: set[str]) -> tuple[str, ...]:
     """Files that gave no point: a download that ended at once looks like that."""
-    empty = [row.path for row in corpus.manifest.sources if not row.points]
+    empty = [row.path for row in corpus.manifest.sources if not row.points and row.path in files]
     return (f"{len(empty)} source(s) gave no point: {', '.join(empty[:3])}",) if empty else ()
 
 

@@ -19,6 +19,7 @@ from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
 from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
+from pcaug.formats.naming import skipped
 from pcaug.labels import tally
 
 
@@ -213,10 +214,19 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     files = formats.below(folder)
     if card is not None:
+        _tell_left_out(folder, card, files)
         return [p for p in files if card.matches(p)]
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
     found = [p for p in files if formats.is_known(p) or any(c.matches(p) for c in special)]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
+
+
+def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
+    """Warn of files of the card's format that do not lie as it says: somebody may have renamed a scan. Texts may be anything."""
+    left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) == card.encoding]
+    if left and card.encoding != "text":
+        named = ", ".join(str(path.relative_to(folder)) for path in left[:3]) + (", ..." if len(left) > 3 else "")
+        skipped(f"{len(left)} file(s) that do not lie as the card {card.name} says ({named})", folder)
 
 
 def _guess(files: list[Path], where: Path) -> DatasetCard | None:

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
+from pcaug.corpus.manifest import BUFFER, SPLITS
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
 from pcaug.labels import IGNORE
 
-SPLITS = ("train", "val", "test")
-BUFFER = "buffer"
-"""Split of points too near to another split's block: kept, never trained on, never scored."""
 TRIES = 64
 
 

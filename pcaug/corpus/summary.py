@@ -87,7 +87,7 @@ def _corpus_summary(corpus: Corpus) -> dict[str, Any]:
         "common": counts,
         "card": None,
         "scans": len(corpus.tiles),
-        "splits": {split: sum(t.points for t in corpus.tiles if t.split == split) for split in corpus.splits},
+        "splits": corpus.split_points,
         "units": corpus.units,
         "licences": sorted({row.licence for row in corpus.manifest.sources if row.licence}),
     }

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import own_cells
-from pcaug.corpus.manifest import Tile
+from pcaug.corpus.manifest import BUFFER, Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError
 from pcaug.explore.inventory import Contents, contents
@@ -165,7 +165,7 @@ def sample(
     Raises:
         PcaugError: If it holds no points.
     """
-    tiles = [tile for tile in corpus.tiles if tile.points and tile.split != "buffer"]
+    tiles = [tile for tile in corpus.tiles if tile.points and tile.split != BUFFER]
     if not tiles:
         raise PcaugError("holds no points to compare", corpus.folder)
     chosen = stratified([tile.unit for tile in tiles], TILES, np.random.default_rng((*seed, 0)))

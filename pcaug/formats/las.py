@@ -32,7 +32,7 @@ ASPRS = {
     "tree": 5, "building": 6, "water": 9, "wire": 14, "pole": 15, "bridge": 17, "outdoor_structure": 19, "other_structure": 19,
     "other": 1,
 }  # fmt: skip
-"""Taxonomy node -> ASPRS class. Nodes that have none become user class 64 + (id mod 100)."""
+"""Taxonomy node -> ASPRS class. Nodes that have none become user classes: 64 + id, and from 100 on the id itself."""
 
 RENAMED = {"classification": "native_label", "gps_time": "time", "scan_angle_rank": "scan_angle"}
 MAX_CHUNK_BYTES = 256 << 20
@@ -294,6 +294,6 @@ def asprs(nodes: NDArray[np.integer]) -> NDArray[np.uint8]:
     """Nearest ASPRS class (N,) of node ids of the shipped taxonomy; unclassified (1) for "ignore"."""
     table = np.ones(256, dtype=np.uint8)
     for node in catalogue.taxonomy().nodes.values():
-        table[node.id] = ASPRS.get(node.name, 64 + node.id % 100)
+        table[node.id] = ASPRS.get(node.name, node.id if node.id >= 100 else 64 + node.id)
     codes: NDArray[np.uint8] = table[np.minimum(nodes, 255)]
     return codes

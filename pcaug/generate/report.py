@@ -14,6 +14,8 @@ from pcaug.generate.score import Scores, score
 from pcaug.view.picture import Image, render
 from pcaug.view.report import Report
 
+HEAD = ["", "1-NNA CD", "1-NNA EMD", "COV CD", "COV EMD", "MMD CD", "MMD EMD", "memorised", "copies"]
+"""Columns of a table of scores."""
 PAIRS = 8
 """Samples that are shown."""
 NAIVE = (
@@ -79,8 +81,7 @@ def write_report(
         "1-NNA: how well samples are told from held-out objects by their nearest neighbour, 50 % is best. Memorised: distance "
         "of samples to the training objects over that of held-out ones, far below 1 is copying."
     )
-    head = ["", "1-NNA CD", "1-NNA EMD", "COV CD", "COV EMD", "MMD CD", "MMD EMD", "memorised", "copies"]
-    report.table(head, [[name, *row(result)] for name, result in results.items()])
+    report.table(HEAD, [[name, *row(result)] for name, result in results.items()])
     report.heading("Samples beside the nearest training object")
     own = arms[first]
     for index in np.linspace(0, len(own) - 1, min(PAIRS, len(own))).astype(int):
@@ -93,7 +94,7 @@ def write_report(
 
 
 def row(result: Scores) -> list[str]:
-    """Cells of a table of scores."""
+    """Cells of a table of scores, under all of ``HEAD`` but the first."""
     shares = [result.nna_cd, result.nna_emd, result.cov_cd, result.cov_emd]
     return [
         *(f"{100 * value:.0f} %" for value in shares),

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.corpus.manifest import Tile
+from pcaug.corpus.manifest import BUFFER, Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError
 from pcaug.labels import IGNORE
@@ -133,8 +133,8 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
         LabelError: If no point has one of the run's classes.
     """
     part = corpus.only(split=split) if split else corpus
-    if split is None and "buffer" in part.splits:
-        part = Corpus(part.folder, part.manifest, tuple(t for t in part.tiles if t.split != "buffer"))
+    if split is None and BUFFER in part.splits:
+        part = Corpus(part.folder, part.manifest, tuple(t for t in part.tiles if t.split != BUFFER))
     tally = _Tally(Segmenter.load(run), part)
     for index, tile in enumerate(part.tiles):
         tally.add(tile)

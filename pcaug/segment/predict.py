@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,14 +16,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
-from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.files import stamp, write_text
 from pcaug.parallel import Progress, completed, silent
-from pcaug.segment import region, shift, stream, trees
+from pcaug.segment import output, region, shift, stream, trees
 from pcaug.segment.distributed import device
 from pcaug.segment.features import Prepared, is_far, prepare
 from pcaug.segment.model import build
@@ -35,6 +35,8 @@ NOTE = ".predict.json"
 
 Pair = tuple[Scan, Path]
 """A scan, and the file that it is labelled into."""
+Told = tuple[Counter[str], list[str]]
+"""Points of each class that a scan was labelled with, and what to warn of."""
 
 
 @dataclass
@@ -122,24 +124,25 @@ def predict(
     ending: str | None = None,
     progress: Progress = silent,
     warn: Callable[[str], None] | None = None,
-) -> int:
+) -> Counter[str]:
     """Label a scan, or each scan of a folder, in bounded memory. An interrupted job goes on where it stopped.
 
     Args:
         run: A finished run.
         source: A file, or a folder of files.
-        target: A file of a known format for a file; a folder for a folder (same names, same formats).
+        target: A file of a known format for a file; a folder for a folder (same names, same formats). A ".label" gets nothing but
+            the class ids of the card's dataset, uint32, as SemanticKITTI's benchmark takes them.
         card: How to read the source.
         force: Write over what exists: a folder's files of the source's names, and no others.
         views: Turned and mirrored views that vote, 1 to 8.
         workers: Processes that share a folder's files.
         most: Points of a piece, of which each of them holds two at once: one is labelled, the next prepared.
-        ending: Of the files in a target folder, ".ply", where the source's format cannot hold predictions.
+        ending: Of the files in a target folder, ".ply" or ".label", where the source's format cannot hold predictions.
         progress: Called as ``progress("scans", done, total)``, and for large files as ``progress("tiles", done, total)``.
         warn: Called with a line for each scan that does not look like the training data, and for those that were labelled before.
 
     Returns:
-        Points labelled now. In LAS the class goes into ``classification`` too, unless the file holds classes of its own.
+        Points labelled now, by class. In LAS it goes into ``classification`` too, unless the file holds classes of its own.
 
     Raises:
         PcaugError: If the target exists and is not what an interrupted job of the same run, source and card left, lies in the
@@ -147,7 +150,7 @@ def predict(
     """
     source, target = Path(source), Path(target)
     found = scans(source, card)
-    if formats.is_known(target) != source.is_file():
+    if output.is_file_name(target) != source.is_file():
         raise PcaugError("source and target must both be files or both be folders", target)
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
@@ -155,11 +158,12 @@ def predict(
     left = _left(pairs, source, target, job, force=force)
     if warn and len(left) < len(found):
         warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
-    total = 0
-    for done, (index, (points, warning)) in enumerate(_done(left, job, run, workers, progress), start=1):
-        total += points
-        if warning and warn:
-            warn(f"{left[index][0].path}: {warning}")
+    total: Counter[str] = Counter()
+    for done, (index, (classes, warnings)) in enumerate(_done(left, job, run, workers, progress), start=1):
+        total += classes
+        if warn:
+            for warning in warnings:
+                warn(f"{left[index][0].path}: {warning}")
         progress("scans", len(found) - len(left) + done, len(found))
     return total
 
@@ -169,7 +173,7 @@ def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Pa
     path = target / scan.path.relative_to(source)
     if scan.part:
         path = path.with_name(f"{path.stem}_{scan.part}{path.suffix}")
-    return path.with_suffix(f".{ending.lstrip('.')}") if ending else path
+    return output.beside(path, ending)
 
 
 def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: bool) -> list[Pair]:
@@ -192,9 +196,7 @@ def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
         do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
         raise PcaugError("several scans would be written to one file", target, do)
     for scan, path in pairs:
-        if lost := formats.lost(("prediction", "confidence"), path):
-            do = "name the output .ply" if source.is_file() else "pass --format ply"
-            raise PcaugError(f"{path.name} cannot hold {' and '.join(lost)}", scan.path, do)
+        output.check(scan, path, single=source.is_file())
 
 
 def _source(path: Path, scan: Scan) -> dict[str, Any]:
@@ -216,10 +218,8 @@ def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, for
     write_text(note, json.dumps({"job": identity, "scans": stamps}))
 
 
-def _done(
-    left: Sequence[Pair], job: Job, run: Run, workers: int, progress: Progress
-) -> Iterator[tuple[int, tuple[int, str | None]]]:
-    """Number of each scan, with its points and warning, as they are done."""
+def _done(left: Sequence[Pair], job: Job, run: Run, workers: int, progress: Progress) -> Iterator[tuple[int, Told]]:
+    """Number of each scan, with what was labelled of it, as they are done."""
     if workers <= 1 or len(left) <= 1:
         segmenter = Segmenter.load(run, job.views)
         for index, (scan, path) in enumerate(left):
@@ -228,7 +228,7 @@ def _done(
         yield from completed(_alone, [(job, scan, path) for scan, path in left], workers=workers)
 
 
-def _alone(task: tuple[Job, Scan, Path]) -> tuple[int, str | None]:
+def _alone(task: tuple[Job, Scan, Path]) -> Told:
     """One scan in a process of its own, on one thread."""
     job, scan, path = task
     torch.set_num_threads(1)
@@ -240,12 +240,8 @@ def _kept(job: Job) -> Segmenter:
     return Segmenter.load(Run.open(job.run), job.views)
 
 
-def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress: Progress) -> tuple[int, str | None]:
-    """Label a file into another: in memory if it is small, else tile by tile.
-
-    Returns:
-        Its points, and what to warn of.
-    """
+def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress: Progress) -> Told:
+    """Label a file into another: in memory if it is small, else tile by tile."""
     frame, seen = _frame(scan, job), shift.Seen()
 
     def prepared(cloud: PointCloud, bright: float | None = None) -> Prepared:
@@ -262,17 +258,17 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     else:
         cloud = concatenate([c for c in chunks if len(c)] or chunks)
         done = _with(segmenter, cloud, *segmenter.label_prepared(prepared(cloud)))
-        formats.write(path, _classified(done, path, _unclassified(done)))
-        return points, seen.warning(segmenter.run)
+        classes, warnings = output.write(path, scan, iter([done]), unclassified=_unclassified(done))
+        return classes, warnings + seen.warnings(segmenter.run)
     del chunks, chunk
     identity = job.identity | _source(scan.path, scan) | {"scan": stamp(scan.path), "most": job.most, "layout": stream.LAYOUT}
     margin = segmenter.run.recipe.block / 2
     labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
     labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))
-    empty = labels.survey.unclassified
-    formats.write(path, labels.attached(lambda c, best, sure: _classified(_with(segmenter, c, best, sure), path, empty)))
+    clouds = labels.attached(lambda cloud, best, sure: _with(segmenter, cloud, best, sure))
+    classes, warnings = output.write(path, scan, clouds, unclassified=labels.survey.unclassified)
     labels.remove()
-    return labels.survey.points, seen.warning(segmenter.run)
+    return classes, warnings + seen.warnings(segmenter.run)
 
 
 def _frame(scan: Scan, job: Job) -> str:
@@ -299,10 +295,3 @@ def _with(segmenter: Segmenter, cloud: PointCloud, best: NDArray[np.uint8], sure
 
 def _unclassified(cloud: PointCloud) -> bool:
     return "native_label" not in cloud or bool(np.isin(cloud["native_label"], [0, 1]).all())
-
-
-def _classified(cloud: PointCloud, path: Path, unclassified: bool) -> PointCloud:
-    """For LAS: unclassified files get the prediction as ASPRS class; others keep theirs, the prediction stays beside it."""
-    if unclassified and path.suffix.lower() in (".las", ".laz"):
-        return cloud.with_fields(native_label=formats.las.asprs(cloud["prediction"]).astype(np.int32))
-    return cloud

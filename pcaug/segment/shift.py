@@ -35,9 +35,12 @@ class Seen:
             self.every *= 2
             self.tables = [table[::2].copy() for table in self.tables]
 
-    def warning(self, run: Run) -> str | None:
-        """What to tell a user, see ``warning``."""
-        return warning(run, np.concatenate(self.tables or [np.zeros((0, 0), np.float32)]))
+    def warnings(self, run: Run) -> list[str]:
+        """What to tell a user whose scan does not look like the training data; nothing if it does."""
+        seen = np.concatenate(self.tables or [np.zeros((0, 0), np.float32)])
+        far = [f"{name} ({distance:.2f})" for name, distance in distances(run, seen).items() if distance > DIFFERENT]
+        more = " and more" if len(far) > 3 else ""
+        return [f"the scan does not look like the training data: {', '.join(far[:3])}{more} differ"] if far else []
 
 
 def quantiles(pools: Sequence[TilePool], seed: int) -> NDArray[np.float32]:
@@ -61,11 +64,3 @@ def distances(run: Run, features: NDArray[np.float32]) -> dict[str, float]:
         at_most, below = (np.searchsorted(values, run.quantiles[:, column], side=s) / len(values) for s in ("right", "left"))
         found[name] = float(np.maximum(levels - at_most, below - levels).max())
     return dict(sorted(found.items(), key=lambda item: -item[1]))
-
-
-def warning(run: Run, features: NDArray[np.float32]) -> str | None:
-    """What to tell a user whose scan does not look like the training data; None if it does."""
-    far = [f"{name} ({distance:.2f})" for name, distance in distances(run, features).items() if distance > DIFFERENT]
-    if not far:
-        return None
-    return f"the scan does not look like the training data: {', '.join(far[:3])}{' and more' if len(far) > 3 else ''} differ"

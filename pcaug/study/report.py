@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.split import BUFFER
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent

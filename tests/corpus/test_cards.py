@@ -24,6 +24,7 @@ from pcaug.corpus.sources import scans
 from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, NotFound, RecipeError, UnmappedLabels
 from pcaug.formats import FORMATS
+from pcaug.formats.las import asprs
 from pcaug.labels import IGNORE
 
 # Native id -> node of the taxonomy, "~" minor; what is not named is ignored.
@@ -98,8 +99,19 @@ def test_names_map_as_published(name: str) -> None:
         assert {key for key, (node, _) in found.items() if node != IGNORE} == set(pairs(NAMED[name]))
 
 
+def test_what_is_written_as_las_is_read_back_as_it_or_what_it_is_part_of() -> None:
+    tree, table = catalogue.taxonomy(), CARDS["pcaug-las"].label_map()
+    nodes = np.array([node for node in tree.nodes if node != tree.id("other")], np.uint16)
+    codes = asprs(nodes)
+    back = table.apply(codes.astype(np.int32))
+    assert all(tree.covers(int(read), int(node)) for node, read in zip(nodes, back, strict=True))
+    own = codes >= 64  # user classes are for one node each
+    np.testing.assert_array_equal(back[own], nodes[own])
+    assert set(table.nodes) == {0, 1, *codes.tolist()}
+
+
 def test_class_names_are_unique_and_every_test_names_a_card() -> None:
-    assert {*MAPPINGS, *TWINS, *NAMED, "oakland"} == set(CARDS)
+    assert {*MAPPINGS, *TWINS, *NAMED, "oakland", "pcaug-las"} == set(CARDS)
     for card in CARDS.values():
         names = [c.name for c in card.classes.values()]
         assert len(set(names)) == len(names), card.name
@@ -210,7 +222,7 @@ def lay_out(root: Path, name: str) -> list[int]:
             scan(root / "SubDataset/07/velodyne/000001.bin", root / "SubDataset/07/labels/000001.label", ids)
         case "pariscarla":
             ply(root / "CARLA/test/Town01.ply", "semantic", ids, "u4")
-        case "ahn" | "3dep" | "lidarhd" | "las":
+        case "ahn" | "3dep" | "lidarhd" | "las" | "pcaug-las":
             las(root / "tile.laz", ids)
         case "oakland":
             text(root / "oakland_part3_al_validation.xyz_label_conf", 5, ids, 3, head="# comment\n")
@@ -229,11 +241,11 @@ LAID_OUT = {  # dataset -> the unit and the official split of what lay_out write
     "helios": ("leg000_points", None), "semantic3d": ("bildstein", "val"), "rellis3d": ("00002", None),
     "semantickitti": ("03", "train"), "semanticposs": ("03", "val"), "synlidar": ("07", None), "pariscarla": ("Town01", "test"),
     "ahn": ("tile", None), "3dep": ("tile", None), "lidarhd": ("tile", None),
-    "las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
+    "las": ("tile", None), "pcaug-las": ("tile", None), "oakland": ("oakland_part3_al_validation", "val"),
 }  # fmt: skip
 
 
-NAMED_ONLY = ("semanticposs", "synlidar", "pariscarla", "ahn", "3dep", "lidarhd")
+NAMED_ONLY = ("semanticposs", "synlidar", "pariscarla", "ahn", "3dep", "lidarhd", "pcaug-las")
 """Cards whose layout is another's too: the user names them."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import laspy
@@ -310,6 +311,30 @@ def test_licences_are_carried_and_the_strict_ones_said(tmp_path: Path) -> None:
     assert summary(tmp_path / "c")["licences"] == ["CC BY-NC-ND 3.0", "CC BY-NC-SA 4.0"]
 
 
+def test_licences_that_hold_for_all_of_a_corpus_hold_for_what_it_is_merged_into(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "mixed", frame="sensor") as writer:  # as augment writes clouds that were mixed with donors
+        writer.source(SourceRow(path="own.bin", licence="CC0-1.0"))
+        writer.add(make_cloud(50), "a", "u")
+        writer.source(SourceRow(path="donors.bin", licence="CC BY-NC-SA 4.0", flags=("nc",)))
+    report = merge([tmp_path / "mixed", drive(tmp_path / "set")], tmp_path / "c")
+    assert Corpus.open(tmp_path / "c").only(units=["u"]).licences == ["CC BY-NC-SA 4.0", "CC0-1.0"]
+    assert not any("gave no point" in note for note in report.notes)
+
+
+def test_files_that_a_card_does_not_know_are_pointed_out(tmp_path: Path) -> None:
+    drive(tmp_path / "set")
+    shutil.copy(tmp_path / "set" / "sequences" / "00" / "velodyne" / "000000.bin", tmp_path / "set" / "stray.bin")
+    with pytest.warns(UserWarning, match=r"1 file\(s\) that do not lie as the card semantickitti says \(stray.bin\)"):
+        merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
+    assert len(Corpus.open(tmp_path / "c").tiles) == 3
+
+
+def test_scans_with_origins_of_their_own_in_one_file_are_pointed_out(tmp_path: Path) -> None:
+    report = convert(drive(tmp_path / "set"), tmp_path / "all.ply")
+    assert report.notes == ("3 scans, each with an origin of its own, lie on one another: a corpus keeps them apart",)
+    assert convert([tile(tmp_path / "a.las"), tile(tmp_path / "b.las", seed=1)], tmp_path / "both.las").notes == ()
+
+
 def test_the_commands_speak_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tile(tmp_path / "a.las")
     before = json.loads(run(capsys, "info", path, "--json")[0])
@@ -321,6 +346,8 @@ def test_the_commands_speak_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     two = (tmp_path / "c", tile(tmp_path / "b.las", seed=2))
     merged = json.loads(run(capsys, "merge", *two, "-o", tmp_path / "m", *split, "--json")[0])
     assert 0 < merged["points"] <= 1800
+    assert list(merged["splits"]) == ["train", "val", "test", "buffer"]
+    assert sum(merged["splits"].values()) == merged["points"]
     both = json.loads(run(capsys, "info", tmp_path / "c", tmp_path / "m", "--json")[0])
     assert [item["points"] for item in both] == [900, merged["points"]]
     assert sum(both[0]["splits"].values()) == 900

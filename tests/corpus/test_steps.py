@@ -165,7 +165,7 @@ def test_the_rest_of_a_preset_is_called_other_and_is_learned(tmp_path: Path) -> 
         assert coarse.counts() == {"building": 50, "other": 100, "ground": 50, "vegetation": 50, "vehicle": 50}
         assert coarse.used_nodes == {TREE.id(name) for name in coarse.counts()}
     convert(tmp_path / "coarse", tmp_path / "b.las")
-    assert sorted(set(laspy.read(tmp_path / "b.las").classification)) == [1, 2, 5, 6, 73]  # 1: unclassified, and no water
+    assert sorted(set(laspy.read(tmp_path / "b.las").classification)) == [1, 2, 5, 6, 109]  # 1: unclassified, and no water
 
 
 def test_several_files_become_one(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from segment.builders_segment import SMALL, TREE, garden
 from pcaug import formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import scans
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
+from pcaug.segment import output
 from pcaug.segment.predict import Segmenter, predict
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
@@ -39,7 +41,7 @@ def scan(folder: Path, suffix: str, seed: int = 5) -> tuple[Path, PointCloud]:
 def test_prediction_keeps_every_field_and_point(trained: Run, tmp_path: Path, suffix: str, most: int) -> None:
     path, cloud = scan(tmp_path, suffix)
     out = tmp_path / f"out{suffix}"
-    assert predict(trained, path, out, most=most) == len(cloud)
+    assert predict(trained, path, out, most=most).total() == len(cloud)
     before, after = formats.read(path), formats.read(out)
     np.testing.assert_array_equal(after.xyz, before.xyz)
     for name in before.fields:
@@ -96,7 +98,7 @@ def test_folders_are_shared_by_workers_and_resumed(trained: Run, tmp_path: Path)
     (tmp_path / "one" / "in6.ply").unlink()
     kept = (tmp_path / "one" / "in5.ply").stat().st_mtime_ns
     told: list[str] = []
-    assert predict(trained, tmp_path / "in", tmp_path / "one", warn=told.append) == len(garden(6))
+    assert predict(trained, tmp_path / "in", tmp_path / "one", warn=told.append).total() == len(garden(6))
     assert told[0] == "1 of 2 scans were labelled before and are not counted"
     assert (tmp_path / "one" / "in5.ply").stat().st_mtime_ns == kept
     with pytest.raises(PcaugError, match="already exists"):
@@ -197,7 +199,7 @@ def test_results_of_another_source_are_not_taken_for_this_ones(trained: Run, tmp
     predict(trained, one, tmp_path / "out")  # another scan in the same source
     assert (tmp_path / "out" / "in5.ply").stat().st_mtime_ns == kept
     shutil.copy(other / "in6.ply", one / "in5.ply")  # which is another scan now
-    assert predict(trained, one, tmp_path / "out") == len(garden(6, 600))
+    assert predict(trained, one, tmp_path / "out").total() == len(garden(6, 600))
     np.testing.assert_array_equal(formats.read(tmp_path / "out" / "in5.ply").xyz, formats.read(other / "in6.ply").xyz)
 
 
@@ -232,10 +234,42 @@ def test_scans_are_read_by_their_card_but_their_ids_are_not_asked(trained: Run, 
     for name, table in tables.items():
         (tmp_path / "v1.0-mini" / f"{name}.json").write_text(json.dumps(table))
     out = tmp_path / "out.ply"
-    assert predict(trained, folder / "n015.pcd.bin", out, "nuscenes", most=most) == 1000
+    assert predict(trained, folder / "n015.pcd.bin", out, "nuscenes", most=most).total() == 1000
     found = formats.read(out)
     np.testing.assert_array_equal(found.xyz, rows[:, :3])
     np.testing.assert_array_equal(found["ring"], rows[:, 4])
+
+
+@pytest.mark.parametrize("most", [3_000_000, 4_000])
+def test_class_ids_alone_are_those_of_the_scans_card(trained: Run, tmp_path: Path, most: int) -> None:
+    path = scan(tmp_path, ".las")[0]
+    counts = predict(trained, path, tmp_path / "out.label", "las", most=most)
+    predict(trained, path, tmp_path / "out.ply", "las", most=most)
+    native = {TREE.id("ground"): 2, TREE.id("tree"): 5, TREE.id("building"): 6}
+    wanted = [native[int(node)] for node in formats.read(tmp_path / "out.ply")["prediction"]]
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "out.label", "<u4"), wanted)
+    assert counts == {TREE.label_name(node): wanted.count(native[node]) for node in native}
+    with pytest.raises(PcaugError, match="of which dataset"):
+        predict(trained, tmp_path / "out.ply", tmp_path / "x.label")
+
+
+def test_class_ids_lie_where_the_benchmark_looks_and_say_what_they_stand_for(tmp_path: Path) -> None:
+    path = tmp_path / "kitti" / "sequences" / "11" / "velodyne" / "000000.bin"
+    path.parent.mkdir(parents=True)
+    cloud = PointCloud(np.zeros((6, 3)), {"intensity": np.zeros(6, np.float32), "native_label": np.full(6, 71, np.int32)})
+    formats.write(path, cloud)
+    nodes = [TREE.id(name) for name in ("road", "vehicle", "tree", "pole_like", "water", "car")]
+    guess = PointCloud(cloud.xyz, {**cloud.fields, "prediction": np.array(nodes, np.uint16)}, TREE)
+    target = output.beside(Path("out") / path.relative_to(tmp_path / "kitti"), "label")
+    assert target == Path("out/sequences/11/predictions/000000.label")
+    counts, notes = output.write(tmp_path / target, scans(tmp_path / "kitti")[0], iter([guess, guess]), unclassified=False)
+    assert np.fromfile(tmp_path / target, "<u4").tolist() == [40, 10, 70, 80, 0, 10] * 2  # no trunk (71) shines through
+    assert counts.total() == 12
+    assert [note.split(" all ")[1] for note in notes] == [
+        "water: it is written as unlabelled",
+        "pole_like: it is written as pole",
+        "vehicle: it is written as car",
+    ]
 
 
 def test_ids_that_no_card_knows_are_kept(trained: Run, tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""What a prediction is written as: the scan's file with two fields more, or a file of a dataset's class ids alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from pcaug import catalogue, formats
+from pcaug.cloud import PointCloud
+from pcaug.corpus.card import DatasetCard
+from pcaug.corpus.sources import Scan
+from pcaug.errors import PcaugError
+from pcaug.files import atomic_path
+from pcaug.labels import IGNORE
+
+IDS = ".label"
+"""Suffix of files that hold nothing but a class id of each point, uint32, as SemanticKITTI's benchmark takes them."""
+ADDED = ("prediction", "confidence")
+"""Fields that a prediction adds."""
+
+
+def is_file_name(path: Path) -> bool:
+    """Whether a path names a file that predictions can be written to, and no folder."""
+    return formats.is_known(path) or path.suffix.lower() == IDS
+
+
+def beside(path: Path, ending: str | None) -> Path:
+    """A scan's path with the ending of its predictions; those of ``velodyne/*.bin`` lie in ``predictions``, as KITTI's do."""
+    if ending is None:
+        return path
+    path = path.with_suffix(f".{ending.lstrip('.')}")
+    return path.parent.with_name("predictions") / path.name if path.suffix == IDS and path.parent.name == "velodyne" else path
+
+
+def check(scan: Scan, path: Path, *, single: bool) -> None:
+    """Refuse a file that cannot hold what is predicted of a scan; raises PcaugError."""
+    if path.suffix.lower() == IDS:
+        if scan.card is None:
+            raise PcaugError("class ids of which dataset?", path, "name its card with --card (pcaug datasets lists them)")
+    elif lost := formats.lost(ADDED, path):
+        do = "name the output .ply, or .label" if single else "pass --format ply, or label"
+        do += " for class ids alone"
+        raise PcaugError(f"{path.name} cannot hold {' and '.join(lost)}", scan.path, do)
+
+
+def write(path: Path, scan: Scan, clouds: Iterator[PointCloud], *, unclassified: bool) -> tuple[Counter[str], list[str]]:
+    """Write labelled chunks of a scan.
+
+    Args:
+        path: The file.
+        scan: What they are of.
+        clouds: Chunks with ``prediction`` and ``confidence``.
+        unclassified: Whether the scan has no classes of its own; then LAS files get the predicted ones.
+
+    Returns:
+        Points of each class, and what to warn of.
+    """
+    classes: Counter[str] = Counter()
+    counted = (_counted(cloud, classes) for cloud in clouds)
+    if path.suffix.lower() == IDS:
+        return classes, _write_ids(path, scan, counted, classes)
+    if unclassified and path.suffix.lower() in (".las", ".laz"):
+        counted = (c.with_fields(native_label=formats.las.asprs(c["prediction"]).astype(np.int32)) for c in counted)
+    formats.write(path, counted)
+    return classes, []
+
+
+def _counted(cloud: PointCloud, classes: Counter[str]) -> PointCloud:
+    classes.update(catalogue.taxonomy().counts(cloud["prediction"]))
+    return cloud
+
+
+def _write_ids(path: Path, scan: Scan, clouds: Iterator[PointCloud], classes: Counter[str]) -> list[str]:
+    """Write the class ids of the scan's dataset; returns which of the ``classes``, counted meanwhile, it does not have."""
+    assert scan.card is not None  # checked before
+    tree, ids = catalogue.taxonomy(), scan.card.native_of()
+    below = {node: _first_below(scan.card, node) for node in tree.nodes if node not in ids}
+    table = np.zeros(IGNORE + 1, "<u4")
+    for node, native in (below | ids).items():
+        table[node] = native or 0
+    with atomic_path(path) as partial, partial.open("wb") as file:
+        for cloud in clouds:
+            table[cloud["prediction"]].tofile(file)
+    names, notes = scan.card.label_map().names, []
+    for name in classes:
+        if (node := tree.id(name)) in below:
+            native = below[node]
+            instead = names[native] if native else "unlabelled"
+            notes.append(f"{scan.card.name} has no class for all {name}: it is written as {instead}")
+    return notes
+
+
+def _first_below(card: DatasetCard, node: int) -> int | None:
+    """The first class id of what a node contains, such as car of vehicle."""
+    labels = card.label_map()
+    return min((native for native, own in labels.nodes.items() if native > 0 and labels.taxonomy.covers(node, own)), default=None)
