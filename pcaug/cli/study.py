@@ -15,6 +15,11 @@ def study(
     output: Annotated[Path, typer.Option("-o", "--output", help="The study's folder; an interrupted study resumes in it.")],
     real: Annotated[str | None, typer.Option(help="The real data: a corpus, a file, or a dataset's folder.")] = None,
     change: o.Change = None,
+    test: Annotated[str | None, typer.Option(help="Units (drives, tiles) to test on, not the recipe's: 08,10.")] = None,
+    arm: Annotated[list[str] | None, typer.Option(help="Only this arm, beside the baseline; may be given several times.")] = None,
+    train_set: Annotated[
+        list[str] | None, typer.Option("--train-set", help="key=value: change a value of every training, such as steps=4800.")
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
     scheduler: o.Scheduler = None,
@@ -25,13 +30,15 @@ def study(
     """Train every arm on every budget, draw and seed; write results.parquet, summary.json and report.html."""
     from pcaug import catalogue
     from pcaug.cli.console import emit_json, out, reporter
-    from pcaug.study.recipe import StudyRecipe
+    from pcaug.study.recipe import StudyRecipe, narrowed
 
     path = catalogue.find("models/studies", recipe)
     said = [*(change or []), *([f"real.source={Path(real).resolve() if real != 'sample' else real}"] if real else [])]
+    said += [f"real.test_units={[unit.strip() for unit in test.split(',')]}"] if test else []
     wanted = catalogue.load(path, StudyRecipe, said)
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
+    wanted = narrowed(wanted, arm or (), train_set or ())
     from pcaug.study.report import print_summary, write_report
     from pcaug.study.run import run_study, summary
 

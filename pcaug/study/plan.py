@@ -58,7 +58,9 @@ def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
     """Units of the real corpus that arms may train on; raises RecipeError where the test names unknown units."""
     unknown = set(recipe.real.test_units) - set(real.units)
     if unknown:
-        raise RecipeError(f"test units {sorted(unknown)} are not in the corpus", do=f"it has {', '.join(real.units)}")
+        units = f"{', '.join(real.units[:12])}{', ...' if len(real.units) > 12 else ''}"
+        do = f"it has {units}: choose the test among them with --test (real.test_units)"
+        raise RecipeError(f"test units {', '.join(sorted(unknown))} are not in the data", recipe.real.source, do)
     left = {tile.unit for tile in real.tiles if tile.unit not in recipe.real.test_units and tile.split in ("train", None)}
     if not left:
         raise PcaugError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from pcaug.catalogue import Strict
+from pcaug.errors import RecipeError
 from pcaug.segment.networks import MODELS
 
 
@@ -178,3 +180,18 @@ class StudyRecipe(Strict):
             if of_real and not arm.real:
                 raise ValueError(f"arm {arm.name!r} has no real data, but {sorted(of_real)} is made out of it")
         return self
+
+
+def narrowed(recipe: StudyRecipe, arms: Sequence[str] = (), train_set: Sequence[str] = ()) -> StudyRecipe:
+    """A study of some of its arms beside the baseline (all, for none named), with further changes of every training.
+
+    Raises:
+        RecipeError: For an arm that it does not have.
+    """
+    if strange := set(arms) - {arm.name for arm in recipe.arms}:
+        named = "; ".join(arm.name for arm in recipe.arms)
+        raise RecipeError(f"no arm is called {', '.join(sorted(strange))}", recipe.title, f"choose from: {named}")
+    kept = tuple(arm for arm in recipe.arms if not arms or arm.name in (*arms, recipe.baseline))
+    needed = {name for arm in kept for name in arm.synthetic}
+    sources = tuple(source for source in recipe.synthetic if source.name in needed)
+    return recipe.model_copy(update={"arms": kept, "synthetic": sources, "set": (*recipe.set, *train_set)})

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run
 from pydantic import ValidationError
 
 from pcaug import catalogue
@@ -20,7 +21,7 @@ from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
 from pcaug.study.plan import Job, plan, train_recipe
-from pcaug.study.recipe import StudyRecipe, Synthetic
+from pcaug.study.recipe import StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
 from pcaug.study.run import run_study, start_over
 from pcaug.study.sources import real_corpus
@@ -113,8 +114,36 @@ def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe:
     with pytest.raises(RecipeError, match="budget 5 exceeds the 2 training units"):
         plan(recipe.model_copy(update={"budgets": (5,)}), ["u0", "u1"])
     wrong = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ("u9",)})})
-    with pytest.raises(RecipeError, match=r"test units \['u9'\] are not in the corpus"):
+    with pytest.raises(RecipeError, match=r"test units u9 are not in the data, .*real, it has u0, u1, u2: choose .* with --test"):
         run_study(wrong, tmp_path / "c")
+
+
+def test_a_study_is_narrowed_to_some_arms_and_its_trainings_changed(recipe: StudyRecipe) -> None:
+    few = narrowed(recipe, ["more only"], ["steps=7"])
+    assert [arm.name for arm in few.arms] == ["real", "more only"]
+    assert {train_recipe(job, few).steps for job in plan(few, ["u0", "u1"])} == {7}
+    alone = narrowed(recipe, ["real"])
+    assert ([arm.name for arm in alone.arms], alone.synthetic) == (["real"], ())
+    assert narrowed(recipe) == recipe
+    with pytest.raises(RecipeError, match=r"no arm is called mixed, .*choose from: real; real \+ more; more only"):
+        narrowed(recipe, ["mixed"])
+
+
+def test_another_test_and_fewer_arms_are_asked_for_by_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+    make_corpus(tmp_path / "real", 3, "real", 0)
+    file = tmp_path / "s.toml"
+    file.write_text(
+        'title = "t"\nbaseline = "real"\nset = ["points=64", "block=6.0", "batch=2"]\nseeds = 1\n[real]\ntest_units = ["u9"]\n'
+        '[[arms]]\nname = "real"\n[[arms]]\nname = "naive"\naugment = false\n[[arms]]\nname = "third"\n'
+    )
+    words = ("--real", tmp_path / "real", "--test", "u1, u2", "--arm", "naive", "--train-set", "steps=2", "--json")
+    made = json.loads(run(capsys, "study", file, "-o", tmp_path / "s", *words)[0])
+    assert {arm["arm"] for arm in made["arms"]} == {"real", "naive"}
+    assert set(made["arms"][0]["places"]) == {"u1", "u2"}
+    assert Run.open(next((tmp_path / "s" / "runs").iterdir())).recipe.steps == 2
 
 
 def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyRecipe) -> None:
