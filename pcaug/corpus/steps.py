@@ -49,11 +49,12 @@ class Steps:
         ids: New numbers for class ids.
         from_crs: CRS of sources that do not name one.
         crs: Target CRS: "EPSG:25832", WKT, ...
-        bounds: (x, y[, z]) low and high corner; points outside are dropped. Metres of the target.
+        bounds: (x, y[, z]) low and high corner; points outside are dropped. In the target's CRS: metres, or degrees where
+            it counts in them.
         classes: Names of classes (with all below them) or native ids that are kept.
         every: Keep every n-th point of a scan.
-        voxel: Edge in metres of cells that keep one point each: of those of the cell's majority label, the nearest to its
-            centre, with all its fields.
+        voxel: Edge of cells that keep one point each, in the unit of ``bounds``: of those of the cell's majority label,
+            the nearest to its centre, with all its fields.
         coarse: Classes that labels are made to; finer ones become theirs, coarser ones are ignored.
     """
 

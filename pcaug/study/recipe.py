@@ -20,7 +20,8 @@ class Real(Strict):
             (``pcaug study --real``).
         card: How to read it, where the path alone does not tell.
         files: Of a folder, only the files of these names in it.
-        split: Shares train/val/test of spatial blocks; "" where units are split or the corpus has its split.
+        split: Shares train/val/test of spatial blocks (a map) or of units (scans), or "official"; "" where ``test_units`` names
+            the test, or the corpus has its split.
         block: Edge of a block, metres.
         buffer: Points nearer than this to a block of another split are neither trained on nor scored, metres.
         test_units: Units (drives, tiles) that are the test; all others may be trained on.
