@@ -17,11 +17,11 @@ from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import load_card
 from pcaug.corpus.merge import CorpusOptions, merge
-from pcaug.corpus.metres import same_crs, unit
+from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, scans
-from pcaug.corpus.steps import Steps, labels_of
+from pcaug.corpus.steps import Steps, labels_of, reprojected
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
@@ -107,10 +107,11 @@ def _streams(path: Path, card: str | Path | None, steps: Steps) -> list[_Stream]
 def _of_tile(corpus: Corpus, index: int, steps: Steps) -> _Stream:
     tile = corpus.tiles[index]
 
-    def clouds() -> Iterator[PointCloud]:
-        return steps.apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
-
     first = steps.prepare(corpus.head(tile))
+
+    def clouds() -> Iterator[PointCloud]:
+        return steps.counted_in(first.crs).apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
+
     return _Stream(clouds, first, tile.points, corpus.manifest.frame)
 
 
@@ -118,18 +119,23 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     scan = replace(scan, prepare=steps.prepare) if steps else scan
 
     def clouds() -> Iterator[PointCloud]:
-        if labelled:
-            return steps.apply(scan.chunks())
+        if labelled:  # which is read in metres, whatever its CRS counts in
+            return (_asked(cloud, steps) for cloud in steps.apply(scan.chunks()))
         chunks = scan.raw()  # as its file counts, which may be in feet
         begin = list(islice(chunks, 1))
-        return steps.counted_in(unit(begin[0].crs) if begin else 1.0).apply(chain(begin, chunks))
+        return steps.counted_in(begin[0].crs if begin else None).apply(chain(begin, chunks))
 
     try:
-        first = next(scan.chunks(1) if labelled else scan.raw(1))
+        first = _asked(next(scan.chunks(1)), steps) if labelled else next(scan.raw(1))
     except UnmappedLabels:
         deque(clouds(), 0)  # raises it again, with the ids of more than one point
         raise
     return _Stream(clouds, first, 0, scan.card.frame if scan.card else "")
+
+
+def _asked(cloud: PointCloud, steps: Steps) -> PointCloud:
+    """A cloud in metres in the CRS that was asked for, which may count in feet."""
+    return reprojected(cloud, steps.crs) if steps.crs and cloud.crs else cloud
 
 
 def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], tuple[str, ...]]:

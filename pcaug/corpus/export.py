@@ -62,7 +62,8 @@ def export(
     try:
         for index, tile in enumerate(corpus.tiles):
             path = partial / _name(corpus, index, suffix)
-            clouds = steps.apply([steps.prepare(corpus.read(tile))])
+            cloud = steps.prepare(corpus.read(tile))
+            clouds = steps.counted_in(cloud.crs).apply([cloud])
             if ids_of:
                 clouds = with_ids(clouds, ids_of, without)
             if pieces := list(clouds):

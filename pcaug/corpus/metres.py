@@ -64,12 +64,12 @@ def height_unit(crs: Any) -> float:
     return 1.0 if crs.is_geographic or not axes else float(axes[0].unit_conversion_factor or 1.0)
 
 
-def unit(text: str | None) -> float:
-    """Metres per unit of the plan of a CRS text; 1 without one, and for degrees, which are not a length."""
+def unit(text: str | None) -> float | None:
+    """Metres per unit of the plan of a CRS text; 1 without one, None for degrees, which are not a length."""
     try:
         return _metric(text)[0][0] if text else 1.0
     except ValueError:
-        return 1.0
+        return None
 
 
 def crs_name(text: str | None) -> str | None:

@@ -79,11 +79,20 @@ class Steps:
             found["coarse"] = {group.name: list(group.nodes) for group in self.coarse.groups}
         return found
 
-    def counted_in(self, unit: float) -> Steps:
-        """The same steps for coordinates whose unit is so many metres."""
+    def counted_in(self, crs: str | None) -> Steps:
+        """The same steps, which count in metres, for coordinates in a CRS; raises PcaugError for cells in degrees."""
+        from pcaug.corpus.metres import crs_name, unit
+
+        metres = unit(crs)
+        if metres is None:
+            if self.voxel:
+                raise PcaugError(
+                    "--voxel counts in metres, but the points in degrees", crs_name(crs), "thin first, then reproject"
+                )
+            return self
         low, high = self.bounds or ((), ())
-        scaled = (tuple(value / unit for value in low), tuple(value / unit for value in high))
-        return replace(self, bounds=scaled if self.bounds else None, voxel=self.voxel and self.voxel / unit)
+        scaled = (tuple(value / metres for value in low), tuple(value / metres for value in high))
+        return replace(self, bounds=scaled if self.bounds else None, voxel=self.voxel and self.voxel / metres)
 
     def prepare(self, cloud: PointCloud) -> PointCloud:
         """The steps that come before a card's: new ids, new CRS. Takes and returns a cloud as its file has it."""

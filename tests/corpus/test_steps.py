@@ -15,7 +15,9 @@ from pyproj import CRS
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud, Source
 from pcaug.corpus.convert import convert, with_ids
+from pcaug.corpus.export import export
 from pcaug.corpus.merge import merge
+from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.steps import IdMap, Steps, load_id_map, reprojected, thinned
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
@@ -202,6 +204,36 @@ def test_sizes_are_metres_in_a_file_that_counts_feet(tmp_path: Path) -> None:
     thin = formats.read(tmp_path / "thin.las")
     np.testing.assert_allclose(np.diff(np.sort(thin.xyz[:, 0])), 10, atol=0.6)  # cells of ten feet, in feet as before
     assert len(thin) == 10
+
+
+def test_cells_have_no_size_in_degrees(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", PointCloud(np.zeros((3, 3)) + (500_000, 4_500_000, 0), crs=CRS.from_epsg(32610).to_wkt()))
+    with pytest.raises(PcaugError, match=r"counts in metres, but the points in degrees, .*thin first"):
+        convert(tmp_path / "a.las", tmp_path / "b.las", steps=Steps(crs="EPSG:4326", voxel=0.5))
+    assert not (tmp_path / "b.las").exists()
+    convert(tmp_path / "a.las", tmp_path / "b.las", steps=Steps(crs="EPSG:4326", bounds=((-124, 40), (-122, 41))))
+    assert len(formats.read(tmp_path / "b.las")) == 3
+
+
+@pytest.mark.parametrize("kind", ["file", "labelled", "corpus", "tiles"])
+def test_a_crs_in_feet_is_what_is_written_whatever_the_source(tmp_path: Path, kind: str) -> None:
+    line = np.column_stack([np.arange(0, 30, 0.3048), np.zeros(99), np.zeros(99)]) + (500_000, 4_500_000, 0)
+    cloud = PointCloud(line, {"native_label": np.full(99, 2, np.int32)}, crs=CRS.from_epsg(32610).to_wkt())
+    formats.write(tmp_path / "metres.las", cloud)
+    steps = Steps(crs="EPSG:2994", voxel=3.048)  # cells of ten feet
+    out = tmp_path / "feet.las"
+    if kind in ("corpus", "tiles"):
+        convert(tmp_path / "metres.las", tmp_path / "c", "las")
+    if kind == "tiles":
+        export(Corpus.open(tmp_path / "c"), tmp_path / "out", ".las", steps=steps)
+        (out,) = (tmp_path / "out").glob("*.las")
+    else:
+        source = tmp_path / ("c" if kind == "corpus" else "metres.las")
+        convert(source, out, "las" if kind == "labelled" else None, steps=steps)
+    thin = formats.read(out)
+    assert same_crs(str(thin.crs), "EPSG:2994")
+    assert 9 <= len(thin) <= 12
+    np.testing.assert_allclose(np.ptp(thin.xyz[:, 0]), 88, atol=11)
 
 
 def test_what_augmentation_scattered_is_written_as_unlabelled() -> None:
