@@ -70,9 +70,12 @@ def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
 
 
 def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
-    """The part of the real corpus that is scored."""
+    """The part of the real corpus that is scored; raises RecipeError where the recipe leaves nothing to score."""
     if recipe.real.test_units:
         return real.only(units=recipe.real.test_units)
+    if "test" not in real.splits:
+        do = "name units with --test, or split it: --set real.split=0.7/0.1/0.2"
+        raise RecipeError("has no test", recipe.real.source, do)
     return real.only(split="test")
 
 

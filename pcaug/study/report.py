@@ -48,8 +48,8 @@ def write_report(study: Study, path: Path, progress: Progress = silent) -> Path:
 
 def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
-    buffered = BUFFER in study.real.splits
-    split = "a spatial test area, with a buffer around it" if buffered else f"units {', '.join(test.units)}"
+    by_area = BUFFER in study.real.splits and not study.recipe.real.test_units
+    split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
         f"{trainings} trainings with equal numbers of steps; up to {counted(most, 'real training unit')} each; tested on "

@@ -22,7 +22,7 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.features import VERSION
-from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, trainable_units, ways
+from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units, ways
 from pcaug.study.recipe import StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
 from pcaug.study.sources import COST, cost, made_by, make, real_corpus, state_of
@@ -71,8 +71,7 @@ def run_study(
     Raises:
         PcaugError: If the folder holds a study of another recipe, a source cannot be read, or nothing is done ``so_far``.
     """
-    real, real_cost = _opened(recipe, folder, so_far=so_far, force=force)
-    jobs = plan(recipe, trainable_units(recipe, real))
+    real, real_cost, jobs = _opened(recipe, folder, so_far=so_far, force=force)
     planned = len(jobs)
     if so_far:
         jobs = [job for job in jobs if result_file(job, folder).is_file()]
@@ -89,8 +88,8 @@ def run_study(
     return study
 
 
-def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> tuple[Corpus, dict[str, float]]:
-    """The real data and what it cost; the folder is this study's from now on, unless a mistake is found."""
+def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> tuple[Corpus, dict[str, float], list[Job]]:
+    """The real data, what it cost, and the trainings; the folder is this study's from now on, unless a mistake is found."""
     check_arms(recipe)
     if force or not (folder / "recipe.json").is_file():
         _check_real(recipe)
@@ -102,11 +101,14 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
     _same_recipe(recipe, folder)
     try:
         real, real_cost = real_corpus(recipe, folder)
+        real = real.by_tile() if recipe.real.unit == "tile" else real
+        jobs = plan(recipe, trainable_units(recipe, real))
+        test_corpus(recipe, real)
+        return real, real_cost, jobs
     except PcaugError:
         if new:
-            (folder / "recipe.json").unlink()  # the corrected command shall find no other study here
+            start_over(folder)  # the corrected command shall find no other study here
         raise
-    return real.by_tile() if recipe.real.unit == "tile" else real, real_cost
 
 
 def _train_all(tasks: Sequence[Task], progress: Progress, workers: int, scheduler: str | None) -> None:

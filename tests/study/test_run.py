@@ -114,8 +114,12 @@ def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe:
     with pytest.raises(RecipeError, match="budget 5 exceeds the 2 training units"):
         plan(recipe.model_copy(update={"budgets": (5,)}), ["u0", "u1"])
     wrong = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ("u9",)})})
+    (tmp_path / "c").mkdir()
+    with pytest.raises(RecipeError, match=r"has no test, .*name units with --test"):
+        run_study(recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ()})}), tmp_path / "c")
     with pytest.raises(RecipeError, match=r"test units u9 are not in the data, .*real, it has u0, u1, u2: choose .* with --test"):
         run_study(wrong, tmp_path / "c")
+    assert not any((tmp_path / "c").iterdir())  # the corrected command finds no other study there
 
 
 def test_a_study_is_narrowed_to_some_arms_and_its_trainings_changed(recipe: StudyRecipe) -> None:
