@@ -159,11 +159,13 @@ def predict(
     if warn and len(left) < len(found):
         warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
     total: Counter[str] = Counter()
+    said: set[str] = set()
     for done, (index, (classes, warnings)) in enumerate(_done(left, job, run, workers, progress), start=1):
         total += classes
-        if warn:
-            for warning in warnings:
+        for warning in warnings:
+            if warn and warning not in said:  # what holds for all scans is said of the first
                 warn(f"{left[index][0].path}: {warning}")
+            said.add(warning)
         progress("scans", len(found) - len(left) + done, len(found))
     return total
 
