@@ -29,6 +29,7 @@ def explore(
 
     Large sets are sampled tile by tile: cost and memory do not grow with them.
     """
+    from functools import partial
     from tempfile import TemporaryDirectory
 
     from pcaug.cli.console import emit_json, fresh, out, page, reporter
@@ -40,7 +41,8 @@ def explore(
     network = features_of(run) if run else None
     with TemporaryDirectory(prefix="pcaug-explore-") as folder, reporter() as progress:
         a, *others = (_opened(path, card, Path(folder) / str(n), workers) for n, path in enumerate([real, *synthetic]))
-        found = [compare(a, b, seed, workers=workers, scheduler=scheduler, network=network, progress=progress) for b in others]
+        shared = partial(compare, a, seed=seed, workers=workers, scheduler=scheduler, network=network, progress=progress)
+        found = [shared(b, names=(str(real), str(path))) for path, b in zip(synthetic, others, strict=True)]
         write_report(found, a, others, output)
     if json:
         emit_json(found[0].to_json() if len(found) == 1 else [gap.to_json() for gap in found])

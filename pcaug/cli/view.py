@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,12 +11,19 @@ import typer
 from pcaug.cli import options as o
 
 if TYPE_CHECKING:
+    from pcaug.cloud import PointCloud
+    from pcaug.corpus.manifest import Tile
+    from pcaug.corpus.read import Corpus
+    from pcaug.corpus.sources import Scan
+    from pcaug.view.census import Census
     from pcaug.view.stage import Exhibit
 
 MESHES = (".obj", ".glb", ".gltf", ".stl", ".off", ".3mf")
 SHEET = {"width": 420, "height": 300, "per_row": 4}
 """Pixels of a scan on a contact sheet, and scans in a row."""
 ON_A_SHEET = 12
+SMALL = 0.25
+"""Share of the points of a picture that one on a sheet needs: of its pixels it has 0.22."""
 
 
 def view(
@@ -36,7 +44,9 @@ def view(
     gl: Annotated[
         bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
     ] = False,
-    most: Annotated[int, typer.Option(min=1000, help="Page: how many points to draw at most.")] = 5_000_000,
+    most: Annotated[
+        int, typer.Option(min=1000, help="How many points to draw at most: of the page, or of each cloud.")
+    ] = 5_000_000,
     force: o.Force = False,
 ) -> None:
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
@@ -47,23 +57,31 @@ def view(
         if path is not None:
             fresh(path, force=force)
     many = number or (ON_A_SHEET if sheet else 1)
-    exhibits = [exhibit for source in sources for exhibit in _exhibits(source, card, many, spread=sheet)]
-    clouds, titles = [exhibit.cloud for exhibit in exhibits], [exhibit.title for exhibit in exhibits]
+    needed = most if html is not None or png is None or not sheet else round(most * SMALL)
+    exhibits = [exhibit for source in sources for exhibit in _exhibits(source, card, many, needed, spread=sheet)]
     if png is not None:
-        _picture(clouds, titles, png, colour, plan=plan, sheet=sheet, gl=gl)
+        _picture(exhibits, png, colour, plan=plan, sheet=sheet, gl=gl)
         out().print(str(png), soft_wrap=True, markup=False)
     if html is not None:
-        from pcaug.view.page import save_html
-
-        points = save_html(clouds, html, titles, ", ".join(source.name for source in sources), most, colour)
-        out().print(f"{html}: {points:,} points, {html.stat().st_size / 1e6:.1f} MB", soft_wrap=True, markup=False)
+        text = _page(exhibits, html, ", ".join(source.name for source in sources), most, colour)
+        out().print(f"{html}: {text}, {html.stat().st_size / 1e6:.1f} MB", soft_wrap=True, markup=False)
     if png is None and html is None:
         from pcaug.view.window import show
 
         show(exhibits, colour)
 
 
-def _picture(clouds: Any, titles: list[str], png: Path, colour: str | None, *, plan: bool, sheet: bool, gl: bool) -> None:
+def _page(exhibits: list[Exhibit], html: Path, title: str, most: int, colour: str | None) -> str:
+    """Write a page; returns how many points it shows of how many."""
+    from pcaug.view.census import told
+    from pcaug.view.page import save_html
+
+    wholes = [exhibit.whole for exhibit in exhibits]
+    shown = save_html([e.cloud for e in exhibits], html, [e.title for e in exhibits], title, most, colour, wholes)
+    return told(shown, sum(whole.points for whole in wholes))
+
+
+def _picture(exhibits: list[Exhibit], png: Path, colour: str | None, *, plan: bool, sheet: bool, gl: bool) -> None:
     from pcaug.view.picture import render, save_png
 
     draw = render
@@ -71,12 +89,14 @@ def _picture(clouds: Any, titles: list[str], png: Path, colour: str | None, *, p
         from pcaug.view.legacy import render_open3d
 
         draw = render_open3d
-    save_png(clouds, png, titles, colour, elevation=90.0 if plan else 38.0, draw=draw, **(SHEET if sheet else {}))
+    clouds, titles, points = zip(*((e.cloud, e.title, e.whole.points) for e in exhibits), strict=True)
+    elevation = 90.0 if plan else 38.0
+    save_png(clouds, png, titles, colour, elevation=elevation, draw=draw, points=points, **(SHEET if sheet else {}))
 
 
-def _exhibits(source: Path, card: str | None, number: int, *, spread: bool) -> list[Exhibit]:
+def _exhibits(source: Path, card: str | None, number: int, most: int, *, spread: bool) -> list[Exhibit]:
     """A scene with its scan, a mesh with points on it, or the scans of a file, a folder or a corpus."""
-    from pcaug.view.stage import Exhibit, mesh_exhibit, scene_exhibit
+    from pcaug.view.stage import mesh_exhibit, scene_exhibit
 
     if _is_recipe(source):
         from pcaug.scene.recipe import load_recipe
@@ -87,7 +107,7 @@ def _exhibits(source: Path, card: str | None, number: int, *, spread: bool) -> l
 
         found = [entry.load(label=entry.card.label or "object") for entry in entries(source)]
         return [mesh_exhibit(loaded.asset) for loaded in found]
-    return [Exhibit(title, cloud) for cloud, title in _clouds(source, card, number, spread=spread)]
+    return _read(source, card, number, most, spread=spread)
 
 
 def _is_recipe(source: Path) -> bool:
@@ -96,35 +116,47 @@ def _is_recipe(source: Path) -> bool:
     return source.suffix == ".toml" or (not source.exists() and str(source) in catalogue.names("datasets/recipes"))
 
 
-def _clouds(source: Path, card: str | None, number: int, *, spread: bool) -> list[tuple[Any, str]]:
-    """The first scans (of a map: the largest sites; on a sheet: evenly spread ones) of a source, with their names."""
-    from pcaug.cloud import common_fields, concatenate
+def _read(source: Path, card: str | None, number: int, most: int, *, spread: bool) -> list[Exhibit]:
+    """The first scans (of a map: the largest sites; on a sheet: evenly spread ones) of a source, of each ``most`` points."""
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.sources import is_corpus, scans
 
     if is_corpus(source):
         corpus = Corpus.open(source)
         if corpus.manifest.frame == "map" and not spread:
-            sites = corpus.sites()[:number]
-            return [(concatenate(common_fields([corpus.read(t) for t in site])), _site(source, site)) for site in sites]
-        return [(corpus.read(tile), tile.name) for tile in _some(corpus.tiles, number, spread=spread)]
+            return [_exhibit(_site(source, site), _tiles(corpus, site), most) for site in corpus.sites()[:number]]
+        return [_exhibit(tile.name, corpus.chunks(tile), most) for tile in _some(corpus.tiles, number, spread=spread)]
     found = []
     for scan in _some(scans(source, card), number, spread=spread):
-        chunks = list(scan.chunks(strict=False))
-        _tell_unknown(scan, chunks)
         name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
-        found.append((concatenate([c for c in chunks if len(c)] or chunks), str(name)))
+        found.append(_exhibit(str(name), scan.chunks(strict=False), most))
+        _tell_unknown(scan, found[-1].whole)
     return found
 
 
-def _tell_unknown(scan: Any, chunks: list[Any]) -> None:
+def _exhibit(title: str, chunks: Iterable[PointCloud], most: int) -> Exhibit:
+    from pcaug.view.census import thinned
+    from pcaug.view.stage import Exhibit
+
+    cloud, whole = thinned(chunks, most)
+    return Exhibit(title, cloud, sampled=whole)
+
+
+def _tiles(corpus: Corpus, site: list[Tile]) -> Iterator[PointCloud]:
+    """The tiles of a site, with the fields that all of them have."""
+    shared = list(set.intersection(*(set(corpus.fields(tile)) for tile in site)))
+    for tile in site:
+        yield from corpus.chunks(tile, shared)
+
+
+def _tell_unknown(scan: Scan, whole: Census) -> None:
     """Warn of points whose class ids the card does not know: they can be looked at all the same."""
     from pcaug.cli.console import err
 
     if scan.card is None:
         return
-    known = scan.card.label_map().knows
-    count = sum(int((~known(chunk["native_label"])).sum()) for chunk in chunks if "native_label" in chunk)
+    known = scan.card.label_map().nodes
+    count = sum(points for native, points in whole.ids.get("native_label", {}).items() if native not in known)
     if count:
         text = f"{scan.path}: {count:,} points of class ids that the card {scan.card.name} does not know are shown as unlabelled"
         err().print(f"warning: {text}", soft_wrap=True, markup=False)

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.manifest import BUFFER, SPLITS, Manifest, SourceRow, Tile, load_manifest
 from pcaug.errors import FileError, NotFound
 from pcaug.labels import IGNORE, Taxonomy
@@ -109,15 +109,20 @@ class Corpus:
 
     def read(self, tile: Tile, fields: Sequence[str] | None = None) -> PointCloud:
         """One tile as a cloud, with all fields or some."""
+        return concatenate(list(self.chunks(tile, fields)))
+
+    def chunks(self, tile: Tile, fields: Sequence[str] | None = None) -> Iterator[PointCloud]:
+        """One tile as a stream of clouds, with all fields or some."""
         path = self.folder / tile.path
         if not path.is_file():
             raise FileError("a tile of the corpus is missing", path, "make the corpus again")
-        cloud = formats.read(path, fields=fields)
-        if len(cloud) != tile.points:
-            raise FileError(f"holds {len(cloud)} points, the manifest says {tile.points}", path, "make the corpus again")
-        row = self.manifest.sources[tile.source]
-        source = replace(cloud.source, encoding=row.encoding, unit=tile.unit, file=cloud.source.file or row.path)
-        return replace(cloud, source=source)
+        row, count = self.manifest.sources[tile.source], 0
+        for chunk in formats.iter_chunks(path, fields=fields):
+            count += len(chunk)
+            source = replace(chunk.source, encoding=row.encoding, unit=tile.unit, file=chunk.source.file or row.path)
+            yield replace(chunk, source=source)
+        if count != tile.points:
+            raise FileError(f"holds {count} points, the manifest says {tile.points}", path, "make the corpus again")
 
     def head(self, tile: Tile) -> PointCloud:
         """The first point of a tile (none of an empty one), to know its fields, types and encoding."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -120,7 +119,6 @@ class Gap:
         scanner: How the scanners differ, and what to change, in words.
         classes: One a class.
         verdict: In words.
-        seconds: What it took.
     """
 
     real: Side
@@ -138,7 +136,6 @@ class Gap:
     scanner: list[str]
     classes: list[ClassGap]
     verdict: str
-    seconds: float
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; what could not be measured is None."""
@@ -154,6 +151,7 @@ def explore(
     workers: int = 1,
     scheduler: str | None = None,
     network: Callable[[Corpus], Grouped] | None = None,
+    names: tuple[str, str] | None = None,
     progress: Progress = silent,
 ) -> Gap:
     """Compare two corpora in the classes that both can label.
@@ -165,12 +163,12 @@ def explore(
         workers: Processes that read tiles.
         scheduler: Address of a Dask scheduler, instead of processes here.
         network: Corpus -> features (N, F) of a trained network, grouped by tile, for the Fréchet distance.
+        names: Where the two come from, in the result; None for their folders.
         progress: Called as ``progress(text, done, total)``.
 
     Raises:
         LabelError: If they share no class.
     """
-    start = time.perf_counter()
     classes = _classes(real, synthetic)
     a, b = (
         sample(c, classes, (seed, n), workers=workers, scheduler=scheduler, progress=progress)
@@ -181,8 +179,9 @@ def explore(
     found = probe(a, b, len(classes.groups), rng)
     wrong = faults(a, b, found, classes)
     test = two_sample(Grouped(a.values, a.group), Grouped(b.values, b.group), list(QUANTITIES), rng, TEST_POINTS)
-    sides = [Side(inventory(c, s.contents), join(s.parts, c.manifest.frame), oddities(c, s.contents), _sampled(s))
-             for c, s in ((real, a), (synthetic, b))]  # fmt: skip
+    names = names or (str(real.folder), str(synthetic.folder))
+    sides = [Side(inventory(c, s.contents, name), join(s.parts, c.manifest.frame), oddities(c, s.contents), _sampled(s))
+             for c, s, name in zip((real, synthetic), (a, b), names, strict=True)]  # fmt: skip
     recipe = synthetic.manifest.made_by.get("recipe")
     maker = recipe if isinstance(recipe, dict) else None
     rows = [_class_gap(index, classes, a, b, cuts, maker, rng) for index in range(len(classes.groups))]
@@ -206,7 +205,6 @@ def explore(
         scanner=scanner_differences(sides[0].profile, sides[1].profile, maker),
         classes=rows,
         verdict=overall(test, floor, shares, [(row.name, row.verdict) for row in rows], wrong, dense),
-        seconds=time.perf_counter() - start,
     )
 
 

@@ -87,13 +87,13 @@ def _instances(cloud: PointCloud) -> int:
     return len(np.unique(numbered[numbered > 0]))
 
 
-def inventory(corpus: Corpus, found: Contents) -> dict[str, Any]:
-    """Plain values about a corpus, for the report and its JSON."""
+def inventory(corpus: Corpus, found: Contents, name: str) -> dict[str, Any]:
+    """Plain values about a corpus, for the report and its JSON; ``name`` is where it comes from."""
     bounds = np.array([tile.bounds for tile in corpus.tiles if tile.bounds])
     size = np.median(bounds[:, 1] - bounds[:, 0], axis=0).tolist()
     manifest = corpus.manifest
     return {
-        "folder": str(corpus.folder),
+        "folder": name,
         "points": corpus.points,
         "tiles": len(corpus.tiles),
         "units": len(corpus.units),

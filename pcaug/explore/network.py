@@ -26,6 +26,7 @@ def features_of(folder: Path) -> Callable[[Corpus], Grouped]:
     """
     from torch import Tensor, nn
 
+    from pcaug.segment.distributed import on_threads
     from pcaug.segment.predict import Segmenter
     from pcaug.segment.run import Run
 
@@ -43,7 +44,8 @@ def features_of(folder: Path) -> Callable[[Corpus], Grouped]:
         rows = []
         for number in chosen:
             seen.clear()
-            segmenter.label(corpus.read(corpus.tiles[number]), corpus.manifest.frame)
+            with on_threads(1):  # sums round differently with the number of threads
+                segmenter.label(corpus.read(corpus.tiles[number]), corpus.manifest.frame)
             found = np.concatenate([part.numpy() for part in seen]).astype(np.float64)
             rows.append(found[rng.choice(len(found), min(ROWS, len(found)), replace=False)])
         return Grouped(np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(part) for part in rows]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,6 @@ class Probe:
         both: mIoU of the model fitted to half of the real set and the synthetic set together, on the other half.
         confusion: (K, K) synthetic points of each class (rows) as the real model calls them.
         control: (2, K, K) the same of the unseen real points, one table a way.
-        seconds: What it took.
     """
 
     real: float
@@ -39,7 +37,6 @@ class Probe:
     both: float
     confusion: NDArray[np.int64]
     control: NDArray[np.int64]
-    seconds: float
 
 
 def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
@@ -51,7 +48,6 @@ def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
         count: Classes.
         rng: Decides the half, the points and the trees.
     """
-    start = time.perf_counter()
     columns = [list(QUANTITIES).index(name) for name in SHAPE]
     first = next(a.halves(1, rng))[a.group]
     halves = [at_most(FOREST_POINTS, np.flatnonzero(mask & (a.label != IGNORE)), rng) for mask in (first, ~first)]
@@ -70,7 +66,7 @@ def probe(a: Sample, b: Sample, count: int, rng: np.random.Generator) -> Probe:
             taken += confusion(y, real.predict(x), count)
             scores.append(tuple(miou(table, LEAST_POINTS) for table in tables))
     found = np.mean(scores, axis=0).tolist() if scores else [float("nan")] * 3
-    return Probe(found[0], found[1], found[2], taken, control, time.perf_counter() - start)
+    return Probe(found[0], found[1], found[2], taken, control)
 
 
 def _forest(x: NDArray[np.float64], y: NDArray[np.uint8], rng: np.random.Generator) -> Any:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from threading import Lock
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+ALONE = Lock()
 PATIENCE = timedelta(days=1)
 """How long processes wait for the first one, which prepares the tiles of a corpus that is new."""
 
@@ -22,6 +26,19 @@ PATIENCE = timedelta(days=1)
 def device() -> torch.device:
     """Where networks work: the GPU if there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def on_threads(threads: int) -> Iterator[None]:
+    """Inside, torch works on some threads, and nobody else in this process: a worker of Dask gives several jobs to one, but the
+    seed and the number of threads are the whole process's."""
+    with ALONE:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def start() -> None:

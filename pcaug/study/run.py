@@ -21,12 +21,13 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
+from pcaug.segment.distributed import on_threads
 from pcaug.segment.features import VERSION
 from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units, ways
 from pcaug.study.recipe import StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
 from pcaug.study.sources import COST, cost, made_by, make, real_corpus, state_of
-from pcaug.study.training import Task, on_threads, read_result, result_file, run_job, write_json
+from pcaug.study.training import Task, read_result, result_file, run_job, write_json
 
 Making = tuple[Synthetic, Corpus, Path, int]
 """A source, the real clouds of a draw, its folder, and the seed."""

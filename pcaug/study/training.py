@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from threading import Lock
 
 from pcaug.corpus.read import Corpus
 from pcaug.files import to_jsonable, write_text
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, silent
+from pcaug.segment.distributed import on_threads
 from pcaug.segment.evaluate import evaluate, miou
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
@@ -24,7 +22,6 @@ from pcaug.study.results import Result
 
 Task = tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path]
 """A training, its study, the real and the synthetic corpora, the classes of a cut, and the study's folder."""
-ALONE = Lock()
 
 
 def run_job(task: Task, progress: Progress = silent) -> None:
@@ -83,21 +80,6 @@ def without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
     split to validate on."""
     shares = how.synthetic_shares or (1.0,) * sources
     return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:], "validate_every": 0})
-
-
-@contextmanager
-def on_threads(threads: int) -> Iterator[None]:
-    """Inside, torch works on some threads, and nobody else in this process: a worker of Dask gives several jobs to one, but the
-    seed and the number of threads are the whole process's."""
-    import torch
-
-    with ALONE:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def result_file(job: Job, folder: Path) -> Path:

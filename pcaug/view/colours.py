@@ -14,6 +14,8 @@ from pcaug.labels import IGNORE
 
 Colours = NDArray[np.uint8]
 MODES = ("class", "prediction", "error", "native", "intensity", "height", "return", "instance", "rgb")
+CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
+"""Mode -> the field whose ids are counted in a legend."""
 
 UNKNOWN = (150, 150, 150)
 RIGHT, WRONG = (120, 170, 130), (214, 39, 40)
@@ -49,7 +51,7 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
     if mode == "error":
         return _error(cloud)
     if mode in ("native", "instance", "return"):
-        return _categories(cloud[{"native": "native_label", "return": "return_number"}.get(mode, mode)])
+        return _categories(cloud[CATEGORIES.get(mode, mode)])
     if mode == "rgb":
         return eight_bit(cloud["rgb"])
     return ramp(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))

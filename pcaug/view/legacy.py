@@ -118,6 +118,8 @@ class LegacyWindow:
 
     def run(self) -> None:
         """Until it is closed."""
+        for exhibit in self.exhibits:
+            _say(exhibit.heading)
         for index, (name, _, counts) in enumerate(self.legend):
             key = TOGGLES[index] if index < len(TOGGLES) else " "
             _say(f"{key} {name}: {', '.join(f'{count:,}' for count in counts)}")

@@ -23,7 +23,9 @@ from numpy.typing import NDArray
 from pcaug.cloud import PointCloud
 from pcaug.errors import NotFound, PcaugError
 from pcaug.files import write_text
+from pcaug.view.census import Census
 from pcaug.view.colours import (
+    CATEGORIES,
     RAMP,
     RIGHT,
     UNKNOWN,
@@ -40,7 +42,6 @@ from pcaug.view.picture import spacing
 
 WEB = Path(__file__).with_name("web")
 SCRIPTS = ("scene.js", "camera.js", "panel.js")
-CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
 TREE = ("class", "prediction")
 QUANTITIES = ("intensity", "height", "confidence")
 FINEST = 0.005
@@ -75,6 +76,7 @@ def save_html(
     title: str = "pcaug",
     most: int = 5_000_000,
     colour: str | None = None,
+    wholes: Sequence[Census] = (),
 ) -> int:
     """Write clouds as one page: side by side, or one swiped over the other.
 
@@ -85,6 +87,7 @@ def save_html(
         title: Of the page.
         most: Points in all.
         colour: What to colour by at first; None chooses.
+        wholes: What is counted, one a cloud, where the clouds themselves are samples (``census.thinned``).
 
     Returns:
         Points shown.
@@ -94,7 +97,7 @@ def save_html(
         NotFound: For a colour mode that no cloud has the field of.
     """
     path = Path(path)
-    text, points = page(clouds, titles, title, most, colour)
+    text, points = page(clouds, titles, title, most, colour, wholes)
     write_text(path, text)
     return points
 
@@ -105,20 +108,26 @@ def page(
     title: str = "pcaug",
     most: int = 5_000_000,
     colour: str | None = None,
+    wholes: Sequence[Census] = (),
 ) -> tuple[str, int]:
     """The page of ``save_html`` as text, and the number of points in it; same arguments, same errors."""
-    named = [(cloud, titles[i] if i < len(titles) else "") for i, cloud in enumerate(clouds) if len(cloud)]
+    wholes = wholes or [Census.of(cloud) for cloud in clouds]
+    named = [
+        (cloud, titles[i] if i < len(titles) else "", whole)
+        for i, (cloud, whole) in enumerate(zip(clouds, wholes, strict=True))
+        if len(cloud)
+    ]
     if not named:
         raise PcaugError("no points to show")
-    share = min(1.0, most / sum(len(cloud) for cloud, _ in named))
-    shown = [_sample(cloud, share) for cloud, _ in named]
-    modes = _modes([cloud for cloud, _ in named], shown)
+    total = sum(whole.points for _, _, whole in named)
+    shown = [_sample(cloud, max(1, whole.points * most // total)) for cloud, _, whole in named]
+    modes = _modes(shown, [whole for _, _, whole in named])
     data = {
         "start": _start(modes, shown[0], colour),
         "modes": [{"name": m.name, "palette": m.palette, "entries": m.entries, "range": m.range} for m in modes],
         "clouds": [
-            {"title": name, "of": len(cloud), **_cloud(few, origin, modes)}
-            for (cloud, name), few, origin in zip(named, shown, _origins(shown), strict=True)
+            {"title": name, "of": whole.points, **_cloud(few, origin, modes)}
+            for (_, name, whole), few, origin in zip(named, shown, _origins(shown), strict=True)
         ],
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")  # no "</script>" out of a name
@@ -155,11 +164,10 @@ def notebook(cloud: PointCloud, most: int = 100_000) -> str:
     return str(summary) + frame.replace("<iframe ", '<iframe style="width:100%;height:480px;border:1px solid #8884" ', 1)
 
 
-def _sample(cloud: PointCloud, share: float) -> PointCloud:
-    """One point of each of equal runs of points, drawn from a fixed seed: even along a scan, but in step with no ring of it."""
-    if share >= 1:
+def _sample(cloud: PointCloud, n: int) -> PointCloud:
+    """One point of each of n equal runs of points, drawn from a fixed seed: even along a scan, but in step with no ring of it."""
+    if n >= len(cloud):
         return cloud
-    n = max(1, int(len(cloud) * share))
     at = (np.arange(n) + np.random.default_rng(0).random(n)) * (len(cloud) / n)
     return cloud.take(at.astype(np.int64))
 
@@ -188,9 +196,9 @@ def _origins(clouds: Sequence[PointCloud]) -> list[NDArray[np.float64]]:
     return [centres[0]] * len(clouds) if overlap else centres
 
 
-def _modes(clouds: Sequence[PointCloud], shown: Sequence[PointCloud]) -> list[_Mode]:
+def _modes(clouds: Sequence[PointCloud], wholes: Sequence[Census]) -> list[_Mode]:
     """Colour modes that any cloud has the field of; classes and predictions share ids, so that they share colours and toggles."""
-    counts = {name: _counts(field, clouds) for name, field in CATEGORIES.items() if any(field in c for c in clouds)}
+    counts = {name: _counts(field, wholes) for name, field in CATEGORIES.items() if any(field in whole.ids for whole in wholes)}
     tree = [counts[name] for name in TREE if name in counts]
     modes = []
     for name, mine in counts.items():
@@ -198,24 +206,23 @@ def _modes(clouds: Sequence[PointCloud], shown: Sequence[PointCloud]) -> list[_M
         totals = {value: sum(sum(found.get(value, ())) for found in every) for found in every for value in found}
         modes.append(_category(name, mine, sorted(totals, key=lambda value: (-totals[value], value))))
     if any("label" in cloud and "prediction" in cloud for cloud in clouds):
-        modes.append(_error(clouds))
+        modes.append(_error(wholes))
     if any("instance" in cloud for cloud in clouds):
         modes.append(_Mode("instance", [list(UNKNOWN), *id_colours(np.arange(1, 256)).tolist()]))
     ramp = [list(UNKNOWN)] + [[round(np.interp(i / 254 * 8, range(9), RAMP[:, c])) for c in range(3)] for i in range(255)]
     for name in QUANTITIES:
-        known = [v for cloud in shown if (v := _quantity(cloud, name)) is not None]
+        known = [v for cloud in clouds if (v := _quantity(cloud, name)) is not None]
         if known:
             modes.append(_Mode(name, ramp, range=span(np.concatenate(known))))
     return [*modes, _Mode("rgb", [])] if any("rgb" in cloud for cloud in clouds) else modes
 
 
-def _counts(field: str, clouds: Sequence[PointCloud]) -> dict[int, list[int]]:
+def _counts(field: str, wholes: Sequence[Census]) -> dict[int, list[int]]:
     """Value -> points that have it, a number a cloud."""
     counts: dict[int, list[int]] = {}
-    for number, cloud in enumerate(clouds):
-        if field in cloud:
-            for value, count in zip(*np.unique(cloud[field], return_counts=True), strict=True):
-                counts.setdefault(int(value), [0] * len(clouds))[number] = int(count)
+    for number, whole in enumerate(wholes):
+        for value, count in whole.ids.get(field, {}).items():
+            counts.setdefault(int(value), [0] * len(wholes))[number] = count
     return counts
 
 
@@ -235,8 +242,8 @@ def _category(name: str, counts: dict[int, list[int]], often: Sequence[int]) -> 
     return _Mode(name, [*palette, list(UNKNOWN)], entries, ids=np.array(ids, np.int64))
 
 
-def _error(clouds: Sequence[PointCloud]) -> _Mode:
-    found = [np.bincount(agreement(c), minlength=3).tolist() if "label" in c and "prediction" in c else [0, 0, 0] for c in clouds]
+def _error(wholes: Sequence[Census]) -> _Mode:
+    found = [whole.agreement for whole in wholes]
     names = ("right", "wrong", "unknown")
     entries = [{"index": i, "name": names[i], "counts": [row[i] for row in found]} for i in range(3) if any(r[i] for r in found)]
     return _Mode("error", [list(RIGHT), list(WRONG), list(UNKNOWN)], entries)

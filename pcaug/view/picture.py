@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
 from pcaug.files import atomic_path
+from pcaug.view.census import told
 from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
 
 Image = NDArray[np.uint8]
@@ -168,6 +169,7 @@ def save_png(
     elevation: float = 38.0,
     per_row: int = PER_ROW,
     draw: Callable[..., Image] = render,
+    points: Sequence[int] = (),
 ) -> None:
     """Write clouds side by side, with titles and a legend: the classes that occur, or the range of a quantity.
 
@@ -181,6 +183,7 @@ def save_png(
         elevation: Degrees above the horizon from which it is seen; 90 is a plan.
         per_row: Clouds beside each other before the next row starts.
         draw: ``render``, or ``legacy.render_open3d``.
+        points: How many each has, where the clouds are samples.
 
     Raises:
         PcaugError: Without clouds, or for a colour mode that a cloud lacks the field of.
@@ -192,8 +195,8 @@ def save_png(
     per_line = max(1, min(len(clouds), per_row) * width // 150)
 
     def finish(figure: Any, axes: list[Any]) -> None:
-        for axis, cloud, mode in zip(axes, clouds, modes, strict=True):
-            _note(axis, cloud, mode)
+        for axis, cloud, mode, count in zip(axes, clouds, modes, points or map(len, clouds), strict=True):
+            _note(axis, cloud, mode, count)
         _draw_legend(figure, marks, per_line)
 
     save_sheet(
@@ -260,9 +263,9 @@ def _shortened(title: str, letters: int) -> str:
     return textwrap.shorten(title, letters, placeholder="…") if len(title.split()) > 1 else title[-letters:]
 
 
-def _note(axis: Any, cloud: PointCloud, mode: str) -> None:
+def _note(axis: Any, cloud: PointCloud, mode: str, points: int) -> None:
     """On the right above a picture: points, and for a quantity its range; the ramp of that inside."""
-    note = f"{len(cloud):,} points"
+    note = told(len(cloud), points)
     if mode in ("height", "intensity") and len(cloud):
         low, high = span(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
         note += f" · {mode} {low:.4g} to {high:.4g}{' m' if mode == 'height' else ''}"

@@ -18,6 +18,7 @@ from pcaug.scene.recipe import SceneRecipe, compose
 from pcaug.sensor import SENSORS
 from pcaug.sensor.motion import Sweep
 from pcaug.sensor.scan import scan
+from pcaug.view.census import Census, told
 from pcaug.view.colours import best_mode, class_table, colours, node_name
 
 Vectors = NDArray[np.float64]
@@ -42,12 +43,24 @@ class Exhibit:
         cloud: Its points.
         scene: Surfaces behind the points, in the frame of the cloud; None for a cloud alone.
         beams: (N, 3) where the beam of each point left the scanner, metres; None where no scanner is known.
+        sampled: What is counted of all points, where the cloud is a sample of them; None where it is all of them.
     """
 
     title: str
     cloud: PointCloud
     scene: Scene | None = None
     beams: Vectors | None = None
+    sampled: Census | None = None
+
+    @property
+    def whole(self) -> Census:
+        """What is counted of all points."""
+        return self.sampled or Census.of(self.cloud)
+
+    @property
+    def heading(self) -> str:
+        """Its name, and how many points it has."""
+        return f"{self.title}: {told(len(self.cloud), self.whole.points)}"
 
 
 @dataclass(frozen=True, eq=False)

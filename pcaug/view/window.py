@@ -122,7 +122,7 @@ class Window:
         gui, em = self.gui, self.window.theme.font_size
         panel = gui.ScrollableVert(0.25 * em, gui.Margins(0.7 * em, 0.7 * em, 0.7 * em, 0.7 * em))
         for number, exhibit in enumerate(e for e in self.exhibits if len(e.cloud)):
-            panel.add_child(gui.Label(f"{number + 1}. {exhibit.title}: {len(exhibit.cloud):,} points"))
+            panel.add_child(gui.Label(f"{number + 1}. {exhibit.heading}"))
         for index, (name, tint, counts) in enumerate(rows(self.made)):
             row = gui.Horiz(0.4 * em)
             swatch = np.tile((np.array(tint) * 255).astype(np.uint8), (int(0.9 * em), int(0.9 * em), 1))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from builders import make_cloud
 from explore.builders_explore import corpus
 
 from pcaug import formats
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.explore.network import features_of
+from pcaug.scene.recipe import load_recipe
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.train import train
+from pcaug.sensor.compose import compose_corpus
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -69,6 +77,22 @@ def test_explore_writes_a_report_and_prints_json(tmp_path: Path, capsys: pytest.
     assert "cannot be written" in error
 
 
+def test_explore_writes_the_same_bytes_for_any_threads_workers_and_hash_seed(tmp_path: Path) -> None:
+    made = corpus(tmp_path / "made", 1, scans=2)
+    for number, cloud in enumerate(made.clouds()):
+        ids = np.choose(np.searchsorted([2, 5, 7], cloud["label"]), [2, 5, 6])
+        formats.write(tmp_path / "las" / f"{number}.las", PointCloud(cloud.xyz, {"native_label": ids.astype(np.int32)}))
+    found = []
+    for count in ("1", "2"):
+        page = tmp_path / f"{count}.html"
+        words = ("explore", tmp_path / "made", tmp_path / "las", "-o", page, "--card", "las", "--json", "--workers", count)
+        env = os.environ | {"PYTHONHASHSEED": count, "OMP_NUM_THREADS": count}
+        done = subprocess.run([sys.executable, "-m", "pcaug", *words], env=env, capture_output=True, check=True)
+        found.append((done.stdout, page.read_bytes(), page.with_suffix(".json").read_bytes()))
+    assert found[0] == found[1]
+    assert json.loads(found[0][0])["synthetic"]["inventory"]["folder"] == str(tmp_path / "las")
+
+
 def test_explore_reads_files_with_a_card_and_a_networks_features(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,3 +114,16 @@ def test_explore_reads_files_with_a_card_and_a_networks_features(
     assert found["synthetic"]["inventory"]["native"]["2 ground"] > 0
     assert 0 < found["network"]["value"] < 1e4
     assert "fits" in text
+
+
+def test_a_networks_features_do_not_depend_on_threads(tmp_path: Path) -> None:
+    compose_corpus(load_recipe("street"), 1, tmp_path / "made", seed=1)  # smaller scans are summed alike by any number of them
+    made = Corpus.open(tmp_path / "made")
+    small = {"steps": 1, "points": 4000, "batch": 1, "block": 48.0, "voxel": 0.15, "precision": "float32"}
+    train(TrainRecipe(network="pillars", **small), made, [], tmp_path / "run")
+    found, before = [], torch.get_num_threads()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        found.append(features_of(tmp_path / "run")(made).values)
+    torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)

@@ -15,6 +15,7 @@ from PIL import Image
 from pcaug import formats
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
+from pcaug.corpus.write import CorpusWriter
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> str:
@@ -71,3 +72,51 @@ def test_class_ids_that_a_card_does_not_know_are_shown_with_a_warning(tmp_path: 
     with pytest.raises(SystemExit) as end:  # to learn from, they are an error still
         main(["convert", str(tmp_path / "a.las"), str(tmp_path / "corpus"), "--card", "las"])
     assert end.value.code == 1
+
+
+def test_a_large_file_is_thinned_and_counted_as_a_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    native = np.repeat(np.array([2, 5, 200], np.int32), [290_000, 9_993, 7])  # more than a chunk
+    xyz = np.random.default_rng(0).uniform(0, 90, (300_000, 3))
+    formats.write(tmp_path / "a.laz", PointCloud(xyz, {"native_label": native}))
+    with pytest.raises(SystemExit):
+        main(["view", str(tmp_path / "a.laz"), "--card", "las", "--html", str(tmp_path / "a.html"), "--most", "1000"])
+    printed = capsys.readouterr()
+    assert "1,000 of 300,000 points" in printed.out
+    assert "7 points of class ids" in " ".join(printed.err.split())
+    data = contents(tmp_path / "a.html")
+    assert [(row["points"], row["of"]) for row in data["clouds"]] == [(1000, 300_000)]
+    mode = next(mode for mode in data["modes"] if mode["name"] == "native")
+    assert {entry["name"]: entry["counts"] for entry in mode["entries"]} == {"2": [290_000], "5": [9_993], "200": [7]}
+
+
+def test_several_large_clouds_share_the_points_of_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, count in (("a", 9000), ("b", 3000), ("c", 12)):
+        formats.write(tmp_path / f"{name}.ply", make_cloud(count))
+    sources = [tmp_path / f"{name}.ply" for name in "abc"]
+    assert "999 of 12,012 points" in run(capsys, *sources, "--html", tmp_path / "a.html", "--most", 1000)
+    assert [row["points"] for row in contents(tmp_path / "a.html")["clouds"]] == [749, 249, 1]
+
+
+def test_a_picture_says_of_how_many_points_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[int, list[int]]] = []
+
+    def note(clouds: list[PointCloud], *_: object, points: list[int], **__: object) -> None:
+        drawn.extend((len(cloud), count) for cloud, count in zip(clouds, points, strict=True))
+
+    monkeypatch.setattr("pcaug.view.picture.save_png", note)
+    formats.write(tmp_path / "a.ply", make_cloud(9000))
+    for words in ((), ("--sheet",)):
+        with pytest.raises(SystemExit):
+            main(["view", str(tmp_path / "a.ply"), "--png", str(tmp_path / "a.png"), "--most", "4000", *words])
+    assert drawn == [(4000, 9000), (1000, 9000)]
+
+
+def test_the_tiles_of_a_site_are_thinned_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare, ringed = make_cloud(4000), make_cloud(4000, ring=np.zeros(4000, np.uint16))
+    with CorpusWriter(tmp_path / "corpus", frame="map") as writer:
+        writer.add(bare, "west", "town")
+        writer.add(PointCloud(ringed.xyz + [12, 0, 0], ringed.fields, ringed.taxonomy), "east", "town")
+    assert "1,000 of 8,000 points" in run(capsys, tmp_path / "corpus", "--html", tmp_path / "a.html", "--most", 1000)
+    row = contents(tmp_path / "a.html")["clouds"][0]
+    assert row["title"] == "corpus: 2 tiles"
+    assert 20 < np.ptp(row["frame"], axis=0)[0] < 24
