@@ -12,6 +12,26 @@ from typing import Any
 
 from pcaug.errors import FileError, PcaugError
 
+TEMPORARY = ".tmp-"
+"""What names of folders begin with in which something is being written."""
+
+
+def is_taken(path: Path) -> bool:
+    """Whether there is something to lose: a file, or a folder that holds more than a killed process left."""
+    return any(not found.name.startswith(TEMPORARY) for found in path.iterdir()) if path.is_dir() else path.exists()
+
+
+def claim(path: Path, *, force: bool, resumes: bool = False) -> None:
+    """Refuse, before any work, to write where something is; raises PcaugError.
+
+    Args:
+        path: File or folder that will be written.
+        force: What is there may be written over.
+        resumes: What is there was left by an interrupted job, which goes on.
+    """
+    if not force and not resumes and is_taken(path):
+        raise PcaugError("already exists", path, "choose another name or pass --force")
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -26,7 +46,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise FileError("is a device or something else that is not a file", path, "name a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)
+        place = TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True)
     except OSError as error:
         raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
     with place as home:

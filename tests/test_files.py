@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import atomic_path, to_jsonable, write_text
+from pcaug.files import atomic_path, claim, is_taken, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -67,6 +67,18 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
         pass
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_only_what_can_be_lost_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "left" / ".tmp-1").mkdir(parents=True)
+    (tmp_path / "full" / ".hidden").mkdir(parents=True)
+    write_text(tmp_path / "file", "text")
+    assert [is_taken(tmp_path / name) for name in ("none", "empty", "left", "full", "file")] == [False] * 3 + [True] * 2
+    with pytest.raises(PcaugError, match="already exists"):
+        claim(tmp_path / "full", force=False)
+    claim(tmp_path / "full", force=True)
+    claim(tmp_path / "full", force=False, resumes=True)
 
 
 def test_json_has_no_word_for_what_is_no_number() -> None:

@@ -15,6 +15,7 @@ from pcaug.corpus.report import Report, losses
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
+from pcaug.files import claim, is_taken
 from pcaug.parallel import Progress, silent
 
 WRITTEN = ".pcaug-export"
@@ -83,10 +84,9 @@ def export(
 
 def _check(folder: Path, *, force: bool) -> None:
     """Refuse to write over what exists unless forced, and even then over anything but what an export wrote."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    claim(folder, force=force)
+    if not is_taken(folder):
         return
-    if not force:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
     listed = folder / WRITTEN
     ours = {WRITTEN, *(listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ())}
     others = [name for name in _files(folder) if name not in ours] if folder.is_dir() else [folder.name]

@@ -22,6 +22,7 @@ from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
 from pcaug.errors import LabelError, PcaugError
+from pcaug.files import claim, is_taken
 from pcaug.formats.parquet import to_table
 from pcaug.labels import IGNORE
 
@@ -273,14 +274,13 @@ def put_in_place(new: Path, folder: Path) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse file names and, unless forced, what exists; even forced, only a corpus or an empty folder is replaced."""
+    """Refuse file names and, unless forced, what is taken; even forced, only a corpus or an empty folder is replaced."""
     if not folder.exists():
         if formats.is_known(folder):
             raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
         return
-    if not force:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
-    if not folder.is_dir() or (not (folder / NAME).is_file() and any(folder.iterdir())):
+    claim(folder, force=force)
+    if not folder.is_dir() or (not (folder / NAME).is_file() and is_taken(folder)):
         raise PcaugError("exists and is not a corpus: not replaced, even with --force", folder, "choose another name")
 
 
