@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from _thread import interrupt_main
 from threading import Timer
 from types import FrameType
 
@@ -33,4 +34,7 @@ def strike(number: int, frame: FrameType | None, then: signal.Handlers = signal.
 
 def interrupt_self() -> None:
     """Ctrl-C for this process alone, whatever thread asks."""
-    os.kill(os.getpid(), signal.SIGINT)
+    if os.name == "nt":  # where os.kill ends the process
+        interrupt_main()
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # which wakes the main thread where it waits, too

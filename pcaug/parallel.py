@@ -29,7 +29,9 @@ ROUNDS = 3
 PATIENCE = 5.0
 """Seconds that a worker whose work nobody wants any more has to clear up."""
 UNWANTED = Event()
-"""In a worker: whether its work is still wanted."""
+"""In a worker: set when nobody wants its work any more."""
+MASKS = hasattr(signal, "pthread_sigmask")
+"""Whether signals can be held back here: not on Windows."""
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -135,6 +137,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 def _unheard() -> Iterator[None]:
     """Processes that are started meanwhile do not hear Ctrl-C, which a terminal sends to them too, until they have begun: they
     would say where in their imports it struck."""
+    if not MASKS:
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -146,7 +151,8 @@ def _begin(workers: int, wanted: Connection) -> None:
     os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of lazrs, at its first use
     Thread(target=_follow, args=(wanted,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if MASKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _follow(wanted: Connection) -> None:
