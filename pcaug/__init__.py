@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing's own takes half of the time until Ctrl-C is heard
 if TYPE_CHECKING:
+    from typing import Any
+
     from pcaug.augment.recipe import augment_corpus as augment_corpus
     from pcaug.catalogue import taxonomy as taxonomy
     from pcaug.cloud import PointCloud as PointCloud

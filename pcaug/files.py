@@ -2,20 +2,86 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import platform
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from pcaug.errors import FileError, PcaugError
 
+TEMPORARY = ".tmp-"
+"""What names of folders begin with in which something is being written."""
+
+
+def is_taken(path: Path) -> bool:
+    """Whether there is something to lose: a file, or a folder that holds more than a killed process left."""
+    return any(not found.name.startswith(TEMPORARY) for found in path.iterdir()) if path.is_dir() else path.exists()
+
+
+def claim(path: Path, *, force: bool, resumes: bool = False) -> None:
+    """Refuse, before any work, to write where something is; raises PcaugError.
+
+    Args:
+        path: File or folder that will be written.
+        force: What is there may be written over.
+        resumes: What is there was left by an interrupted job, which goes on.
+    """
+    if not force and not resumes and is_taken(path):
+        raise PcaugError("already exists", path, "choose another name or pass --force")
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A folder of one's own beside ``path``, to make there what takes its place in the end; missing folders are made. It goes
+    afterwards, and one that a killed process left goes when the same path is written again on the same machine."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(f"{platform.node()} {path.name}".encode()).hexdigest()[:16]
+    home = path.with_name(f"{TEMPORARY}{name}")
+    lock = _locked(home)
+    if lock is None:  # somebody writes the same path now, or what a file system without locks holds may be somebody's
+        with TemporaryDirectory(prefix=TEMPORARY, dir=path.parent, ignore_cleanup_errors=True) as other:
+            yield Path(other)
+        return
+    try:
+        for left in home.iterdir():
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        yield home
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked(home: Path) -> int | None:
+    """A handle to a folder, which is made where it is not there; it is locked until the handle is closed, by whatever end of this
+    process. None where it is locked already, or locks are not to be had."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    handle = None
+    try:
+        import fcntl
+
+        handle = os.open(home, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(handle), home.stat()):  # else its owner has just removed it
+            return handle
+    except (BlockingIOError, FileNotFoundError, PermissionError):  # somebody's who is at work, or another user's
+        pass
+    except (ImportError, OSError):  # nobody can lock it, so that nobody uses it
+        with suppress(OSError):
+            home.rmdir()
+    if handle is not None:
+        os.close(handle)
+    return None
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A path to write to, of the same name in a folder of its own beside ``path``. What is written there takes the file's place
+    """A path to write to, of the same name in a folder ``beside`` it. What is written there takes the file's place
     in the end, or goes if that failed; missing folders are made.
 
     Raises:
@@ -24,13 +90,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """
     if path.exists() and not (path.is_file() or path.is_dir()):  # renaming a file over /dev/null would take it away
         raise FileError("is a device or something else that is not a file", path, "name a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        place = TemporaryDirectory(prefix=".tmp-", dir=path.parent, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
-    with place as home:
-        partial = Path(home, path.name)
+    with ExitStack() as stack:
+        try:
+            home = stack.enter_context(beside(path))
+        except OSError as error:
+            raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
+        partial = home / path.name
         try:
             yield partial
             partial.replace(path)

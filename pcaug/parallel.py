@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
 from itertools import chain, islice, repeat, takewhile
-from multiprocessing import get_context, parent_process
-from threading import Thread
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from threading import Event, Thread
 from typing import TypeVar
 
 from pcaug.errors import MissingExtra, PcaugError, plain_warnings
+from pcaug.interrupt import interrupt_self, strike
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -20,6 +26,12 @@ Progress = Callable[[str, int, int], None]
 """Told how long work goes, as ``progress(text, done, total)``. What follows a colon in the text may change from call to call."""
 ROUNDS = 3
 """How often jobs are given out again after a worker process has died."""
+PATIENCE = 5.0
+"""Seconds that a worker whose work nobody wants any more has to clear up."""
+UNWANTED = Event()
+"""In a worker: set when nobody wants its work any more."""
+MASKS = hasattr(signal, "pthread_sigmask")
+"""Whether signals can be held back here: not on Windows."""
 
 
 def silent(text: str, done: int, total: int) -> None:
@@ -84,19 +96,19 @@ def completed(
 def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Result]]:
     left = dict(enumerate(jobs))
     for _ in range(ROUNDS):
-        with pool(min(workers, len(left))) as processes:
-            futures: dict[Future[Result], int] = {processes.submit(function, job): index for index, job in left.items()}
-            try:
+        try:
+            with _pool(min(workers, len(left))) as processes:
+                with _unheard():
+                    futures: dict[Future[Result], int] = {
+                        processes.submit(_work, function, job): index for index, job in left.items()
+                    }
                 for future in as_completed(futures):
                     result = future.result()
                     left.pop(futures[future])
                     yield futures[future], result
-            except BrokenProcessPool:  # a killed worker takes the pool with it; what is left goes to a new one
-                continue
-            finally:
-                for future in futures:
-                    future.cancel()
-        return
+            return
+        except BrokenProcessPool:  # a killed worker takes the pool with it; what is left goes to a new one
+            continue
     do = (
         "memory may be short: take fewer workers; what is done is kept, run it again to go on; "
         "a script of your own needs its calls below: if __name__ == '__main__':"
@@ -104,23 +116,65 @@ def _on_processes(function: Callable[[Job], Result], jobs: Sequence[Job], worker
     raise PcaugError(f"worker processes died {ROUNDS} times", do=do)
 
 
-def pool(workers: int) -> ProcessPoolExecutor:
-    """Processes that share the cores, and end with this one."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin, initargs=(workers,))
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that share the cores. They end with this one, however that happens, and when the caller breaks off; after an
+    error of one, what the others are at is done first."""
+    context = get_context("spawn")
+    heard, wanted = context.Pipe(duplex=False)
+    made = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(workers, heard))
+    with heard, wanted:
+        try:
+            yield made
+        except (KeyboardInterrupt, GeneratorExit):
+            wanted.close()
+            raise
+        finally:
+            made.shutdown(cancel_futures=True)
 
 
-def _begin(workers: int) -> None:
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Processes that are started meanwhile do not hear Ctrl-C, which a terminal sends to them too, until they have begun: they
+    would say where in their imports it struck."""
+    if not MASKS:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _begin(workers: int, wanted: Connection) -> None:
     os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of lazrs, at its first use
     plain_warnings()
-    Thread(target=_follow_parent, daemon=True).start()
+    Thread(target=_follow, args=(wanted,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if MASKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _follow_parent() -> None:
-    """End this worker when the process that started it has died, however that happened: its work would be nobody's."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _follow(wanted: Connection) -> None:
+    """End this worker when the process that started it wants no more of it, or has died, which closes its end too."""
+    wanted.poll(None)
+    UNWANTED.set()
+    interrupt_self()
+    time.sleep(PATIENCE)
+    os._exit(1)
+
+
+def _work(function: Callable[[Job], Result], job: Job) -> Result:
+    """A job in a worker, which Ctrl-C strikes once, whether the terminal or ``_follow`` sends it: it shall clear up. Between jobs
+    there is nothing to clear up."""
+    signal.signal(signal.SIGINT, partial(strike, then=signal.SIG_IGN))
+    try:
+        if UNWANTED.is_set():
+            raise KeyboardInterrupt
+        return function(job)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _on_dask(function: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str) -> Iterator[tuple[int, Result]]:

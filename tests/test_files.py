@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import atomic_path, to_jsonable, write_text
+from pcaug.files import TEMPORARY, atomic_path, claim, is_taken, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -67,6 +69,68 @@ def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
         pass
     assert pipe.is_fifo()
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pcaug.corpus.write import CorpusWriter
+from pcaug.files import atomic_path
+
+path = Path(sys.argv[1])
+with (CorpusWriter(path, force=True) if path.suffix == "" else atomic_path(path)) as made:
+    if path.suffix:
+        made.write_text("half")
+    print("writing", flush=True)
+    sys.stdin.readline()
+    if path.suffix:
+        made.write_text(sys.argv[2])
+"""
+
+
+def writer(path: Path, text: str = "") -> subprocess.Popen[str]:
+    """A process that is in the midst of writing, and goes on when it is told a line."""
+    command = [sys.executable, "-c", WRITER, str(path), text]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writing\n"
+    return process
+
+
+@pytest.mark.parametrize("name", ["scan.ply", "corpus"])
+def test_what_a_killed_process_left_goes_when_the_same_is_written_again(tmp_path: Path, name: str) -> None:
+    killed = writer(tmp_path / name)
+    killed.kill()
+    killed.wait()
+    assert [path.name.startswith(TEMPORARY) for path in tmp_path.iterdir()] == [True]
+    write_text(tmp_path / "other", "text")
+    assert len(list(tmp_path.iterdir())) == 2  # which is not its own
+    writer(tmp_path / name, "whole").communicate("\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["other", name])
+
+
+def test_processes_that_write_the_same_leave_each_others_work_alone(tmp_path: Path) -> None:
+    one, other = (writer(tmp_path / "scan.ply", text) for text in ("one", "other"))
+    other.communicate("\n")
+    assert (tmp_path / "scan.ply").read_text() == "other"
+    third = writer(tmp_path / "scan.ply", "third")
+    one.communicate("\n")
+    assert (tmp_path / "scan.ply").read_text() == "one"
+    third.communicate("\n")
+    assert (tmp_path / "scan.ply").read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["scan.ply"]
+
+
+def test_only_what_can_be_lost_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "left" / ".tmp-1").mkdir(parents=True)
+    (tmp_path / "full" / ".hidden").mkdir(parents=True)
+    write_text(tmp_path / "file", "text")
+    assert [is_taken(tmp_path / name) for name in ("none", "empty", "left", "full", "file")] == [False] * 3 + [True] * 2
+    with pytest.raises(PcaugError, match="already exists"):
+        claim(tmp_path / "full", force=False)
+    claim(tmp_path / "full", force=True)
+    claim(tmp_path / "full", force=False, resumes=True)
 
 
 def test_json_has_no_word_for_what_is_no_number() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcaug.errors import PcaugError
-from pcaug.files import to_jsonable
+from pcaug.files import claim, to_jsonable
 from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
@@ -112,8 +112,7 @@ def picture(path: Path) -> Path:
 
 def fresh(path: Path, *, force: bool) -> Path:
     """Refuse, before any work, to write over what exists unless forced, and to write where nothing can be; raises PcaugError."""
-    if path.exists() and not force:
-        raise PcaugError("already exists", path, "choose another name or pass --force")
+    claim(path, force=force)
     home = next(folder for folder in path.resolve().parents if folder.exists())
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PcaugError("cannot be written", path, "check the path and its permissions")

@@ -29,8 +29,9 @@ def train(
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.errors import PcaugError
+    from pcaug.files import claim
     from pcaug.segment.recipe import load_recipe
-    from pcaug.segment.run import WEIGHTS, clear
+    from pcaug.segment.run import WEIGHTS, clear, is_begun
     from pcaug.segment.selftrain import self_train
     from pcaug.segment.train import train as fit
 
@@ -38,6 +39,8 @@ def train(
     first = os.environ.get("RANK", "0") == "0"
     if (output / WEIGHTS).is_file() and not force:
         raise PcaugError("holds a finished run", output, "choose another folder or pass --force")
+    if first:
+        claim(output, force=force, resumes=is_begun(output))
     inputs = [Corpus.open(path) for path in (real, *(synthetic or []), *(unlabelled or []))]
     if force and first:
         clear(output, inputs)

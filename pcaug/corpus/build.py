@@ -95,7 +95,7 @@ def build(
             if done == 0:
                 shutil.rmtree(staging, ignore_errors=True)
             raise
-        _join(folder, homes, made_by, append=append, unique=unique)
+        _join(folder, staging, homes, made_by, append=append, unique=unique)
         shutil.rmtree(staging, ignore_errors=True)
 
 
@@ -121,10 +121,11 @@ def _locked(staging: Path, folder: Path) -> Iterator[None]:
         yield
 
 
-def _join(folder: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:
-    """One corpus of many; their tiles are linked, not moved, so that being killed midway loses nothing."""
+def _join(folder: Path, staging: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:
+    """One corpus of many, put together in the staging folder; their tiles are linked, not moved, so that being killed midway
+    loses nothing."""
     before = load_manifest(folder) if append else None
-    target = folder if append else folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+    target = folder if append else staging / "whole"
     shutil.rmtree(target, ignore_errors=True) if not append else None
     (target / "tiles").mkdir(parents=True, exist_ok=True)
     try:

@@ -23,6 +23,7 @@ from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, scans
 from pcaug.corpus.steps import Steps, labels_of, reprojected
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
+from pcaug.files import claim
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
 
@@ -61,8 +62,7 @@ def convert(
             raise PcaugError("a corpus holds labels of the taxonomy", dst, "--ids-of needs a file as destination")
         cards = [card] if card else ()
         return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
-    if dst.exists() and not force:
-        raise PcaugError("already exists", dst, "choose another name or pass --force")
+    claim(dst, force=force)
     if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse")):
         raise PcaugError("a split, tiles, appending, --coarse and --unique need a corpus", dst, "give a folder as destination")
     if sources and not (card or ids_of or steps) and formats.copies(sources, dst):

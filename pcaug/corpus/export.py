@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from pcaug.corpus.report import Report, losses
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
 from pcaug.errors import PcaugError
+from pcaug.files import beside, claim, is_taken
 from pcaug.parallel import Progress, silent
 
 WRITTEN = ".pcaug-export"
@@ -53,13 +52,12 @@ def export(
         formats.sniff(Path(f"x{suffix}"))
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     _check(folder, force=force)
-    partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     without: Counter[str] = Counter()
     found: set[str] = set()
     written = 0
-    try:
+    with beside(folder) as home:
+        partial = home / folder.name
+        partial.mkdir()
         for index, tile in enumerate(corpus.tiles):
             path = partial / _name(corpus, index, suffix)
             cloud = steps.prepare(corpus.read(tile))
@@ -76,18 +74,15 @@ def export(
             raise nothing_left(folder)
         (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")
         put_in_place(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     lost = tuple(sorted(found))
     return Report(written, lost, losses(suffix, lost, ids_of, without))
 
 
 def _check(folder: Path, *, force: bool) -> None:
     """Refuse to write over what exists unless forced, and even then over anything but what an export wrote."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    claim(folder, force=force)
+    if not is_taken(folder):
         return
-    if not force:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
     listed = folder / WRITTEN
     ours = {WRITTEN, *(listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ())}
     others = [name for name in _files(folder) if name not in ours] if folder.is_dir() else [folder.name]

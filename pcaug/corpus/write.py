@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
 from pcaug.errors import LabelError, PcaugError
+from pcaug.files import beside, claim, is_taken
 from pcaug.formats.parquet import to_table
 from pcaug.labels import IGNORE
 
@@ -85,7 +86,8 @@ class CorpusWriter:
         self.made_by = {"pcaug": __version__, **(made_by or {})}
         self.sources: list[SourceRow] = []
         self.crs = crs
-        self._partial = folder.with_name(f".{folder.name}.tmp-{os.getpid()}")
+        self._place = ExitStack()
+        self._partial = folder
         self._open: dict[Key, _Open] = {}
         self._rows: list[Tile] = []
         self._in: list[NDArray[np.int64]] = []
@@ -97,7 +99,7 @@ class CorpusWriter:
         self._held = 0
 
     def __enter__(self) -> CorpusWriter:
-        shutil.rmtree(self._partial, ignore_errors=True)  # left by a killed process that had our number
+        self._partial = self._place.enter_context(beside(self.folder)) / self.folder.name
         (self._partial / "tiles").mkdir(parents=True)
         return self
 
@@ -110,7 +112,7 @@ class CorpusWriter:
                 if tile.writer is not None:
                     with suppress(OSError):  # a full disk must not keep us from clearing up
                         tile.writer.close()
-            shutil.rmtree(self._partial, ignore_errors=True)
+            self._place.close()
 
     def source(self, row: SourceRow) -> None:
         """Say where the clouds added from now on come from; a row that was said before is taken up again."""
@@ -273,14 +275,13 @@ def put_in_place(new: Path, folder: Path) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse file names and, unless forced, what exists; even forced, only a corpus or an empty folder is replaced."""
+    """Refuse file names and, unless forced, what is taken; even forced, only a corpus or an empty folder is replaced."""
     if not folder.exists():
         if formats.is_known(folder):
             raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
         return
-    if not force:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
-    if not folder.is_dir() or (not (folder / NAME).is_file() and any(folder.iterdir())):
+    claim(folder, force=force)
+    if not folder.is_dir() or (not (folder / NAME).is_file() and is_taken(folder)):
         raise PcaugError("exists and is not a corpus: not replaced, even with --force", folder, "choose another name")
 
 

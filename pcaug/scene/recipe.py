@@ -352,8 +352,12 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
 
 
 def save_recipe(recipe: SceneRecipe, path: Path) -> None:
-    """Write a recipe as TOML to read and edit; what has its default's value is written too."""
+    """Write a recipe as TOML to read, edit and use from anywhere: its paths are absolute. What has its default's value is
+    written too, but for meshes: it would win over the cards beside them."""
     import tomli_w
 
     table = recipe.model_dump(mode="json", exclude={"folder"}, exclude_none=True)
+    table["assets"] = [row.model_dump(mode="json", exclude_unset=True, exclude_none=True) for row in recipe.assets]
+    for row in [*table["assets"], *([table["helios"]] if recipe.helios else [])]:
+        row["path"] = str(Path(recipe.folder).resolve() / row["path"])
     write_text(path, tomli_w.dumps(table))

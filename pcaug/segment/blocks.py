@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pcaug.corpus.cells import numbered
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError
+from pcaug.errors import LabelError, NotFound
 from pcaug.files import stamp
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
@@ -101,9 +101,13 @@ class Stored:
     nodes: NDArray[np.int64]
 
     def open(self) -> Opened:
-        """Its arrays, mapped unless they still are; its folder counts as used."""
-        os.utime(self.path.parent)
-        return _opened(self.path)
+        """Its arrays, mapped unless they still are; its folder counts as used. Raises NotFound where somebody removed it."""
+        try:
+            os.utime(self.path.parent)
+            return _opened(self.path)
+        except FileNotFoundError:
+            do = "leave the cache alone meanwhile, and run the same command again: it is prepared anew"
+            raise NotFound("is gone from the cache of prepared tiles", self.path, do) from None
 
 
 @lru_cache(maxsize=OPEN)

@@ -20,7 +20,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import stamp, write_text
+from pcaug.files import claim, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import output, region, shift, stream, trees
 from pcaug.segment.distributed import device
@@ -184,8 +184,7 @@ def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: boo
     if source.is_dir():
         _claim(target, pairs, job.identity | _source(source, pairs[0][0]), force=force)
         return [(scan, path) for scan, path in pairs if not path.exists()]
-    if target.exists() and not force:
-        raise PcaugError("already exists", target, "choose another name or pass --force")
+    claim(target, force=force)
     return pairs
 
 
@@ -211,8 +210,7 @@ def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, for
     the job will write when forced, else labels of scans that have changed."""
     note = folder / NOTE
     kept = json.loads(note.read_text()) if note.is_file() else {}
-    if not force and folder.exists() and any(folder.iterdir()) and kept.get("job") != identity:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    claim(folder, force=force, resumes=kept.get("job") == identity)
     stamps = {str(path.relative_to(folder)): stamp(scan.path) for scan, path in pairs}
     for name, now in stamps.items():
         if force or kept.get("scans", {}).get(name) != now:

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import write_text
+from pcaug.files import claim, write_text
 from pcaug.segment.checkpoint import write
 from pcaug.segment.evaluate import Scores
 from pcaug.segment.run import WEIGHTS, Run
@@ -37,8 +37,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
     """
     if run.recipe.is_forest:
         raise RecipeError("a forest is kept as its training points, which are not to be published", do="train a network")
-    if folder.exists() and any(folder.iterdir()) and not force:
-        raise PcaugError("already exists", folder, "choose another name or pass --force")
+    claim(folder, force=force)
     sources = [_source(Path(str(row["corpus"])), row) for row in run.data]
     weights = load_file(run.folder / WEIGHTS)
     write({n: v.to(torch.float16) if v.dtype == torch.float32 else v for n, v in weights.items()}, folder / WEIGHTS)

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from pcaug import __version__, catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError
-from pcaug.files import write_text
+from pcaug.files import is_taken, write_text
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
@@ -36,6 +36,11 @@ TEACHER = "teacher"
 """Folder in a run that was trained by self-training: the run that labelled its unlabelled clouds."""
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether a folder holds a run, finished or not."""
+    return any((path / CARD).is_file() for path in (folder, folder / TEACHER))
+
+
 def clear(folder: Path, inputs: Sequence[Corpus] = ()) -> None:
     """Remove a folder that holds a run, finished or not, or nothing.
 
@@ -44,8 +49,7 @@ def clear(folder: Path, inputs: Sequence[Corpus] = ()) -> None:
     """
     if not folder.is_dir():
         return
-    runs = [path for path in (folder, folder / TEACHER) if (path / CARD).is_file()]
-    if not runs and any(folder.iterdir()):
+    if not is_begun(folder) and is_taken(folder):
         raise PcaugError("holds something else than a run, and is not removed", folder, "choose another folder")
     for corpus in inputs:
         if corpus.folder.resolve().is_relative_to(folder.resolve()):

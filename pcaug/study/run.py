@@ -19,6 +19,7 @@ import numpy as np
 from pcaug import __version__
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.files import claim, is_taken
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
@@ -70,7 +71,8 @@ def run_study(
         force: Start over in a folder that holds another study.
 
     Raises:
-        PcaugError: If the folder holds a study of another recipe, a source cannot be read, or nothing is done ``so_far``.
+        PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done
+            ``so_far``.
     """
     real, real_cost, jobs = _opened(recipe, folder, so_far=so_far, force=force)
     planned = len(jobs)
@@ -99,6 +101,7 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     new = not (folder / "recipe.json").is_file()
+    claim(folder, force=force, resumes=not new)
     _same_recipe(recipe, folder)
     try:
         real, real_cost = real_corpus(recipe, folder)
@@ -137,7 +140,7 @@ def start_over(folder: Path) -> None:
     Raises:
         PcaugError: If the folder holds something that is not a study.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if not is_taken(folder):
         return
     if not (folder / "recipe.json").is_file():
         raise PcaugError("is not empty and holds no study", folder, "choose another folder")

@@ -63,26 +63,65 @@ def test_errors_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
-def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path) -> None:
-    compose = [sys.executable, "-m", "pcaug", "compose", "street", "-n", "500", "-o", str(tmp_path / "streets")]
-    process = subprocess.Popen(
-        compose,
+INTERRUPTED = "pcaug: error: interrupted, run the same command again to resume\n"
+
+
+def started(*command: object, folder: Path) -> subprocess.Popen[str]:
+    """A process of a group of its own, as a terminal starts them."""
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
         stderr=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PCAUG_CACHE": str(tmp_path / "cache")},
+        env=os.environ | {"PCAUG_CACHE": str(folder / "cache")},
+        start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # which shells ignore for what runs in the background
     )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path, workers: int) -> None:
+    compose = ["compose", "street", "-n", 500, "-o", tmp_path / "streets", "--workers", workers]
+    process = started("-m", "pcaug", *compose, folder=tmp_path)
     try:
         while not any(tmp_path.rglob("*.parquet")):
             assert process.poll() is None
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        os.killpg(process.pid, signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     finally:
         process.kill()
-    assert said == "pcaug: error: interrupted, run the same command again to resume\n"
+    assert said == INTERRUPTED
     assert process.returncode == 130
     assert not (tmp_path / "streets" / "manifest.json").exists()
+    assert not list(tmp_path.rglob("*.tmp-*"))
+
+
+@pytest.mark.parametrize(
+    ("workers", "module", "later"),
+    [
+        (1, "typer.main", 0.0),
+        (1, "numpy.linalg", 0.0),
+        (1, "open3d._build_config", 0.1),  # in the midst of a library that tells Ctrl-C as a failed import
+        (2, "multiprocessing.popen_spawn_posix", 0.0),
+        (2, "multiprocessing.popen_spawn_posix", 0.1),  # the workers are starting, then importing
+        (2, "multiprocessing.popen_spawn_posix", 0.6),
+    ],
+)
+def test_ctrl_c_within_imports_is_told_in_one_line(tmp_path: Path, workers: int, module: str, later: float) -> None:
+    compose = ["compose", "street", "-n", 500, "-o", tmp_path / "streets", "--workers", workers]
+    process = started("-X", "importtime", "-m", "pcaug", *compose, folder=tmp_path)
+    assert process.stderr is not None
+    try:
+        for line in process.stderr:  # a line for each import that is done
+            if line.split("|")[-1].strip() == module:
+                break
+        time.sleep(later)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=60)[1]
+    finally:
+        process.kill()
+    assert [line for line in said.splitlines(keepends=True) if not line.startswith("import time:")] == [INTERRUPTED]
+    assert process.returncode == 130
 
 
 def test_what_takes_long_says_so_in_a_log_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -400,6 +400,27 @@ def test_a_killed_composition_begins_anew_where_a_mesh_has_changed(tmp_path: Pat
     assert [first_told(make, name) for name, make in ways.items()] == [0, 0]
 
 
+def test_the_recipe_in_a_corpus_makes_the_same_again_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    box(tmp_path / "mine" / "meshes" / "block.ply", 3, 2, 1.5)
+    card = 'licence = "CC0-1.0"\nground = -0.5\n[[parts]]\nmatch = "*"\nlabel = "pole"\n'
+    (tmp_path / "mine" / "meshes" / "block.toml").write_text(card)
+    row = '[[assets]]\npath = "meshes"\nunit = 1.0\ncount = [4, 4]\n'
+    (tmp_path / "mine" / "yard.toml").write_text(f'name = "yard"\n[street]\n[sensor]\nazimuth_steps = 200\n{row}')
+    (tmp_path / "elsewhere").mkdir()
+    made = []
+    for place, recipe in (("mine", "yard.toml"), ("elsewhere", "../made/recipe.toml")):
+        monkeypatch.chdir(tmp_path / place)
+        with pytest.raises(SystemExit) as done:
+            main(["compose", recipe, "-n", "1", "-o", "../made" if place == "mine" else "again", "--seed", "3"])
+        assert done.value.code == 0
+        made.append(Corpus.open(tmp_path / ("made" if place == "mine" else "elsewhere/again")))
+    first, again = ((corpus.folder / corpus.tiles[0].path).read_bytes() for corpus in made)
+    assert first == again
+    assert made[0].counts() == made[1].counts()
+    assert "CC0-1.0" in made[0].licences
+    assert made[0].licences == made[1].licences
+
+
 def test_no_file_outside_a_recipes_folder_is_looked_at(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for path in ("..", "../other.ply"):

@@ -16,10 +16,12 @@ from segment.builders_segment import SMALL, garden
 
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError
+from pcaug.errors import NotFound, PcaugError
 from pcaug.segment.blocks import prepare_corpus
 from pcaug.segment.cache import keep, mapped, prepared_folder
 from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import digest
+from pcaug.segment.train import train
 
 
 def test_the_least_recently_used_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,6 +79,23 @@ def test_a_corpus_made_anew_is_prepared_anew_though_its_manifest_is_the_same(
     assert (seen[0] != seen[1]).mean() > 0.9
 
 
+def test_a_cache_that_is_removed_under_a_training_is_named_and_made_anew(
+    corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PCAUG_CACHE", str(tmp_path / "cache"))
+    recipe = TrainRecipe(**SMALL | {"steps": 60})
+
+    def remove(text: str, done: int, total: int) -> None:
+        if text.startswith("steps") and done == 10:
+            shutil.rmtree(tmp_path / "cache")
+
+    with pytest.raises(NotFound, match=r"is gone from the cache of prepared tiles, .*/cache/prepared/.*safetensors, .*again"):
+        train(recipe, corpus, (), tmp_path / "run", remove)
+    run = train(recipe, corpus, (), tmp_path / "run")
+    whole = train(recipe, corpus, (), tmp_path / "whole")
+    assert digest(run.folder) == digest(whole.folder)
+
+
 def test_tiles_may_be_more_than_open_files(tmp_path: Path) -> None:
     with CorpusWriter(tmp_path / "corpus") as writer:
         for seed in range(280):
@@ -88,6 +107,8 @@ import numpy as np
 from pcaug.corpus.read import Corpus
 from pcaug.segment.dataset import Blocks
 from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import digest
+from pcaug.segment.train import train
 blocks = Blocks.of([Corpus.open({str(tmp_path / "corpus")!r})], TrainRecipe(**{SMALL | {"steps": 64}!r}))
 pool, rng = blocks.pools[0], np.random.default_rng(0)
 assert len(pool.tiles) == 280

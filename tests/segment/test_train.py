@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from builders import run as command_line
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from segment.builders_segment import SMALL, gardens
@@ -180,3 +181,20 @@ def test_a_run_of_another_class_tree_is_refused(trained: Run, tmp_path: Path) ->
     (folder / "card.json").write_text(json.dumps(card | {"taxonomy": "another"}))
     with pytest.raises(FileError, match="another class tree"):
         Run.open(folder)
+
+
+def test_a_folder_that_holds_other_things_is_no_place_for_a_run(
+    corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sets = [word for key, value in (SMALL | {"steps": 12}).items() for word in ("--set", f"{key}={value}")]
+    command = ["train", "pointnet", "--real", corpus.folder, *sets, "--unlabelled", corpus.folder]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "log.csv").write_text("my own")
+    _, error = command_line(capsys, *command, "-o", tmp_path / "mine", code=1)
+    assert error == f"pcaug: error: already exists, {tmp_path / 'mine'}, choose another name or pass --force\n"
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
+    command_line(capsys, *command, "-o", tmp_path / "run")
+    for name in ("card.json", "weights.safetensors", "log.csv"):  # as where it was interrupted when only its teacher was done
+        (tmp_path / "run" / name).unlink()
+    command_line(capsys, *command, "-o", tmp_path / "run")
+    assert (tmp_path / "run" / "weights.safetensors").is_file()

@@ -326,3 +326,14 @@ def test_a_wrong_folder_of_real_data_leaves_no_study(tmp_path: Path, recipe: Stu
         run_study(wrong, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(1))  # the corrected command runs
+
+
+def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path, recipe: StudyRecipe) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "report.html").write_text("my own")
+    with pytest.raises(PcaugError, match=r"already exists, .*mine, choose another name or pass --force"):
+        run_study(recipe, tmp_path / "mine")
+    assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
+    (tmp_path / "killed" / ".tmp-1").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(recipe, tmp_path / "killed", _interrupt_at(1))  # what a killed process left is not in the way

@@ -1,0 +1,40 @@
+"""Ctrl-C, where it may strike: not within an import, nor while a process is started."""
+
+from __future__ import annotations
+
+import os
+import signal
+from _thread import interrupt_main
+from threading import Timer
+from types import FrameType
+
+AGAIN = 0.05
+"""Seconds after which Ctrl-C that came at a bad time is tried again."""
+SPARED = ("importlib._bootstrap", "multiprocessing.popen_spawn_posix")
+"""Modules at work that it would harm: libraries take it for a failed import of theirs, and half a process complains."""
+
+
+def listen() -> None:
+    """Let Ctrl-C strike from now on, where nobody said otherwise (``nohup`` has it ignored)."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, strike)
+
+
+def strike(number: int, frame: FrameType | None, then: signal.Handlers = signal.SIG_DFL) -> None:
+    """The handler: raises KeyboardInterrupt, but later where a spared module is at work. ``then`` is what the next Ctrl-C does,
+    which would cut off the clearing up: it ends the process."""
+    while frame is not None:
+        if frame.f_globals.get("__name__") in SPARED:
+            Timer(AGAIN, interrupt_self).start()
+            return
+        frame = frame.f_back
+    signal.signal(number, then)
+    raise KeyboardInterrupt
+
+
+def interrupt_self() -> None:
+    """Ctrl-C for this process alone, whatever thread asks."""
+    if os.name == "nt":  # where os.kill ends the process
+        interrupt_main()
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # which wakes the main thread where it waits, too
