@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pcaug import __version__
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import claim, is_taken
+from pcaug.files import claim, is_taken, to_jsonable
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
@@ -203,15 +204,35 @@ def _costs(recipe: StudyRecipe, jobs: Sequence[Job], synthetic: dict[str, Corpus
 
 
 def _same_recipe(recipe: StudyRecipe, folder: Path) -> None:
-    trained = {job.name: how.model_dump(mode="json") for job, how in ways(recipe)}
-    made = {source.name: how for source in recipe.synthetic if (how := made_by(source))}
-    path, told = folder / "recipe.json", recipe.model_dump(mode="json") | {"trained": trained, "made": made, "features": VERSION}
-    told |= {"real_data": state_of(recipe.real.source)}
+    """Note what a folder's study is; raises PcaugError where an earlier one there differs in what both have.
+
+    More or fewer budgets, draws, seeds, models and arms are the same study: none of them changes a training that is done.
+    """
+    told, path = to_jsonable(_state(recipe)), folder / "recipe.json"
     kept = json.loads(path.read_text()) if path.is_file() else told
     told["real_data"] = told["real_data"] or kept.get("real_data")  # scans that are gone were converted before
-    if kept | {"features": VERSION} != told:
+    before = {group: kept.get(group, {}) for group in ("arms", "sources", "trained")}
+    changed = [key for key in ("real", "real_data", "seed", "threads", "cut") if kept.get(key) != told[key]]
+    changed += [name for group in before for name, how in told[group].items() if before[group].get(name, how) != how]
+    if changed:
         do = "choose another folder, or repeat its --set and --full"
-        raise PcaugError("holds a study of another recipe, or of other data", folder, do)
-    if kept != told:
+        what = f"holds a study of another recipe, or of other data ({', '.join(changed[:3])} differ)"
+        raise PcaugError(what, folder, do)
+    if kept["features"] != VERSION:
         raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
-    write_json(path, told)
+    write_json(path, told | {group: before[group] | told[group] for group in before})
+
+
+def _state(recipe: StudyRecipe) -> dict[str, Any]:
+    """All that the trainings of a study depend on, by name where not all of them do."""
+    told = recipe.model_dump(mode="json")
+    return {
+        "recipe": told,
+        **{key: told[key] for key in ("real", "seed", "threads")},
+        "real_data": state_of(recipe.real.source),
+        "features": VERSION,
+        "cut": sorted(source.name for source in recipe.synthetic) if by_cut(recipe) else None,  # which decide its classes
+        "arms": {arm.name: arm.model_dump(mode="json") for arm in recipe.arms},
+        "sources": {source.name: [source.model_dump(mode="json"), made_by(source)] for source in recipe.synthetic},
+        "trained": {job.name: how.model_dump(mode="json") for job, how in ways(recipe)},
+    }

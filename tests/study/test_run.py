@@ -186,6 +186,22 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
     assert Corpus.open(tmp_path / "real").points == 6000
 
 
+def test_a_study_grows_by_draws_seeds_budgets_and_arms_and_trains_nothing_twice(tmp_path: Path, recipe: StudyRecipe) -> None:
+    small = narrowed(recipe, ["real + more"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
+    assert len(run_study(small, tmp_path / "a").results) == 2
+    results = tmp_path / "a" / "results"
+    before = {path.name: path.stat().st_mtime_ns for path in results.iterdir()}
+    grown = run_study(recipe, tmp_path / "a")
+    assert len(grown.results) == len(plan(recipe, ["u0", "u1"])) == 14
+    assert {path.name: path.stat().st_mtime_ns for path in results.iterdir() if path.name in before} == before
+    at_once = run_study(recipe, tmp_path / "b")
+    assert [r.miou for r in grown.results] == [r.miou for r in at_once.results]
+    assert len(run_study(small, tmp_path / "a").results) == 2  # and shrinks
+    other = recipe.model_copy(update={"arms": (*recipe.arms[:2], recipe.arms[2].model_copy(update={"augment": False}))})
+    with pytest.raises(PcaugError, match="holds a study of another recipe"):  # of an arm that the small study did not have
+        run_study(other, tmp_path / "a")
+
+
 def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: StudyRecipe) -> None:
     train = tmp_path / "mine.toml"
     train.write_text("learning_rate = 0.002")
