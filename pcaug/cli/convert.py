@@ -32,6 +32,7 @@ def convert(
     tile: o.Tile = None,
     coarse: o.Coarse = None,
     unique: o.Unique = False,
+    scans: o.Scans = None,
     seed: o.SplitSeed = 0,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
@@ -47,7 +48,7 @@ def convert(
 
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     if each:
-        if split or tile or coarse or unique or card:
+        if split or tile or coarse or unique or scans or card:
             raise PcaugError(
                 "--each writes the tiles of a corpus as they are", source, "split, cut and card it as a corpus first"
             )
@@ -68,6 +69,7 @@ def convert(
             tile=tile,
             coarse=coarse,
             unique=unique,
+            scans=scans,
             workers=workers,
             scheduler=scheduler,
         )

@@ -29,6 +29,7 @@ def merge(
     tile: o.Tile = None,
     coarse: o.Coarse = None,
     unique: o.Unique = False,
+    scans: o.Scans = None,
     seed: o.SplitSeed = 0,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
@@ -47,7 +48,7 @@ def merge(
 
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
     options = CorpusOptions(
-        split=Split(split, block, buffer, seed), tile=tile, coarse=coarse, unique=unique, append=append,
+        split=Split(split, block, buffer, seed), tile=tile, coarse=coarse, unique=unique, scans=scans, append=append,
         workers=workers, scheduler=scheduler,
     )  # fmt: skip
     if formats.is_known(output) and len(card or ()) > 1:

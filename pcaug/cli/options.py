@@ -19,6 +19,7 @@ Tile = Annotated[float | None, typer.Option(min=1, help="Corpus: edge of a tile 
 Coarse = Annotated[
     str | None, typer.Option("--coarse", help="Corpus: make labels as coarse as a preset, or as what all sources can tell: cut.")
 ]
+Scans = Annotated[int | None, typer.Option(min=1, help="Corpus: at most so many scans of each drive, evenly spread.")]
 Unique = Annotated[bool, typer.Option("--unique", help="Corpus: drop points at exactly the place of an earlier one.")]
 Bounds = Annotated[str | None, typer.Option(help="Keep what lies in xmin,ymin,xmax,ymax or xmin,ymin,zmin,xmax,ymax,zmax.")]
 Classes = Annotated[str | None, typer.Option(help="Keep these classes (and all below them), or native ids: tree,car or 2,6.")]

@@ -164,9 +164,9 @@ def _tell_unknown(scan: Scan, whole: Census) -> None:
 
 def _some(things: Any, number: int, *, spread: bool) -> list[Any]:
     """The first, or as many from beginning to end."""
-    if not spread or number >= len(things):
-        return list(things[:number])
-    return [things[round(i * (len(things) - 1) / max(1, number - 1))] for i in range(number)]
+    from pcaug.corpus.parts import spread as spread_out
+
+    return spread_out(things, number) if spread else list(things[:number])
 
 
 def _site(source: Path, site: list[Any]) -> str:

@@ -63,8 +63,10 @@ def convert(
         cards = [card] if card else ()
         return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
     claim(dst, force=force)
-    if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse")):
-        raise PcaugError("a split, tiles, appending, --coarse and --unique need a corpus", dst, "give a folder as destination")
+    if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse", "scans")):
+        raise PcaugError(
+            "a split, tiles, appending, --coarse, --scans and --unique need a corpus", dst, "give a folder as destination"
+        )
     if sources and not (card or ids_of or steps) and formats.copies(sources, dst):
         return Report(formats.copy(sources, dst, _counter(progress)))
     streams = [stream for path in sources for stream in _streams(path, card, steps)]

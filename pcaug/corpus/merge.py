@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import BUFFER
-from pcaug.corpus.parts import Frame, Part, groups, one_crs, parts_of, refuse_twice, with_unique_units
+from pcaug.corpus.parts import Frame, Part, few, groups, one_crs, parts_of, refuse_twice, with_unique_units
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
@@ -36,6 +36,7 @@ class CorpusOptions(TypedDict, total=False):
     coarse: str | None
     unique: bool
     append: bool
+    scans: int | None
     workers: int
     scheduler: str | None
 
@@ -51,6 +52,7 @@ def merge(
     steps: Steps = Steps(),
     unique: bool = False,
     append: bool = False,
+    scans: int | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
@@ -71,6 +73,7 @@ def merge(
         steps: Filters, reprojection, new ids.
         unique: Drop points at exactly the place of an earlier one.
         append: Add to a corpus that exists; sources that it has already are left out.
+        scans: At most so many scans of each unit (drive), evenly spread; maps stay whole.
         workers: Processes.
         scheduler: Address of a Dask scheduler instead.
         force: Replace what exists.
@@ -83,7 +86,7 @@ def merge(
     split = split if isinstance(split, Split) else Split(split)
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)
-    parts = [part for path, card in pairs for part in parts_of(Path(path), card, steps)]
+    parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
     if before:

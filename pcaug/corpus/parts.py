@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from pcaug.errors import NotFound, PcaugError
 from pcaug.labels import IGNORE, ClassSet
 
 Frame = Literal["sensor", "map"]
+Thing = TypeVar("Thing")
 TOGETHER = 16
 """Scans that one job takes at most ..."""
 BYTES = 8 << 20
@@ -131,6 +132,22 @@ def parts_of(path: Path, card: str | Path | None, steps: Steps) -> list[Part]:
         corpus = Corpus.open(path)
         return [_of_tile(corpus, tile, path) for tile in corpus.tiles]
     return [_of_scan(replace(scan, prepare=steps.prepare) if steps else scan) for scan in scans(path, card)]
+
+
+def spread(things: Sequence[Thing], most: int) -> list[Thing]:
+    """At most so many of some things, evenly from the first to the last."""
+    return [things[i] for i in np.linspace(0, len(things) - 1, min(most, len(things))).round().astype(int)]
+
+
+def few(parts: Sequence[Part], most: int | None) -> list[Part]:
+    """At most so many scans of each unit, evenly spread over it: neighbours of a drive are near copies. Maps stay whole."""
+    if most is None:
+        return list(parts)
+    by_unit: dict[str, list[Part]] = {}
+    for part in parts:
+        by_unit.setdefault(part.unit, []).append(part)
+    kept = {id(part) for own in by_unit.values() for part in spread(own, most)}
+    return [part for part in parts if part.frame == "map" or id(part) in kept]
 
 
 def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.parts import spread
 from pcaug.explore.statistics import Mask
 from pcaug.generate.score import coverage, mmd, one_nna, pairwise, unsquared_chamfer
 
@@ -47,7 +48,7 @@ def object_gap(
     count = min(len(real), len(synthetic), MOST_OBJECTS)
     if count < LEAST_OBJECTS:
         return None
-    mine, theirs = _even(real, count), _even(synthetic, count)
+    mine, theirs = spread(real, count), spread(synthetic, count)
     a, b = [cloud.xyz for _, cloud in mine], [cloud.xyz for _, cloud in theirs]
     across, within = pairwise(b, a, unsquared_chamfer), pairwise(a, a, unsquared_chamfer)
     floors = []
@@ -65,7 +66,3 @@ def object_gap(
         one_nna=one_nna(pairwise(b, b, unsquared_chamfer), across, within),
         floor=float(np.mean(floors)) if floors else float("nan"),
     )
-
-
-def _even(rows: Sequence[tuple[int, PointCloud]], count: int) -> list[tuple[int, PointCloud]]:
-    return [rows[i] for i in np.linspace(0, len(rows) - 1, count).round().astype(int)]

@@ -25,6 +25,8 @@ class Real(Strict):
         block: Edge of a block, metres.
         buffer: Points nearer than this to a block of another split are neither trained on nor scored, metres.
         test_units: Units (drives, tiles) that are the test; all others may be trained on.
+        scans: At most so many scans of each unit, evenly spread, so that the full download of a set takes no longer than a part;
+            0 takes all. Maps stay whole.
         unit: "tile" counts each scan or tile as a unit of its own, by its name: for a set of a single drive or site, whose
             scans are less independent than units are.
     """
@@ -36,6 +38,7 @@ class Real(Strict):
     block: float = 50.0
     buffer: float = 1.0
     test_units: tuple[str, ...] = ()
+    scans: int = Field(default=0, ge=0)
     unit: Literal["unit", "tile"] = "unit"
 
 

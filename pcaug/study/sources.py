@@ -53,6 +53,7 @@ def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, fl
             made,
             card=real.card,
             split=Split(real.split or None, real.block, real.buffer, recipe.seed),
+            scans=real.scans or None,
         )
     if not note.is_file():
         note_cost(made, started, note)

@@ -329,6 +329,24 @@ def test_files_that_a_card_does_not_know_are_pointed_out(tmp_path: Path) -> None
     assert len(Corpus.open(tmp_path / "c").tiles) == 3
 
 
+def test_some_scans_of_each_drive_are_taken_from_all_along_it(tmp_path: Path) -> None:
+    root = drive(tmp_path / "set", ("00", "08"))
+    for kind in ("velodyne", "labels"):
+        (first,) = (root / "sequences" / "00" / kind).iterdir()
+        for number in range(1, 7):
+            shutil.copy(first, first.with_name(f"{number:06d}{first.suffix}"))
+    merge([root], tmp_path / "c", scans=3)
+    names = [tile.name.removeprefix("sequences_") for tile in Corpus.open(tmp_path / "c").tiles]
+    assert names == ["00_velodyne_000000", "00_velodyne_000003", "00_velodyne_000006", "08_velodyne_000000"]
+    merge([tmp_path / "c"], tmp_path / "fewer", scans=1)
+    assert len(Corpus.open(tmp_path / "fewer").tiles) == 2
+    merge([tile(tmp_path / "a.las")], tmp_path / "map", ["las"], tile=30.0)
+    merge([tmp_path / "map"], tmp_path / "whole", scans=1)
+    assert Corpus.open(tmp_path / "whole").points == 900
+    with pytest.raises(PcaugError, match="--scans and --unique need a corpus"):
+        convert(root, tmp_path / "all.ply", scans=1)
+
+
 def test_scans_with_origins_of_their_own_in_one_file_are_pointed_out(tmp_path: Path) -> None:
     report = convert(drive(tmp_path / "set"), tmp_path / "all.ply")
     assert report.notes == ("3 scans, each with an origin of its own, lie on one another: a corpus keeps them apart",)
