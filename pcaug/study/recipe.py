@@ -11,6 +11,9 @@ from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.segment.networks import MODELS
 
+SAMPLE = "sample"
+"""Source that stands for the embedded sample."""
+
 
 class Real(Strict):
     """Labelled real data, and what of it is the test.
@@ -195,7 +198,11 @@ def narrowed(recipe: StudyRecipe, arms: Sequence[str] = (), train_set: Sequence[
     if strange := set(arms) - {arm.name for arm in recipe.arms}:
         named = "; ".join(arm.name for arm in recipe.arms)
         raise RecipeError(f"no arm is called {', '.join(sorted(strange))}", recipe.title, f"choose from: {named}")
-    kept = tuple(arm for arm in recipe.arms if not arms or arm.name in (*arms, recipe.baseline))
+    kept = tuple(
+        arm.model_copy(update={"set": (*arm.set, *train_set)})  # after what an arm or a model changes
+        for arm in recipe.arms
+        if not arms or arm.name in (*arms, recipe.baseline)
+    )
     needed = {name for arm in kept for name in arm.synthetic}
     sources = tuple(source for source in recipe.synthetic if source.name in needed)
-    return recipe.model_copy(update={"arms": kept, "synthetic": sources, "set": (*recipe.set, *train_set)})
+    return recipe.model_copy(update={"arms": kept, "synthetic": sources})

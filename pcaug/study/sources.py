@@ -23,17 +23,19 @@ from pcaug.corpus.split import Split
 from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
-from pcaug.files import stamp, write_text
+from pcaug.files import stamp, to_jsonable, write_text
 from pcaug.generate.bank import ObjectSample, gather, write_bank
 from pcaug.generate.fit import fit
 from pcaug.generate.model import FEWEST, Generator
 from pcaug.parallel import Progress, silent
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
-from pcaug.study.recipe import StudyRecipe, Synthetic
+from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
 
 COST = "cost.json"
 """What a corpus took to make: in a synthetic one, beside the real one (``real.cost.json``)."""
+REAL = "real.json"
+"""How the real corpus was made: one that a corrected command would make otherwise is made anew."""
 NOTHING = {"seconds": 0.0, "gigabytes": 0.0}
 
 
@@ -43,9 +45,13 @@ def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, fl
     if is_corpus(Path(real.source)):
         return Corpus.open(real.source), dict(NOTHING)
     started = time.perf_counter()
+    if _made_otherwise(recipe, folder / REAL):
+        shutil.rmtree(made, ignore_errors=True)
+        note.unlink(missing_ok=True)
     if not is_corpus(made):
+        write_text(folder / REAL, json.dumps(_how(recipe)))
         source = Path(real.source)
-        if real.source == "sample":
+        if real.source == SAMPLE:
             source = folder / "sample"
             extract(source)
         convert(
@@ -58,6 +64,18 @@ def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, fl
     if not note.is_file():
         note_cost(made, started, note)
     return Corpus.open(made), cost(note)
+
+
+def _how(recipe: StudyRecipe) -> Any:
+    told = recipe.real.model_dump(exclude_defaults=True, exclude={"test_units", "unit"})
+    return to_jsonable([told, recipe.seed, state_of(recipe.real.source)])
+
+
+def _made_otherwise(recipe: StudyRecipe, note: Path) -> bool:
+    """Whether a note says another way of making the real corpus than a study's; one whose scans are gone stays what it is."""
+    if not note.is_file() or not (recipe.real.source == SAMPLE or Path(recipe.real.source).exists()):
+        return False
+    return bool(json.loads(note.read_text()) != _how(recipe))
 
 
 def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:

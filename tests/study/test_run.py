@@ -20,10 +20,11 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
+from pcaug.study.folder import start_over
 from pcaug.study.plan import Job, plan, train_recipe
-from pcaug.study.recipe import StudyRecipe, Synthetic, narrowed
+from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
-from pcaug.study.run import run_study, start_over
+from pcaug.study.run import run_study
 from pcaug.study.sources import real_corpus
 from pcaug.study.training import without_real
 
@@ -119,7 +120,7 @@ def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe:
         run_study(recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ()})}), tmp_path / "c")
     with pytest.raises(RecipeError, match=r"test units u9 are not in the data, .*real, it has u0, u1, u2: choose .* with --test"):
         run_study(wrong, tmp_path / "c")
-    assert not any((tmp_path / "c").iterdir())  # the corrected command finds no other study there
+    assert run_study(narrowed(recipe, ["real"]), tmp_path / "c").results  # the corrected command finds no other study there
 
 
 def test_a_study_is_narrowed_to_some_arms_and_its_trainings_changed(recipe: StudyRecipe) -> None:
@@ -202,6 +203,61 @@ def test_a_study_grows_by_draws_seeds_budgets_and_arms_and_trains_nothing_twice(
         run_study(other, tmp_path / "a")
 
 
+def test_a_study_does_not_grow_where_its_classes_would_change(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with CorpusWriter(tmp_path / "uneven") as writer:
+        for unit in range(4):
+            cloud = next(Corpus.open(tmp_path / "real").clouds())
+            built = (np.arange(len(cloud)) < 200) & (unit != 0)  # one unit lacks buildings
+            label = np.where(built, TREE.id("building"), cloud["label"])
+            writer.add(cloud.with_fields(TREE, label=label.astype(np.uint16)), f"u{unit}", f"u{unit}")
+    values = recipe.model_dump()
+    changes = {
+        "real": {"source": str(tmp_path / "uneven"), "test_units": ("u3",)},
+        "synthetic": ({"name": "own", "copies": True},),
+        "arms": ({"name": "real"}, {"name": "real + own", "synthetic": ("own",)}),
+        "budgets": (1,), "draws": 3, "seeds": 1, "set": (*values["set"], "classes=cut"),
+    }  # fmt: skip
+    whole = StudyRecipe(**(values | changes))
+    units = [job.units[0] for job in plan(whole, ["u0", "u1", "u2"]) if job.arm.name == "real"]
+    few = whole.model_copy(update={"draws": units.index("u0")})
+    assert few.draws
+    run_study(few, tmp_path / "a")
+    with pytest.raises(PcaugError, match=r"classes that all sources can label are now .*, and were .*building"):
+        run_study(whole, tmp_path / "a")
+    assert len(run_study(few, tmp_path / "a").results) == 2 * few.draws
+
+
+def test_a_mistake_that_was_corrected_leaves_nothing_in_the_way(tmp_path: Path, recipe: StudyRecipe) -> None:
+    run_study(narrowed(recipe, ["real + more"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1}), tmp_path / "a")
+    values = recipe.model_dump()
+    grown = [values | {"budgets": (1,), "draws": 1, "seeds": 1, "arms": (*values["arms"], {"name": "b", "synthetic": ("b",)})}]
+    wrong, right = ({"name": "b", "corpus": str(tmp_path / name)} for name in ("misspelt", "made"))
+    with pytest.raises(PcaugError, match="misspelt"):
+        run_study(StudyRecipe(**grown[0] | {"synthetic": (*values["synthetic"], wrong)}), tmp_path / "a")
+    study = run_study(StudyRecipe(**grown[0] | {"synthetic": (*values["synthetic"], right)}), tmp_path / "a")
+    assert len(study.results) == 4
+    other = StudyRecipe(**values | {"arms": ({"name": "real"}, {"name": "real - more", "synthetic": ("more",)})})
+    with pytest.raises(PcaugError, match=r"another recipe.*real---more"):  # whose files would be those of "real + more"
+        run_study(other, tmp_path / "a")
+
+
+def test_a_wrong_split_or_test_keeps_the_real_data_only_where_it_is_the_same(tmp_path: Path, recipe: StudyRecipe) -> None:
+    for number, unit in enumerate(["u0", "u1", "u2"]):
+        write(tmp_path / "files" / f"{number}.las", next(Corpus.open(tmp_path / "real").only(units=[unit]).clouds()))
+    real = {"source": str(tmp_path / "files"), "card": "las"}
+    values = recipe.model_dump() | {"budgets": (0,), "seeds": 1, "arms": ({"name": "real"},), "synthetic": ()}
+    with pytest.raises(RecipeError, match="test units 9 are not in the data"):
+        run_study(StudyRecipe(**values | {"real": real | {"test_units": ("9",)}}), tmp_path / "a")
+    made = tmp_path / "a" / "real" / "manifest.json"
+    before = made.stat().st_mtime_ns
+    run_study(StudyRecipe(**values | {"real": real | {"test_units": ("2",)}}), tmp_path / "a")
+    assert made.stat().st_mtime_ns == before
+    with pytest.raises(RecipeError, match="test units 9 are not in the data"):
+        run_study(StudyRecipe(**values | {"real": real | {"test_units": ("9",)}}), tmp_path / "b")
+    split = real | {"split": "0.5/0.5", "block": 5.0, "buffer": 0.0}
+    assert run_study(StudyRecipe(**values | {"real": split}), tmp_path / "b").real.splits == ["test", "train"]
+
+
 def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: StudyRecipe) -> None:
     train = tmp_path / "mine.toml"
     train.write_text("learning_rate = 0.002")
@@ -222,7 +278,8 @@ def test_a_study_does_not_go_on_with_a_source_that_is_made_otherwise_now(tmp_pat
     scenes = tmp_path / "mine.toml"
     scenes.write_text('name = "mine"\n[town]\nsize = 40.0\n')
     source = Synthetic(name="mine", recipe=str(scenes), number=1)
-    recipe = recipe.model_copy(update={"synthetic": (*recipe.synthetic, source)})
+    arm = Arm(name="mine", synthetic=("mine",))
+    recipe = recipe.model_copy(update={"synthetic": (*recipe.synthetic, source), "arms": (*recipe.arms, arm)})
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(1))
     scenes.write_text('name = "mine"\n[town]\nsize = 50.0\n')
@@ -322,7 +379,7 @@ def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: St
 @pytest.mark.parametrize("which", ["real", "made"])
 def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe, which: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+        run_study(recipe, tmp_path / "a", _interrupt_at(3))
     shutil.rmtree(tmp_path / which)
     make_corpus(tmp_path / which, 4, "real", 0)
     with pytest.raises(PcaugError, match="or of other data"):

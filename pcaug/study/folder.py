@@ -1,0 +1,134 @@
+"""The folder of a study: whose it is, and what of it may go on.
+
+``recipe.json`` says what the trainings there depend on, by name where not all of them do. A command goes on in a folder where all
+that both have is the same: more or fewer budgets, draws, seeds, models and arms change no training that is done.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pcaug.errors import PcaugError
+from pcaug.files import claim, is_taken, to_jsonable, write_text
+from pcaug.segment.features import VERSION
+from pcaug.study.plan import ways
+from pcaug.study.recipe import StudyRecipe
+from pcaug.study.sources import REAL, made_by, state_of
+
+NOTE = "recipe.json"
+LAYOUT = 2
+"""Version of the note: raised whenever its form changes."""
+GROUPS = ("arms", "sources", "trained")
+"""What the note holds by name."""
+Note = dict[str, Any]
+
+
+def open_folder(recipe: StudyRecipe, folder: Path, *, force: bool) -> None:
+    """Take a folder for a study, or go on in it.
+
+    Raises:
+        PcaugError: Where it holds other things, or a study of which something that both have is another now.
+    """
+    if force:
+        start_over(folder)
+    claim(folder, force=False, resumes=(folder / NOTE).is_file() or (folder / REAL).is_file())
+    if (folder / NOTE).is_file():
+        _check(_state(recipe), _read(folder), folder)
+
+
+def take(recipe: StudyRecipe, folder: Path) -> None:
+    """Note what a folder's study is from now on, beside what is there already."""
+    told, kept = _state(recipe), _read(folder)
+    told["real_data"] = told["real_data"] or kept.get("real_data")  # scans that are gone were converted before
+    merged = {group: _started(kept, folder)[group] | told[group] for group in GROUPS}
+    _write(folder, {"classes": kept.get("classes")} | told | merged)
+
+
+def check_classes(names: Sequence[str], folder: Path) -> None:
+    """Note the classes of a cut; raises PcaugError where those of the trainings that are done were others."""
+    kept = _read(folder)
+    if kept.get("classes") not in (None, list(names)) and any((folder / "results").glob("*.json")):
+        what = f"the classes that all sources can label are now {', '.join(names)}, and were {', '.join(kept['classes'])}"
+        raise PcaugError(what, folder, "choose another folder, or name classes: --train-set classes=urban6")
+    _write(folder, kept | {"classes": list(names)})
+
+
+def start_over(folder: Path) -> None:
+    """Remove what an earlier study left in a folder, and nothing else.
+
+    Raises:
+        PcaugError: If the folder holds something that is not a study.
+    """
+    if not is_taken(folder):
+        return
+    if not (folder / NOTE).is_file() and not (folder / REAL).is_file():
+        raise PcaugError("is not empty and holds no study", folder, "choose another folder")
+    for name in ("real", ".real.parts", "synthetic", "runs", "results", "sample"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for pattern in (NOTE, REAL, "*.cost.json", "results.parquet", "summary.json", "report.html"):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
+def _read(folder: Path) -> Note:
+    """The note; empty where there is none, or one of another layout."""
+    path = folder / NOTE
+    kept: Note = json.loads(path.read_text()) if path.is_file() else {}
+    return kept if kept.get("layout") == LAYOUT else {}
+
+
+def _write(folder: Path, note: Note) -> None:
+    write_text(folder / NOTE, json.dumps(to_jsonable(note), indent=1, sort_keys=True))
+
+
+def _check(told: Note, kept: Note, folder: Path) -> None:
+    before = _started(kept, folder)
+    told = told | {"real_data": told["real_data"] or kept.get("real_data")}
+    changed = [key for key in ("layout", "real", "real_data", "seed", "threads") if kept.get(key) != told[key]]
+    changed += [name for group in GROUPS for name, how in told[group].items() if before[group].get(name, how) != how]
+    if changed:
+        what = f"holds a study of another recipe, or of other data ({', '.join(changed[:3])} differ)"
+        raise PcaugError(what, folder, "choose another folder, or repeat the command that made it")
+    if kept["features"] != VERSION:
+        raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
+
+
+def _started(kept: Note, folder: Path) -> dict[str, dict[str, Any]]:
+    """What of a note has left something in the folder: a mistake that was corrected before anything was made is forgotten."""
+    names = [path.name for room in ("results", "runs") for path in (folder / room).glob("*")]
+    trained = {key: how for key, how in kept.get("trained", {}).items() if any(_is_of(name, key) for name in names)}
+    arms = {slug: arm for slug, arm in kept.get("arms", {}).items() if any(f"_{slug}_b" in key for key in trained)}
+    used = {name for arm in arms.values() for name in arm.get("synthetic", ())}
+    used |= {path.name for path in (folder / "synthetic").glob("*")}
+    sources = {
+        key: how for key, how in kept.get("sources", {}).items() if any(n == key or n.startswith(f"{key}_b") for n in used)
+    }
+    return {"arms": arms, "sources": sources, "trained": trained}
+
+
+def _is_of(name: str, key: str) -> bool:
+    """Whether a result or a run is of a model and an arm, which a key names with any budget, draw and seed."""
+    return name.startswith(key.rpartition("_b")[0] + "_b")
+
+
+def _state(recipe: StudyRecipe) -> Note:
+    """All that the trainings of a study depend on. Defaults are left out: a key that is new in a recipe changes none of them."""
+    told = recipe.model_dump(mode="json", exclude_defaults=True)
+    note = {
+        "layout": LAYOUT,
+        "features": VERSION,
+        "recipe": told,
+        "real": told["real"],
+        "real_data": state_of(recipe.real.source),
+        "seed": recipe.seed,
+        "threads": recipe.threads,
+        "arms": {arm.slug: arm.model_dump(exclude_defaults=True) for arm in recipe.arms},
+        "sources": {source.name: [source.model_dump(exclude_defaults=True), made_by(source)] for source in recipe.synthetic},
+        "trained": {job.name: how.model_dump(mode="json") for job, how in ways(recipe)},
+    }
+    found: Note = to_jsonable(note)
+    return found
