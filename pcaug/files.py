@@ -21,7 +21,15 @@ TEMPORARY = ".tmp-"
 
 def is_taken(path: Path) -> bool:
     """Whether there is something to lose: a file, or a folder that holds more than a killed process left."""
-    return any(not found.name.startswith(TEMPORARY) for found in path.iterdir()) if path.is_dir() else path.exists()
+    return not all(_is_left(found) for found in path.iterdir()) if path.is_dir() else path.exists()
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a killed process left something: a folder that nobody is at work in."""
+    if not path.name.startswith(TEMPORARY) or (lock := _locked(path)) is None:
+        return False
+    os.close(lock)
+    return True
 
 
 def claim(path: Path, *, force: bool, resumes: bool = False) -> None:

@@ -27,8 +27,8 @@ def is_file_name(path: Path) -> bool:
     return formats.is_known(path) or path.suffix.lower() == IDS
 
 
-def beside(path: Path, ending: str | None) -> Path:
-    """A scan's path with the ending of its predictions; those of ``velodyne/*.bin`` lie in ``predictions``, as KITTI's do."""
+def named(path: Path, ending: str | None) -> Path:
+    """A scan's path in its folder with the ending of its predictions; class ids of ``velodyne/*.bin`` lie in ``predictions``."""
     if ending is None:
         return path
     path = path.with_suffix(f".{ending.lstrip('.')}")
@@ -74,26 +74,34 @@ def _counted(cloud: PointCloud, classes: Counter[str]) -> PointCloud:
 
 
 def _write_ids(path: Path, scan: Scan, clouds: Iterator[PointCloud], classes: Counter[str]) -> list[str]:
-    """Write the class ids of the scan's dataset; returns which of the ``classes``, counted meanwhile, it does not have."""
+    """Write the class ids of the scan's dataset; returns which of the ``classes``, counted meanwhile, it does not have.
+
+    Raises:
+        PcaugError: For a class that it neither has nor parts, where it has no id for unlabelled points.
+    """
     assert scan.card is not None  # checked before
-    tree, ids = catalogue.taxonomy(), scan.card.native_of()
+    tree, ids, names = catalogue.taxonomy(), scan.card.native_of(), scan.card.label_map().names
     below = {node: _first_below(scan.card, node) for node in tree.nodes if node not in ids}
-    table = np.zeros(IGNORE + 1, "<u4")
-    for node, native in (below | ids).items():
-        table[node] = native or 0
+    known = ids | {node: native for node, native in below.items() if native is not None}
+    table = np.full(IGNORE + 1, ids.get(IGNORE, -1), np.int64)
+    table[list(known)] = list(known.values())
     with atomic_path(path) as partial, partial.open("wb") as file:
         for cloud in clouds:
-            table[cloud["prediction"]].tofile(file)
-    names, notes = scan.card.label_map().names, []
-    for name in classes:
-        if (node := tree.id(name)) in below:
-            native = below[node]
-            instead = names[native] if native else "unlabelled"
-            notes.append(f"{scan.card.name} has no class for all {name}: it is written as {instead}")
-    return notes
+            native = table[cloud["prediction"]]
+            if (native < 0).any():
+                strange = ", ".join(catalogue.taxonomy().counts(cloud["prediction"][native < 0]))
+                raise PcaugError(
+                    f"{scan.card.name} has no class for {strange}, and none for unlabelled points", path, "write .ply"
+                )
+            native.astype("<u4").tofile(file)
+    lacking = [name for name in classes if tree.id(name) in below]
+    instead = {name: names.get(int(table[tree.id(name)]), "unlabelled") for name in lacking}
+    return [f"{scan.card.name} has no class for all {name}: it is written as {other}" for name, other in instead.items()]
 
 
 def _first_below(card: DatasetCard, node: int) -> int | None:
     """The first class id of what a node contains, such as car of vehicle."""
     labels = card.label_map()
-    return min((native for native, own in labels.nodes.items() if native > 0 and labels.taxonomy.covers(node, own)), default=None)
+    return min(
+        (native for native, own in labels.nodes.items() if native >= 0 and labels.taxonomy.covers(node, own)), default=None
+    )

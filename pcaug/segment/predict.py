@@ -172,10 +172,10 @@ def predict(
 
 def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Path:
     """Where a folder's scan goes: the same name, and that of the scan where its file holds several."""
-    path = target / scan.path.relative_to(source)
+    path = scan.path.relative_to(source)
     if scan.part:
         path = path.with_name(f"{path.stem}_{scan.part}{path.suffix}")
-    return output.beside(path, ending)
+    return target / output.named(path, ending)
 
 
 def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: bool) -> list[Pair]:

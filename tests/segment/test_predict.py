@@ -15,8 +15,9 @@ from segment.builders_segment import SMALL, TREE, garden
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
+from pcaug.corpus.card import load_card
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import scans
+from pcaug.corpus.sources import Scan, scans
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
 from pcaug.segment import output
@@ -260,16 +261,35 @@ def test_class_ids_lie_where_the_benchmark_looks_and_say_what_they_stand_for(tmp
     formats.write(path, cloud)
     nodes = [TREE.id(name) for name in ("road", "vehicle", "tree", "pole_like", "water", "car")]
     guess = PointCloud(cloud.xyz, {**cloud.fields, "prediction": np.array(nodes, np.uint16)}, TREE)
-    target = output.beside(Path("out") / path.relative_to(tmp_path / "kitti"), "label")
+    target = Path("out") / output.named(path.relative_to(tmp_path / "kitti"), "label")
     assert target == Path("out/sequences/11/predictions/000000.label")
     counts, notes = output.write(tmp_path / target, scans(tmp_path / "kitti")[0], iter([guess, guess]), unclassified=False)
     assert np.fromfile(tmp_path / target, "<u4").tolist() == [40, 10, 70, 80, 0, 10] * 2  # no trunk (71) shines through
     assert counts.total() == 12
     assert [note.split(" all ")[1] for note in notes] == [
-        "water: it is written as unlabelled",
+        "water: it is written as unlabeled",
         "pole_like: it is written as pole",
         "vehicle: it is written as car",
     ]
+
+
+def test_a_class_id_of_zero_is_no_unlabelled_point(tmp_path: Path) -> None:
+    (tmp_path / "a.pts").write_text("1 2 3 4 1 1 0\n5 6 7 8 1 1 1\n")
+    scan = Scan(tmp_path / "a.pts", load_card("vaihingen"), "a", None, "a")  # 0 is powerline, no id is for unlabelled points
+    nodes = np.array([TREE.id("wire"), TREE.id("manmade")], np.uint16)
+    guess = PointCloud(np.zeros((2, 3)), {"prediction": nodes}, TREE)
+    output.write(tmp_path / "a.label", scan, iter([guess]), unclassified=False)
+    assert np.fromfile(tmp_path / "a.label", "<u4").tolist() == [0, 0]  # wire itself, and the first of what is manmade
+    strange = PointCloud(np.zeros((1, 3)), {"prediction": np.array([TREE.id("person")], np.uint16)}, TREE)
+    with pytest.raises(PcaugError, match="vaihingen has no class for person, and none for unlabelled points"):
+        output.write(tmp_path / "b.label", scan, iter([strange]), unclassified=False)
+    assert not (tmp_path / "b.label").exists()
+
+
+def test_a_folder_named_velodyne_is_written_to_like_others(trained: Run, tmp_path: Path) -> None:
+    folder_of(tmp_path / "in", 5, suffix=".las")
+    predict(trained, tmp_path / "in", tmp_path / "velodyne", "las", ending="label")
+    assert [path.name for path in (tmp_path / "velodyne").glob("*.label")] == ["in5.label"]
 
 
 def test_ids_that_no_card_knows_are_kept(trained: Run, tmp_path: Path) -> None:
