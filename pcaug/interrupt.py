@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 from _thread import interrupt_main
-from threading import Timer
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Timer, current_thread, main_thread
 from types import FrameType
 
 AGAIN = 0.05
@@ -14,10 +16,17 @@ SPARED = ("importlib._bootstrap", "multiprocessing.popen_spawn_posix")
 """Modules at work that it would harm: libraries take it for a failed import of theirs, and half a process complains."""
 
 
-def listen() -> None:
-    """Let Ctrl-C strike from now on, where nobody said otherwise (``nohup`` has it ignored)."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+@contextmanager
+def listening() -> Iterator[None]:
+    """Let Ctrl-C strike inside, where nobody said otherwise (``nohup`` has it ignored) and this is the thread that hears it."""
+    ours = current_thread() is main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if ours:
         signal.signal(signal.SIGINT, strike)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def strike(number: int, frame: FrameType | None, then: signal.Handlers = signal.SIG_DFL) -> None:

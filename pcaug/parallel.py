@@ -121,9 +121,9 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that share the cores. They end with this one, however that happens, and when the caller breaks off; after an
     error of one, what the others are at is done first."""
     context = get_context("spawn")
-    heard, wanted = context.Pipe(duplex=False)
-    made = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(workers, heard))
-    with heard, wanted:
+    end, wanted = context.Pipe(duplex=False)  # what hears that its other end is closed
+    made = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(workers, end))
+    with end, wanted:
         try:
             yield made
         except (KeyboardInterrupt, GeneratorExit):
@@ -147,18 +147,18 @@ def _unheard() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin(workers: int, wanted: Connection) -> None:
+def _begin(workers: int, end: Connection) -> None:
     os.environ.setdefault("RAYON_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of lazrs, at its first use
     plain_warnings()
-    Thread(target=_follow, args=(wanted,), daemon=True).start()
+    Thread(target=_follow, args=(end,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if MASKS:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def _follow(wanted: Connection) -> None:
+def _follow(end: Connection) -> None:
     """End this worker when the process that started it wants no more of it, or has died, which closes its end too."""
-    wanted.poll(None)
+    end.poll(None)
     UNWANTED.set()
     interrupt_self()
     time.sleep(PATIENCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pcaug.interrupt import listen
+from pcaug.interrupt import listening
 
 INTERRUPTED = 130
 """Exit code of Ctrl-C."""
@@ -36,15 +36,15 @@ COMMANDS = {
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors are one line on stderr, exit code 1 (2 for usage, 130 for Ctrl-C)."""
-    listen()
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for work starve whatever runs beside us
     os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))  # joblib warns at length where /sys is missing
-    try:
-        from pcaug.cli.dispatch import dispatch
+    with listening():
+        try:
+            from pcaug.cli.dispatch import dispatch
 
-        code = dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
-    except KeyboardInterrupt:
-        code = complain("interrupted, run the same command again to resume", INTERRUPTED)
+            code = dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+        except KeyboardInterrupt:
+            code = complain("interrupted, run the same command again to resume", INTERRUPTED)
     raise SystemExit(code)
 
 

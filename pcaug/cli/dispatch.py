@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -14,9 +15,10 @@ from pcaug.errors import PcaugError, plain_warnings
 
 def dispatch(arguments: list[str]) -> int:
     """Run a command; its exit code. Errors are one line on stderr; KeyboardInterrupt, and what only a bug raises, pass."""
-    plain_warnings()
     try:
-        return _run(arguments)
+        with warnings.catch_warnings():
+            plain_warnings()
+            return _run(arguments)
     except PcaugError as error:
         return complain(str(error), 1)
     except BrokenPipeError:

@@ -89,7 +89,7 @@ def _corpus_summary(corpus: Corpus) -> dict[str, Any]:
         "scans": len(corpus.tiles),
         "splits": corpus.split_points,
         "units": corpus.units,
-        "licences": sorted({row.licence for row in corpus.manifest.sources if row.licence}),
+        "licences": corpus.licences,
     }
 
 

@@ -59,7 +59,7 @@ def thinned(chunks: Iterable[PointCloud], most: int) -> tuple[PointCloud, Census
     """The cloud that chunks make, or ``most`` of its points where it has more, and the census of all of it.
 
     Every point draws a rank from a fixed seed, and the lowest ranks stay: any point as likely as any other, and the same ones
-    whatever the size of the chunks. Memory is that of SLACK times ``most`` points.
+    whatever the size of the chunks. Memory is that of about three times ``most`` points.
     """
     rng = np.random.default_rng(0)
     kept: list[Ranked] = []

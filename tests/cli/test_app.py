@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
 from builders import run
 
 from pcaug.cli import console
-from pcaug.cli.app import COMMANDS
+from pcaug.cli.app import COMMANDS, main
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -137,3 +139,20 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     from pcaug import __version__
 
     assert run(capsys, "--version") == (f"pcaug {__version__}\n", "")
+
+
+def test_a_command_in_a_thread_works_and_a_session_keeps_its_handlers() -> None:
+    before = signal.getsignal(signal.SIGINT), warnings.showwarning
+    codes: list[object] = []
+
+    def command() -> None:
+        with pytest.raises(SystemExit) as ended:
+            main(["datasets", "las"])
+        codes.append(ended.value.code)
+
+    thread = threading.Thread(target=command)
+    thread.start()
+    thread.join()
+    command()
+    assert codes == [0, 0]
+    assert (signal.getsignal(signal.SIGINT), warnings.showwarning) == before
