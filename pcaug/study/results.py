@@ -201,7 +201,7 @@ OUTCOMES = (
     "It helped",
     "It hurt, not worth it here",
     "It did not help measurably, not worth it on this evidence",
-    "Undecided, more draws would tell",
+    "Undecided, more draws or seeds would tell",
     "Single trainings, which prove nothing",
 )
 """What intervals above zero, below, narrowly around it and widely around it prove, and none."""
