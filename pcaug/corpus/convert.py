@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -109,12 +108,10 @@ def _streams(path: Path, card: str | Path | None, steps: Steps) -> list[_Stream]
 def _of_tile(corpus: Corpus, index: int, steps: Steps) -> _Stream:
     tile = corpus.tiles[index]
 
-    first = steps.prepare(corpus.head(tile))
-
     def clouds() -> Iterator[PointCloud]:
-        return steps.counted_in(first.crs).apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
+        return steps.apply(steps.prepare(cloud) for cloud in [corpus.read(tile)])
 
-    return _Stream(clouds, first, tile.points, corpus.manifest.frame)
+    return _Stream(clouds, steps.prepare(corpus.head(tile)), tile.points, corpus.manifest.frame)
 
 
 def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
@@ -123,9 +120,7 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     def clouds() -> Iterator[PointCloud]:
         if labelled:  # which is read in metres, whatever its CRS counts in
             return (_asked(cloud, steps) for cloud in steps.apply(scan.chunks()))
-        chunks = scan.raw()  # as its file counts, which may be in feet
-        begin = list(islice(chunks, 1))
-        return steps.counted_in(begin[0].crs if begin else None).apply(chain(begin, chunks))
+        return steps.apply(scan.raw())  # as its file counts, which may be in feet
 
     try:
         first = _asked(next(scan.chunks(1)), steps) if labelled else next(scan.raw(1))

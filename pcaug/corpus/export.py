@@ -60,8 +60,7 @@ def export(
         partial.mkdir()
         for index, tile in enumerate(corpus.tiles):
             path = partial / _name(corpus, index, suffix)
-            cloud = steps.prepare(corpus.read(tile))
-            clouds = steps.counted_in(cloud.crs).apply([cloud])
+            clouds = steps.apply([steps.prepare(corpus.read(tile))])
             if ids_of:
                 clouds = with_ids(clouds, ids_of, without)
             if pieces := list(clouds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -79,7 +80,7 @@ class Steps:
             found["coarse"] = {group.name: list(group.nodes) for group in self.coarse.groups}
         return found
 
-    def counted_in(self, crs: str | None) -> Steps:
+    def _counted_in(self, crs: str | None) -> Steps:
         """The same steps, which count in metres, for coordinates in a CRS; raises PcaugError for cells in degrees."""
         from pcaug.corpus.metres import crs_name, unit
 
@@ -103,10 +104,19 @@ class Steps:
         return reprojected(cloud, self.crs) if self.crs else cloud
 
     def apply(self, chunks: Iterable[PointCloud]) -> Iterator[PointCloud]:
-        """The other steps, on the chunks of one scan in metres; in constant memory, except ``voxel``, which holds its result."""
-        kept = self._kept(chunks)
-        if self.voxel is not None:
-            kept = thinned(kept, self.voxel)
+        """The other steps, on the chunks of one scan, whatever its CRS counts in.
+
+        Memory is constant, except for ``voxel``, which holds its result.
+        """
+        stream = iter(chunks)
+        first = next(stream, None)
+        if first is None:
+            return
+        steps = self._counted_in(first.crs)
+        kept = steps._kept(chain([first], stream))
+        del first  # which would stay as long as the stream does
+        if steps.voxel is not None:
+            kept = thinned(kept, steps.voxel)
         for cloud in kept:
             if self.coarse and "label" in cloud:
                 cloud = cloud.with_fields(label=self.coarse.node(self.coarse.index(cloud["label"])))

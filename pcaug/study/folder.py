@@ -27,8 +27,8 @@ GROUPS = ("arms", "sources", "trained")
 Note = dict[str, Any]
 
 
-def open_folder(recipe: StudyRecipe, folder: Path, *, force: bool) -> None:
-    """Take a folder for a study, or go on in it.
+def open_folder(told: Note, folder: Path, *, force: bool) -> None:
+    """Take a folder for a study whose state is told, or go on in it.
 
     Raises:
         PcaugError: Where it holds other things, or a study of which something that both have is another now.
@@ -37,15 +37,14 @@ def open_folder(recipe: StudyRecipe, folder: Path, *, force: bool) -> None:
         start_over(folder)
     claim(folder, force=False, resumes=(folder / NOTE).is_file() or (folder / REAL).is_file())
     if (folder / NOTE).is_file():
-        _check(_state(recipe), _read(folder), folder)
+        _check(told, folder)
 
 
-def take(recipe: StudyRecipe, folder: Path) -> None:
+def take(told: Note, folder: Path) -> None:
     """Note what a folder's study is from now on, beside what is there already."""
-    told, kept = _state(recipe), _read(folder)
-    told["real_data"] = told["real_data"] or kept.get("real_data")  # scans that are gone were converted before
+    kept = _read(folder)
     merged = {group: _started(kept, folder)[group] | told[group] for group in GROUPS}
-    _write(folder, {"classes": kept.get("classes")} | told | merged)
+    _write(folder, {"classes": kept.get("classes")} | told | {"real_data": _real_data(told, kept)} | merged)
 
 
 def check_classes(names: Sequence[str], folder: Path) -> None:
@@ -85,16 +84,23 @@ def _write(folder: Path, note: Note) -> None:
     write_text(folder / NOTE, json.dumps(to_jsonable(note), indent=1, sort_keys=True))
 
 
-def _check(told: Note, kept: Note, folder: Path) -> None:
+def _check(told: Note, folder: Path) -> None:
+    kept = _read(folder)
     before = _started(kept, folder)
-    told = told | {"real_data": told["real_data"] or kept.get("real_data")}
-    changed = [key for key in ("layout", "real", "real_data", "seed", "threads") if kept.get(key) != told[key]]
+    changed = [key for key in ("layout", "real", "seed", "threads") if kept.get(key) != told[key]]
+    changed += ["real data"] if kept.get("real_data") != _real_data(told, kept) else []
     changed += [name for group in GROUPS for name, how in told[group].items() if before[group].get(name, how) != how]
     if changed:
         what = f"holds a study of another recipe, or of other data ({', '.join(changed[:3])} differ)"
         raise PcaugError(what, folder, "choose another folder, or repeat the command that made it")
     if kept["features"] != VERSION:
         raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
+
+
+def _real_data(told: Note, kept: Note) -> str | None:
+    """The state of the real data; of scans that are gone, which were converted before, what it was."""
+    found: str | None = told["real_data"] or kept.get("real_data")
+    return found
 
 
 def _started(kept: Note, folder: Path) -> dict[str, dict[str, Any]]:
@@ -115,7 +121,7 @@ def _is_of(name: str, key: str) -> bool:
     return name.startswith(key.rpartition("_b")[0] + "_b")
 
 
-def _state(recipe: StudyRecipe) -> Note:
+def state(recipe: StudyRecipe) -> Note:
     """All that the trainings of a study depend on. Defaults are left out: a key that is new in a recipe changes none of them."""
     told = recipe.model_dump(mode="json", exclude_defaults=True)
     note = {

@@ -20,7 +20,7 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
-from pcaug.study.folder import NOTE, check_classes, open_folder, take
+from pcaug.study.folder import NOTE, check_classes, open_folder, state, take
 from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units
 from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
@@ -97,12 +97,13 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
         _check_real(recipe)
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
-    open_folder(recipe, folder, force=force)
-    real, real_cost = real_corpus(recipe, folder)
+    told = state(recipe)
+    open_folder(told, folder, force=force)
+    real, real_cost = real_corpus(recipe, folder, told["real_data"])
     real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
     test_corpus(recipe, real)
-    take(recipe, folder)
+    take(told, folder)
     return real, real_cost, jobs
 
 

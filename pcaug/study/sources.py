@@ -39,17 +39,20 @@ REAL = "real.json"
 NOTHING = {"seconds": 0.0, "gigabytes": 0.0}
 
 
-def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, float]]:
-    """The real data of a study, converted into ``folder/real`` unless it is a corpus already, and what that cost."""
+def real_corpus(recipe: StudyRecipe, folder: Path, data: str | None) -> tuple[Corpus, dict[str, float]]:
+    """The real data of a study, converted into ``folder/real`` unless it is a corpus already, and what that cost. ``data`` is the
+    state of its files (``state_of``); None where they are gone, but were converted before."""
     real, made, note = recipe.real, folder / "real", folder / f"real.{COST}"
     if is_corpus(Path(real.source)):
         return Corpus.open(real.source), dict(NOTHING)
     started = time.perf_counter()
-    if _made_otherwise(recipe, folder / REAL):
+    how = to_jsonable([real.model_dump(exclude_defaults=True, exclude={"test_units", "unit"}), recipe.seed, data])
+    gone = data is None and real.source != SAMPLE
+    if (folder / REAL).is_file() and not gone and json.loads((folder / REAL).read_text()) != how:
         shutil.rmtree(made, ignore_errors=True)
         note.unlink(missing_ok=True)
     if not is_corpus(made):
-        write_text(folder / REAL, json.dumps(_how(recipe)))
+        write_text(folder / REAL, json.dumps(how))
         source = Path(real.source)
         if real.source == SAMPLE:
             source = folder / "sample"
@@ -64,18 +67,6 @@ def real_corpus(recipe: StudyRecipe, folder: Path) -> tuple[Corpus, dict[str, fl
     if not note.is_file():
         note_cost(made, started, note)
     return Corpus.open(made), cost(note)
-
-
-def _how(recipe: StudyRecipe) -> Any:
-    told = recipe.real.model_dump(exclude_defaults=True, exclude={"test_units", "unit"})
-    return to_jsonable([told, recipe.seed, state_of(recipe.real.source)])
-
-
-def _made_otherwise(recipe: StudyRecipe, note: Path) -> bool:
-    """Whether a note says another way of making the real corpus than a study's; one whose scans are gone stays what it is."""
-    if not note.is_file() or not (recipe.real.source == SAMPLE or Path(recipe.real.source).exists()):
-        return False
-    return bool(json.loads(note.read_text()) != _how(recipe))
 
 
 def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress = silent) -> Corpus:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import trimesh
@@ -52,7 +53,7 @@ class Exhibit:
     beams: Vectors | None = None
     sampled: Census | None = None
 
-    @property
+    @cached_property
     def whole(self) -> Census:
         """What is counted of all points."""
         return self.sampled or Census.of(self.cloud)

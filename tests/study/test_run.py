@@ -304,7 +304,7 @@ def test_only_the_named_files_of_a_folder_are_real_data(tmp_path: Path, recipe: 
         corpus = Corpus.open(recipe.real.source)
         write(folder / name, corpus.only(units=[unit]).read(corpus.only(units=[unit]).tiles[0]))
     real = recipe.real.model_copy(update={"source": str(folder), "files": ("a.ply", "c.ply"), "test_units": ()})
-    found, _ = real_corpus(recipe.model_copy(update={"real": real}), tmp_path / "study")
+    found, _ = real_corpus(recipe.model_copy(update={"real": real}), tmp_path / "study", None)
     assert sorted(Path(source.path).stem for source in found.manifest.sources) == ["a", "c"]
 
 
