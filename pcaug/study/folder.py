@@ -35,7 +35,7 @@ def open_folder(told: Note, folder: Path, *, force: bool) -> None:
     """
     if force:
         start_over(folder)
-    claim(folder, force=False, resumes=(folder / NOTE).is_file() or (folder / REAL).is_file())
+    claim(folder, force=force, resumes=(folder / NOTE).is_file() or (folder / REAL).is_file())
     if (folder / NOTE).is_file():
         _check(told, folder)
 

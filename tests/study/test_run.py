@@ -376,6 +376,14 @@ def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: St
     assert (tmp_path / "a" / "recipe.json").is_file()
 
 
+def test_force_starts_over_beside_what_is_the_users(tmp_path: Path, recipe: StudyRecipe) -> None:
+    few = narrowed(recipe, ["real"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
+    run_study(few, tmp_path / "a")
+    (tmp_path / "a" / "notes.txt").write_text("mine")
+    assert len(run_study(few.model_copy(update={"seed": 1}), tmp_path / "a", force=True).results) == 1
+    assert (tmp_path / "a" / "notes.txt").read_text() == "mine"
+
+
 @pytest.mark.parametrize("which", ["real", "made"])
 def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe, which: str) -> None:
     with pytest.raises(KeyboardInterrupt):
