@@ -64,6 +64,6 @@ def _opened(path: Path, card: str | None, folder: Path, workers: int) -> Corpus:
 
     if is_corpus(path):
         return Corpus.open(path)
-    target = folder / path.resolve().name
+    target = folder / (path.resolve().stem if path.is_file() else path.resolve().name)
     merge([path], target, [card] if card else (), workers=workers)
     return Corpus.open(target)

@@ -114,6 +114,10 @@ def test_explore_reads_files_with_a_card_and_a_networks_features(
     assert found["synthetic"]["inventory"]["native"]["2 ground"] > 0
     assert 0 < found["network"]["value"] < 1e4
     assert "fits" in text
+    one = ("explore", tmp_path / "one", tmp_path / "las" / "0.las", "-o", tmp_path / "file.html", "--card", "las")
+    code, _, error = run(capsys, *one)
+    assert code == 0, error
+    assert f"{tmp_path / 'las' / '0.las'} (synthetic)" in (tmp_path / "file.html").read_text(encoding="utf-8")
 
 
 def test_a_networks_features_do_not_depend_on_threads(tmp_path: Path) -> None:
