@@ -80,15 +80,17 @@ def started(*command: object, folder: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "times"), [(1, 1), (2, 1), (1, 3), (2, 3)])  # timeout sends it twice
+def test_an_interrupted_command_says_so_and_leaves_nothing_half_done(tmp_path: Path, workers: int, times: int) -> None:
     compose = ["compose", "street", "-n", 500, "-o", tmp_path / "streets", "--workers", workers]
     process = started("-m", "pcaug", *compose, folder=tmp_path)
     try:
         while not any(tmp_path.rglob("*.parquet")):
             assert process.poll() is None
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)
+        for _ in range(times):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.01)
         said = process.communicate(timeout=60)[1]
     finally:
         process.kill()
