@@ -333,6 +333,31 @@ def test_one_model_may_have_changes_of_its_own(recipe: StudyRecipe) -> None:
         StudyRecipe.model_validate(both.model_dump() | {"model_set": {"tree": ("features=['cells']",)}})
 
 
+@pytest.mark.parametrize("model", ["pillars", "pointnet", "randla", "trees"])
+def test_any_model_follows_the_recipe_of_another(tmp_path: Path, recipe: StudyRecipe, model: str) -> None:
+    arm = {"name": "real", "set": ("arguments.depth=1",)}  # of pillars alone, as the grid is
+    words = {"train": "pillars", "models": (model,), "arms": (arm,), "synthetic": (), "budgets": (1,), "draws": 1, "seeds": 1}
+    told = recipe.model_dump() | words | {"set": (*recipe.set, "steps=1", "points=64", "arguments.grid=16", "trees=3")}
+    study = run_study(StudyRecipe.model_validate(told), tmp_path / "s")
+    assert [result.model for result in study.results] == [model]
+    own = {"pillars": {"grid": 16, "width": 32, "depth": 1}, "pointnet": {"width": 0.5, "tnets": False}, "trees": {}}
+    how = Run.open(tmp_path / "s" / "runs" / study.jobs[0].name).recipe
+    assert how.arguments == own.get(model, {"width": 16, "levels": 3, "neighbours": 12})
+    assert how.features == ("position", "intensity", "plan", "geometry")
+
+
+def test_arguments_of_one_model_are_changed_in_its_own_set(tmp_path: Path, recipe: StudyRecipe) -> None:
+    words = {"train": "pillars", "models": ("randla",), "model_set": {"randla": ("arguments.levels=2",)}}
+    wanted = StudyRecipe.model_validate(recipe.model_dump() | words)
+    assert train_recipe(Job("randla", wanted.arms[0], 0, (), 0, 0), wanted).arguments["levels"] == 2
+    wrong = wanted.model_copy(update={"model_set": {"randla": ("arguments.grid=2",)}})
+    with pytest.raises(
+        RecipeError, match=r"^network 'randla' has no argument 'grid', it has width, levels, neighbours, dropout, "
+    ):
+        run_study(wrong, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_mistake_in_an_arm_is_told_before_anything_is_made(tmp_path: Path, recipe: StudyRecipe) -> None:
     arm = recipe.arms[-1].model_copy(update={"set": ("synthetic_shares=[3, 1, 1, 1]",)})
     with pytest.raises(RecipeError, match="has 4 values for"):
