@@ -65,7 +65,7 @@ def run_study(
         workers: Trainings side by side; the numbers are the same for any number.
         scheduler: Address of a Dask scheduler whose workers see the same files instead.
         so_far: Train nothing, and take what is done: of a study that runs elsewhere, or was stopped.
-        force: Start over in a folder that holds another study.
+        force: Start over in a folder that holds a study.
 
     Raises:
         PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done

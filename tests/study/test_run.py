@@ -20,7 +20,6 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
-from pcaug.study.folder import start_over
 from pcaug.study.plan import Job, plan, train_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
@@ -178,12 +177,6 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
     (tmp_path / "a" / "recipe.json").write_text("{}")
     with pytest.raises(PcaugError, match="holds a study of another recipe"):
         run_study(recipe, tmp_path / "a")
-    start_over(tmp_path / "a")
-    assert not list((tmp_path / "a").iterdir())
-    (tmp_path / "a" / "thesis.tex").write_text("mine")
-    with pytest.raises(PcaugError, match="holds no study"):
-        start_over(tmp_path / "a")
-    assert (tmp_path / "a" / "thesis.tex").exists()
     assert Corpus.open(tmp_path / "real").points == 6000
 
 
@@ -401,12 +394,24 @@ def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: St
     assert (tmp_path / "a" / "recipe.json").is_file()
 
 
-def test_force_starts_over_beside_what_is_the_users(tmp_path: Path, recipe: StudyRecipe) -> None:
-    few = narrowed(recipe, ["real"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
-    run_study(few, tmp_path / "a")
-    (tmp_path / "a" / "notes.txt").write_text("mine")
-    assert len(run_study(few.model_copy(update={"seed": 1}), tmp_path / "a", force=True).results) == 1
-    assert (tmp_path / "a" / "notes.txt").read_text() == "mine"
+def test_force_starts_over_where_there_is_nothing_of_the_users(tmp_path: Path, recipe: StudyRecipe) -> None:
+    made = Synthetic(name="copy", copies=True, number=1)
+    arms = (recipe.arms[0], Arm(name="both", synthetic=("copy",), pretrain=True))
+    changes = {"budgets": (1,), "draws": 1, "seeds": 1, "arms": arms, "synthetic": (made,)}
+    few = recipe.model_copy(update=changes)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(few, tmp_path / "a", _interrupt_at(1))
+    write_report(run_study(few, tmp_path / "a"), tmp_path / "a" / "report.html")
+    other = few.model_copy(update={"seed": 1})
+    for name in ("results/notes.txt", "notes.txt", "runs/mine/notes.txt"):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).write_text("mine")
+        with pytest.raises(PcaugError, match=f"holds {name}, which is no part of a study"):
+            run_study(other, tmp_path / "a", force=True)
+        assert len(run_study(few, tmp_path / "a").results) == 2  # going on is no matter
+        (tmp_path / "a" / name).unlink()
+    assert len(run_study(other, tmp_path / "a", force=True).results) == 2
+    assert len(list((tmp_path / "a" / "results").iterdir())) == 2
 
 
 @pytest.mark.parametrize("which", ["real", "made"])
@@ -437,7 +442,7 @@ def test_a_wrong_folder_of_real_data_leaves_no_study(tmp_path: Path, recipe: Stu
 def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path, recipe: StudyRecipe) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "report.html").write_text("my own")
-    with pytest.raises(PcaugError, match=r"already exists, .*mine, choose another name or pass --force"):
+    with pytest.raises(PcaugError, match=r"holds report.html, which is no part of a study, .*mine, choose another folder"):
         run_study(recipe, tmp_path / "mine")
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
     (tmp_path / "killed" / ".tmp-1").mkdir(parents=True)
