@@ -93,11 +93,21 @@ def test_a_folder_of_the_users_is_refused_by_every_command(capsys: pytest.Captur
 
 def test_a_picture_is_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
     Path("pack/car").mkdir(parents=True)
-    Path("pack/car/box.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n")
+    Path("pack/car/box.obj").write_text("v 0 0 0\nv 4 0 0\nv 0 2 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n")
     Path("box.png").write_text("mine")
     assert "already exists, box.png, choose another name or pass --force" in pcaug(capsys, "assets pack --png box.png", 1)
     pcaug(capsys, "assets pack --png box.png --force")
     assert Path("box.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".las", ".txt"])
+@pytest.mark.parametrize("line", ["info scans", "predict street scans -o out --format ply", "view scans --png out.png -n 3"])
+def test_one_empty_file_among_many_is_named(capsys: pytest.CaptureFixture[str], line: str, suffix: str) -> None:
+    for name in "abc":
+        formats.write(f"scans/{name}{suffix}", PointCloud(np.random.default_rng(0).uniform(0, 5, (50, 3))))
+    Path(f"scans/b{suffix}").write_bytes(b"")
+    told = pcaug(capsys, line, 1)
+    assert told == f"pcaug: error: is empty (0 bytes), scans/b{suffix}, get it again, or take it away\n"
 
 
 def test_info_names_every_crs_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
