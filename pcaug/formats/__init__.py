@@ -86,7 +86,7 @@ def sniff(path: Path) -> str:
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
-    """Stream a file in chunks of at most ``size`` points, in constant memory; one whose head tells of no points gives an empty chunk.
+    """Stream a file in chunks of at most ``size`` points, in constant memory; a file whose head says 0 points gives an empty one.
 
     Args:
         path: The file.

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pcaug import formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.layouts import nuscenes, pandaset, s3dis, sydney, synthia, waymo
 from pcaug.errors import FileError
@@ -60,7 +59,6 @@ def iter_chunks(encoding: str, path: Path, part: str, ids: Mapping[str, int], si
         FileError: Truncated, malformed, or with positions that are not finite.
         LabelError: If labels and points do not fit together, or a class has a name that is not among ``ids``.
     """
-    formats.check_filled(path)
     cloud = LAYOUTS[encoding].read(path, part, ids)
     bad = int((~np.isfinite(cloud.xyz)).any(axis=1).sum())
     if bad:
