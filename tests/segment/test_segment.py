@@ -284,7 +284,7 @@ def test_a_folder_with_a_run_of_other_data_is_refused(corpus: Corpus, tmp_path: 
 
 def test_scores_of_a_confusion_known_by_hand() -> None:
     table = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]])
-    scores = Scores(["a", "b", "c"], table, np.stack([table, table]))
+    scores = Scores(["a", "b", "c"], table, np.stack([table] * 5))
     assert scores.iou == {"a": pytest.approx(8 / 11), "b": pytest.approx(9 / 12)}
     assert scores.miou == pytest.approx((8 / 11 + 9 / 12) / 2)
     assert scores.accuracy == pytest.approx(0.85)
