@@ -17,8 +17,9 @@ from pcaug.errors import PcaugError
 from pcaug.files import Kind, claim, clear, to_jsonable, write_text
 from pcaug.segment.features import VERSION
 from pcaug.segment.run import KIND as RUN
-from pcaug.study.plan import ways
+from pcaug.study.plan import Job, ways
 from pcaug.study.recipe import StudyRecipe
+from pcaug.study.results import Result, read_result
 from pcaug.study.sources import REAL, made_by, state_of
 
 NOTE = "recipe.json"
@@ -70,6 +71,14 @@ def check_classes(names: Sequence[str], folder: Path) -> None:
         what = f"the classes that all sources can label are now {', '.join(names)}, and were {', '.join(kept['classes'])}"
         raise PcaugError(what, folder, "choose another folder, or name classes: --train-set classes=urban6")
     _write(folder, kept | {"classes": list(names)})
+
+
+def earlier_results(folder: Path, jobs: Sequence[Job]) -> list[Result]:
+    """Results in a folder that are of none of these trainings: earlier commands asked for them. They compare, since a folder's
+    studies have the same real data, classes and ways of training."""
+    names, known = {job.name for job in jobs}, _read(folder).get("trained", {})
+    files = [path for path in sorted((folder / "results").glob("*.json")) if path.stem not in names]
+    return [read_result(path) for path in files if any(_is_of(path.stem, key) for key in known)]
 
 
 def _read(folder: Path) -> Note:

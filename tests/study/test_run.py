@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from builders import run
 from pydantic import ValidationError
+from rich.console import Console
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
@@ -22,7 +24,7 @@ from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
 from pcaug.study.plan import Job, plan, train_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
-from pcaug.study.report import write_report
+from pcaug.study.report import print_summary, write_report
 from pcaug.study.run import run_study
 from pcaug.study.sources import real_corpus
 from pcaug.study.training import without_real
@@ -190,7 +192,18 @@ def test_a_study_grows_by_draws_seeds_budgets_and_arms_and_trains_nothing_twice(
     assert {path.name: path.stat().st_mtime_ns for path in results.iterdir() if path.name in before} == before
     at_once = run_study(recipe, tmp_path / "b")
     assert [r.miou for r in grown.results] == [r.miou for r in at_once.results]
-    assert len(run_study(small, tmp_path / "a").results) == 2  # and shrinks
+    shrunk = run_study(small, tmp_path / "a")
+    assert (len(shrunk.results), len(shrunk.earlier), shrunk.planned) == (2, 12, 2)
+    told = {(s.arm, s.budget): (s.miou, s.gain) for s in grown.summaries}
+    assert {(s.arm, s.budget): (s.miou, s.gain) for s in shrunk.summaries} == told  # what is there stays in the report
+    assert json.loads((tmp_path / "a" / "summary.json").read_text())["earlier"] == 12
+    assert len(pq.read_table(tmp_path / "a" / "results.parquet")) == 14
+    page = write_report(shrunk, tmp_path / "a" / "report.html").read_text()
+    said = "2 trainings of this recipe, and 12 that earlier commands asked for in this folder: more only, with equal"
+    assert said in page
+    assert "Label factor" in page  # of both budgets
+    print_summary(shrunk, console := Console(record=True, width=200))
+    assert said.removesuffix(", with equal") in console.export_text()
     other = recipe.model_copy(update={"arms": (*recipe.arms[:2], recipe.arms[2].model_copy(update={"augment": False}))})
     with pytest.raises(PcaugError, match="holds a study of another recipe"):  # of an arm that the small study did not have
         run_study(other, tmp_path / "a")
