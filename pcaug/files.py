@@ -6,9 +6,12 @@ import hashlib
 import math
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +20,50 @@ from pcaug.errors import FileError, PcaugError
 
 TEMPORARY = ".tmp-"
 """What names of folders begin with in which something is being written."""
+UNDER_WAY = re.compile(rf"{re.escape(TEMPORARY)}.*|\..+\.(parts|making|clean|objects)")
+"""Names of folders of work that interrupted jobs leave."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a command leaves in a folder.
+
+    Attributes:
+        name: Of such a folder, with its article: "a corpus".
+        marks: Files of which one at least tells such a folder, as paths in it.
+        files: Patterns of its other files, as paths in it; ``*`` stands within a name.
+        listed: Its other files that are known by name.
+    """
+
+    name: str
+    marks: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    listed: frozenset[str] = frozenset()
+
+    def below(self, folder: str) -> tuple[str, ...]:
+        """Patterns of the files of such a folder that lies in another."""
+        return tuple(f"{folder}/{pattern}" for pattern in (*self.marks, *self.files))
+
+    def foreign(self, folder: Path) -> str | None:
+        """What else a folder holds, one file of it: any, where nothing tells that it is of this kind."""
+        told = any((folder / mark).is_file() for mark in self.marks)
+        first = next((name for name in contents(folder) if not (told and self._holds(name))), None)
+        return first if told or first else next(path.name for path in folder.iterdir())
+
+    def _holds(self, name: str) -> bool:
+        parts = name.split("/")
+        return name in self.listed or any(
+            len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
+            for wanted in (pattern.split("/") for pattern in (*self.marks, *self.files))
+        )
+
+
+def contents(folder: Path) -> Iterator[str]:
+    """All files and links below a folder, as paths in it, but those of work under way."""
+    for home, folders, names in os.walk(folder):
+        links = [name for name in folders if Path(home, name).is_symlink()]
+        folders[:] = sorted(name for name in folders if not UNDER_WAY.fullmatch(name))
+        yield from (Path(home, name).relative_to(folder).as_posix() for name in sorted([*names, *links]))
 
 
 def is_taken(path: Path) -> bool:
@@ -32,16 +79,33 @@ def _is_left(path: Path) -> bool:
     return True
 
 
-def claim(path: Path, *, force: bool, resumes: bool = False) -> None:
+def claim(path: Path, *, force: bool, resumes: bool = False, kind: Kind | None = None, what: str = "already exists") -> None:
     """Refuse, before any work, to write where something is; raises PcaugError.
+
+    Even forced, only what such a command itself leaves is written over: a file, or a folder that holds nothing else.
 
     Args:
         path: File or folder that will be written.
         force: What is there may be written over.
         resumes: What is there was left by an interrupted job, which goes on.
+        kind: Of the folder; None for a file.
+        what: Why what is there is in the way.
     """
-    if not force and not resumes and is_taken(path):
-        raise PcaugError("already exists", path, "choose another name or pass --force")
+    if (resumes and not force) or not is_taken(path):
+        return
+    if path.is_dir() != (kind is not None):
+        found, wanted = ("folder", "file") if kind is None else ("file", "folder")
+        raise PcaugError(f"is a {found}, but a {wanted} is written", path, "choose another name")
+    if kind is not None and (foreign := kind.foreign(path)):
+        raise PcaugError(f"holds {foreign}, which is no part of {kind.name}", path, "choose another folder, or move that away")
+    if not force:
+        raise PcaugError(what, path, "choose another name or pass --force")
+
+
+def clear(folder: Path) -> None:
+    """Remove all that is in a folder, if there is one."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 @contextmanager
@@ -57,8 +121,7 @@ def beside(path: Path) -> Iterator[Path]:
             yield Path(other)
         return
     try:
-        for left in home.iterdir():
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+        clear(home)
         yield home
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import TEMPORARY, atomic_path, claim, is_taken, to_jsonable, write_text
+from pcaug.files import TEMPORARY, Kind, atomic_path, claim, clear, is_taken, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -128,9 +128,55 @@ def test_only_what_can_be_lost_is_taken(tmp_path: Path) -> None:
     write_text(tmp_path / "file", "text")
     assert [is_taken(tmp_path / name) for name in ("none", "empty", "left", "full", "file")] == [False] * 3 + [True] * 2
     with pytest.raises(PcaugError, match="already exists"):
-        claim(tmp_path / "full", force=False)
-    claim(tmp_path / "full", force=True)
-    claim(tmp_path / "full", force=False, resumes=True)
+        claim(tmp_path / "file", force=False)
+    claim(tmp_path / "file", force=True)
+    claim(tmp_path / "file", force=False, resumes=True)
+
+
+THING = Kind("a thing", ("mark",), ("parts/[0-9]*.txt",), frozenset({"deep/er/[1].txt"}))
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "parts/mine.txt", "parts/deep/1.txt", ".hidden", "link"])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_that_holds_anything_else_is_refused_and_force_is_not_offered(tmp_path: Path, name: str, force: bool) -> None:
+    home = tmp_path / "thing"
+    for own in ("mark", "parts/1.txt", "deep/er/[1].txt", ".tmp-1/half", "parts/.x.parts/half"):
+        write_text(home / own, "ours")
+    (home / "empty").mkdir()
+    claim(home, force=True, kind=THING)
+    claim(home, force=False, kind=THING, resumes=True)
+    with pytest.raises(PcaugError, match=r"^already exists, .*thing, choose another name or pass --force$"):
+        claim(home, force=False, kind=THING)
+    if name == "link":
+        (home / name).symlink_to(tmp_path)
+    else:
+        write_text(home / name, "mine")
+    with pytest.raises(PcaugError) as told:
+        claim(home, force=force, kind=THING)
+    assert str(told.value) == f"holds {name}, which is no part of a thing, {home}, choose another folder, or move that away"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_nothing_tells_that_a_folder_is_of_a_kind(tmp_path: Path, force: bool) -> None:
+    write_text(tmp_path / "mine" / "parts" / "1.txt", "mine")
+    (tmp_path / "full" / ".hidden").mkdir(parents=True)
+    for home, first in (("mine", "parts/1.txt"), ("full", ".hidden")):
+        with pytest.raises(PcaugError, match=f"holds {first}, which is no part of a thing"):
+            claim(tmp_path / home, force=force, kind=THING)
+        with pytest.raises(PcaugError, match="is a folder, but a file is written"):
+            claim(tmp_path / home, force=force)
+    with pytest.raises(PcaugError, match="is a file, but a folder is written"):
+        claim(tmp_path / "mine" / "parts" / "1.txt", force=force, kind=THING)
+
+
+def test_what_is_cleared_takes_no_linked_folder_along(tmp_path: Path) -> None:
+    write_text(tmp_path / "mine" / "thesis.txt", "years")
+    write_text(tmp_path / "home" / "deep" / "file", "text")
+    (tmp_path / "home" / "link").symlink_to(tmp_path / "mine")
+    clear(tmp_path / "home")
+    clear(tmp_path / "none")
+    assert not list((tmp_path / "home").iterdir())
+    assert (tmp_path / "mine" / "thesis.txt").is_file()
 
 
 def test_json_has_no_word_for_what_is_no_number() -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pcaug.cli import options as o
+
 if TYPE_CHECKING:
     from pcaug.cloud import PointCloud
     from pcaug.scene.asset import Asset
@@ -21,13 +23,14 @@ def assets(
     png: Annotated[Path | None, typer.Option(help="Write a contact sheet here.")] = None,
     card: Annotated[bool, typer.Option("--card", help="Print a card (assets.toml) to start from, and no table.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: a list of objects.")] = False,
+    force: o.Force = False,
 ) -> int:
     """List class, size, triangles and problems of meshes; those that are refused say why."""
-    from pcaug.cli.console import emit_json, err, out, picture, reporter
+    from pcaug.cli.console import emit_json, err, fresh, out, picture, reporter
     from pcaug.errors import PcaugError
     from pcaug.scene.meshes.entry import card_of, entries
 
-    png = png and picture(png)
+    png = png and fresh(picture(png), force=force)
     if card:
         typer.echo(card_of(path), nl=False)
         return 0

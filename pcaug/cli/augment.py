@@ -37,14 +37,16 @@ def augment(
     """Draw from an augmentation recipe: mix, move, thin, and dim clouds as training will see them."""
     from pcaug.augment.recipe import augment_corpus, load_recipe
     from pcaug.cli.console import emit_json, fresh, out, picture, reporter
+    from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
 
     if output is None and png is None:
         raise typer.BadParameter("give -o CORPUS, --png FILE, or both")
     png = png and picture(png)
-    for path in (output, png):
-        if path is not None:
-            fresh(path, force=force)
+    if output is not None:
+        fresh(output, force=force, kind=KIND)
+    if png is not None:
+        fresh(png, force=force)
     wanted, corpus = load_recipe(recipe, change or []), Corpus.open(source)
     others = Corpus.open(donors) if donors else None
     if png is not None:

@@ -30,6 +30,7 @@ def compose(
     given again.
     """
     from pcaug.cli.console import emit_json, err, fresh, out, reporter
+    from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
     from pcaug.explore.pattern import pattern_of
     from pcaug.scene.recipe import load_recipe, save_recipe
@@ -38,7 +39,7 @@ def compose(
     from pcaug.sensor.place import place_corpus
 
     wanted = recipe_of_survey(Path(recipe), change or []) if recipe.endswith(".xml") else load_recipe(recipe, change or [])
-    fresh(output, force=force)
+    fresh(output, force=force, kind=KIND)
     told: list[str] = []
     with reporter() as progress:
         if like is not None:

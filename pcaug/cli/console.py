@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pcaug.errors import PcaugError
-from pcaug.files import claim, to_jsonable
+from pcaug.files import Kind, claim, to_jsonable
 from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
@@ -110,9 +110,9 @@ def picture(path: Path) -> Path:
     return path
 
 
-def fresh(path: Path, *, force: bool) -> Path:
-    """Refuse, before any work, to write over what exists unless forced, and to write where nothing can be; raises PcaugError."""
-    claim(path, force=force)
+def fresh(path: Path, *, force: bool, kind: Kind | None = None) -> Path:
+    """As ``claim``, of a file or of a folder of some kind; refuse to write where nothing can be, too; raises PcaugError."""
+    claim(path, force=force, kind=kind)
     home = next(folder for folder in path.resolve().parents if folder.exists())
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PcaugError("cannot be written", path, "check the path and its permissions")

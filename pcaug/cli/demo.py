@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 WORKERS = 4
 """Trainings side by side at most: each takes about a gigabyte."""
 
@@ -19,7 +21,7 @@ def demo(
         Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that exists.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Real airborne sample, composed towns, three arms with three seeds each, and a report that says what it bought."""
     from pcaug.cli.study import study

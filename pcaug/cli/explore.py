@@ -38,6 +38,7 @@ def explore(
     from pcaug.explore.report import write_report
 
     output = fresh(page(output), force=force)
+    fresh(output.with_suffix(".json"), force=force)
     network = features_of(run) if run else None
     with TemporaryDirectory(prefix="pcaug-explore-") as folder, reporter() as progress:
         a, *others = (_opened(path, card, Path(folder) / str(n), workers) for n, path in enumerate([real, *synthetic]))

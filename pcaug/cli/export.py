@@ -37,9 +37,9 @@ def export(
         return
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate, trained_on
-    from pcaug.segment.publish import publish
+    from pcaug.segment.publish import KIND, publish
 
-    fresh(output, force=force)
+    fresh(output, force=force, kind=KIND)
     corpus = Corpus.open(test)
     split = "test" if "test" in corpus.splits else None
     if known := trained_on(opened, corpus, split):

@@ -42,7 +42,7 @@ def fit(
     from pcaug.generate.complete import complete_things
 
     rng, names = np.random.default_rng((seed, 0, 0)), names or ["car"]
-    fresh(output, force=force)
+    fresh(output, force=force, kind=model.KIND)
     fitting.one_class(family, names)
     things = read_bank(bank, names, "train")  # what is tested on is never learned
     training, held = fitting.parted(complete_things(things) if complete else things, rng)
@@ -79,12 +79,13 @@ def sample(
     import numpy as np
 
     from pcaug.cli.console import fresh
+    from pcaug.corpus.manifest import KIND
     from pcaug.generate import model
     from pcaug.generate.bank import write_bank
     from pcaug.generate.complete import rescanned
 
     rng = np.random.default_rng((seed, 0, 0))
-    fresh(output, force=force)
+    fresh(output, force=force, kind=KIND)
     fitted = model.load(source)
     things = fitted.sample(number, rng, points)
     if rescan:

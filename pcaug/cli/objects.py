@@ -24,14 +24,15 @@ def objects(
     from collections import Counter
 
     from pcaug.cli.console import emit_json, fresh, out, picture
+    from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
     from pcaug.generate.bank import gather, write_bank
     from pcaug.generate.sheet import draw_bank
 
     png = png and picture(png)
-    for path in (output, png):
-        if path is not None:
-            fresh(path, force=force)
+    fresh(output, force=force, kind=KIND)
+    if png is not None:
+        fresh(png, force=force)
     corpus = Corpus.open(source).only(split=split)
     licence = "; ".join(corpus.licences)
     things = gather(corpus, names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"], least=least)

@@ -36,7 +36,7 @@ Change = Annotated[list[str] | None, typer.Option("--set", help="key=value: chan
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice: the same seed gives the same bytes.")]
 SplitSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite existing output.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over what this command left there before, and over nothing else.")]
 
 
 def steps_of(

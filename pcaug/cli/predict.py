@@ -23,7 +23,7 @@ def predict(
         str | None, typer.Option("--format", help="Ending of a folder's files: ply, laz, ..., or label for class ids alone.")
     ] = None,
     json: o.Json = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite existing output, and remove nothing else.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Label every point and keep every field: adds prediction (taxonomy node) and confidence. Resumes if interrupted."""
     from pcaug.cli.console import emit_json, err, out, reporter, shares

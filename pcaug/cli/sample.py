@@ -7,17 +7,19 @@ from typing import Annotated
 
 import typer
 
+from pcaug.cli import options as o
+
 
 def sample(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write the scans into.")] = Path("sample"),
     archive: Annotated[
         Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write into a folder that exists.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Write three small real airborne scans (LAS/LAZ): downloaded once, checked by sha256, cached."""
     from pcaug.cli.console import fresh, out
-    from pcaug.corpus.sample import extract
+    from pcaug.corpus.sample import KIND, extract
 
-    for path in extract(fresh(output, force=force), archive):
+    for path in extract(fresh(output, force=force, kind=KIND), archive):
         out().print(str(path))

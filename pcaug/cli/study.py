@@ -25,7 +25,7 @@ def study(
     scheduler: o.Scheduler = None,
     so_far: Annotated[bool, typer.Option("--so-far", help="Report on the trainings that are done, and train nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds another study.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Train every arm on every budget, draw and seed; write results.parquet, summary.json and report.html."""
     from pcaug import catalogue

@@ -23,24 +23,23 @@ def train(
     change: o.Change = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard's events into the run.")] = False,
     json: o.Json = False,
-    force: Annotated[bool, typer.Option("--force", help="Start over in a folder that holds a run.")] = False,
+    force: o.Force = False,
 ) -> None:
     """Train on real clouds, and on synthetic ones beside them. Under torchrun, several processes train as one."""
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.corpus.read import Corpus
-    from pcaug.errors import PcaugError
     from pcaug.files import claim
     from pcaug.segment.recipe import load_recipe
-    from pcaug.segment.run import WEIGHTS, clear, is_begun
+    from pcaug.segment.run import KIND, WEIGHTS, clear, is_begun
     from pcaug.segment.selftrain import self_train
     from pcaug.segment.train import train as fit
 
     wanted = load_recipe(recipe, change or [])
     first = os.environ.get("RANK", "0") == "0"
-    if (output / WEIGHTS).is_file() and not force:
-        raise PcaugError("holds a finished run", output, "choose another folder or pass --force")
+    finished = (output / WEIGHTS).is_file()
     if first:
-        claim(output, force=force, resumes=is_begun(output))
+        told = {"what": "holds a finished run"} if finished else {}
+        claim(output, force=force, resumes=is_begun(output) and not finished, kind=KIND, **told)
     inputs = [Corpus.open(path) for path in (real, *(synthetic or []), *(unlabelled or []))]
     if force and first:
         clear(output, inputs)

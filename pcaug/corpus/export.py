@@ -12,8 +12,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
-from pcaug.errors import PcaugError
-from pcaug.files import beside, claim, is_taken
+from pcaug.files import Kind, beside, claim, contents
 from pcaug.parallel import Progress, silent
 
 WRITTEN = ".pcaug-export"
@@ -42,7 +41,7 @@ def export(
         suffix: Of the files, such as ``.laz``.
         ids_of: Card whose class ids the labels become.
         steps: Filters, reprojection, new ids.
-        force: Replace the folder of an earlier export. One that holds anything else is never replaced.
+        force: Replace the folder of an earlier export.
         progress: Called as ``progress("tiles", done, total)``.
 
     Raises:
@@ -51,7 +50,7 @@ def export(
     if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
         formats.sniff(Path(f"x{suffix}"))
     folder = folder if folder.name not in ("", "..") else folder.resolve()
-    _check(folder, force=force)
+    claim(folder, force=force, kind=_kind(folder))
     without: Counter[str] = Counter()
     found: set[str] = set()
     written = 0
@@ -71,27 +70,16 @@ def export(
             progress("tiles", index + 1, len(corpus.tiles))
         if steps and not written:
             raise nothing_left(folder)
-        (partial / WRITTEN).write_text("\n".join(_files(partial)) + "\n", encoding="utf-8")
-        put_in_place(partial, folder)
+        (partial / WRITTEN).write_text("\n".join(contents(partial)) + "\n", encoding="utf-8")
+        put_in_place(partial, folder, _kind(folder))
     lost = tuple(sorted(found))
     return Report(written, lost, losses(suffix, lost, ids_of, without))
 
 
-def _check(folder: Path, *, force: bool) -> None:
-    """Refuse to write over what exists unless forced, and even then over anything but what an export wrote."""
-    claim(folder, force=force)
-    if not is_taken(folder):
-        return
+def _kind(folder: Path) -> Kind:
+    """What the last export wrote into a folder."""
     listed = folder / WRITTEN
-    ours = {WRITTEN, *(listed.read_text(encoding="utf-8").splitlines() if listed.is_file() else ())}
-    others = [name for name in _files(folder) if name not in ours] if folder.is_dir() else [folder.name]
-    if others:
-        what = f"holds what no export wrote ({', '.join(others[:3])}): not replaced, even by force"
-        raise PcaugError(what, folder, "choose another name")
-
-
-def _files(folder: Path) -> list[str]:
-    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir())
+    return Kind("an export", (WRITTEN,), listed=frozenset(listed.read_text("utf-8").splitlines() if listed.is_file() else ()))
 
 
 def _name(corpus: Corpus, index: int, suffix: str) -> str:

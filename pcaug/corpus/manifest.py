@@ -12,10 +12,13 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import FileError, LabelError, NotFound
+from pcaug.files import Kind
 from pcaug.labels import IGNORE
 
 SCHEMA = 1
 NAME = "manifest.json"
+KIND = Kind("a corpus", (NAME,), ("tiles/[0-9]*_*.parquet", "recipe.toml", "cost.json"))
+"""The last two are of ``pcaug compose`` and of a study."""
 SPLITS = ("train", "val", "test")
 BUFFER = "buffer"
 """Split of points too near to another split's block: kept, never trained on, never scored."""

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from pcaug.errors import FileError, NotFound
-from pcaug.files import atomic_path, cache_folder
+from pcaug.files import Kind, atomic_path, cache_folder
 
 ARCHIVE = "laspy-2.7.0.tar.gz"
 ARCHIVE_SHA256 = "f56feb5445e75d6ff12ee814aab6a35339290e75264ff277c6bf553f3025a3f5"
@@ -23,6 +23,7 @@ FILES = {
 """Name in the sample -> member of the archive. ``garden.las`` (Nebraska, in US survey feet) has ground, vegetation and
 building at 114 points/m2; ``lidarhd.laz`` (IGN LiDAR HD, thinned) ground, vegetation, bridge; ``stadium.laz`` (Oregon)
 ground only, the rest unclassified."""
+KIND = Kind("the sample", tuple(FILES))
 
 
 def fetch(archive: Path | None = None) -> Path:

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from pcaug import __version__, catalogue, formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.cells import by_cell
-from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile
+from pcaug.corpus.manifest import KIND, NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
 from pcaug.errors import LabelError, PcaugError
-from pcaug.files import beside, claim, is_taken
+from pcaug.files import Kind, beside, claim
 from pcaug.formats.parquet import to_table
 from pcaug.labels import IGNORE
 
@@ -65,7 +65,7 @@ class CorpusWriter:
         split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
         crs: Of its points; None takes that of the first that have one.
         made_by: What made it: recipe, seed, command line.
-        force: Replace a corpus that exists. A folder that is not a corpus is never replaced.
+        force: Replace a corpus that exists.
     """
 
     def __init__(
@@ -258,8 +258,13 @@ def tile_name(index: int, name: str) -> str:
     return f"{index:05d}_{safe}.parquet"
 
 
-def put_in_place(new: Path, folder: Path) -> None:
-    """Rename a new corpus to its name; an old one is removed only when the new one is in place."""
+def put_in_place(new: Path, folder: Path, kind: Kind = KIND) -> None:
+    """Rename a new corpus to its name; an old one is removed only when the new one is in place.
+
+    Raises:
+        PcaugError: Where the folder holds, by now, what is no part of a corpus (or of another kind of folder).
+    """
+    claim(folder, force=True, kind=kind)
     old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
     replaced = folder.exists()
     if replaced:
@@ -275,14 +280,10 @@ def put_in_place(new: Path, folder: Path) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse file names and, unless forced, what is taken; even forced, only a corpus or an empty folder is replaced."""
-    if not folder.exists():
-        if formats.is_known(folder):
-            raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
-        return
-    claim(folder, force=force)
-    if not folder.is_dir() or (not (folder / NAME).is_file() and is_taken(folder)):
-        raise PcaugError("exists and is not a corpus: not replaced, even with --force", folder, "choose another name")
+    """Refuse file names, and what is taken, see ``claim``; raises PcaugError."""
+    if not folder.exists() and formats.is_known(folder):
+        raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
+    claim(folder, force=force, kind=KIND)
 
 
 def _area(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

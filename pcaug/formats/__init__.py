@@ -86,7 +86,7 @@ def sniff(path: Path) -> str:
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
-    """Stream a file in chunks of at most ``size`` points, in constant memory; an empty file gives one empty chunk.
+    """Stream a file in chunks of at most ``size`` points, in constant memory; a file whose head says 0 points gives an empty one.
 
     Args:
         path: The file.
@@ -96,13 +96,15 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
             and ``resolution``).
 
     Raises:
-        FileError: Truncated, malformed, or with positions that are not finite.
+        FileError: Of no bytes, truncated, malformed, or with positions that are not finite.
         NotFound: If it does not exist or its suffix is unknown.
     """
     path = Path(path)
     if not path.is_file():
         raise NotFound("no such file", path)
     form = FORMATS[encoding or sniff(path)]
+    if form.labels is None or not form.labels(path).is_file():  # a .bin of no points has no head that says so, but labels
+        check_filled(path)
     seen = False
     for chunk in form.read(path, size, **options):
         with np.errstate(over="ignore", invalid="ignore"):
@@ -113,6 +115,12 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         if len(chunk) or not seen:
             seen = True
             yield chunk
+
+
+def check_filled(path: Path) -> None:
+    """Raise FileError for a file of no bytes, which a download or a full disk left: no head tells of no points."""
+    if path.is_file() and not path.stat().st_size:
+        raise FileError("is empty (0 bytes)", path, "get it again, or take it away")
 
 
 def read(path: str | Path, **options: Any) -> PointCloud:

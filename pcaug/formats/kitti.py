@@ -47,7 +47,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
-    """Write ``.bin`` and, for clouds with ``native_label``, ``.label`` beside it. Positions are rounded to float32."""
+    """Write ``.bin`` and, for clouds with ``native_label`` or no points, ``.label`` beside it. Positions become float32."""
     written, labelled = 0, False
     with path.open("wb") as points, path.with_suffix(".label").open("wb") as labels:
         for chunk in chunks:
@@ -64,6 +64,6 @@ def write(path: Path, chunks: Iterator[PointCloud]) -> int:
                     raise FileError("class ids or instances do not fit into 16 bits", path, "write another format")
                 (ids | instance << 16).astype("<u4").tofile(labels)
             written += len(chunk)
-    if not labelled:
+    if written and not labelled:  # beside an empty scan its labels say that no points were lost
         path.with_suffix(".label").unlink()
     return written

@@ -80,7 +80,11 @@ def _typed(cloud: PointCloud, path: Path, said: dict[str, Any]) -> PointCloud:
 
 
 def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[list[str], int, int]:
-    """Column names, where the numbers start (bytes), and the number of that line."""
+    """Column names, where the numbers start (bytes), and the number of that line.
+
+    Raises:
+        FileError: Where no line holds numbers, unless a header names positions: that of a table without rows.
+    """
     header: list[str] = []
     number = 0
     while raw := file.readline(LONGEST):
@@ -103,7 +107,9 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         if len(names) != len(words):
             raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
         return names, file.tell() - len(raw), number
-    return list(columns) if columns else header or ["x", "y", "z"], file.tell(), number
+    if not naming.positions(header):
+        raise FileError("holds no line of coordinates", path, "each line must be x, y and z, and what a header or a card names")
+    return list(columns) if columns else header, file.tell(), number
 
 
 def _text(word: bytes) -> str:

@@ -14,10 +14,11 @@ from pcaug import __version__, catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import HEIGHT, PointCloud, Source
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import write_bytes, write_text
+from pcaug.files import Kind, write_bytes, write_text
 from pcaug.generate.bank import ObjectRow, ObjectSample, described, frame_from_object
 
 CARD, WEIGHTS = "card.json", "weights.safetensors"
+KIND = Kind("a generator", (WEIGHTS, CARD), ("report.html",))
 GROUND = -1.73
 """Height of the ground in the frame of the sensor that a sample is placed in front of, metres (the HDL-64E of KITTI)."""
 FEWEST = 3

@@ -20,7 +20,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import claim, stamp, write_text
+from pcaug.files import Kind, claim, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import output, region, shift, stream, trees
 from pcaug.segment.distributed import device
@@ -133,7 +133,7 @@ def predict(
         target: A file of a known format for a file; a folder for a folder (same names, same formats). A ".label" gets nothing but
             the class ids of the card's dataset, uint32, as SemanticKITTI's benchmark takes them.
         card: How to read the source.
-        force: Write over what exists: a folder's files of the source's names, and no others.
+        force: Write over what was predicted there before.
         views: Turned and mirrored views that vote, 1 to 8.
         workers: Processes that share a folder's files.
         most: Points of a piece, of which each of them holds two at once: one is labelled, the next prepared.
@@ -145,8 +145,8 @@ def predict(
         Points labelled now, by class. In LAS it goes into ``classification`` too, unless the file holds classes of its own.
 
     Raises:
-        PcaugError: If the target exists and is not what an interrupted job of the same run, source and card left, lies in the
-            source or around it, or is of a format that cannot hold predictions.
+        PcaugError: If the target exists and is not what an interrupted job of the same run, source, card and format left, lies in
+            the source or around it, or is of a format that cannot hold predictions.
     """
     source, target = Path(source), Path(target)
     found = scans(source, card)
@@ -155,7 +155,7 @@ def predict(
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]
-    left = _left(pairs, source, target, job, force=force)
+    left = _left(pairs, source, target, job, ending, force=force)
     if warn and len(left) < len(found):
         warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
     total: Counter[str] = Counter()
@@ -178,11 +178,12 @@ def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Pa
     return target / output.named(path, ending)
 
 
-def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: bool) -> list[Pair]:
+def _left(pairs: list[Pair], source: Path, target: Path, job: Job, ending: str | None, *, force: bool) -> list[Pair]:
     """The scans that an interrupted job left, or all of them; raises PcaugError where the target is not for this job."""
     _check(pairs, source, target)
     if source.is_dir():
-        _claim(target, pairs, job.identity | _source(source, pairs[0][0]), force=force)
+        how = {"format": ending and ending.lstrip(".")}
+        _claim(target, pairs, job.identity | _source(source, pairs[0][0]) | how, force=force)
         return [(scan, path) for scan, path in pairs if not path.exists()]
     claim(target, force=force)
     return pairs
@@ -206,16 +207,21 @@ def _source(path: Path, scan: Scan) -> dict[str, Any]:
 
 
 def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, force: bool) -> None:
-    """Take a folder for a job: a new or empty one, its own, or any when forced. What is out of date there is removed: all that
-    the job will write when forced, else labels of scans that have changed."""
+    """Take a folder for a job: a new or empty one, its own, or that of another job when forced. Labels that are out of date there
+    are removed: all of them when forced, else those of scans that have changed."""
     note = folder / NOTE
-    kept = json.loads(note.read_text()) if note.is_file() else {}
-    claim(folder, force=force, resumes=kept.get("job") == identity)
-    stamps = {str(path.relative_to(folder)): stamp(scan.path) for scan, path in pairs}
-    for name, now in stamps.items():
-        if force or kept.get("scans", {}).get(name) != now:
+    kept = json.loads(note.read_text()) if note.is_file() else {"job": {}, "scans": {}}
+    job, before = kept["job"], kept["scans"]
+    stamps = {path.relative_to(folder).as_posix(): stamp(scan.path) for scan, path in pairs}
+    in_the_way = any((folder / name).exists() for name in stamps.keys() - before.keys())
+    changed = [key for key, value in identity.items() if job.get(key) != value]
+    what = f"holds predictions that were made otherwise ({', '.join(changed)} differ)"
+    kind = Kind("predictions of scans", (NOTE,), listed=frozenset(before))
+    claim(folder, force=force, resumes=not changed and not in_the_way, kind=kind, what=what)
+    for name, then in before.items():
+        if force or stamps.get(name, then) != then:
             (folder / name).unlink(missing_ok=True)
-    write_text(note, json.dumps({"job": identity, "scans": stamps}))
+    write_text(note, json.dumps({"job": identity, "scans": stamps if force else before | stamps}))
 
 
 def _done(left: Sequence[Pair], job: Job, run: Run, workers: int, progress: Progress) -> Iterator[tuple[int, Told]]:

@@ -11,12 +11,14 @@ from safetensors.torch import load_file
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import claim, write_text
+from pcaug.files import Kind, claim, write_text
 from pcaug.segment.checkpoint import write
 from pcaug.segment.evaluate import Scores
-from pcaug.segment.run import WEIGHTS, Run
+from pcaug.segment.run import CARD, WEIGHTS, Run
 
 PAGE = "README.md"
+KIND = Kind("a published model", (WEIGHTS, CARD), (PAGE, "recipe.toml"))
+"""The recipe may be kept there for the next training, and stays."""
 OPEN = ("CC0", "CC BY 4.0", "Etalab 2.0", "public domain", "made by pcaug", "yours")
 """How licences begin that let weights be given to anybody; a corpus that states none is the user's own."""
 
@@ -29,7 +31,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
         scores: On clouds that it was not trained on.
         test: What these were, in words.
         folder: The model; its last part is the name.
-        force: Overwrite existing output.
+        force: Write over a model that was published there.
 
     Raises:
         RecipeError: For a forest, whose weights are the training points themselves.
@@ -37,7 +39,7 @@ def publish(run: Run, scores: Scores, test: str, folder: Path, *, force: bool = 
     """
     if run.recipe.is_forest:
         raise RecipeError("a forest is kept as its training points, which are not to be published", do="train a network")
-    claim(folder, force=force)
+    claim(folder, force=force, kind=KIND)
     sources = [_source(Path(str(row["corpus"])), row) for row in run.data]
     weights = load_file(run.folder / WEIGHTS)
     write({n: v.to(torch.float16) if v.dtype == torch.float32 else v for n, v in weights.items()}, folder / WEIGHTS)

@@ -12,10 +12,14 @@ from pcaug import augment, catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.segment.features import GROUPS
-from pcaug.segment.networks import FOREST
+from pcaug.segment.networks import FOREST, arguments_of
 
 FROM_THE_SCANNER = {"fog", "rain", "snow", "range_noise"}
 """Augmentations that start from the scanner's place, which a block does not know."""
+RECIPES = "*/recipe.toml"
+"""Training recipes, in folders named by them."""
+KINDS = {bool: "true or false", int: "a whole number", float: "a number"}
+"""Types of a network's arguments, in words."""
 
 
 class TrainRecipe(Strict):
@@ -23,7 +27,7 @@ class TrainRecipe(Strict):
 
     Attributes:
         network: A name of ``pcaug.segment.networks.MODELS``; "trees" are extra trees on the features.
-        arguments: Of the network.
+        arguments: Of the network; see the class of its name for those that it has.
         classes: A preset of the taxonomy, or "cut": the finest classes that all real and synthetic sources share.
         features: Groups of ``pcaug.segment.features.GROUPS``, in order.
         voxel: Edge of the voxels that thin a cloud before anything else, metres; every original point is scored all the same.
@@ -103,16 +107,6 @@ class TrainRecipe(Strict):
     trees_points: int = Field(default=40_000, ge=100)
     seed: int = Field(default=0, ge=0)
 
-    @field_validator("arguments")
-    @classmethod
-    def _built_of(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        for key, value in arguments.items():
-            if key == "dropout" and not (isinstance(value, int | float) and 0 <= value < 1):
-                raise ValueError("dropout must be a share below 1")
-            if key != "dropout" and isinstance(value, int) and not isinstance(value, bool) and value < 1:
-                raise ValueError(f"{key} must be 1 or more")
-        return arguments
-
     @field_validator("features")
     @classmethod
     def _known(cls, features: tuple[str, ...]) -> tuple[str, ...]:
@@ -125,6 +119,23 @@ class TrainRecipe(Strict):
     def _something_to_learn_from(self) -> TrainRecipe:
         if self.is_forest and not self.features:
             raise ValueError("trees need features, they do not see positions")
+        return self
+
+    @model_validator(mode="after")
+    def _built_of(self) -> TrainRecipe:
+        known = arguments_of(self.network)
+        if known is None:
+            return self
+        for key, value in self.arguments.items():
+            if key not in known:
+                raise ValueError(f"network {self.network!r} has no argument {key!r}, it has {', '.join(known)}")
+            kinds = (float, int) if isinstance(known[key], float) else (type(known[key]),)
+            if type(value) not in kinds:
+                raise ValueError(f"arguments.{key} must be {KINDS[kinds[0]]}")
+            if key == "dropout" and not 0 <= value < 1:
+                raise ValueError("dropout must be a share below 1")
+            if key != "dropout" and type(value) is int and value < 1:
+                raise ValueError(f"{key} must be 1 or more")
         return self
 
     @field_validator("augment")
@@ -149,6 +160,17 @@ class TrainRecipe(Strict):
             raise RecipeError(f"synthetic_shares has {len(self.synthetic_shares)} values for {sources} sources", where)
 
 
-def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> TrainRecipe:
-    """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
-    return catalogue.load(catalogue.find("models", name, "*/recipe.toml"), TrainRecipe, changes)
+def load_recipe(name: str | Path, changes: Sequence[str] = (), arguments: dict[str, Any] | None = None) -> TrainRecipe:
+    """A recipe by name or path, with ``arguments`` in place of its own where they are given, and then ``key=value`` changes.
+
+    Raises:
+        RecipeError, NotFound: See ``pcaug.catalogue.load``.
+    """
+    path = catalogue.find("models", name, RECIPES)
+    said = catalogue.read_toml(path)
+    return catalogue.decode(said if arguments is None else said | {"arguments": arguments}, path, TrainRecipe, changes)
+
+
+def default_arguments(model: str) -> dict[str, Any]:
+    """Arguments of the recipe that is named as a network is; none where there is no such recipe."""
+    return load_recipe(model).arguments if model in catalogue.names("models", RECIPES) else {}

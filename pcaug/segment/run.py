@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +20,11 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pcaug import __version__, catalogue
+from pcaug.corpus.manifest import KIND as CORPUS
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError
-from pcaug.files import is_taken, write_text
+from pcaug.files import Kind, claim, write_text
+from pcaug.files import clear as remove
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION
 from pcaug.segment.recipe import TrainRecipe
@@ -34,6 +35,12 @@ BEST, RESUME = ".best.safetensors", "resume.safetensors"
 """Of a training under way."""
 TEACHER = "teacher"
 """Folder in a run that was trained by self-training: the run that labelled its unlabelled clouds."""
+FILES = (CARD, WEIGHTS, LAST, BEST, RESUME, LOG, "tensorboard/events.*")
+KIND = Kind(
+    "a run",
+    (CARD, f"{TEACHER}/{CARD}"),
+    (*FILES, *(f"{TEACHER}/{name}" for name in FILES), *CORPUS.below("unlabelled-[0-9]*")),
+)
 
 
 def is_begun(folder: Path) -> bool:
@@ -42,19 +49,16 @@ def is_begun(folder: Path) -> bool:
 
 
 def clear(folder: Path, inputs: Sequence[Corpus] = ()) -> None:
-    """Remove a folder that holds a run, finished or not, or nothing.
+    """Remove what a training left in a folder.
 
     Raises:
         PcaugError: If it holds anything else, or one of the corpora that are to be trained on.
     """
-    if not folder.is_dir():
-        return
-    if not is_begun(folder) and is_taken(folder):
-        raise PcaugError("holds something else than a run, and is not removed", folder, "choose another folder")
+    claim(folder, force=True, kind=KIND)
     for corpus in inputs:
         if corpus.folder.resolve().is_relative_to(folder.resolve()):
             raise PcaugError(f"holds the corpus {corpus.folder.name}, and is not removed", folder, "choose another folder")
-    shutil.rmtree(folder)
+    remove(folder)
 
 
 def digest(folder: Path) -> str:

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.errors import NotFound, RecipeError
+from pcaug.files import claim
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed, trees
@@ -32,7 +33,7 @@ from pcaug.segment.networks import MODELS
 from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
-from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, WEIGHTS, Run
+from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, WEIGHTS, Run
 from pcaug.segment.shift import quantiles
 
 
@@ -116,7 +117,7 @@ def _is_finished(run: Run) -> bool:
     if not (run.folder / CARD).is_file():
         return False
     if other := _differs(run, Run.card(run.folder)):
-        raise PcaugError(f"holds a run of {other}", run.folder, "choose another folder or pass --force")
+        claim(run.folder, force=False, kind=KIND, what=f"holds a run of {other}")
     return (run.folder / WEIGHTS).is_file()
 
 

@@ -7,16 +7,19 @@ that both have is the same: more or fewer budgets, draws, seeds, models and arms
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pcaug.corpus.manifest import KIND as CORPUS
+from pcaug.corpus.sample import FILES as SCANS
 from pcaug.errors import PcaugError
-from pcaug.files import claim, is_taken, to_jsonable, write_text
+from pcaug.files import Kind, claim, clear, to_jsonable, write_text
 from pcaug.segment.features import VERSION
-from pcaug.study.plan import ways
+from pcaug.segment.run import KIND as RUN
+from pcaug.study.plan import Job, ways
 from pcaug.study.recipe import StudyRecipe
+from pcaug.study.results import Result, read_result
 from pcaug.study.sources import REAL, made_by, state_of
 
 NOTE = "recipe.json"
@@ -24,18 +27,32 @@ LAYOUT = 2
 """Version of the note: raised whenever its form changes."""
 GROUPS = ("arms", "sources", "trained")
 """What the note holds by name."""
+KIND = Kind(
+    "a study",
+    (NOTE, REAL),
+    (
+        "*.cost.json",
+        "results.parquet",
+        "summary.json",
+        "report.html",
+        "results/*.json",
+        *(f"sample/{name}" for name in SCANS),
+        *(name for folder in ("real", "synthetic/*") for name in CORPUS.below(folder)),
+        *(name for folder in ("runs/*", "runs/*/pretrained") for name in RUN.below(folder)),
+    ),
+)
 Note = dict[str, Any]
 
 
 def open_folder(told: Note, folder: Path, *, force: bool) -> None:
-    """Take a folder for a study whose state is told, or go on in it.
+    """Take a folder for a study whose state is told, or go on in it; forced, start over.
 
     Raises:
         PcaugError: Where it holds other things, or a study of which something that both have is another now.
     """
+    claim(folder, force=force, resumes=any((folder / mark).is_file() for mark in KIND.marks), kind=KIND)
     if force:
-        start_over(folder)
-    claim(folder, force=force, resumes=(folder / NOTE).is_file() or (folder / REAL).is_file())
+        clear(folder)
     if (folder / NOTE).is_file():
         _check(told, folder)
 
@@ -56,21 +73,12 @@ def check_classes(names: Sequence[str], folder: Path) -> None:
     _write(folder, kept | {"classes": list(names)})
 
 
-def start_over(folder: Path) -> None:
-    """Remove what an earlier study left in a folder, and nothing else.
-
-    Raises:
-        PcaugError: If the folder holds something that is not a study.
-    """
-    if not is_taken(folder):
-        return
-    if not (folder / NOTE).is_file() and not (folder / REAL).is_file():
-        raise PcaugError("is not empty and holds no study", folder, "choose another folder")
-    for name in ("real", ".real.parts", "synthetic", "runs", "results", "sample"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    for pattern in (NOTE, REAL, "*.cost.json", "results.parquet", "summary.json", "report.html"):
-        for path in folder.glob(pattern):
-            path.unlink()
+def earlier_results(folder: Path, jobs: Sequence[Job]) -> list[Result]:
+    """Results in a folder that are of none of these trainings: earlier commands asked for them. They compare, since a folder's
+    studies have the same real data, classes and ways of training."""
+    names, known = {job.name for job in jobs}, _read(folder).get("trained", {})
+    files = [path for path in sorted((folder / "results").glob("*.json")) if path.stem not in names]
+    return [read_result(path) for path in files if any(_is_of(path.stem, key) for key in known)]
 
 
 def _read(folder: Path) -> Note:
@@ -94,7 +102,7 @@ def _check(told: Note, folder: Path) -> None:
         what = f"holds a study of another recipe, or of other data ({', '.join(changed[:3])} differ)"
         raise PcaugError(what, folder, "choose another folder, or repeat the command that made it")
     if kept["features"] != VERSION:
-        raise PcaugError("holds a study of features that are computed otherwise now", folder, "choose another, or pass --force")
+        claim(folder, force=False, kind=KIND, what="holds a study of features that are computed otherwise now")
 
 
 def _real_data(told: Note, kept: Note) -> str | None:

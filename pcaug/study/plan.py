@@ -10,7 +10,7 @@ import numpy as np
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.segment.networks import FOREST
-from pcaug.segment.recipe import TrainRecipe, load_recipe
+from pcaug.segment.recipe import TrainRecipe, default_arguments, load_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 
 
@@ -80,12 +80,24 @@ def test_corpus(recipe: StudyRecipe, real: Corpus) -> Corpus:
 
 
 def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
-    """The training recipe of a job: the same for every arm but for what the arm itself changes."""
+    """The training recipe of a job: the same for every arm but for what the arm itself changes.
+
+    ``arguments`` are those of the recipe's own network, there and where ``set`` changes them. Another model takes those of the
+    recipe that is named like it, as ``model_set`` changes them.
+    """
     seed = recipe.seed * 1000 + job.draw * 100 + job.seed
-    changes = [*recipe.set, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *job.arm.set]
+    shared, of_arm, arguments = recipe.set, job.arm.set, None
+    if job.model != load_recipe(recipe.train).network:
+        shared, of_arm, arguments = _for_all(shared), _for_all(of_arm), default_arguments(job.model)
+    changes = [*shared, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *of_arm]
     if not job.arm.augment:
         changes.append("augment=[]")
-    return load_recipe(recipe.train, changes)
+    return load_recipe(recipe.train, changes, arguments)
+
+
+def _for_all(changes: Sequence[str]) -> tuple[str, ...]:
+    """The changes that any network can follow: all but those of ``arguments``."""
+    return tuple(change for change in changes if change.partition("=")[0].strip().partition(".")[0] != "arguments")
 
 
 def ways(recipe: StudyRecipe) -> list[tuple[Job, TrainRecipe]]:

@@ -134,7 +134,8 @@ class StudyRecipe(Strict):
         arms: The mixes to compare.
         baseline: Name of the arm that the others are measured against.
         train: Name or path of the training recipe.
-        models: Networks to train; "trees" is extra trees on geometric features.
+        models: Networks to train; "trees" is extra trees on geometric features. ``arguments`` of the training recipe, and in
+            ``set``, are for its own network; another model has those of the recipe of its own name.
         set: ``key=value`` changes of the training recipe, for all arms. Classes "cut" are the finest that the real data and every
             source can label, for all arms alike.
         model_set: Further changes for one of the models, by its name.

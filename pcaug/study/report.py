@@ -52,11 +52,21 @@ def _lead(study: Study, test: Corpus) -> str:
     split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
     trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
     return (
-        f"{trainings} trainings with equal numbers of steps; up to {counted(most, 'real training unit')} each; tested on "
-        f"{split} ({test.points:,} points, each scored whose class is known), which no arm trained on. Intervals are 95 % over "
-        "the drawn sets of real units, wider where these overlap, and over seeds where there is one set; they say nothing about "
-        "other places than the test's."
+        f"{trainings} trainings{_earlier(study)} with equal numbers of steps; up to {counted(most, 'real training unit')} each; "
+        f"tested on {split} ({test.points:,} points, each scored whose class is known), which no arm trained on. "
+        "Intervals are 95 % over the drawn sets of real units, wider where these overlap, and over seeds where there is one set; "
+        "they say nothing about other places than the test's."
     )
+
+
+def _earlier(study: Study) -> str:
+    """The trainings that earlier commands left in the folder, in words, with what of them this recipe does not have."""
+    if not study.earlier:
+        return ""
+    named = {arm.name for arm in study.recipe.arms} | {*study.recipe.models}
+    others = dict.fromkeys(word for r in study.earlier for word in (r.arm, r.model) if word not in named)
+    what = f": {', '.join(others)}" if others else ""
+    return f" of this recipe, and {len(study.earlier)} that earlier commands asked for in this folder{what},"
 
 
 def _arms(report: Report, study: Study) -> None:
@@ -118,20 +128,21 @@ def _curves(report: Report, study: Study) -> None:
     if len(budgets) < 2:
         return
     report.heading("Learning curves")
-    for model in study.recipe.models:
+    with_real = sorted((s for s in study.summaries if s.budget), key=lambda s: s.budget)
+    for model in dict.fromkeys(s.model for s in with_real):
         curves, bands = {}, {}
-        for arm in study.recipe.arms:
-            rows = [s for s in study.summaries if s.model == model and s.arm == arm.name and s.budget]
-            if rows:
-                curves[arm.name] = ([s.budget for s in rows], [100 * s.miou.mean for s in rows])
-                bands[arm.name] = ([100 * s.miou.low for s in rows], [100 * s.miou.high for s in rows])
+        arms = dict.fromkeys(s.arm for s in study.summaries if s.model == model and s.budget)
+        for arm in arms:
+            rows = [s for s in with_real if s.model == model and s.arm == arm]
+            curves[arm] = ([s.budget for s in rows], [100 * s.miou.mean for s in rows])
+            bands[arm] = ([100 * s.miou.low for s in rows], [100 * s.miou.high for s in rows])
         caption = f"{model}: mIoU against real training units; bands are 95 % intervals."
         report.lines(curves, caption, "real units", "mIoU, %", bands=bands)
         table = []
-        for arm in study.recipe.arms:
-            factors = label_factor(study.summaries, model, arm.name, study.recipe.baseline)
-            if arm.real and arm.name != study.recipe.baseline:
-                table.append([arm.name, *(_factor(factors[b]) if b in factors else "" for b in budgets)])
+        for arm in arms:
+            if arm != study.recipe.baseline:
+                factors = label_factor(study.summaries, model, arm, study.recipe.baseline)
+                table.append([arm, *(_factor(factors[b]) if b in factors else "" for b in budgets)])
         report.text(
             "Label factor: how many times more real units the baseline needs for the same mIoU (inf: more than were tried; "
             "less: fewer than the fewest that were tried)."
@@ -187,6 +198,8 @@ def print_summary(study: Study, out: Any) -> None:
     """The arms and the verdict, on a console."""
     from rich.table import Table
 
+    if study.earlier:
+        out.print(f"{len(study.results)} trainings{_earlier(study).removesuffix(',')}", soft_wrap=True, markup=False)
     if len(study.results) < study.planned:
         out.print(f"{len(study.results)} of {study.planned} trainings are done")
     table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
@@ -206,5 +219,7 @@ def _gained(gain: Interval | None) -> str:
 
 def _who(study: Study, s: ArmSummary) -> str:
     """An arm's name, with its budget and model where there are several."""
-    budget = f", {counted(s.budget, 'unit')}" if len(study.recipe.budgets) > 1 and s.budget else ""
-    return s.arm + budget + (f", {s.model}" if len(study.recipe.models) > 1 else "")
+    budget = (
+        f", {counted(s.budget, 'unit')}" if len({row.budget for row in study.summaries if row.budget}) > 1 and s.budget else ""
+    )
+    return s.arm + budget + (f", {s.model}" if len({row.model for row in study.summaries}) > 1 else "")

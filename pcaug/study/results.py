@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, pairwise
@@ -237,6 +238,12 @@ def _outcome(gain: Interval) -> str:
     if gain.low > 0 or gain.high < 0:
         return OUTCOMES[0 if gain.low > 0 else 1]
     return OUTCOMES[3 if gain.high - gain.low > WIDE else 2]
+
+
+def read_result(path: Path) -> Result:
+    """The result of a training that is done."""
+    raw = json.loads(path.read_text())
+    return Result(**raw | {"units": tuple(raw["units"])})
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:

@@ -20,12 +20,12 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
-from pcaug.study.folder import NOTE, check_classes, open_folder, state, take
+from pcaug.study.folder import NOTE, check_classes, earlier_results, open_folder, state, take
 from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units
 from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
-from pcaug.study.results import ArmSummary, Result, summarise, verdicts, write_parquet
+from pcaug.study.results import ArmSummary, Result, read_result, summarise, verdicts, write_parquet
 from pcaug.study.sources import COST, cost, make, real_corpus
-from pcaug.study.training import Task, read_result, result_file, run_job, write_json
+from pcaug.study.training import Task, result_file, run_job, write_json
 
 Making = tuple[Synthetic, Corpus, Path, int]
 """A source, the real clouds of a draw, its folder, and the seed."""
@@ -33,7 +33,16 @@ Making = tuple[Synthetic, Corpus, Path, int]
 
 @dataclass(frozen=True)
 class Study:
-    """A study, or what is done of it: what the report is made of. ``planned`` counts the trainings of the whole."""
+    """A study, or what is done of it: what the report is made of.
+
+    Attributes:
+        recipe, folder, real, synthetic: What is compared, where it lies, and its data by folder name.
+        jobs, results: The trainings that the recipe asks for and that are done.
+        earlier: Results of the folder that earlier commands asked for and this recipe does not.
+        summaries: Of all results.
+        cost: Of each source.
+        planned: Trainings that the recipe asks for.
+    """
 
     recipe: StudyRecipe
     folder: Path
@@ -41,6 +50,7 @@ class Study:
     synthetic: dict[str, Corpus]
     jobs: list[Job]
     results: list[Result]
+    earlier: list[Result]
     summaries: list[ArmSummary]
     cost: dict[str, dict[str, float]]
     planned: int
@@ -65,14 +75,14 @@ def run_study(
         workers: Trainings side by side; the numbers are the same for any number.
         scheduler: Address of a Dask scheduler whose workers see the same files instead.
         so_far: Train nothing, and take what is done: of a study that runs elsewhere, or was stopped.
-        force: Start over in a folder that holds another study.
+        force: Start over in a folder that holds a study.
 
     Raises:
         PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done
             ``so_far``.
     """
     real, real_cost, jobs = _opened(recipe, folder, so_far=so_far, force=force)
-    planned = len(jobs)
+    planned, earlier = len(jobs), earlier_results(folder, jobs)
     if so_far:
         jobs = [job for job in jobs if result_file(job, folder).is_file()]
     synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
@@ -81,11 +91,11 @@ def run_study(
         check_classes(classes.names, folder)
     tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
     _train_all(tasks, progress, workers, scheduler)
-    results = [read_result(job, folder) for job in jobs]
-    summaries = summarise(results, recipe.baseline)
+    results = [read_result(result_file(job, folder)) for job in jobs]
+    summaries = summarise([*results, *earlier], recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
-    study = Study(recipe, folder, real, synthetic, jobs, results, summaries, costs, planned)
-    write_parquet(results, folder / "results.parquet")
+    study = Study(recipe, folder, real, synthetic, jobs, results, earlier, summaries, costs, planned)
+    write_parquet([*results, *earlier], folder / "results.parquet")
     write_json(folder / "summary.json", summary(study))
     return study
 
@@ -137,6 +147,7 @@ def summary(study: Study) -> dict[str, object]:
         "cost": study.cost,
         "trainings": len(study.results),
         "planned": study.planned,
+        "earlier": len(study.earlier),
     }
 
 

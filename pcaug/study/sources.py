@@ -146,7 +146,7 @@ def _made(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pr
 def _with_learned_objects(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Progress) -> None:
     """Copies of the real clouds with objects that were learned from them."""
     rng = np.random.default_rng((seed, 0, 0))
-    bank = folder.with_name(f"{folder.name}-objects")
+    bank = folder.with_name(f".{folder.name}.objects")
     things = _learnable(source.classes, real)
     if not things:
         do = "name more common classes, or give a larger budget"

@@ -87,12 +87,6 @@ def result_file(job: Job, folder: Path) -> Path:
     return folder / "results" / f"{job.name}.json"
 
 
-def read_result(job: Job, folder: Path) -> Result:
-    """The result of a training that is done."""
-    raw = json.loads(result_file(job, folder).read_text())
-    return Result(**raw | {"units": tuple(raw["units"])})
-
-
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON, NaN as null."""
     write_text(path, json.dumps(to_jsonable(value), indent=2) + "\n")

@@ -40,17 +40,74 @@ def test_force_removes_runs_and_nothing_else(capsys: pytest.CaptureFixture[str])
     scan("tile.las", 300)
     pcaug(capsys, "convert tile.las real --card las")
     small = '--set steps=2 --set batch=2 --set points=64 --set features=["plan"] --set arguments.width=0.1'
-    assert "holds something else than a run" in pcaug(capsys, f"train pointnet --real real -o proj --force {small}", 1)
+    assert "holds thesis.txt, which is no part of a run" in pcaug(
+        capsys, f"train pointnet --real real -o proj --force {small}", 1
+    )
     assert Path("proj/thesis.txt").read_text() == "years"
     pcaug(capsys, f"train pointnet --real real -o run {small}")
     before = Path("run/weights.safetensors").read_bytes()
     pcaug(capsys, f"train pointnet --real nothing -o run --force {small}", 1)
     assert Path("run/weights.safetensors").read_bytes() == before
     Path("real").rename("run/real")
-    assert "holds the corpus real" in pcaug(capsys, f"train pointnet --real run/real -o run --force {small}", 1)
+    for force in ("--force", ""):
+        told = pcaug(capsys, f"train pointnet --real run/real -o run {force} {small}", 1)
+        assert "holds real/manifest.json, which is no part of a run, run, choose another folder" in told
     Path("run/real").rename("real")
+    assert "holds a finished run, run, choose another name or pass --force" in pcaug(
+        capsys, f"train pointnet --real real -o run {small}", 1
+    )
     pcaug(capsys, f"train pointnet --real real -o run --force {small} --set seed=1")
     assert Path("run/weights.safetensors").read_bytes() != before
+
+
+@pytest.mark.parametrize("force", ["", " --force"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convert tile.las mine --card las",
+        "convert real mine --each .ply",
+        "merge tile.las -o mine --card las",
+        "compose street -n 1 -o mine",
+        "augment spinning real -o mine",
+        "objects real -o mine --class building",
+        "generate fit bank -o mine",
+        "generate sample model -o mine",
+        "sample -o mine",
+        "train pointnet --real real -o mine",
+        "export street --test real -o mine",
+        "predict street scans -o mine",
+        "study sample -o mine",
+    ],
+)
+def test_a_folder_of_the_users_is_refused_by_every_command(capsys: pytest.CaptureFixture[str], line: str, force: str) -> None:
+    scan("tile.las", 300)
+    scan("scans/tile.las", 300)
+    pcaug(capsys, "convert tile.las real --card las")
+    Path("mine/deep").mkdir(parents=True)
+    Path("mine/deep/thesis.txt").write_text("years")
+    told = pcaug(capsys, f"{line}{force}", 1)
+    assert "error: holds deep/thesis.txt, which is no part of " in told
+    assert "--force" not in told
+    assert [path.name for path in Path("mine").rglob("*")] == ["deep", "thesis.txt"]
+
+
+def test_a_picture_is_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pack/car").mkdir(parents=True)
+    Path("pack/car/box.obj").write_text("v 0 0 0\nv 4 0 0\nv 0 2 0\nv 0 0 1\nf 1 3 2\nf 1 2 4\nf 2 3 4\nf 1 4 3\n")
+    Path("box.png").write_text("mine")
+    assert "already exists, box.png, choose another name or pass --force" in pcaug(capsys, "assets pack --png box.png", 1)
+    pcaug(capsys, "assets pack --png box.png --force")
+    assert Path("box.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".las", ".txt"])
+@pytest.mark.parametrize("line", ["info scans", "predict street scans -o out --format ply", "view scans --png out.png -n 3"])
+def test_one_empty_file_among_many_is_named(capsys: pytest.CaptureFixture[str], line: str, suffix: str) -> None:
+    for name in "abc":
+        formats.write(f"scans/{name}{suffix}", PointCloud(np.random.default_rng(0).uniform(0, 5, (50, 3))))
+    Path(f"scans/b{suffix}").write_bytes(b"")
+    told = pcaug(capsys, line, 1)
+    assert told == f"pcaug: error: is empty (0 bytes), scans/b{suffix}, get it again, or take it away\n"
 
 
 def test_info_names_every_crs_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,6 +243,9 @@ def test_sydney_objects_are_named_by_their_files(tmp_path: Path) -> None:
     (objects / "ufo.1.1.bin").write_bytes(b"")
     with pytest.raises(LabelError, match="'ufo'"):
         summary(objects / "ufo.1.1.bin", "sydney")
+    (objects / "car.1.1.bin").write_bytes(b"")
+    with pytest.raises(FileError, match="is empty"):
+        summary(objects / "car.1.1.bin", "sydney")
     (objects / "car.1.1.bin").write_bytes(b"123")
     with pytest.raises(FileError, match="truncated"):
         summary(objects / "car.1.1.bin", "sydney")

@@ -27,11 +27,31 @@ def test_force_never_replaces_what_is_no_corpus(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "thesis.tex").write_text("years of work")
-    with pytest.raises(PcaugError, match="is not a corpus"):
+    with pytest.raises(PcaugError, match=r"holds thesis\.tex, which is no part of a corpus"):
         CorpusWriter(home, force=True)
-    with pytest.raises(PcaugError, match="is not a corpus"):
+    with pytest.raises(PcaugError, match="is a file, but a folder is written"):
         CorpusWriter(home / "thesis.tex", force=True)
     assert (home / "thesis.tex").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_a_corpus_with_something_of_the_users_is_not_replaced(tmp_path: Path, when: str) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    mine = tmp_path / "c" / "tiles" / "notes.txt"
+
+    def replace() -> None:
+        with CorpusWriter(tmp_path / "c", force=True) as writer:
+            writer.add(make_cloud(20), "a", "a")
+            mine.write_text("mine")
+
+    if when == "before":
+        mine.write_text("mine")
+    with pytest.raises(PcaugError, match=r"holds tiles/notes\.txt, which is no part of a corpus"):
+        replace()
+    assert mine.read_text() == "mine"
+    assert Corpus.open(tmp_path / "c").points == 10
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
 def test_force_replaces_a_corpus_and_keeps_it_if_the_new_one_fails(tmp_path: Path) -> None:

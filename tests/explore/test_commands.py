@@ -72,6 +72,10 @@ def test_explore_writes_a_report_and_prints_json(tmp_path: Path, capsys: pytest.
     code, _, error = run(capsys, *words)
     assert code == 1
     assert "already exists" in error
+    (tmp_path / "fit.html").unlink()
+    code, _, error = run(capsys, *words)
+    assert code == 1
+    assert f"already exists, {tmp_path / 'fit.json'}, " in error
     code, _, error = run(capsys, *words[:-1], tmp_path / "fit.json" / "below" / "fit.html")
     assert (code, error.count("\n")) == (1, 1)
     assert "cannot be written" in error

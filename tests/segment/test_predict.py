@@ -102,7 +102,7 @@ def test_folders_are_shared_by_workers_and_resumed(trained: Run, tmp_path: Path)
     assert predict(trained, tmp_path / "in", tmp_path / "one", warn=told.append).total() == len(garden(6))
     assert told[0] == "1 of 2 scans were labelled before and are not counted"
     assert (tmp_path / "one" / "in5.ply").stat().st_mtime_ns == kept
-    with pytest.raises(PcaugError, match="already exists"):
+    with pytest.raises(PcaugError, match=r"holds predictions that were made otherwise \(views differ\)"):
         predict(trained, tmp_path / "in", tmp_path / "one", views=2)
 
 
@@ -181,19 +181,48 @@ def test_sources_are_never_removed(trained: Run, tmp_path: Path, target: str) ->
 
 
 def test_force_removes_what_it_writes_and_nothing_else(trained: Run, tmp_path: Path) -> None:
-    source, out = folder_of(tmp_path / "in", 5), tmp_path / "out"
+    source, out = folder_of(tmp_path / "in", 5, 6), tmp_path / "out"
     out.mkdir()
-    (out / "other.ply").write_text("mine")
-    (out / "in5.ply").write_text("old")
-    predict(trained, source, out, force=True)
-    assert (out / "other.ply").read_text() == "mine"
-    assert "prediction" in formats.read(out / "in5.ply")
+    (out / "in5.ply").write_text("mine")
+    for force in (True, False):
+        with pytest.raises(PcaugError, match=r"holds in5.ply, which is no part of predictions of scans, .*out, choose another"):
+            predict(trained, source, out, force=force)
+    assert (out / "in5.ply").read_text() == "mine"
+    (out / "in5.ply").unlink()
+    predict(trained, source, out)
+    (source / "in6.ply").unlink()
+    assert not predict(trained, source, out)  # all that is left was labelled before
+    with pytest.raises(PcaugError, match=r"\(views differ\), .*out, choose another name or pass --force"):
+        predict(trained, source, out, views=2)
+    predict(trained, source, out, views=2, force=True)
+    assert [path.name for path in formats.below(out)] == ["in5.ply"]  # that of a scan which is gone went with the others
+    (out / "mine").mkdir()
+    (out / "mine" / "notes.txt").write_text("mine")
+    predict(trained, source, out, views=2)  # going on is no matter: nothing is removed
+    with pytest.raises(PcaugError, match=r"holds mine/notes\.txt"):
+        predict(trained, source, out, force=True)
+    folder_of(tmp_path / "more", 6)
+    (tmp_path / "more" / "in6.ply").rename(source / "in6.ply")
+    (out / "in6.ply").write_text("mine")
+    with pytest.raises(PcaugError, match=r"holds in6\.ply"):  # where a new scan's labels would lie
+        predict(trained, source, out, views=2)
+    assert (out / "in6.ply").read_text() == "mine"
+
+
+def test_formats_are_not_mixed_in_a_folder(trained: Run, tmp_path: Path) -> None:
+    source, out = folder_of(tmp_path / "in", 5), tmp_path / "out"
+    predict(trained, source, out, ending="ply")
+    predict(trained, source, out, ending=".ply")
+    with pytest.raises(PcaugError, match=r"holds predictions that were made otherwise \(format differ\)"):
+        predict(trained, source, out, ending="las")
+    predict(trained, source, out, ending="las", force=True)
+    assert [path.name for path in formats.below(out)] == ["in5.las"]
 
 
 def test_results_of_another_source_are_not_taken_for_this_ones(trained: Run, tmp_path: Path) -> None:
     one, other = folder_of(tmp_path / "one", 5), folder_of(tmp_path / "other", 5, 6)
     predict(trained, one, tmp_path / "out")
-    with pytest.raises(PcaugError, match="already exists"):
+    with pytest.raises(PcaugError, match=r"made otherwise \(source differ\)"):
         predict(trained, other, tmp_path / "out")
     kept = (tmp_path / "out" / "in5.ply").stat().st_mtime_ns
     shutil.copy(other / "in6.ply", one)

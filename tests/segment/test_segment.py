@@ -284,7 +284,7 @@ def test_a_folder_with_a_run_of_other_data_is_refused(corpus: Corpus, tmp_path: 
 
 def test_scores_of_a_confusion_known_by_hand() -> None:
     table = np.array([[8, 2, 0], [1, 9, 0], [0, 0, 0]])
-    scores = Scores(["a", "b", "c"], table, np.stack([table, table]))
+    scores = Scores(["a", "b", "c"], table, np.stack([table] * 5))
     assert scores.iou == {"a": pytest.approx(8 / 11), "b": pytest.approx(9 / 12)}
     assert scores.miou == pytest.approx((8 / 11 + 9 / 12) / 2)
     assert scores.accuracy == pytest.approx(0.85)
@@ -309,6 +309,12 @@ def test_the_schedule_rises_and_falls() -> None:
         ({"seed": -1}, "seed"),
         ({"network": "trees", "features": []}, "^trees need features"),
         ({"arguments": {"width": 0}}, "width must be 1 or more"),
+        (
+            {"network": "pillars", "arguments": {"gird": 16}},
+            "^network 'pillars' has no argument 'gird', it has grid, width, depth,",
+        ),
+        ({"network": "pillars", "arguments": {"grid": "wide"}}, "arguments.grid must be a whole number"),
+        ({"arguments": {"tnets": 1}}, "arguments.tnets must be true or false"),
         ({"arguments": {"dropout": 1.0}}, "dropout must be a share below 1"),
     ],
 )
@@ -324,8 +330,8 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], me
 def test_what_cannot_be_trained_says_so(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no network named 'pointnot'"):
         train(TrainRecipe(network="pointnot"), corpus, (), tmp_path / "r")
-    with pytest.raises(RecipeError, match="network 'pointnet'"):
-        train(TrainRecipe(**SMALL | {"arguments": {"depth": 3}}), corpus, (), tmp_path / "r2")
+    with pytest.raises(RecipeError, match="network 'pillars': a grid of 10 cells cannot be halved 3 times"):
+        train(TrainRecipe(**SMALL | {"network": "pillars", "arguments": {"grid": 10}}), corpus, (), tmp_path / "r2")
     train(TrainRecipe(**SMALL | {"steps": 1}), corpus, (), tmp_path / "r3")
     (tmp_path / "r3" / "weights.safetensors").write_bytes(b"not weights")
     with pytest.raises(FileError, match="does not fit its card"):

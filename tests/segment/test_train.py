@@ -191,7 +191,9 @@ def test_a_folder_that_holds_other_things_is_no_place_for_a_run(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "log.csv").write_text("my own")
     _, error = command_line(capsys, *command, "-o", tmp_path / "mine", code=1)
-    assert error == f"pcaug: error: already exists, {tmp_path / 'mine'}, choose another name or pass --force\n"
+    assert error == (
+        f"pcaug: error: holds log.csv, which is no part of a run, {tmp_path / 'mine'}, choose another folder, or move that away\n"
+    )
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
     command_line(capsys, *command, "-o", tmp_path / "run")
     for name in ("card.json", "weights.safetensors", "log.csv"):  # as where it was interrupted when only its teacher was done

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from builders import run
 from pydantic import ValidationError
+from rich.console import Console
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
@@ -20,10 +22,9 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
-from pcaug.study.folder import start_over
 from pcaug.study.plan import Job, plan, train_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
-from pcaug.study.report import write_report
+from pcaug.study.report import print_summary, write_report
 from pcaug.study.run import run_study
 from pcaug.study.sources import real_corpus
 from pcaug.study.training import without_real
@@ -178,12 +179,6 @@ def test_another_study_is_not_overwritten(tmp_path: Path, recipe: StudyRecipe) -
     (tmp_path / "a" / "recipe.json").write_text("{}")
     with pytest.raises(PcaugError, match="holds a study of another recipe"):
         run_study(recipe, tmp_path / "a")
-    start_over(tmp_path / "a")
-    assert not list((tmp_path / "a").iterdir())
-    (tmp_path / "a" / "thesis.tex").write_text("mine")
-    with pytest.raises(PcaugError, match="holds no study"):
-        start_over(tmp_path / "a")
-    assert (tmp_path / "a" / "thesis.tex").exists()
     assert Corpus.open(tmp_path / "real").points == 6000
 
 
@@ -197,7 +192,18 @@ def test_a_study_grows_by_draws_seeds_budgets_and_arms_and_trains_nothing_twice(
     assert {path.name: path.stat().st_mtime_ns for path in results.iterdir() if path.name in before} == before
     at_once = run_study(recipe, tmp_path / "b")
     assert [r.miou for r in grown.results] == [r.miou for r in at_once.results]
-    assert len(run_study(small, tmp_path / "a").results) == 2  # and shrinks
+    shrunk = run_study(small, tmp_path / "a")
+    assert (len(shrunk.results), len(shrunk.earlier), shrunk.planned) == (2, 12, 2)
+    told = {(s.arm, s.budget): (s.miou, s.gain) for s in grown.summaries}
+    assert {(s.arm, s.budget): (s.miou, s.gain) for s in shrunk.summaries} == told  # what is there stays in the report
+    assert json.loads((tmp_path / "a" / "summary.json").read_text())["earlier"] == 12
+    assert len(pq.read_table(tmp_path / "a" / "results.parquet")) == 14
+    page = write_report(shrunk, tmp_path / "a" / "report.html").read_text()
+    said = "2 trainings of this recipe, and 12 that earlier commands asked for in this folder: more only, with equal"
+    assert said in page
+    assert "Label factor" in page  # of both budgets
+    print_summary(shrunk, console := Console(record=True, width=200))
+    assert said.removesuffix(", with equal") in console.export_text()
     other = recipe.model_copy(update={"arms": (*recipe.arms[:2], recipe.arms[2].model_copy(update={"augment": False}))})
     with pytest.raises(PcaugError, match="holds a study of another recipe"):  # of an arm that the small study did not have
         run_study(other, tmp_path / "a")
@@ -333,6 +339,31 @@ def test_one_model_may_have_changes_of_its_own(recipe: StudyRecipe) -> None:
         StudyRecipe.model_validate(both.model_dump() | {"model_set": {"tree": ("features=['cells']",)}})
 
 
+@pytest.mark.parametrize("model", ["pillars", "pointnet", "randla", "trees"])
+def test_any_model_follows_the_recipe_of_another(tmp_path: Path, recipe: StudyRecipe, model: str) -> None:
+    arm = {"name": "real", "set": ("arguments.depth=1",)}  # of pillars alone, as the grid is
+    words = {"train": "pillars", "models": (model,), "arms": (arm,), "synthetic": (), "budgets": (1,), "draws": 1, "seeds": 1}
+    told = recipe.model_dump() | words | {"set": (*recipe.set, "steps=1", "points=64", "arguments.grid=16", "trees=3")}
+    study = run_study(StudyRecipe.model_validate(told), tmp_path / "s")
+    assert [result.model for result in study.results] == [model]
+    own = {"pillars": {"grid": 16, "width": 32, "depth": 1}, "pointnet": {"width": 0.5, "tnets": False}, "trees": {}}
+    how = Run.open(tmp_path / "s" / "runs" / study.jobs[0].name).recipe
+    assert how.arguments == own.get(model, {"width": 16, "levels": 3, "neighbours": 12})
+    assert how.features == ("position", "intensity", "plan", "geometry")
+
+
+def test_arguments_of_one_model_are_changed_in_its_own_set(tmp_path: Path, recipe: StudyRecipe) -> None:
+    words = {"train": "pillars", "models": ("randla",), "model_set": {"randla": ("arguments.levels=2",)}}
+    wanted = StudyRecipe.model_validate(recipe.model_dump() | words)
+    assert train_recipe(Job("randla", wanted.arms[0], 0, (), 0, 0), wanted).arguments["levels"] == 2
+    wrong = wanted.model_copy(update={"model_set": {"randla": ("arguments.grid=2",)}})
+    with pytest.raises(
+        RecipeError, match=r"^network 'randla' has no argument 'grid', it has width, levels, neighbours, dropout, "
+    ):
+        run_study(wrong, tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_mistake_in_an_arm_is_told_before_anything_is_made(tmp_path: Path, recipe: StudyRecipe) -> None:
     arm = recipe.arms[-1].model_copy(update={"set": ("synthetic_shares=[3, 1, 1, 1]",)})
     with pytest.raises(RecipeError, match="has 4 values for"):
@@ -376,12 +407,24 @@ def test_force_checks_a_study_before_the_old_one_goes(tmp_path: Path, recipe: St
     assert (tmp_path / "a" / "recipe.json").is_file()
 
 
-def test_force_starts_over_beside_what_is_the_users(tmp_path: Path, recipe: StudyRecipe) -> None:
-    few = narrowed(recipe, ["real"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
-    run_study(few, tmp_path / "a")
-    (tmp_path / "a" / "notes.txt").write_text("mine")
-    assert len(run_study(few.model_copy(update={"seed": 1}), tmp_path / "a", force=True).results) == 1
-    assert (tmp_path / "a" / "notes.txt").read_text() == "mine"
+def test_force_starts_over_where_there_is_nothing_of_the_users(tmp_path: Path, recipe: StudyRecipe) -> None:
+    made = Synthetic(name="copy", copies=True, number=1)
+    arms = (recipe.arms[0], Arm(name="both", synthetic=("copy",), pretrain=True))
+    changes = {"budgets": (1,), "draws": 1, "seeds": 1, "arms": arms, "synthetic": (made,)}
+    few = recipe.model_copy(update=changes)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(few, tmp_path / "a", _interrupt_at(1))
+    write_report(run_study(few, tmp_path / "a"), tmp_path / "a" / "report.html")
+    other = few.model_copy(update={"seed": 1})
+    for name in ("results/notes.txt", "notes.txt", "runs/mine/notes.txt"):
+        (tmp_path / "a" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "a" / name).write_text("mine")
+        with pytest.raises(PcaugError, match=f"holds {name}, which is no part of a study"):
+            run_study(other, tmp_path / "a", force=True)
+        assert len(run_study(few, tmp_path / "a").results) == 2  # going on is no matter
+        (tmp_path / "a" / name).unlink()
+    assert len(run_study(other, tmp_path / "a", force=True).results) == 2
+    assert len(list((tmp_path / "a" / "results").iterdir())) == 2
 
 
 @pytest.mark.parametrize("which", ["real", "made"])
@@ -412,7 +455,7 @@ def test_a_wrong_folder_of_real_data_leaves_no_study(tmp_path: Path, recipe: Stu
 def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path, recipe: StudyRecipe) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "report.html").write_text("my own")
-    with pytest.raises(PcaugError, match=r"already exists, .*mine, choose another name or pass --force"):
+    with pytest.raises(PcaugError, match=r"holds report.html, which is no part of a study, .*mine, choose another folder"):
         run_study(recipe, tmp_path / "mine")
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
     (tmp_path / "killed" / ".tmp-1").mkdir(parents=True)

@@ -18,6 +18,7 @@ import numpy as np
 from pcaug.cloud import PointCloud, Source
 from pcaug.corpus.layouts.named_ids import by_name
 from pcaug.errors import FileError, LabelError
+from pcaug.formats import check_filled
 
 BLOCK = 1 << 20
 LONGEST = 1 << 24
@@ -41,6 +42,7 @@ class _Tables:
 
 def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     """Read one keyframe; test scans and those whose label file is not there have no ``native_label``."""
+    check_filled(path)
     length = path.stat().st_size
     if length % 20:
         raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")

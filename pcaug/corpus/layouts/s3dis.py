@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError
+from pcaug.formats import check_filled
 
 CONTROL = bytes(32 if byte < 32 and byte not in b"\r\n" else byte for byte in range(256))
 """Stray control bytes stand for a space in some published files (Area_5/hallway_6/Annotations/ceiling_1.txt)."""
@@ -25,6 +26,7 @@ def read(path: Path, part: str, ids: Mapping[str, int]) -> PointCloud:
     """Read one room, object by object; ``instance`` counts them from 1. Without annotations it has no classes."""
     objects = companions(path)
     if not objects:
+        check_filled(path)
         return _cloud(_table(path), {}, path)
     tables = [_table(file) for file in objects]
     sizes = [len(table) for table in tables]

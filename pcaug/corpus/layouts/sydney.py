@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError
+from pcaug.formats import check_filled
 
 RECORD = np.dtype(
     [("t", "<i8"), ("intensity", "u1"), ("id", "u1"), ("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("azimuth", "<f4"),
@@ -46,6 +47,7 @@ def _text(path: Path) -> list[NDArray[Any]]:
 
 
 def _binary(path: Path) -> list[NDArray[Any]]:
+    check_filled(path)
     length = path.stat().st_size
     if length % RECORD.itemsize:
         raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")
