@@ -102,7 +102,7 @@ def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
 def decode(data: dict[str, Any], path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
     """Decode what a file holds, as ``load``."""
     for change in changes:
-        _override(data, change)
+        override(data, change)
     try:
         return model.model_validate_json(json.dumps(data, default=str))  # JSON mode: arrays may be tuples, all else strict
     except ValidationError as error:
@@ -156,7 +156,8 @@ def load_taxonomy(path: Path) -> Taxonomy:
     return Taxonomy(file.name, nodes, presets)
 
 
-def _override(data: dict[str, Any], change: str) -> None:
+def override(data: dict[str, Any], change: str) -> None:
+    """Apply a ``key=value`` of ``--set`` to what a file holds; raises RecipeError for anything else."""
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise RecipeError(f"--set {change!r} is not key=value", do="write for example --set steps=60")

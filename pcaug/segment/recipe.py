@@ -160,17 +160,24 @@ class TrainRecipe(Strict):
             raise RecipeError(f"synthetic_shares has {len(self.synthetic_shares)} values for {sources} sources", where)
 
 
-def load_recipe(name: str | Path, changes: Sequence[str] = (), arguments: dict[str, Any] | None = None) -> TrainRecipe:
-    """A recipe by name or path, with ``arguments`` in place of its own where they are given, and then ``key=value`` changes.
+def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> TrainRecipe:
+    """A recipe by name or path, changed by ``key=value``. Another ``network`` brings the arguments of the recipe named like it.
 
     Raises:
         RecipeError, NotFound: See ``pcaug.catalogue.load``.
     """
     path = catalogue.find("models", name, RECIPES)
     said = catalogue.read_toml(path)
-    return catalogue.decode(said if arguments is None else said | {"arguments": arguments}, path, TrainRecipe, changes)
+    own = {"network": said.get("network", TrainRecipe.model_fields["network"].default)}
+    wanted = dict(own)
+    for change in changes:
+        if change.partition("=")[0].strip() == "network":
+            catalogue.override(wanted, change)
+    if wanted != own:
+        said["arguments"] = _default_arguments(wanted["network"])
+    return catalogue.decode(said, path, TrainRecipe, changes)
 
 
-def default_arguments(model: str) -> dict[str, Any]:
+def _default_arguments(network: str) -> dict[str, Any]:
     """Arguments of the recipe that is named as a network is; none where there is no such recipe."""
-    return load_recipe(model).arguments if model in catalogue.names("models", RECIPES) else {}
+    return load_recipe(network).arguments if network in catalogue.names("models", RECIPES) else {}

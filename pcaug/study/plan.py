@@ -10,7 +10,7 @@ import numpy as np
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.segment.networks import FOREST
-from pcaug.segment.recipe import TrainRecipe, default_arguments, load_recipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 
 
@@ -86,13 +86,13 @@ def train_recipe(job: Job, recipe: StudyRecipe) -> TrainRecipe:
     recipe that is named like it, as ``model_set`` changes them.
     """
     seed = recipe.seed * 1000 + job.draw * 100 + job.seed
-    shared, of_arm, arguments = recipe.set, job.arm.set, None
+    shared, of_arm = recipe.set, job.arm.set
     if job.model != load_recipe(recipe.train).network:
-        shared, of_arm, arguments = _for_all(shared), _for_all(of_arm), default_arguments(job.model)
+        shared, of_arm = _for_all(shared), _for_all(of_arm)
     changes = [*shared, *recipe.model_set.get(job.model, ()), f"seed={seed}", f"network={job.model}", *of_arm]
     if not job.arm.augment:
         changes.append("augment=[]")
-    return load_recipe(recipe.train, changes, arguments)
+    return load_recipe(recipe.train, changes)
 
 
 def _for_all(changes: Sequence[str]) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import pooled
 from pcaug.segment.networks.pointnet import PointNet
 from pcaug.segment.networks.randla import nearest
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import Run
 from pcaug.segment.shapes import TRIANGLE, principal
 from pcaug.segment.train import one_cycle, train
@@ -325,6 +325,14 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], me
     (tmp_path / "r.toml").write_text(text)
     with pytest.raises(RecipeError, match=message):
         catalogue.load(tmp_path / "r.toml", TrainRecipe)
+
+
+@pytest.mark.parametrize("network", ["pointnet", "randla", "trees", "torch-pointcloud"])
+def test_another_network_brings_its_own_arguments(network: str) -> None:
+    recipe = load_recipe("pillars", [f"network={network}", "steps=7"])
+    own = load_recipe(network).arguments if network in ("pointnet", "randla") else {}
+    assert (recipe.network, recipe.arguments, recipe.steps, recipe.block) == (network, own, 7, load_recipe("pillars").block)
+    assert load_recipe("pillars", ["arguments.width=8", "network=pillars"]).arguments["grid"] == 96
 
 
 def test_what_cannot_be_trained_says_so(corpus: Corpus, tmp_path: Path) -> None:
