@@ -174,9 +174,12 @@ def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterat
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:
-    """Fields that writing to this file name would lose."""
-    holds = FORMATS[sniff(Path(path))].holds
-    return [name for name in fields if holds is not None and name not in holds]
+    """Fields that writing to this file name would lose. Labels follow from the ids that they were mapped from."""
+    holds, fields = FORMATS[sniff(Path(path))].holds, list(fields)
+    if holds is None:
+        return []
+    kept = holds | {"label"} if "native_label" in holds.intersection(fields) else holds
+    return [name for name in fields if name not in kept]
 
 
 def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:

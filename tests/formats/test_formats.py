@@ -125,6 +125,8 @@ def test_kitti_pairs_labels_and_splits_instances(tmp_path: Path) -> None:
     assert (tmp_path / "copy.bin").read_bytes() == scan.read_bytes()
     assert (tmp_path / "copy.label").read_bytes() == labels.read_bytes()
     assert lost(["intensity", "rgb"], tmp_path / "copy.bin") == ["rgb"]
+    assert lost(["label", "native_label"], tmp_path / "copy.bin") == []  # the .label holds the ids that labels are mapped from
+    assert lost(["label"], tmp_path / "copy.bin") == ["label"]
 
 
 def write_synthcity(path: Path, n: int, *, eol: str = "bool") -> dict[str, np.ndarray]:
