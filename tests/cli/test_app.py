@@ -68,6 +68,25 @@ def test_errors_are_one_line(
 INTERRUPTED = "pcaug: error: interrupted, run the same command again to resume\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("compose", "again to resume\n"),
+        ("merge", "again to resume: a corpus goes on where it stood, one file starts over\n"),
+        ("augment", "again to start over\n"),
+        ("generate", "again to start over\n"),
+    ],
+)
+def test_ctrl_c_promises_to_resume_only_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, again: str
+) -> None:
+    def interrupted(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pcaug.cli.dispatch.dispatch", interrupted)
+    assert run(capsys, command, "x", code=130)[1] == f"pcaug: error: interrupted, run the same command {again}"
+
+
 def started(*command: object, folder: Path) -> subprocess.Popen[str]:
     """A process of a group of its own, as a terminal starts them."""
     return subprocess.Popen(
