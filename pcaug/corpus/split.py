@@ -55,8 +55,10 @@ def parse_shares(text: str) -> dict[str, float]:
     except ValueError:
         numbers = []
     names = SPLITS if len(numbers) == 3 else ("train", "test")
-    if len(numbers) not in (2, 3) or not min(numbers, default=-1) >= 0 or not abs(sum(numbers) - 1) <= 1e-6:  # not: NaN
+    if len(numbers) not in (2, 3) or not all(0 <= number < np.inf for number in numbers):  # nor NaN
         raise PcaugError(f"split {text!r} does not name shares", do="write train/val/test as 0.7/0.1/0.2")
+    if abs(sum(numbers) - 1) > 1e-6:
+        raise PcaugError(f"the shares of split {text!r} sum to {sum(numbers):g}", do="make them sum to 1, as 0.7/0.1/0.2 do")
     return {name: share for name, share in zip(names, numbers, strict=True) if share > 0}
 
 

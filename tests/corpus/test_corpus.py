@@ -104,9 +104,15 @@ def test_units_are_never_split() -> None:
         unit_split(["a"], {"train": 0.5, "test": 0.5}, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
+@pytest.mark.parametrize("text", ["0.7", "a/b", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
 def test_bad_shares_are_refused(text: str) -> None:
     with pytest.raises(PcaugError, match="does not name shares"):
+        parse_shares(text)
+
+
+@pytest.mark.parametrize(("text", "total"), [("0.7/0.7", "1.4"), ("70/10/20", "100"), ("0.7/0.1/0.1", "0.9")])
+def test_shares_that_miss_one_are_told_their_sum(text: str, total: str) -> None:
+    with pytest.raises(PcaugError, match=f"'{text}' sum to {total}, make them sum to 1"):
         parse_shares(text)
 
 
