@@ -56,7 +56,10 @@ def notes_on(corpus: Corpus, placeless: set[str], files: set[str], split: Split,
 
 
 def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
-    """Splits that were asked for and got no point."""
+    """Splits that were asked for and got no point; of an official split, that a single one got all."""
+    if split and not split.by_shares and len(corpus.splits) == 1:
+        do = "give the other scans too, or shares: --split 0.7/0.1/0.2"
+        return (f"the official split has all of these scans in {corpus.splits[0]}: {do}",)
     wanted = parse_shares(split.shares) if split.shares and split.by_shares else {}
     empty = [name for name in wanted if name not in corpus.splits]
     do = "lower --buffer or --block, or give more units"

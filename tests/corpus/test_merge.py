@@ -76,6 +76,8 @@ def test_official_splits_are_taken_when_asked_for(tmp_path: Path) -> None:
     merge([tmp_path / "set"], tmp_path / "official", split="official")
     corpus = Corpus.open(tmp_path / "official")
     assert {tile.unit: tile.split for tile in corpus.tiles} == {"00": "train", "08": "val", "11": "test"}
+    one = merge([tmp_path / "set" / "sequences" / "00"], tmp_path / "one", split="official")
+    assert any("all of these scans in train" in note for note in one.notes)
     merge([tmp_path / "official"], tmp_path / "again")  # a corpus keeps its split
     assert Corpus.open(tmp_path / "again").splits == ["test", "train", "val"]
     with pytest.raises(PcaugError, match="las: no official split"):
