@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, counted
 from pcaug.files import claim, to_jsonable
 from pcaug.parallel import Progress
 
@@ -125,7 +125,7 @@ def tell(report: Any, target: Path, *, json: bool) -> None:
         told = {"points": report.points, "splits": report.splits, "lost": report.lost, "notes": report.notes}
         emit_json(told | {"output": target})
         return
-    out().print(f"{report.points:,} points in {target}", soft_wrap=True)
+    out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True)
     for name, points in report.splits.items():
         out().print(f"  {name:6} {points:>14,}  {100 * points / max(report.points, 1):5.1f} %")
     for note in report.notes:

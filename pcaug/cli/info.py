@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pcaug.errors import counted
+
 
 def info(
     paths: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
@@ -32,7 +34,7 @@ def _table(item: dict[str, Any]) -> Any:
     from pcaug.corpus.metres import crs_name
 
     table = Table(title=escape(item["path"]), show_header=False, title_justify="left", box=None)
-    table.add_row("points", f"{item['points']:,} in {item['scans']} scan(s)")
+    table.add_row("points", f"{item['points']:,} in {counted(item['scans'], 'scan')}")
     if item["bounds"]:
         low, high = item["bounds"]
         table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
@@ -56,5 +58,5 @@ def _table(item: dict[str, Any]) -> Any:
     for index, (name, count) in enumerate(sorted(item["classes"].items(), key=lambda pair: -pair[1])):
         table.add_row("classes" if index == 0 else "", f"{escape(name):24} {count:>14,}  {100 * count / total:5.1f} %")
     if item.get("unknown"):
-        table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({v:,} points)" for k, v in item["unknown"].items()))
+        table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({counted(v, 'point')})" for k, v in item["unknown"].items()))
     return table

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 if TYPE_CHECKING:
     from pcaug.cloud import PointCloud
@@ -158,8 +159,8 @@ def _tell_unknown(scan: Scan, whole: Census) -> None:
     known = scan.card.label_map().nodes
     count = sum(points for native, points in whole.ids.get("native_label", {}).items() if native not in known)
     if count:
-        text = f"{scan.path}: {count:,} points of class ids that the card {scan.card.name} does not know are shown as unlabelled"
-        err().print(f"warning: {text}", soft_wrap=True, markup=False)
+        text = f"of class ids that the card {scan.card.name} does not know, shown as unlabelled"
+        err().print(f"warning: {scan.path}: {counted(count, 'point')} {text}", soft_wrap=True, markup=False)
 
 
 def _some(things: Any, number: int, *, spread: bool) -> list[Any]:

@@ -19,7 +19,7 @@ from pcaug.corpus.report import Report, notes_on
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, counted
 from pcaug.files import stamp
 from pcaug.labels import ClassSet, common_cut
 from pcaug.parallel import Progress, completed, silent
@@ -139,7 +139,9 @@ class _Plan:
 def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None]) -> list[tuple[str | Path, str | Path | None]]:
     """Each source with its card; raises PcaugError where there are neither as many cards nor one for all."""
     if len(cards) > 1 and len(cards) != len(sources):
-        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
+        raise PcaugError(
+            f"{counted(len(cards), 'card')} for {counted(len(sources), 'source')}", do="give one --card for all, or one for each"
+        )
     return list(zip(sources, cards if len(cards) > 1 else [*cards, None][:1] * len(sources), strict=True))
 
 
@@ -242,4 +244,4 @@ def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Pa
     if not new:
         raise PcaugError("has all these sources already", before.folder, "nothing to append")
     known = len(parts) - len(new)
-    return new, ((f"{known} source(s) were in it already and are left out",) if known else ())
+    return new, ((f"{counted(known, 'source')} in it already, left out",) if known else ())

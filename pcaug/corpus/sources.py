@@ -18,7 +18,7 @@ from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
-from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
+from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels, counted
 from pcaug.formats.naming import skipped
 from pcaug.labels import tally
 
@@ -226,7 +226,7 @@ def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
     left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) == card.encoding]
     if left and card.encoding != "text":
         named = ", ".join(str(path.relative_to(folder)) for path in left[:3]) + (", ..." if len(left) > 3 else "")
-        skipped(f"{len(left)} file(s) that do not lie as the card {card.name} says ({named})", folder)
+        skipped(f"what does not lie as the card {card.name} says ({counted(len(left), 'file')}: {named})", folder)
 
 
 def _guess(files: list[Path], where: Path) -> DatasetCard | None:

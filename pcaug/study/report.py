@@ -12,13 +12,14 @@ import numpy as np
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.read import Corpus
+from pcaug.errors import counted
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
-from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
+from pcaug.study.results import ArmSummary, Interval, label_factor, verdicts
 from pcaug.study.run import Study
 from pcaug.view.picture import render
 from pcaug.view.report import Report
@@ -50,12 +51,12 @@ def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
     by_area = BUFFER in study.real.splits and not study.recipe.real.test_units
     split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
-    trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
+    of = "" if len(study.results) == study.planned else f"{len(study.results)} of "
     return (
-        f"{trainings} trainings with equal numbers of steps; up to {counted(most, 'real training unit')} each; tested on "
-        f"{split} ({test.points:,} points, each scored whose class is known), which no arm trained on. Intervals are 95 % over "
-        "the drawn sets of real units, wider where these overlap, and over seeds where there is one set; they say nothing about "
-        "other places than the test's."
+        f"{of}{counted(study.planned, 'training')} with equal numbers of steps; up to {counted(most, 'real training unit')} "
+        f"each; tested on {split} ({test.points:,} points, each scored whose class is known), which no arm trained on. "
+        "Intervals are 95 % over the drawn sets of real units, wider where these overlap, and over seeds where there is one set; "
+        "they say nothing about other places than the test's."
     )
 
 
@@ -188,7 +189,7 @@ def print_summary(study: Study, out: Any) -> None:
     from rich.table import Table
 
     if len(study.results) < study.planned:
-        out.print(f"{len(study.results)} of {study.planned} trainings are done")
+        out.print(f"{len(study.results)} of {counted(study.planned, 'training')} done")
     table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
     for s in study.summaries:
         gain = "" if s.gain is None else s.gain.points("+")

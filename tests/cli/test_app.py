@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import run
+from builders import make_cloud, run
 
+from pcaug import formats
 from pcaug.cli import console
 from pcaug.cli.app import COMMANDS, main
 
@@ -175,3 +178,9 @@ def test_a_command_in_a_thread_works_and_a_session_keeps_its_handlers() -> None:
     command()
     assert codes == [0, 0]
     assert (signal.getsignal(signal.SIGINT), warnings.showwarning) == before
+
+
+def test_one_of_something_is_no_plural(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", make_cloud(1, labelled=False, native_label=np.full(1, 6, np.int32)))
+    assert "1 in 1 scan\n" in re.sub(" +\n", "\n", run(capsys, "info", tmp_path / "a.las")[0])
+    assert run(capsys, "convert", tmp_path / "a.las", tmp_path / "c", "--card", "las")[0].startswith("1 point in ")

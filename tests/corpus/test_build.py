@@ -116,7 +116,7 @@ def test_append_adds_what_is_new_and_touches_nothing_else(tmp_path: Path) -> Non
     merge([first, second], tmp_path / "c", ["las"])
     before = bytes_of(tmp_path / "c")
     report = merge([second, third], tmp_path / "c", ["las"], append=True)
-    assert "1 source(s) were in it already" in report.notes[0]
+    assert "1 source in it already" in report.notes[0]
     after = bytes_of(tmp_path / "c")
     assert {name: after[name] for name in before if name != "manifest.json"} == {
         name: data for name, data in before.items() if name != "manifest.json"

@@ -160,7 +160,7 @@ def test_composed_scenes_are_not_appended_twice(tmp_path: Path) -> None:
     with pytest.raises(PcaugError, match="nothing to append"):
         merge([tmp_path / "s0"], tmp_path / "c", append=True)
     report = merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "c", append=True)
-    assert "2 source(s) were in it already" in report.notes[0]
+    assert "2 sources in it already" in report.notes[0]
     assert Corpus.open(tmp_path / "c").points == 200
 
 
@@ -231,7 +231,7 @@ def test_feet_come_out_as_metres_and_say_so(tmp_path: Path) -> None:
 
 def test_sources_without_a_crs_are_pointed_out(tmp_path: Path) -> None:
     report = merge([tile(tmp_path / "a.las", crs="EPSG:2154"), tile(tmp_path / "b.las", seed=1)], tmp_path / "c")
-    assert any("have no CRS" in note and "b.las" in note for note in report.notes)
+    assert any("without a CRS" in note and "b.las" in note for note in report.notes)
     with pytest.raises(PcaugError, match="another CRS"):
         merge([tmp_path / "a.las", tile(tmp_path / "d.las", crs="EPSG:32631")], tmp_path / "e")
     assert not (tmp_path / "e").exists()
@@ -243,7 +243,7 @@ def test_files_that_gave_no_point_are_pointed_out(tmp_path: Path) -> None:
         (root / "sequences" / "08" / name).write_bytes(b"")  # a download that ended at once
     report = merge([root], tmp_path / "c", ("semantickitti",))
     assert report.points == 200
-    assert any("1 source(s) gave no point" in note and "08" in note for note in report.notes)
+    assert any("1 source gave no point" in note and "08" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("buffer", [0.0, 2.0, 7.5])
@@ -329,7 +329,7 @@ def test_licences_that_hold_for_all_of_a_corpus_hold_for_what_it_is_merged_into(
 def test_files_that_a_card_does_not_know_are_pointed_out(tmp_path: Path) -> None:
     drive(tmp_path / "set")
     shutil.copy(tmp_path / "set" / "sequences" / "00" / "velodyne" / "000000.bin", tmp_path / "set" / "stray.bin")
-    with pytest.warns(UserWarning, match=r"1 file\(s\) that do not lie as the card semantickitti says \(stray.bin\)"):
+    with pytest.warns(UserWarning, match=r"what does not lie as the card semantickitti says \(1 file: stray.bin\)"):
         merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
     assert len(Corpus.open(tmp_path / "c").tiles) == 3
 

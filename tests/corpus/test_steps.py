@@ -145,7 +145,7 @@ def test_labels_become_the_ids_of_a_dataset_and_come_back(tmp_path: Path) -> Non
     with pytest.raises(PcaugError, match="no class for water"):
         convert(tmp_path / "w.parquet", tmp_path / "w.bin", ids_of="hessigheim")
     report = convert(tmp_path / "w.parquet", tmp_path / "w.bin", ids_of="parislille3d")
-    assert "no class for water: 1,000 points are written as unlabelled" in report.notes[0]
+    assert "no class for water: 1,000 points written as unlabelled" in report.notes[0]
 
 
 def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:
