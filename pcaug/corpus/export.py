@@ -12,7 +12,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
-from pcaug.errors import PcaugError
+from pcaug.errors import NotFound, PcaugError
 from pcaug.files import beside, claim, is_taken
 from pcaug.parallel import Progress, silent
 
@@ -48,8 +48,8 @@ def export(
     Raises:
         PcaugError: If the folder is not to be replaced, or no points are left.
     """
-    if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
-        formats.sniff(Path(f"x{suffix}"))
+    if suffix.lower() not in formats.SUFFIXES:
+        raise NotFound(f"--each {suffix!r} names no format", do=f"choose from {', '.join(formats.SUFFIXES)}")
     folder = folder if folder.name not in ("", "..") else folder.resolve()
     _check(folder, force=force)
     without: Counter[str] = Counter()

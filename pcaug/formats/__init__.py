@@ -82,7 +82,8 @@ def sniff(path: Path) -> str:
     for name, form in FORMATS.items():
         if path.name.lower().endswith(form.suffixes):
             return name
-    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"choose from {', '.join(SUFFIXES)}")
+    what = f"no format for suffix {path.suffix!r}" if path.suffix else "has no ending that names its format"
+    raise NotFound(what, path, f"choose from {', '.join(SUFFIXES)}")
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:

@@ -59,7 +59,7 @@ def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
     np.testing.assert_array_equal(formats.read(files[0])["label"], before.read(before.tiles[0])["label"])
     with pytest.raises(PcaugError, match="already exists"):
         export(before, tmp_path / "laz", ".laz")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"--each '\.exe' names no format, choose from .*\.ply"):
         export(before, tmp_path / "other", ".exe")
     assert not (tmp_path / "other").exists()
 

@@ -290,6 +290,8 @@ def test_unknown_suffix_and_missing_file() -> None:
         read("nowhere.las")
     with pytest.raises(NotFound, match=r"choose from \.copc\.laz, \.las"):
         lost([], "a.docx")
+    with pytest.raises(NotFound, match=r"has no ending that names its format, a, choose from .*\.laz"):
+        lost([], "a")
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
