@@ -17,9 +17,7 @@ def study(
     change: o.Change = None,
     test: Annotated[str | None, typer.Option(help="Units (drives, tiles) to test on, not the recipe's: 08,10.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm, beside the baseline; may be given several times.")] = None,
-    train_set: Annotated[
-        list[str] | None, typer.Option("--train-set", help="key=value: change a value of every training, such as steps=4800.")
-    ] = None,
+    train_set: o.TrainSet = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
     scheduler: o.Scheduler = None,
@@ -38,7 +36,7 @@ def study(
     wanted = catalogue.load(path, StudyRecipe, said)
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
-    wanted = narrowed(wanted, arm or (), train_set or ())
+    wanted = narrowed(wanted, arm or (), train_set or (), path)
     from pcaug.study.report import print_summary, write_report
     from pcaug.study.run import run_study, summary
 

@@ -27,6 +27,10 @@ def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str
     assert "Usage: pcaug " + command in out
 
 
+def test_a_study_and_the_demo_change_trainings_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    assert all("--train-set" in run(capsys, command, "--help")[0] for command in ("study", "demo"))
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["--help"], ["-h"]):
         out, _ = run(capsys, *arguments)
