@@ -265,7 +265,7 @@ def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: St
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(1))
     train.write_text("learning_rate = 0.004")
-    with pytest.raises(PcaugError, match="holds a study of another recipe"):
+    with pytest.raises(PcaugError, match=r"another recipe.*differs: training\.learning_rate\)"):
         run_study(recipe, tmp_path / "a")
     train.write_text("learning_rate = 0.002")
     kept = tmp_path / "a" / "recipe.json"
@@ -283,7 +283,7 @@ def test_a_study_does_not_go_on_with_a_source_that_is_made_otherwise_now(tmp_pat
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "a", _interrupt_at(1))
     scenes.write_text('name = "mine"\n[town]\nsize = 50.0\n')
-    with pytest.raises(PcaugError, match="holds a study of another recipe"):
+    with pytest.raises(PcaugError, match=r"another recipe.*differs: source mine\.town\.size\)"):
         run_study(recipe, tmp_path / "a")
 
 
