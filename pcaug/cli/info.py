@@ -16,7 +16,7 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON: one object, or a list of them for several paths.")] = False,
 ) -> None:
     """Show points, bounds, fields, CRS, and classes with names and counts."""
-    from pcaug.cli.console import emit_json, out
+    from pcaug.cli.console import emit_json, err, out
     from pcaug.corpus.summary import summary
 
     found = [summary(path, card) | {"path": str(path)} for path in paths]
@@ -25,6 +25,8 @@ def info(
         return
     for item in found:
         out().print(_table(item))
+        if item.get("hint"):
+            err().print(f"note: {item['path']}: {item['hint']}", soft_wrap=True, markup=False)
 
 
 def _table(item: dict[str, Any]) -> Any:

@@ -22,6 +22,9 @@ from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels, counte
 from pcaug.formats.naming import skipped
 from pcaug.labels import tally
 
+PREDICTED = "pcaug-las"
+"""Card of the classes that predictions are written as in LAS; it is never guessed."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -153,6 +156,19 @@ def _better(card: DatasetCard, ids: set[int]) -> str | None:
     """A hint at the cards of the same encoding that know all ids of a file."""
     cards = [c.name for c in all_cards().values() if c.encoding == card.encoding and ids <= c.label_map().nodes.keys()]
     return f"--card {' or '.join(cards)} knows them, or add them to a card of your own" if cards else None
+
+
+def hint(scan: Scan, ids: set[int]) -> str | None:
+    """Which card names the class ids of a file better than the one that was guessed: pcaug's, where it predicted them, or one
+    that knows them all. None where none does, or the file holds labels of the taxonomy."""
+    fields = next(scan.raw(1)).fields
+    if scan.card is None or "label" in fields:
+        return None
+    ours = load_card(PREDICTED)
+    if "prediction" in fields and scan.card.encoding == ours.encoding and ids <= ours.label_map().nodes.keys():
+        return f"pcaug predicted its classes: --card {PREDICTED} names them"
+    better = None if ids <= scan.card.label_map().nodes.keys() else _better(scan.card, ids)
+    return better and f"{scan.card.name} does not know all class ids: {better}"
 
 
 def is_corpus(path: Path) -> bool:

@@ -188,3 +188,14 @@ def test_one_of_something_is_no_plural(capsys: pytest.CaptureFixture[str], tmp_p
     formats.write(tmp_path / "a.las", make_cloud(1, labelled=False, native_label=np.full(1, 6, np.int32)))
     assert "1 in 1 scan\n" in re.sub(" +\n", "\n", run(capsys, "info", tmp_path / "a.las")[0])
     assert run(capsys, "convert", tmp_path / "a.las", tmp_path / "c", "--card", "las")[0].startswith("1 point in ")
+
+
+def test_a_file_that_pcaug_labelled_points_at_its_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ids, shown = np.repeat([6, 85], 25).astype(np.int32), ("view", "--png", tmp_path / "a.png", "--force")
+    predicted = make_cloud(50, labelled=False, native_label=ids, prediction=np.full(50, 21, np.uint16))
+    formats.write(tmp_path / "predicted.laz", predicted)
+    formats.write(tmp_path / "plain.laz", make_cloud(50, labelled=False, native_label=ids))
+    for words in (("info",), shown):
+        assert "pcaug predicted its classes: --card pcaug-las" in run(capsys, *words, tmp_path / "predicted.laz")[1]
+        assert "does not know all class ids: --card pcaug-las" in run(capsys, *words, tmp_path / "plain.laz")[1]
+        assert run(capsys, *words, tmp_path / "predicted.laz", "--card", "pcaug-las")[1] == ""
