@@ -20,7 +20,9 @@ Names = Annotated[list[str] | None, typer.Option("--class", help="Class of the t
 def fit(
     bank: Annotated[Path, typer.Argument(help="An object bank.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The model.")],
-    names: Names = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--class", help="Class to learn (car); may be given several times for a flow.")
+    ] = None,
     family: Annotated[
         Literal["shape", "flow"], typer.Option(help="Statistical shape model of one class, or flow matching of several.")
     ] = "shape",

@@ -32,7 +32,10 @@ def study(
 
     path = catalogue.find("models/studies", recipe)
     said = [*(change or []), *([f"real.source={Path(real).resolve() if real != 'sample' else real}"] if real else [])]
-    said += [f"real.test_units={[unit.strip() for unit in test.split(',')]}"] if test else []
+    units = [unit.strip() for unit in (test or "").split(",") if unit.strip()]
+    if test is not None and not units:
+        raise typer.BadParameter("--test names no unit: write --test 08,10")
+    said += [f"real.test_units={units}"] if units else []
     wanted = catalogue.load(path, StudyRecipe, said)
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
