@@ -99,8 +99,10 @@ def shares(counts: Mapping[str, int]) -> Table:
 
 
 def page(path: Path) -> Path:
-    """The name of a page: browsers go by its suffix."""
-    return path if path.suffix.lower() in {".html", ".htm"} else path.with_name(f"{path.name}.html")
+    """The name of a page, .html where it has no ending; raises PcaugError, before any work, for another ending."""
+    if path.suffix.lower() not in {"", ".html", ".htm"}:
+        raise PcaugError("is not the name of a page", path, "end it in .html")
+    return path if path.suffix else path.with_name(f"{path.name}.html")
 
 
 def picture(path: Path) -> Path:

@@ -41,7 +41,9 @@ def view(
         int | None, typer.Option("-n", min=1, help="How many scans of a folder or corpus to show (1; 12 with --sheet).")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Picture: from straight above.")] = False,
-    sheet: Annotated[bool, typer.Option("--sheet", help="Picture: many small ones, spread over the whole corpus.")] = False,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Many scans, spread over the whole corpus; in a picture, small ones.")
+    ] = False,
     gl: Annotated[
         bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
     ] = False,
@@ -53,6 +55,8 @@ def view(
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
     from pcaug.cli.console import fresh, out, page, picture
 
+    if png is None and (plan or gl):
+        raise typer.BadParameter("--plan and --gl draw a picture: give --png FILE too")
     html, png = html and page(html), png and picture(png)
     for path in (png, html):
         if path is not None:

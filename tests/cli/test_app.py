@@ -52,6 +52,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["view", "x.las", "--png", "x.jpeg"], 1, "x.jpeg, end it in .png"),
         (["augment", "mobile", "x", "--png", "x.jpg"], 1, "x.jpg, end it in .png"),
         (["objects", "x", "-o", "y", "--png", "x"], 1, "x, end it in .png"),
+        (["view", "x.las", "--html", "x.foo"], 1, "x.foo, end it in .html"),
+        (["explore", "x", "y", "-o", "x.png"], 1, "x.png, end it in .html"),
+        (["view", "x.las", "--html", "x.html", "--plan"], 2, "give --png FILE too"),
+        (["study", "sample", "-o", "z", "--test", ""], 2, "--test names no unit"),
         (["assets", "x.obj", "--png", "x.html"], 1, "x.html, end it in .png"),
     ],
 )
