@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +17,12 @@ from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 LINE_EVERY = 60.0
 """Seconds between lines of progress where no terminal shows a bar."""
+WORD = 12
+"""Letters that a column of names has at least."""
 
 
 def out() -> Console:
@@ -87,15 +88,31 @@ def _lines() -> Progress:
     return report
 
 
-def shares(counts: Mapping[str, int]) -> Table:
-    """Classes with their points and shares, most first."""
+def figures(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> None:
+    """Print a table: on a narrow terminal its first columns, the ``names``, wrap; numbers are never cut."""
+    from rich.markup import escape
     from rich.table import Column, Table
 
-    table = Table("class", Column("points", justify="right"), Column("share", justify="right"), box=None)
+    columns = [Column(text, overflow="fold") for text in head[:names]]
+    needed = 2 * len(head) + WORD * names
+    for index, text in enumerate(head[names:], start=names):
+        width = max(len(row[index]) for row in rows) if rows else 0
+        text = text if len(text) <= width else text.replace(" ", "\n")  # over narrow numbers
+        columns.append(Column(text, justify="right", no_wrap=True))
+        needed += max(width, *map(len, text.splitlines()), 0)
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console = out()
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def shares(counts: Mapping[str, int]) -> None:
+    """Print classes with their points and shares, most first."""
     total = max(sum(counts.values()), 1)
-    for name, points in sorted(counts.items(), key=lambda row: -row[1]):
-        table.add_row(name, f"{points:,}", f"{100 * points / total:.1f} %")
-    return table
+    ordered = sorted(counts.items(), key=lambda row: -row[1])
+    figures(["class", "points", "share"], [[name, f"{n:,}", f"{100 * n / total:.1f} %"] for name, n in ordered])
 
 
 def page(path: Path) -> Path:

@@ -127,18 +127,13 @@ def score(
 
 
 def _tell(result: dict[str, Any], scores: dict[str, Scores], *, json: bool) -> None:
-    from rich.table import Table
-
-    from pcaug.cli.console import emit_json, out
+    from pcaug.cli.console import emit_json, figures, out
     from pcaug.generate import report
 
     if json:
         emit_json(result | ({"scores": report.to_json(scores)} if scores else {}))
         return
     if scores:
-        table = Table(*report.HEAD, box=None)
-        for name, found in scores.items():
-            table.add_row(name, *report.row(found))
-        out().print(table)
+        figures(report.HEAD, [[name, *report.row(found)] for name, found in scores.items()])
         out().print(next(iter(scores.values())).verdict, soft_wrap=True, markup=False)
     out().print("\n".join(f"{key}: {value}" for key, value in result.items()), soft_wrap=True, markup=False)

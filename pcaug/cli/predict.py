@@ -51,5 +51,5 @@ def predict(
     if json:
         emit_json({"points": classes.total(), "classes": classes, "output": output, "warnings": warnings})
         return
-    out().print(shares(classes))
+    shares(classes)
     out().print(f"{counted(classes.total(), 'point')} in {output}", soft_wrap=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
+
+if TYPE_CHECKING:
+    from pcaug.study.run import Study
 
 
 def study(
@@ -40,7 +44,7 @@ def study(
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
     wanted = narrowed(wanted, arm or (), train_set or (), path)
-    from pcaug.study.report import print_summary, write_report
+    from pcaug.study.report import write_report
     from pcaug.study.run import run_study, summary
 
     if force and so_far:
@@ -51,5 +55,21 @@ def study(
     if json:
         emit_json(summary(done))
     else:
-        print_summary(done, out())
-        out().print(f"report: {page}")
+        _tell(done)
+        out().print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _tell(study: Study) -> None:
+    """The arms and the verdict."""
+    from pcaug.cli.console import figures, out
+    from pcaug.study.results import verdicts
+
+    if len(study.results) < study.planned:
+        out().print(f"{len(study.results)} of {counted(study.planned, 'training')} done")
+    rows = []
+    for s in study.summaries:
+        gain = "" if s.gain is None else s.gain.points("+")
+        rows.append([s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}"])
+    figures(["arm", "model", "real units", "mIoU", "gain", "s/training"], rows, names=2)
+    for text in verdicts(study.summaries):
+        out().print(text, soft_wrap=True, markup=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -182,21 +181,6 @@ def _shown(test: Corpus) -> tuple[PointCloud, str]:
 def _predicted(study: Study, job: Job, cloud: PointCloud, test: Corpus) -> PointCloud:
     run = Run.open(study.folder / "runs" / job.name)
     return labelled(Segmenter.load(run), cloud, test.manifest.frame)
-
-
-def print_summary(study: Study, out: Any) -> None:
-    """The arms and the verdict, on a console."""
-    from rich.table import Table
-
-    if len(study.results) < study.planned:
-        out.print(f"{len(study.results)} of {counted(study.planned, 'training')} done")
-    table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
-    for s in study.summaries:
-        gain = "" if s.gain is None else s.gain.points("+")
-        table.add_row(s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}")
-    out.print(table)
-    for text in verdicts(study.summaries):
-        out.print(text, soft_wrap=True, markup=False)
 
 
 def _gained(gain: Interval | None) -> str:

@@ -203,3 +203,15 @@ def test_a_file_that_pcaug_labelled_points_at_its_card(capsys: pytest.CaptureFix
         assert "pcaug predicted its classes: --card pcaug-las" in run(capsys, *words, tmp_path / "predicted.laz")[1]
         assert "does not know all class ids: --card pcaug-las" in run(capsys, *words, tmp_path / "plain.laz")[1]
         assert run(capsys, *words, tmp_path / "predicted.laz", "--card", "pcaug-las")[1] == ""
+
+
+@pytest.mark.parametrize("width", ["30", "60"])
+def test_numbers_are_never_cut_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    numbers = ["48.6 [40.1, 52.3]", "1,234,567", "+3.2 [0.1, 6.3]"]
+    console.figures(["arm", "mIoU", "points", "gain"], [["real + composed + mixed and a long name", *numbers]])
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in numbers)
+    assert all(word in printed for word in ("composed", "mixed", "long", "name"))
