@@ -31,7 +31,11 @@ def corpus(folder: Path) -> Corpus:
 
 def test_a_corpus_becomes_kittis_layout_and_comes_back_the_same(tmp_path: Path) -> None:
     before = corpus(tmp_path / "c")
-    export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    report = export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    assert (
+        "KITTI's layout numbers drives and scans, in the order of the corpus: sequences/00 is drive-0, 01 is drive-1"
+        in report.notes
+    )
     names = sorted(p.relative_to(tmp_path / "kitti").as_posix() for p in formats.below(tmp_path / "kitti"))
     assert names[:4] == [
         "sequences/00/labels/000000.label",
@@ -62,6 +66,8 @@ def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"--each '\.exe' names no format, choose from .*\.ply"):
         export(before, tmp_path / "other", ".exe")
     assert not (tmp_path / "other").exists()
+    with pytest.raises(PcaugError, match="lies in the source"):
+        export(before, tmp_path / "c" / "laz", ".laz")
 
 
 def test_filters_hold_for_tiles_that_become_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
