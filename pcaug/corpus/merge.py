@@ -16,6 +16,7 @@ from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import Frame, Part, few, groups, one_crs, parts_of, refuse_twice, with_unique_units
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
+from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
@@ -86,6 +87,9 @@ def merge(
     split = split if isinstance(split, Split) else Split(split)
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)
+    for path in map(Path, sources):
+        if path.resolve() != dst.resolve():  # a corpus may be made anew of itself
+            refuse_nested(path, dst)
     parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None

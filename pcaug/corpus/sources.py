@@ -18,7 +18,7 @@ from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
-from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels, counted
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.formats.naming import skipped
 from pcaug.labels import tally
 
@@ -169,6 +169,13 @@ def hint(scan: Scan, ids: set[int]) -> str | None:
         return f"pcaug predicted its classes: --card {PREDICTED} names them"
     better = None if ids <= scan.card.label_map().nodes.keys() else _better(scan.card, ids)
     return better and f"{scan.card.name} does not know all class ids: {better}"
+
+
+def refuse_nested(source: Path, target: Path) -> None:
+    """Refuse a folder to write that lies in a folder that is read, whose next reading would find it, or around it."""
+    one, other = source.resolve(), target.resolve()
+    if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
+        raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
 
 
 def is_corpus(path: Path) -> bool:

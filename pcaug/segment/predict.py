@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
-from pcaug.corpus.sources import Scan, scans
+from pcaug.corpus.sources import Scan, refuse_nested, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.files import claim, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
@@ -190,9 +190,7 @@ def _left(pairs: list[Pair], source: Path, target: Path, job: Job, *, force: boo
 
 def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
     """Refuse what would lose predictions or sources; raises PcaugError before anything is labelled or removed."""
-    one, other = source.resolve(), target.resolve()
-    if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
-        raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
+    refuse_nested(source, target)
     if len({path for _, path in pairs}) < len(pairs):
         do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
         raise PcaugError("several scans would be written to one file", target, do)

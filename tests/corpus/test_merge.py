@@ -131,6 +131,15 @@ def test_more_scans_of_a_drive_stay_in_its_split(tmp_path: Path, append: bool) -
         assert set(corpus.only(split=split).units) == units | ({"04"} if split == "train" else set())
 
 
+def test_a_corpus_is_not_made_within_its_source_nor_around_it(tmp_path: Path) -> None:
+    drive(tmp_path / "set")
+    merge([tmp_path / "set"], tmp_path / "c")
+    for source, target in (("set", "set/inner"), ("set/sequences", "set"), ("c", "c/inner")):
+        with pytest.raises(PcaugError, match="lies in the source"):
+            merge([tmp_path / source], tmp_path / target, force=True)
+    assert merge([tmp_path / "c"], tmp_path / "c", force=True).points == 300  # in its own place, anew
+
+
 def test_maps_that_a_split_does_not_know_are_not_added_to_it(tmp_path: Path) -> None:
     one, two = tile(tmp_path / "a.las"), tile(tmp_path / "b.las", seed=1)
     merge([one], tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=0.0))
