@@ -14,7 +14,7 @@ import numpy as np
 from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import FileError, LabelError, NotFound, PcaugError
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, counted
 from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
@@ -110,7 +110,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
             whole = np.isfinite(chunk.xyz.sum())  # the sum alone is quick
         bad = 0 if whole else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
         if bad:
-            raise FileError(f"has {bad} points whose position is not finite", path, "remove them at the source")
+            raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
         if len(chunk) or not seen:
             seen = True
             yield chunk

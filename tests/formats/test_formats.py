@@ -214,7 +214,7 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
         ("1 2 3\n4 5\n", "line 2 is not 3 numbers"),
         ("1 2 3\n4 5 six\n", "line 2 is not 3 numbers"),
         ("a b c\n1 2 3\n", "no columns x, y and z"),
-        ("x y z\n1 2 nan\n", "1 points whose position is not finite"),
+        ("x y z\n1 2 nan\n", "1 point whose position is not finite"),
         ("x y z label\n1 2 3 1.5\n", "not whole numbers"),
     ],
 )
@@ -250,7 +250,7 @@ def test_nan_positions_are_refused(tmp_path: Path) -> None:
     points = np.zeros((4, 4), "<f4")
     points[2, 1] = np.nan
     points.tofile(tmp_path / "a.bin")
-    with pytest.raises(FileError, match="1 points whose position is not finite"):
+    with pytest.raises(FileError, match="1 point whose position is not finite"):
         read(tmp_path / "a.bin")
 
 
