@@ -134,7 +134,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotFound("no such file", path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"not valid TOML: {error}", path) from None
+        raise RecipeError(f"not valid TOML: {error}", path, "correct it there") from None
 
 
 @cache
@@ -184,7 +184,7 @@ def _override(data: dict[str, Any], change: str) -> None:
     for table in tables:
         data = data.setdefault(table, {})
         if not isinstance(data, dict):
-            raise RecipeError(f"--set {change!r}: {table!r} is not a table")
+            raise RecipeError(f"--set {change!r}: {table!r} is not a table", do="write TABLE.KEY=VALUE, or KEY=VALUE")
     data[last] = value
 
 

@@ -151,7 +151,9 @@ def predict(
     source, target = Path(source), Path(target)
     found = scans(source, card)
     if output.is_file_name(target) != source.is_file():
-        raise PcaugError("source and target must both be files or both be folders", target)
+        raise PcaugError(
+            "source and target must both be files or both be folders", target, "name a file for a scan, a folder for a folder"
+        )
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]

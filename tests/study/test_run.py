@@ -112,7 +112,7 @@ def test_draws_are_nested_and_test_units_are_never_drawn(recipe: StudyRecipe) ->
 
 
 def test_budgets_and_units_that_do_not_exist_are_refused(tmp_path: Path, recipe: StudyRecipe) -> None:
-    with pytest.raises(RecipeError, match="budget 5 exceeds the 2 training units"):
+    with pytest.raises(RecipeError, match=r"budget 5 exceeds the 2 training units.*choose smaller ones"):
         plan(recipe.model_copy(update={"budgets": (5,)}), ["u0", "u1"])
     wrong = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ("u9",)})})
     (tmp_path / "c").mkdir()
