@@ -240,7 +240,7 @@ def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no format \.xyzz.*did you mean \.xyz"):
         convert(tmp_path / "a.ply", tmp_path / "b.xyzz")
     with pytest.raises(NotFound, match=r"no file lies as the card semantickitti says.*velodyne"):
-        convert(tmp_path, tmp_path / "corpus", "semantickitti")
+        convert(tmp_path, tmp_path.with_name("corpus"), "semantickitti")
     with pytest.raises(PcaugError, match=r"nothing to write.*filters keep none"):
         convert(tmp_path / "a.ply", tmp_path / "b.ply", steps=Steps(bounds=((1e6, 1e6), (2e6, 2e6))))
     native = np.repeat([2, 6, 7], [1, 3, 5]).astype(np.int32)

@@ -109,12 +109,12 @@ def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path, su
 
 
 def test_points_of_a_dataset_get_their_own_ids_back(tmp_path: Path) -> None:
-    home = tmp_path / "sequences/00"
+    home = tmp_path / "set/sequences/00"
     (home / "velodyne").mkdir(parents=True)
     (home / "labels").mkdir()
     np.random.default_rng(0).uniform(1, 9, (4, 4)).astype("<f4").tofile(home / "velodyne/000000.bin")
     native = np.array([71, 70, 252, 40], "<u4")  # trunk, vegetation, moving car, road
     native.tofile(home / "labels/000000.label")
-    merge([tmp_path], tmp_path / "c", ["semantickitti"])
+    merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
     export(Corpus.open(tmp_path / "c"), tmp_path / "back", ".bin", "semantickitti")
     np.testing.assert_array_equal(np.fromfile(tmp_path / "back/sequences/00/labels/000000.label", "<u4"), native)
