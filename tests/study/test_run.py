@@ -395,7 +395,7 @@ def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: St
 
 
 def test_names_of_networks_and_budgets_are_checked(recipe: StudyRecipe) -> None:
-    for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "must be at least 0")):
+    for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "greater than or equal to 0")):
         with pytest.raises(ValidationError, match=what):
             StudyRecipe(**recipe.model_dump() | change)
 
