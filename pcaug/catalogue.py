@@ -24,6 +24,17 @@ class Strict(BaseModel):
 
 
 Model = TypeVar("Model", bound=Strict)
+Key = tuple[str, ...]
+"""A key of a file after the tables that it stands in."""
+PLAIN = {
+    "Value error, ": "", "Field required": "is missing", ", unable to parse string as a number": "", " after validation": "",
+    "Input should be a valid array": "must be a list", "Input should be an object": "must be a table",
+    "Input should be a valid string": "must be text", "Input should be a valid integer": "must be a whole number",
+    "Input should be a valid number": "must be a number", "Input should be a valid boolean": "must be true or false",
+    "Input should": "must", "Tuple should": "must", "String should": "must",
+    "greater than or equal to": "at least", "less than or equal to": "at most",
+}  # fmt: skip
+"""What pydantic says -> what users are told."""
 
 
 def shipped(kind: str) -> Path:
@@ -79,9 +90,14 @@ def find(kind: str, name: str | Path, pattern: str = "*.toml") -> Path:
     known = names(kind, pattern)
     if str(name) in known:
         return known[str(name)]
-    near = get_close_matches(str(name), known, n=2) or sorted(known)
-    what = {"models/studies": "study"}.get(kind, kind.rsplit("/", 1)[-1].rstrip("s"))
-    raise NotFound(f"no {what} named {str(name)!r}", do=f"did you mean {' or '.join(near)}?" if near else None)
+    near = get_close_matches(str(name), known, n=2)
+    what = {"models/studies": "study", "datasets": "card"}.get(kind, kind.rsplit("/", 1)[-1].rstrip("s"))
+    hints = [f"did you mean {' or '.join(near)}?"] if near else []
+    if kind == "datasets":
+        hints.append("pcaug datasets lists all")
+    elif known and not near:
+        hints.append(f"choose from {', '.join(sorted(known))}")
+    raise NotFound(f"no {what} named {str(name)!r}", do=" ".join(hints) or None)
 
 
 def load(path: Path, model: type[Model], changes: Sequence[str] = ()) -> Model:
@@ -118,7 +134,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotFound("no such file", path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"not valid TOML: {error}", path) from None
+        raise RecipeError(f"not valid TOML: {error}", path, "correct it there") from None
 
 
 @cache
@@ -169,21 +185,38 @@ def override(data: dict[str, Any], change: str) -> None:
     for table in tables:
         data = data.setdefault(table, {})
         if not isinstance(data, dict):
-            raise RecipeError(f"--set {change!r}: {table!r} is not a table")
+            raise RecipeError(f"--set {change!r}: {table!r} is not a table", do="write TABLE.KEY=VALUE, or KEY=VALUE")
     data[last] = value
 
 
 def _problem(error: Any, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
-        said = error["msg"].removeprefix("Value error, ")
-        return f"{where}: {said}" if where else said
-    near = get_close_matches(str(error["loc"][-1]), _known_keys(model), n=1)
-    return f"unknown key {where!r}" + (f" (did you mean {near[0]!r}?)" if near else "")
+        return f"{where}: {plain(error['msg'])}" if where else plain(error["msg"])
+    near = _near(error["loc"], _known_keys(model))
+    return f"unknown key {where!r}" + (f" (did you mean {near!r}?)" if near else "")
 
 
-def _known_keys(annotation: Any) -> list[str]:
-    """Keys of a model and of the models inside it, through optional values and tuples."""
+def plain(said: str) -> str:
+    """What pydantic says of a value, in plain words."""
+    for theirs, ours in PLAIN.items():
+        said = said.replace(theirs, ours)
+    return said
+
+
+def _near(place: Sequence[str | int], known: Sequence[Key]) -> str | None:
+    """The key that was meant: a near one of the same table, or one of the same name in another."""
+    table: Key = ()
+    for part in place[:-1]:  # numbers of a list, and names that the user chose, stand for no key
+        table = (*table, str(part)) if (*table, part) in known else table
+    wanted = str(place[-1])
+    near = get_close_matches(wanted, [key[-1] for key in known if key[:-1] == table], n=1)
+    return next(iter([*near, *(".".join(key) for key in known if key[-1] == wanted)]), None)
+
+
+def _known_keys(annotation: Any, table: Key = ()) -> list[Key]:
+    """Keys of a model and of the models inside it, each with its tables, through optional values and tuples."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [key for name, info in annotation.model_fields.items() for key in (name, *_known_keys(info.annotation))]
-    return [key for inner in get_args(annotation) for key in _known_keys(inner)]
+        keys = [(info, (*table, name)) for name, info in annotation.model_fields.items()]
+        return [found for info, key in keys for found in (key, *_known_keys(info.annotation, key))]
+    return [found for inner in get_args(annotation) for found in _known_keys(inner, table)]

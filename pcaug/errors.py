@@ -56,7 +56,7 @@ class UnmappedLabels(LabelError):
 
     def __init__(self, counts: dict[int, int], where: str | Path | None = None, do: str | None = None) -> None:
         self.counts = counts
-        listed = ", ".join(f"{key} ({count} points)" for key, count in sorted(counts.items())[:8])
+        listed = ", ".join(f"{key} ({counted(count, 'point')})" for key, count in sorted(counts.items())[:8])
         more = f" and {len(counts) - 8} more" if len(counts) > 8 else ""
         learn = 'name the card that knows them with --card, or add them to the card\'s [classes] (node = "ignore" trains on none)'
         super().__init__(f"unknown class ids {listed}{more}", where, do or learn)
@@ -68,6 +68,11 @@ class RecipeError(PcaugError):
 
 class MissingExtra(PcaugError):
     """A library is needed that is not installed; the message holds the pip line."""
+
+
+def counted(number: int, what: str) -> str:
+    """A number of things, as messages say it: 1 unit, 2,000 units."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def plain_warnings() -> None:

@@ -39,9 +39,25 @@ def test_all_mistakes_are_reported_with_their_keys(tmp_path: Path) -> None:
     assert "unknown key 'nam' (did you mean 'name'?)" in text
     assert "unknown key 'beam.divergance' (did you mean 'divergence'?)" in text
     assert "steps" in text
-    assert "name: Field required" in text
+    assert "name: is missing" in text
     assert str(path) in text
     assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cuont = 1", r"unknown key 'cuont', "),  # near to a key of another table
+        ("count = 1", r"unknown key 'count' \(did you mean 'beam\.count'\?\)"),
+        ("steps = true", "steps: must be a whole number,"),
+        ("shares = 1", "shares: must be a list,"),
+        ("beam = 1", "beam: must be a table,"),
+        ("beam = {divergence = 'a'}", "beam.divergence: must be a number,"),
+    ],
+)
+def test_mistakes_are_told_in_plain_words_of_their_own_table(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        catalogue.load(write(tmp_path, f'name = "x"\n{text}\n'), Recipe)
 
 
 def test_overrides_are_toml_and_reach_into_tables(tmp_path: Path) -> None:
@@ -64,6 +80,11 @@ def test_names_are_found_and_near_ones_offered() -> None:
     assert catalogue.find("models", "pointnet", "*/recipe.toml").is_file()
     with pytest.raises(NotFound, match="did you mean pointnet"):
         catalogue.find("models", "pointnt", "*/recipe.toml")
+    with pytest.raises(NotFound, match=r"named 'xyzzy', choose from .*pointnet"):
+        catalogue.find("models", "xyzzy", "*/recipe.toml")
+    for name, do in (("semantickiti", r"did you mean semantickitti.*\? pcaug"), ("xyzzy", "pcaug")):
+        with pytest.raises(NotFound, match=f"no card named '{name}', {do} datasets lists all$"):
+            catalogue.find("datasets", name)
     with pytest.raises(NotFound, match="no such file"):
         catalogue.find("models", "nowhere.toml")
 

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pcaug.augment import mixing, naive, paste, thinning, values, weather
 from pcaug.augment.attributes import moved
+from pcaug.catalogue import plain
 from pcaug.cloud import PointCloud
 from pcaug.errors import RecipeError
 
@@ -131,8 +132,9 @@ def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
     arguments = {key: value for key, value in table.items() if key != "name"}
     name = str(table.get("name", ""))
     if name not in known:
-        near = get_close_matches(name, known, n=1) or sorted(known)
-        raise RecipeError(f"no augmentation named {name!r}", do=f"did you mean {' or '.join(near)}?")
+        near = get_close_matches(name, known, n=1)
+        do = f"did you mean {near[0]}?" if near else f"choose from {', '.join(sorted(known))}"
+        raise RecipeError(f"no augmentation named {name!r}", do=do)
     allowed = list(known[name].__dataclass_fields__)
     for key in arguments:
         if key not in allowed:
@@ -141,7 +143,7 @@ def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
         kind: Any = known[name]
         made = _adapter(kind).validate_json(json.dumps(arguments, default=str), strict=True)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {plain(e['msg'])}" for e in error.errors(include_url=False))
         raise RecipeError(f"augmentation {name!r}: {problems}") from None
     for low, high in ENDS:
         if hasattr(made, low) and hasattr(made, high) and getattr(made, low) > getattr(made, high):

@@ -32,19 +32,27 @@ COMMANDS = {
     "doctor": "check this machine and say what to do",
 }
 """Command name -> its help line. The function (or Typer) of the same name lives in ``pcaug/cli/<name>.py``."""
+ONE_FILE = "resume: a corpus goes on where it stood, one file starts over"
+AGAIN = {
+    "convert": ONE_FILE, "merge": ONE_FILE,
+    **dict.fromkeys(("compose", "train", "predict", "study", "demo"), "resume"),
+}  # fmt: skip
+"""What the same command, given again after Ctrl-C, is there for; those that keep nothing start over."""
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors are one line on stderr, exit code 1 (2 for usage, 130 for Ctrl-C)."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that spin for work starve whatever runs beside us
     os.environ.setdefault("LOKY_MAX_CPU_COUNT", str(os.cpu_count() or 1))  # joblib warns at length where /sys is missing
+    words = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     with listening():
         try:
             from pcaug.cli.dispatch import dispatch
 
-            code = dispatch((sys.argv[1:] if arguments is None else arguments) or ["--help"])
+            code = dispatch(words)
         except KeyboardInterrupt:
-            code = complain("interrupted, run the same command again to resume", INTERRUPTED)
+            again = AGAIN.get(words[0], "start over")
+            code = complain(f"interrupted, run the same command again to {again}", INTERRUPTED)
     raise SystemExit(code)
 
 

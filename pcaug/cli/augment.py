@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 if TYPE_CHECKING:
     from pcaug.augment.recipe import AugmentRecipe
@@ -61,7 +62,9 @@ def augment(
         emit_json(result | ({"png": png} if png else {}))
         return
     if output is not None:
-        out().print(f"{made.points:,} points in {len(made.tiles)} clouds in {output}", soft_wrap=True, markup=False)
+        out().print(
+            f"{counted(made.points, 'point')} in {counted(len(made.tiles), 'cloud')} in {output}", soft_wrap=True, markup=False
+        )
     if png is not None:
         out().print(str(png), soft_wrap=True, markup=False)
 

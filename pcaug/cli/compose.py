@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 
 def compose(
@@ -64,4 +65,4 @@ def compose(
     if json:
         emit_json({"points": corpus.points, "scans": number, "classes": corpus.counts(), "seed": seed, "output": output})
     else:
-        out().print(f"{corpus.points:,} points in {number} scans in {output}", soft_wrap=True)
+        out().print(f"{counted(corpus.points, 'point')} in {counted(number, 'scan')} in {output}", soft_wrap=True)

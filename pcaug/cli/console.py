@@ -6,22 +6,23 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, counted
 from pcaug.files import Kind, claim, to_jsonable
 from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
 
 LINE_EVERY = 60.0
 """Seconds between lines of progress where no terminal shows a bar."""
+WORD = 12
+"""Letters that a column of names has at least."""
 
 
 def out() -> Console:
@@ -87,20 +88,38 @@ def _lines() -> Progress:
     return report
 
 
-def shares(counts: Mapping[str, int]) -> Table:
-    """Classes with their points and shares, most first."""
+def figures(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) -> None:
+    """Print a table: on a narrow terminal its first columns, the ``names``, wrap; numbers are never cut."""
+    from rich.markup import escape
     from rich.table import Column, Table
 
-    table = Table("class", Column("points", justify="right"), Column("share", justify="right"), box=None)
+    columns = [Column(text, overflow="fold") for text in head[:names]]
+    needed = 2 * len(head) + WORD * names
+    for index, text in enumerate(head[names:], start=names):
+        width = max(len(row[index]) for row in rows) if rows else 0
+        text = text if len(text) <= width else text.replace(" ", "\n")  # over narrow numbers
+        columns.append(Column(text, justify="right", no_wrap=True))
+        needed += max(width, *map(len, text.splitlines()), 0)
+    table = Table(*columns, box=None)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console = out()
+    console.width = max(console.width, needed)
+    console.print(table)
+
+
+def shares(counts: Mapping[str, int]) -> None:
+    """Print classes with their points and shares, most first."""
     total = max(sum(counts.values()), 1)
-    for name, points in sorted(counts.items(), key=lambda row: -row[1]):
-        table.add_row(name, f"{points:,}", f"{100 * points / total:.1f} %")
-    return table
+    ordered = sorted(counts.items(), key=lambda row: -row[1])
+    figures(["class", "points", "share"], [[name, f"{n:,}", f"{100 * n / total:.1f} %"] for name, n in ordered])
 
 
 def page(path: Path) -> Path:
-    """The name of a page: browsers go by its suffix."""
-    return path if path.suffix.lower() in {".html", ".htm"} else path.with_name(f"{path.name}.html")
+    """The name of a page, .html where it has no ending; raises PcaugError, before any work, for another ending."""
+    if path.suffix.lower() not in {"", ".html", ".htm"}:
+        raise PcaugError("is not the name of a page", path, "end it in .html")
+    return path if path.suffix else path.with_name(f"{path.name}.html")
 
 
 def picture(path: Path) -> Path:
@@ -125,7 +144,7 @@ def tell(report: Any, target: Path, *, json: bool) -> None:
         told = {"points": report.points, "splits": report.splits, "lost": report.lost, "notes": report.notes}
         emit_json(told | {"output": target})
         return
-    out().print(f"{report.points:,} points in {target}", soft_wrap=True)
+    out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True)
     for name, points in report.splits.items():
         out().print(f"  {name:6} {points:>14,}  {100 * points / max(report.points, 1):5.1f} %")
     for note in report.notes:

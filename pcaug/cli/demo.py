@@ -17,6 +17,7 @@ WORKERS = 4
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for all that the demo makes.")] = Path("demo"),
     change: Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the study recipe.")] = None,
+    train_set: o.TrainSet = None,
     archive: Annotated[
         Path | None, typer.Option(help="Your own copy of laspy-2.7.0.tar.gz, for machines without network.")
     ] = None,
@@ -28,4 +29,4 @@ def demo(
     from pcaug.corpus.sample import fetch
 
     fetch(archive)
-    study("sample", output, change=change, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)
+    study("sample", output, change=change, train_set=train_set, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)

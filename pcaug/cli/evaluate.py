@@ -22,9 +22,7 @@ def evaluate(
     json: o.Json = False,
 ) -> None:
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
-    from rich.table import Table
-
-    from pcaug.cli.console import emit_json, err, fresh, out, page, reporter
+    from pcaug.cli.console import emit_json, err, figures, fresh, out, page, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate as score
     from pcaug.segment.evaluate import trained_on
@@ -44,11 +42,11 @@ def evaluate(
     if json:
         emit_json(_plain(scores))
         return
-    table = Table("class", "IoU", "precision", "recall", "points", box=None)
+    rows = []
     for name, value in scores.iou.items():
         shown = (f"{100 * share:.1f}" for share in (value, scores.precision[name], scores.recall[name]))
-        table.add_row(name, *shown, f"{int(scores.confusion[scores.names.index(name)].sum()):,}")
-    out().print(table)
+        rows.append([name, *shown, f"{int(scores.confusion[scores.names.index(name)].sum()):,}"])
+    figures(["class", "IoU", "precision", "recall", "points"], rows)
     spread = f" ({told})" if (told := scores.interval_text()) else ""
     error = f"calibration error {100 * scores.calibration_error:.1f}"
     out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True)

@@ -20,7 +20,9 @@ Names = Annotated[list[str] | None, typer.Option("--class", help="Class of the t
 def fit(
     bank: Annotated[Path, typer.Argument(help="An object bank.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The model.")],
-    names: Names = None,
+    names: Annotated[
+        list[str] | None, typer.Option("--class", help="Class to learn (car); may be given several times for a flow.")
+    ] = None,
     family: Annotated[
         Literal["shape", "flow"], typer.Option(help="Statistical shape model of one class, or flow matching of several.")
     ] = "shape",
@@ -126,18 +128,13 @@ def score(
 
 
 def _tell(result: dict[str, Any], scores: dict[str, Scores], *, json: bool) -> None:
-    from rich.table import Table
-
-    from pcaug.cli.console import emit_json, out
+    from pcaug.cli.console import emit_json, figures, out
     from pcaug.generate import report
 
     if json:
         emit_json(result | ({"scores": report.to_json(scores)} if scores else {}))
         return
     if scores:
-        table = Table(*report.HEAD, box=None)
-        for name, found in scores.items():
-            table.add_row(name, *report.row(found))
-        out().print(table)
+        figures(report.HEAD, [[name, *report.row(found)] for name, found in scores.items()])
         out().print(next(iter(scores.values())).verdict, soft_wrap=True, markup=False)
     out().print("\n".join(f"{key}: {value}" for key, value in result.items()), soft_wrap=True, markup=False)

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from pcaug.errors import counted
+
 
 def info(
     paths: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
@@ -14,7 +16,7 @@ def info(
     json: Annotated[bool, typer.Option("--json", help="Print JSON: one object, or a list of them for several paths.")] = False,
 ) -> None:
     """Show points, bounds, fields, CRS, and classes with names and counts."""
-    from pcaug.cli.console import emit_json, out
+    from pcaug.cli.console import emit_json, err, out, shares
     from pcaug.corpus.summary import summary
 
     found = [summary(path, card) | {"path": str(path)} for path in paths]
@@ -23,6 +25,9 @@ def info(
         return
     for item in found:
         out().print(_table(item))
+        shares(item["classes"])
+        if item.get("hint"):
+            err().print(f"note: {item['path']}: {item['hint']}", soft_wrap=True, markup=False)
 
 
 def _table(item: dict[str, Any]) -> Any:
@@ -32,7 +37,7 @@ def _table(item: dict[str, Any]) -> Any:
     from pcaug.corpus.metres import crs_name
 
     table = Table(title=escape(item["path"]), show_header=False, title_justify="left", box=None)
-    table.add_row("points", f"{item['points']:,} in {item['scans']} scan(s)")
+    table.add_row("points", f"{item['points']:,} in {counted(item['scans'], 'scan')}")
     if item["bounds"]:
         low, high = item["bounds"]
         table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
@@ -52,9 +57,6 @@ def _table(item: dict[str, Any]) -> Any:
                 ", ".join(f"{k} {v:,}" for k, v in value.items()) if isinstance(value, dict) else ", ".join(map(str, value[:12]))
             )
             table.add_row(key, escape(text) + (" ..." if len(value) > 12 else ""))
-    total = max(item["points"], 1)
-    for index, (name, count) in enumerate(sorted(item["classes"].items(), key=lambda pair: -pair[1])):
-        table.add_row("classes" if index == 0 else "", f"{escape(name):24} {count:>14,}  {100 * count / total:5.1f} %")
     if item.get("unknown"):
-        table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({v:,} points)" for k, v in item["unknown"].items()))
+        table.add_row("[red]unknown ids[/]", ", ".join(f"{k} ({counted(v, 'point')})" for k, v in item["unknown"].items()))
     return table

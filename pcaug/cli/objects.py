@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 
 def objects(
@@ -44,4 +45,4 @@ def objects(
         emit_json({"objects": len(things), "classes": counts, "output": output})
     else:
         listed = ", ".join(f"{count} {name}" for name, count in counts.items())
-        out().print(f"{len(things)} objects in {output}: {listed}", soft_wrap=True, markup=False)
+        out().print(f"{counted(len(things), 'object')} in {output}: {listed}", soft_wrap=True, markup=False)

@@ -33,6 +33,9 @@ IdsMap = Annotated[Path | None, typer.Option("--map", help="TOML file with [ids]
 Workers = Annotated[int, typer.Option(min=1, help="Processes that share the work; the result is the same.")]
 Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler (tcp://host:8786) instead of processes here.")]
 Change = Annotated[list[str] | None, typer.Option("--set", help="key=value: change a value of the recipe.")]
+TrainSet = Annotated[
+    list[str] | None, typer.Option("--train-set", help="key=value: change a value of every training, such as steps=4800.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice: the same seed gives the same bytes.")]
 SplitSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 
 def predict(
@@ -50,5 +51,5 @@ def predict(
     if json:
         emit_json({"points": classes.total(), "classes": classes, "output": output, "warnings": warnings})
         return
-    out().print(shares(classes))
-    out().print(f"{classes.total():,} points in {output}", soft_wrap=True)
+    shares(classes)
+    out().print(f"{counted(classes.total(), 'point')} in {output}", soft_wrap=True)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
+
+if TYPE_CHECKING:
+    from pcaug.study.run import Study
 
 
 def study(
@@ -17,9 +21,7 @@ def study(
     change: o.Change = None,
     test: Annotated[str | None, typer.Option(help="Units (drives, tiles) to test on, not the recipe's: 08,10.")] = None,
     arm: Annotated[list[str] | None, typer.Option(help="Only this arm, beside the baseline; may be given several times.")] = None,
-    train_set: Annotated[
-        list[str] | None, typer.Option("--train-set", help="key=value: change a value of every training, such as steps=4800.")
-    ] = None,
+    train_set: o.TrainSet = None,
     full: Annotated[bool, typer.Option("--full", help="The full grid of the recipe, not the reduced one.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Trainings side by side; the numbers are the same.")] = 1,
     scheduler: o.Scheduler = None,
@@ -34,12 +36,15 @@ def study(
 
     path = catalogue.find("models/studies", recipe)
     said = [*(change or []), *([f"real.source={Path(real).resolve() if real != 'sample' else real}"] if real else [])]
-    said += [f"real.test_units={[unit.strip() for unit in test.split(',')]}"] if test else []
+    units = [unit.strip() for unit in (test or "").split(",") if unit.strip()]
+    if test is not None and not units:
+        raise typer.BadParameter("--test names no unit: write --test 08,10")
+    said += [f"real.test_units={units}"] if units else []
     wanted = catalogue.load(path, StudyRecipe, said)
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
-    wanted = narrowed(wanted, arm or (), train_set or ())
-    from pcaug.study.report import print_summary, write_report
+    wanted = narrowed(wanted, arm or (), train_set or (), path)
+    from pcaug.study.report import write_report
     from pcaug.study.run import run_study, summary
 
     if force and so_far:
@@ -50,5 +55,25 @@ def study(
     if json:
         emit_json(summary(done))
     else:
-        print_summary(done, out())
-        out().print(f"report: {page}")
+        _tell(done)
+        out().print(f"report: {page}", soft_wrap=True, markup=False)
+
+
+def _tell(study: Study) -> None:
+    """The arms and the verdict."""
+    from pcaug.cli.console import figures, out
+    from pcaug.study.report import earlier_in_words
+    from pcaug.study.results import verdicts
+
+    if study.earlier:
+        text = f"{counted(len(study.results), 'training')}{earlier_in_words(study).removesuffix(',')}"
+        out().print(text, soft_wrap=True, markup=False)
+    if len(study.results) < study.planned:
+        out().print(f"{len(study.results)} of {counted(study.planned, 'training')} done")
+    rows = []
+    for s in study.summaries:
+        gain = "" if s.gain is None else s.gain.points("+")
+        rows.append([s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}"])
+    figures(["arm", "model", "real units", "mIoU", "gain", "s/training"], rows, names=2)
+    for text in verdicts(study.summaries):
+        out().print(text, soft_wrap=True, markup=False)

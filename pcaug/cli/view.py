@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 
 if TYPE_CHECKING:
     from pcaug.cloud import PointCloud
@@ -40,7 +41,9 @@ def view(
         int | None, typer.Option("-n", min=1, help="How many scans of a folder or corpus to show (1; 12 with --sheet).")
     ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Picture: from straight above.")] = False,
-    sheet: Annotated[bool, typer.Option("--sheet", help="Picture: many small ones, spread over the whole corpus.")] = False,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="Many scans, spread over the whole corpus; in a picture, small ones.")
+    ] = False,
     gl: Annotated[
         bool, typer.Option("--gl", help="Picture: drawn by Open3D off screen, in perspective, instead of numpy.")
     ] = False,
@@ -52,6 +55,8 @@ def view(
     """Show clouds coloured by class, with a legend: in a window, as a PNG, or as an HTML page."""
     from pcaug.cli.console import fresh, out, page, picture
 
+    if png is None and (plan or gl):
+        raise typer.BadParameter("--plan and --gl draw a picture: give --png FILE too")
     html, png = html and page(html), png and picture(png)
     for path in (png, html):
         if path is not None:
@@ -130,7 +135,7 @@ def _read(source: Path, card: str | None, number: int, most: int, *, spread: boo
     for scan in _some(scans(source, card), number, spread=spread):
         name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
         found.append(_exhibit(str(name), scan.chunks(strict=False), most))
-        _tell_unknown(scan, found[-1].whole)
+        _tell_unknown(scan, found[-1].whole, guessed=card is None)
     return found
 
 
@@ -149,17 +154,21 @@ def _tiles(corpus: Corpus, site: list[Tile]) -> Iterator[PointCloud]:
         yield from corpus.chunks(tile, shared)
 
 
-def _tell_unknown(scan: Scan, whole: Census) -> None:
-    """Warn of points whose class ids the card does not know: they can be looked at all the same."""
+def _tell_unknown(scan: Scan, whole: Census, *, guessed: bool) -> None:
+    """Warn of points whose class ids the card does not know, which can be looked at all the same, and say which card does."""
     from pcaug.cli.console import err
+    from pcaug.corpus.sources import hint
 
-    if scan.card is None:
+    if scan.card is None or "label" in next(scan.raw(1)):  # a file with labels of its own shows those
         return
+    ids: Mapping[int, int] = whole.ids.get("native_label", {})
     known = scan.card.label_map().nodes
-    count = sum(points for native, points in whole.ids.get("native_label", {}).items() if native not in known)
+    count = sum(points for native, points in ids.items() if native not in known)
     if count:
-        text = f"{scan.path}: {count:,} points of class ids that the card {scan.card.name} does not know are shown as unlabelled"
-        err().print(f"warning: {text}", soft_wrap=True, markup=False)
+        text = f"of class ids that the card {scan.card.name} does not know, shown as unlabelled"
+        err().print(f"warning: {scan.path}: {counted(count, 'point')} {text}", soft_wrap=True, markup=False)
+    if guessed and (better := hint(scan, set(ids))):
+        err().print(f"note: {scan.path}: {better}", soft_wrap=True, markup=False)
 
 
 def _some(things: Any, number: int, *, spread: bool) -> list[Any]:

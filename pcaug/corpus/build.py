@@ -91,11 +91,11 @@ def build(
             for _ in completed(_run, todo, workers=workers, scheduler=scheduler):
                 done += 1
                 progress(text, done, len(jobs))
-        except PcaugError:
-            if done == 0:
+            _join(folder, staging, homes, made_by, append=append, unique=unique)
+        except BaseException:  # Ctrl-C too
+            if not any(staging.glob("*/tiles/*")):  # nothing to go on with
                 shutil.rmtree(staging, ignore_errors=True)
             raise
-        _join(folder, staging, homes, made_by, append=append, unique=unique)
         shutil.rmtree(staging, ignore_errors=True)
 
 

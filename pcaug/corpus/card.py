@@ -263,7 +263,7 @@ def _reversed(path: Path) -> list[str]:
 def check_download(card: DatasetCard, folder: Path) -> dict[str, Literal["as published", "differs", "missing"]]:
     """Compare the files below a folder with the SHA-256 that the card knows; raises NotFound where it knows none."""
     if not card.checksums:
-        raise NotFound(f"no checksums of {card.name} are known", folder)
+        raise NotFound(f"no checksums of {card.name} are known", folder, f"compare with what its publisher says: {card.url}")
     verdicts: dict[str, Literal["as published", "differs", "missing"]] = {}
     for name, digest in card.checksums.items():
         path = next((path for path in sorted(folder.rglob(name)) if path.is_file()), None)

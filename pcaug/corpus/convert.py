@@ -76,10 +76,23 @@ def convert(
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes: tuple[str, ...] = (f"not every source has {', '.join(uneven)}: left out",) if uneven else ()
+    notes = _uneven_notes(uneven, dst)
     if (own := sum(stream.frame == "sensor" for stream in streams)) > 1:
         notes += (f"{own} scans, each with an origin of its own, lie on one another: a corpus keeps them apart",)
     return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
+
+
+def _uneven_notes(uneven: Sequence[str], dst: Path) -> tuple[str, ...]:
+    """That fields of some sources alone are left out; LAS has a place for some of them in every point all the same."""
+    if not uneven:
+        return ()
+    there = next(formats.iter_chunks(dst, 1)).fields
+    empty, gone = ([name for name in uneven if (name in there) is has] for has in (True, False))
+    return tuple(
+        f"not every source has {', '.join(names)}: {what}"
+        for names, what in ((gone, "left out"), (empty, "0 in all points, which have a place for it in this format"))
+        if names
+    )
 
 
 @dataclass(frozen=True)

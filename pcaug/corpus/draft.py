@@ -17,7 +17,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
-from pcaug.errors import FileError, NotFound, PcaugError
+from pcaug.errors import FileError, NotFound, PcaugError, counted
 from pcaug.labels import tally
 
 ENOUGH = 50_000_000
@@ -97,7 +97,9 @@ def _look(folder: Path) -> _Found:
         kinds["other text"] = [path for path in found.files if path.suffix.lower() != first.suffix.lower()]
         found.files = [path for path in found.files if path.suffix.lower() == first.suffix.lower()]
         found.options = _columns(first, found.remarks)
-    found.remarks += [f"{len(files)} further file(s) of format {kind} are not read" for kind, files in kinds.items() if files]
+    found.remarks += [
+        f"not read: {counted(len(files), 'further file')} of format {kind}" for kind, files in kinds.items() if files
+    ]
     sample = list(formats.iter_chunks(first, encoding=encoding, **found.options))
     if "native_label" not in sample[0]:
         _find_labels(first, sample, found)
@@ -258,7 +260,10 @@ def _text(found: _Found, folder: Path, name: str) -> str:
 
 def _facts(found: _Found) -> list[str]:
     some = "" if found.read == len(found.files) else f"the first {found.read:,} of "
-    facts = [f"{found.points:,} points in {some}{len(found.files):,} file(s); fields: {', '.join(found.fields) or 'none'}"]
+    facts = [
+        f"{counted(found.points, 'point')} in {some}{counted(len(found.files), 'file')}; "
+        f"fields: {', '.join(found.fields) or 'none'}"
+    ]
     if found.points:
         spans = ", ".join(f"{axis} {low:.1f} to {high:.1f}" for axis, low, high in zip("xyz", found.low, found.high, strict=True))
         facts.append(f"{spans}: {_unit(found)}")

@@ -10,8 +10,10 @@ from pcaug.cloud import concatenate
 from pcaug.corpus.convert import with_ids
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
+from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import put_in_place
+from pcaug.errors import NotFound
 from pcaug.files import Kind, beside, claim, contents
 from pcaug.parallel import Progress, silent
 
@@ -47,9 +49,10 @@ def export(
     Raises:
         PcaugError: If the folder is not to be replaced, or no points are left.
     """
-    if not suffix.startswith(".") or not formats.is_known(Path(f"x{suffix}")):
-        formats.sniff(Path(f"x{suffix}"))
+    if suffix.lower() not in formats.SUFFIXES:
+        raise NotFound(f"--each {suffix!r} names no format", do=f"choose from {', '.join(formats.SUFFIXES)}")
     folder = folder if folder.name not in ("", "..") else folder.resolve()
+    refuse_nested(corpus.folder, folder)
     claim(folder, force=force, kind=_kind(folder))
     without: Counter[str] = Counter()
     found: set[str] = set()
@@ -73,7 +76,16 @@ def export(
         (partial / WRITTEN).write_text("\n".join(contents(partial)) + "\n", encoding="utf-8")
         put_in_place(partial, folder, _kind(folder))
     lost = tuple(sorted(found))
-    return Report(written, lost, losses(suffix, lost, ids_of, without))
+    return Report(written, lost, _numbered(corpus, suffix) + losses(suffix, lost, ids_of, without))
+
+
+def _numbered(corpus: Corpus, suffix: str) -> tuple[str, ...]:
+    """What KITTI's numbers stand for: its layout has no place for names."""
+    if suffix != ".bin":
+        return ()
+    units = list(dict.fromkeys(tile.unit for tile in corpus.tiles))
+    told = ", ".join(f"{number:02d} is {unit}" for number, unit in enumerate(units[:4])) + (", ..." if len(units) > 4 else "")
+    return (f"KITTI's layout numbers drives and scans, in the order of the corpus: sequences/{told}",)
 
 
 def _kind(folder: Path) -> Kind:

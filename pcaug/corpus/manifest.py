@@ -157,4 +157,6 @@ def load_manifest(folder: Path) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise FileError(f"is damaged: {place + ': ' if place else ''}{first['msg']}", path, "make the corpus again") from None
+        raise FileError(
+            f"is damaged: {place + ': ' if place else ''}{catalogue.plain(first['msg'])}", path, "make the corpus again"
+        ) from None

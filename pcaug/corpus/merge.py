@@ -16,10 +16,11 @@ from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import Frame, Part, few, groups, one_crs, parts_of, refuse_twice, with_unique_units
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
+from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, counted
 from pcaug.files import stamp
 from pcaug.labels import ClassSet, common_cut
 from pcaug.parallel import Progress, completed, silent
@@ -86,6 +87,9 @@ def merge(
     split = split if isinstance(split, Split) else Split(split)
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)
+    for path in map(Path, sources):
+        if path.resolve() != dst.resolve():  # a corpus may be made anew of itself
+            refuse_nested(path, dst)
     parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
@@ -139,7 +143,9 @@ class _Plan:
 def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None]) -> list[tuple[str | Path, str | Path | None]]:
     """Each source with its card; raises PcaugError where there are neither as many cards nor one for all."""
     if len(cards) > 1 and len(cards) != len(sources):
-        raise PcaugError(f"{len(cards)} cards for {len(sources)} sources", do="give one --card for all, or one for each")
+        raise PcaugError(
+            f"{counted(len(cards), 'card')} for {counted(len(sources), 'source')}", do="give one --card for all, or one for each"
+        )
     return list(zip(sources, cards if len(cards) > 1 else [*cards, None][:1] * len(sources), strict=True))
 
 
@@ -242,4 +248,4 @@ def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Pa
     if not new:
         raise PcaugError("has all these sources already", before.folder, "nothing to append")
     known = len(parts) - len(new)
-    return new, ((f"{known} source(s) were in it already and are left out",) if known else ())
+    return new, ((f"{counted(known, 'source')} in it already, left out",) if known else ())

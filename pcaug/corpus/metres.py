@@ -27,7 +27,7 @@ def to_metres(cloud: PointCloud) -> PointCloud:
     try:
         factors, crs = _metric(cloud.crs)
     except ValueError as error:
-        raise FileError(str(error), cloud.source.file or None, "reproject it to a projected CRS first") from None
+        raise FileError(str(error), cloud.source.file or None, "name a projected CRS: pcaug convert --crs EPSG:...") from None
     if factors == (1.0, 1.0, 1.0):
         return cloud
     scaled = with_heights_times(cloud.moved(np.diag([*factors, 1.0])), factors[2])

@@ -9,6 +9,7 @@ from pathlib import Path
 from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import Split, parse_shares
+from pcaug.errors import counted
 
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
@@ -40,7 +41,9 @@ def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without:
         ids_of: Card whose class ids were written.
         without: Points of each class that this card has no id for.
     """
-    notes = [f"{ids_of} has no class for {name}: {count:,} points are written as unlabelled" for name, count in without.items()]
+    notes = [
+        f"{ids_of} has no class for {name}: {counted(count, 'point')} written as unlabelled" for name, count in without.items()
+    ]
     return (*notes, *([f"{suffix[1:].upper()} cannot hold {', '.join(lost)}: lost"] if lost else []))
 
 
@@ -56,7 +59,10 @@ def notes_on(corpus: Corpus, placeless: set[str], files: set[str], split: Split,
 
 
 def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
-    """Splits that were asked for and got no point."""
+    """Splits that were asked for and got no point; of an official split, that a single one got all."""
+    if split and not split.by_shares and len(corpus.splits) == 1:
+        do = "give the other scans too, or shares: --split 0.7/0.1/0.2"
+        return (f"the official split has all of these scans in {corpus.splits[0]}: {do}",)
     wanted = parse_shares(split.shares) if split.shares and split.by_shares else {}
     empty = [name for name in wanted if name not in corpus.splits]
     do = "lower --buffer or --block, or give more units"
@@ -66,13 +72,14 @@ def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
 def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
     if corpus.manifest.crs is None or not placeless:
         return ()
-    return (f"{len(placeless)} source(s) have no CRS and were taken as they are: {', '.join(sorted(placeless)[:3])}",)
+    listed = ", ".join(sorted(placeless)[:3])
+    return (f"{counted(len(placeless), 'source')} without a CRS, taken to be in that of the others: {listed}",)
 
 
 def _empty_notes(corpus: Corpus, files: set[str]) -> tuple[str, ...]:
     """Files that gave no point: a download that ended at once looks like that."""
     empty = [row.path for row in corpus.manifest.sources if not row.points and row.path in files]
-    return (f"{len(empty)} source(s) gave no point: {', '.join(empty[:3])}",) if empty else ()
+    return (f"{counted(len(empty), 'source')} gave no point: {', '.join(empty[:3])}",) if empty else ()
 
 
 def _twice_notes(corpus: Corpus, *, unique: bool) -> tuple[str, ...]:

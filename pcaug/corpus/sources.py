@@ -18,9 +18,12 @@ from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
-from pcaug.errors import FileError, LabelError, NotFound, UnmappedLabels
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.formats.naming import skipped
 from pcaug.labels import tally
+
+PREDICTED = "pcaug-las"
+"""Card of the classes that predictions are written as in LAS; it is never guessed."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,26 @@ def _better(card: DatasetCard, ids: set[int]) -> str | None:
     return f"--card {' or '.join(cards)} knows them, or add them to a card of your own" if cards else None
 
 
+def hint(scan: Scan, ids: set[int]) -> str | None:
+    """Which card names the class ids of a file better than the one that was guessed: pcaug's, where it predicted them, or one
+    that knows them all. None where none does, or the file holds labels of the taxonomy."""
+    fields = next(scan.raw(1)).fields
+    if scan.card is None or "label" in fields:
+        return None
+    ours = load_card(PREDICTED)
+    if "prediction" in fields and scan.card.encoding == ours.encoding and ids <= ours.label_map().nodes.keys():
+        return f"pcaug predicted its classes: --card {PREDICTED} names them"
+    better = None if ids <= scan.card.label_map().nodes.keys() else _better(scan.card, ids)
+    return better and f"{scan.card.name} does not know all class ids: {better}"
+
+
+def refuse_nested(source: Path, target: Path) -> None:
+    """Refuse a folder to write that lies in a folder that is read, whose next reading would find it, or around it."""
+    one, other = source.resolve(), target.resolve()
+    if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
+        raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
+
+
 def is_corpus(path: Path) -> bool:
     """Whether a folder is a corpus."""
     return (path / "manifest.json").is_file()
@@ -226,7 +249,7 @@ def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
     left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) == card.encoding]
     if left and card.encoding != "text":
         named = ", ".join(str(path.relative_to(folder)) for path in left[:3]) + (", ..." if len(left) > 3 else "")
-        skipped(f"{len(left)} file(s) that do not lie as the card {card.name} says ({named})", folder)
+        skipped(f"what does not lie as the card {card.name} says ({counted(len(left), 'file')}: {named})", folder)
 
 
 def _guess(files: list[Path], where: Path) -> DatasetCard | None:

@@ -12,7 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
 from pcaug.corpus.manifest import BUFFER, SPLITS
 from pcaug.corpus.read import Corpus
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, counted
 from pcaug.labels import IGNORE
 
 TRIES = 64
@@ -55,8 +55,10 @@ def parse_shares(text: str) -> dict[str, float]:
     except ValueError:
         numbers = []
     names = SPLITS if len(numbers) == 3 else ("train", "test")
-    if len(numbers) not in (2, 3) or not min(numbers, default=-1) >= 0 or not abs(sum(numbers) - 1) <= 1e-6:  # not: NaN
+    if len(numbers) not in (2, 3) or not all(0 <= number < np.inf for number in numbers):  # nor NaN
         raise PcaugError(f"split {text!r} does not name shares", do="write train/val/test as 0.7/0.1/0.2")
+    if abs(sum(numbers) - 1) > 1e-6:
+        raise PcaugError(f"the shares of split {text!r} sum to {sum(numbers):g}", do="make them sum to 1, as 0.7/0.1/0.2 do")
     return {name: share for name, share in zip(names, numbers, strict=True) if share > 0}
 
 
@@ -117,7 +119,9 @@ def block_split(
         PcaugError: If there are fewer blocks than splits.
     """
     if len(counts) < len(shares):
-        raise PcaugError(f"{len(counts)} blocks of {size:g} m cannot be split {len(shares)} ways", do="make blocks smaller")
+        raise PcaugError(
+            f"{counted(len(counts), 'block')} of {size:g} m cannot be split {len(shares)} ways", do="make blocks smaller"
+        )
     blocks = sorted(counts)
     table = np.stack([counts[block][:IGNORE] for block in blocks]).astype(np.float64)
     table = table[:, table.sum(axis=0) > 0] if table.any() else np.ones((len(blocks), 1))
@@ -153,7 +157,10 @@ def unit_split(units: Iterable[str], shares: Mapping[str, float], rng: np.random
     """
     names = sorted(set(units))
     if len(names) < len(shares):
-        raise PcaugError(f"{len(names)} units ({', '.join(names)}) cannot be split {len(shares)} ways")
+        raise PcaugError(
+            f"{counted(len(names), 'unit')} ({', '.join(names)}) cannot be split {len(shares)} ways",
+            do="give more units, or fewer shares",
+        )
     owner = _greedy(np.full((len(names), 1), 1 / len(names)), np.array(list(shares.values())), rng.permutation(len(names)))
     splits = list(shares)
     return {name: splits[int(i)] for name, i in zip(names, owner, strict=True)}

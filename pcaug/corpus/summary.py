@@ -11,7 +11,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import Scan, is_corpus, scans
+from pcaug.corpus.sources import Scan, hint, is_corpus, scans
 from pcaug.labels import tally
 
 
@@ -21,7 +21,8 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     Returns:
         ``points``, ``bounds`` (2 x 3, None without points), ``fields`` {name: dtype}, ``crs``, ``classes`` {name: points};
         and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``. Files in several
-        CRSs have ``other_crs``, too, and bounds that mix them.
+        CRSs have ``other_crs``, too, and bounds that mix them; those whose classes another card than the guessed one names have a
+        ``hint``.
     """
     path = Path(path)
     if is_corpus(path):
@@ -32,8 +33,8 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     points = 0
     systems: dict[str, None] = {}
     unknown: Counter[int] = Counter()
+    ids: Counter[int] = Counter()
     fields: dict[str, str] = {}
-    classes: Counter[str] = Counter()
     common: Counter[str] = Counter()
     for scan in found:
         for chunk in _tolerant(scan, unknown):
@@ -43,10 +44,14 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
             if len(chunk):
                 low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
             if "native_label" in chunk:
-                classes.update({names.get(v, str(v)): n for v, n in tally(chunk["native_label"]).items()})
+                ids += tally(chunk["native_label"])
             if "label" in chunk and chunk.taxonomy:
                 common.update(chunk.taxonomy.counts(chunk["label"]))
     crs, *others = systems or [None]
+    classes: Counter[str] = Counter()
+    for native, count in ids.items():
+        classes[names.get(native, str(native))] += count
+    better = hint(found[0], set(ids)) if card is None else None
     return (
         {
             "points": points,
@@ -60,6 +65,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
         }
         | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
         | ({"other_crs": others} if others else {})
+        | ({"hint": better} if better else {})
     )
 
 

@@ -21,7 +21,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import KIND, NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
-from pcaug.errors import LabelError, PcaugError
+from pcaug.errors import LabelError, PcaugError, counted
 from pcaug.files import Kind, beside, claim
 from pcaug.formats.parquet import to_table
 from pcaug.labels import IGNORE
@@ -302,6 +302,6 @@ def _counted(cloud: PointCloud, name: str) -> NDArray[np.int64]:
     counts = np.bincount(cloud["label"].astype(np.int64), minlength=IGNORE + 1)
     strange = {int(i): int(counts[i]) for i in np.flatnonzero(counts) if i != IGNORE and i not in catalogue.taxonomy().nodes}
     if strange:
-        listed = ", ".join(f"{node} ({count} points)" for node, count in strange.items())
+        listed = ", ".join(f"{node} ({counted(count, 'point')})" for node, count in strange.items())
         raise LabelError(f"labels {listed} are not nodes of {catalogue.taxonomy().name}", cloud.source.file or name)
     return counts

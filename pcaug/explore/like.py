@@ -80,7 +80,7 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     if frame_of(recipe.sensor) != frame:
         what = "scans" if frame == "sensor" else "a map"
         do = "start from street for scans, from town for maps"
-        raise RecipeError(f"{recipe.name!r} has a {recipe.sensor.kind} scanner, the real clouds are {what}", real.folder, do)
+        raise RecipeError(f"the scanner of {recipe.name!r} is {recipe.sensor.kind}, the real clouds are {what}", real.folder, do)
     reach = min(REACH, 1 + PER_UNIT * (len(real.units) - 1))
     tiles = real.tiles[:: max(1, len(real.tiles) // CLOUDS)]
     wanted = profile((real.read(tile) for tile in tiles if tile.points), frame)
@@ -281,6 +281,8 @@ def _changes(old: SceneRecipe, new: SceneRecipe) -> list[str]:
 
 
 def _brief(value: Any) -> str:
+    if value in ("", ()):
+        return "none"
     if isinstance(value, tuple | list) and len(value) > 4:
         return f"{len(value)} values"
     return str(value)

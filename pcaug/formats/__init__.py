@@ -14,7 +14,7 @@ import numpy as np
 from lazrs import LazrsError
 
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import FileError, LabelError, NotFound, PcaugError
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, counted
 from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
@@ -82,7 +82,8 @@ def sniff(path: Path) -> str:
     for name, form in FORMATS.items():
         if path.name.lower().endswith(form.suffixes):
             return name
-    raise NotFound(f"no format for suffix {path.suffix!r}", path, f"choose from {', '.join(SUFFIXES)}")
+    what = f"no format for suffix {path.suffix!r}" if path.suffix else "has no ending that names its format"
+    raise NotFound(what, path, f"choose from {', '.join(SUFFIXES)}")
 
 
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
@@ -111,7 +112,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
             whole = np.isfinite(chunk.xyz.sum())  # the sum alone is quick
         bad = 0 if whole else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
         if bad:
-            raise FileError(f"has {bad} points whose position is not finite", path, "remove them at the source")
+            raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
         if len(chunk) or not seen:
             seen = True
             yield chunk
@@ -182,9 +183,12 @@ def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterat
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:
-    """Fields that writing to this file name would lose."""
-    holds = FORMATS[sniff(Path(path))].holds
-    return [name for name in fields if holds is not None and name not in holds]
+    """Fields that writing to this file name would lose. Labels follow from the ids that they were mapped from."""
+    holds, fields = FORMATS[sniff(Path(path))].holds, list(fields)
+    if holds is None:
+        return []
+    kept = holds | {"label"} if "native_label" in holds.intersection(fields) else holds
+    return [name for name in fields if name not in kept]
 
 
 def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError
+from pcaug.errors import FileError, counted
 
 HELD = frozenset({"intensity", "native_label", "instance"})
 
@@ -31,7 +31,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     labels = label_path(path)
     if labels.is_file() and labels.stat().st_size != 4 * count:
         held = labels.stat().st_size / 4
-        raise FileError(f"has {held:g} labels for {count} points", labels, "get the scan and its labels again")
+        raise FileError(f"has {held:g} labels for {counted(count, 'point')}", labels, "get the scan and its labels again")
     points = np.memmap(path, "<f4", "r", shape=(count, 4)) if count else np.zeros((0, 4), "<f4")
     packed = np.zeros(0, "<u4")
     if labels.is_file() and count:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError, LabelError
+from pcaug.errors import FileError, LabelError, counted
 from pcaug.formats import las_header, naming
 from pcaug.parallel import prefetch
 
@@ -108,7 +108,7 @@ def _records(path: Path, size: int, *, ahead: bool = True) -> Iterator[tuple[Any
     except BaseException as error:  # everything from struct.error to a panic of Rust's, which is no Exception
         raise FileError(f"is truncated or damaged ({type(error).__name__}: {error})", path, "download it again") from None
     if left:
-        raise FileError(f"is truncated: {left} of {header.point_count} points are missing", path, "download it again")
+        raise FileError(f"is truncated: it lacks {left:,} of {counted(header.point_count, 'point')}", path, "download it again")
 
 
 def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:

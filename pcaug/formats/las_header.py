@@ -232,7 +232,8 @@ def _moved(cloud: PointCloud) -> bool:
 
 
 def make(cloud: PointCloud, min_format: int = 0) -> Any:
-    """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre.
+    """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre, or
+    of a ten-millionth of a degree (a centimetre).
 
     Args:
         cloud: The first of the clouds that are written.
@@ -246,7 +247,7 @@ def make(cloud: PointCloud, min_format: int = 0) -> Any:
     if point_format < min_format:
         version, point_format = "1.4", PROMOTED[point_format]
     header = laspy.LasHeader(version="1.1" if version == "1.0" else version, point_format=point_format)
-    header.scales = np.array(kept.get("scales", [0.001] * 3))
+    header.scales = np.array(kept.get("scales") or _grid(cloud.crs))
     header.offsets = np.array(kept.get("offsets", np.floor(cloud.xyz.min(axis=0)) if len(cloud) else np.zeros(3)))
     params = _extra_bytes(cloud, header, kept)
     if params:
@@ -265,6 +266,18 @@ def make(cloud: PointCloud, min_format: int = 0) -> Any:
     if fresh and cloud.crs:
         add_crs(header, str(cloud.crs))
     return header
+
+
+def _grid(crs: str | None) -> list[float]:
+    """Steps of the grid for positions that come without one: a millimetre is far less than a thousandth of a degree."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        degrees = crs is not None and CRS.from_user_input(crs).is_geographic
+    except CRSError:
+        degrees = False
+    return [1e-7, 1e-7, 0.001] if degrees else [0.001] * 3
 
 
 def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pcaug import __version__, catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import HEIGHT, PointCloud, Source
-from pcaug.errors import FileError, PcaugError
+from pcaug.errors import FileError, PcaugError, counted
 from pcaug.files import Kind, write_bytes, write_text
 from pcaug.generate.bank import ObjectRow, ObjectSample, described, frame_from_object
 
@@ -84,7 +84,9 @@ class View:
 def check_enough(things: Sequence[ObjectSample], name: str) -> None:
     """Refuse to learn a class from nothing; raises PcaugError."""
     if len(things) < FEWEST:
-        raise PcaugError(f"{len(things)} objects are too few to learn from", name, f"give at least {FEWEST}, better fifty")
+        raise PcaugError(
+            f"{counted(len(things), 'object')} to learn from: too few", name, f"give at least {FEWEST}, better fifty"
+        )
 
 
 def resampled(xyz: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.float64]:

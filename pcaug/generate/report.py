@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug.augment import pipeline
+from pcaug.errors import counted
 from pcaug.generate.bank import ObjectSample, frame_from_object
 from pcaug.generate.score import Scores, score
 from pcaug.view.picture import Image, render
@@ -72,7 +73,9 @@ def write_report(
 ) -> None:
     """Write one page; the first of ``results`` is the generator."""
     first = next(iter(results))
-    units = f"{len(training)} objects of {_units(training)} to learn from, {len(held_out)} of {_units(held_out)} held out"
+    units = (
+        f"{counted(len(training), 'object')} of {_units(training)} to learn from, {len(held_out)} of {_units(held_out)} held out"
+    )
     report = Report(title, units)
     report.verdict([f"{name}: {result.verdict}." for name, result in results.items()][:1])
     report.heading("Scores")
@@ -115,7 +118,7 @@ def to_json(results: dict[str, Scores]) -> dict[str, dict[str, object]]:
 
 def _units(things: Sequence[ObjectSample]) -> str:
     units = sorted({thing.row.unit for thing in things})
-    return f"{len(units)} units ({', '.join(units[:12])}{', ...' if len(units) > 12 else ''})"
+    return f"{counted(len(units), 'unit')} ({', '.join(units[:12])}{', ...' if len(units) > 12 else ''})"
 
 
 def _pair(sample: ObjectSample, real: ObjectSample) -> Image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.manifest import BUFFER, Tile
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError
+from pcaug.errors import LabelError, counted
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
 from pcaug.segment.blocks import folder_of, stored
@@ -108,7 +108,11 @@ class Scores:
     def interval_text(self) -> str:
         """The interval in words, %; nothing where there is none."""
         low, high = self.interval()
-        return "" if math.isnan(low) else f"95 % over {len(self.clouds)} independent clouds: {100 * low:.1f} to {100 * high:.1f}"
+        return (
+            ""
+            if math.isnan(low)
+            else f"95 % over {counted(len(self.clouds), 'independent cloud')}: {100 * low:.1f} to {100 * high:.1f}"
+        )
 
     def _over(self, whole: NDArray[np.int64]) -> dict[str, float]:
         hit, present = np.diag(self.confusion), self.confusion.sum(axis=1) > 0

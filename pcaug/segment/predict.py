@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
-from pcaug.corpus.sources import Scan, scans
+from pcaug.corpus.sources import Scan, refuse_nested, scans
 from pcaug.errors import FileError, PcaugError
 from pcaug.files import Kind, claim, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
@@ -151,7 +151,9 @@ def predict(
     source, target = Path(source), Path(target)
     found = scans(source, card)
     if output.is_file_name(target) != source.is_file():
-        raise PcaugError("source and target must both be files or both be folders", target)
+        raise PcaugError(
+            "source and target must both be files or both be folders", target, "name a file for a scan, a folder for a folder"
+        )
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]
@@ -191,9 +193,7 @@ def _left(pairs: list[Pair], source: Path, target: Path, job: Job, ending: str |
 
 def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
     """Refuse what would lose predictions or sources; raises PcaugError before anything is labelled or removed."""
-    one, other = source.resolve(), target.resolve()
-    if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
-        raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
+    refuse_nested(source, target)
     if len({path for _, path in pairs}) < len(pairs):
         do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
         raise PcaugError("several scans would be written to one file", target, do)

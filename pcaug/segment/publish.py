@@ -56,7 +56,9 @@ def _source(corpus: Path, row: Any) -> str:
         raise PcaugError("a training corpus is gone, its licence cannot be told", corpus, "publish where it lies") from None
     closed = [licence for licence in opened.licences if not licence.startswith(OPEN)]
     if closed:
-        raise PcaugError(f"its licence ({closed[0]}) does not let weights trained on it be published", corpus)
+        raise PcaugError(
+            f"its licence ({closed[0]}) does not let weights trained on it be published", corpus, "train on other data"
+        )
     cards = sorted({source.card or source.path for source in opened.sources})
     licences = "; ".join(opened.licences) or "no licence stated"
     return f"- {', '.join(cards)}: {row['points']:,} points of {len(row['units'])} units ({licences})"

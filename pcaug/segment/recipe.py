@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pcaug import augment, catalogue
 from pcaug.catalogue import Strict
-from pcaug.errors import RecipeError
+from pcaug.errors import RecipeError, counted
 from pcaug.segment.features import GROUPS
 from pcaug.segment.networks import FOREST, arguments_of
 
@@ -157,7 +157,11 @@ class TrainRecipe(Strict):
     def check_shares(self, sources: int, where: str | None = None) -> None:
         """Raise RecipeError, which names ``where``, if ``synthetic_shares`` is for another number of sources."""
         if self.synthetic_shares and len(self.synthetic_shares) != sources:
-            raise RecipeError(f"synthetic_shares has {len(self.synthetic_shares)} values for {sources} sources", where)
+            raise RecipeError(
+                f"synthetic_shares has {len(self.synthetic_shares)} values for {counted(sources, 'source')}",
+                where,
+                "give one for each",
+            )
 
 
 def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> TrainRecipe:

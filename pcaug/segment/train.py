@@ -97,7 +97,9 @@ def _join(recipe: TrainRecipe) -> None:
         raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
     distributed.start()
     if recipe.batch % distributed.world():
-        raise RecipeError(f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes")
+        raise RecipeError(
+            f"a batch of {recipe.batch} blocks cannot be shared by {distributed.world()} processes", do="take a multiple"
+        )
     if recipe.source_norms and distributed.world() > 1:
         raise RecipeError("source_norms works in one process alone", do="train without torchrun, or set source_norms=false")
 
@@ -108,7 +110,7 @@ def _following(start: Run, data: Blocks) -> Blocks:
         if getattr(start.recipe, what) != getattr(data.recipe, what):
             raise RecipeError(f"{start.folder} has other {what}, and cannot be the start", do="train with the same recipe")
     if start.recipe.is_forest or start.classes.names != data.classes.names:
-        raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}")
+        raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}", do="start from one")
     return replace(data, mean=start.mean, spread=start.spread)
 
 

@@ -25,8 +25,8 @@ from pcaug.study.sources import REAL, made_by, state_of
 NOTE = "recipe.json"
 LAYOUT = 2
 """Version of the note: raised whenever its form changes."""
-GROUPS = ("arms", "sources", "trained")
-"""What the note holds by name."""
+GROUPS = {"arms": "arm {}", "sources": "source {}", "trained": "training"}
+"""What the note holds by name, and what a setting in it is called."""
 KIND = Kind(
     "a study",
     (NOTE, REAL),
@@ -95,14 +95,27 @@ def _write(folder: Path, note: Note) -> None:
 def _check(told: Note, folder: Path) -> None:
     kept = _read(folder)
     before = _started(kept, folder)
-    changed = [key for key in ("layout", "real", "seed", "threads") if kept.get(key) != told[key]]
+    changed = [found for key in ("layout", "real", "seed", "threads") for found in _differing(kept.get(key), told[key], key)]
     changed += ["real data"] if kept.get("real_data") != _real_data(told, kept) else []
-    changed += [name for group in GROUPS for name, how in told[group].items() if before[group].get(name, how) != how]
+    for group, called in GROUPS.items():
+        for name in told[group].keys() & before[group].keys():
+            changed += _differing(before[group][name], told[group][name], called.format(name))
     if changed:
-        what = f"holds a study of another recipe, or of other data ({', '.join(changed[:3])} differ)"
+        listed = ", ".join(sorted(set(changed))[:3])
+        what = f"holds a study of another recipe, or of other data (what differs: {listed})"
         raise PcaugError(what, folder, "choose another folder, or repeat the command that made it")
     if kept["features"] != VERSION:
         claim(folder, force=False, kind=KIND, what="holds a study of features that are computed otherwise now")
+
+
+def _differing(before: Any, now: Any, where: str) -> list[str]:
+    """The keys, in the tables that they stand in, whose values differ; ``where`` the two stand."""
+    if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
+        return [found for one, other in zip(before, now, strict=True) for found in _differing(one, other, where)]
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted(before.keys() | now.keys())
+        return [found for key in keys for found in _differing(before.get(key), now.get(key), f"{where}.{key}")]
+    return [where] if before != now else []
 
 
 def _real_data(told: Note, kept: Note) -> str | None:

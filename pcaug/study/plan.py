@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import PcaugError, RecipeError
+from pcaug.errors import PcaugError, RecipeError, counted
 from pcaug.segment.networks import FOREST
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
@@ -40,7 +40,8 @@ def plan(recipe: StudyRecipe, units: Sequence[str]) -> list[Job]:
         for budget in recipe.budgets:
             size = budget or len(units)
             if size > len(units):
-                raise RecipeError(f"budget {size} exceeds the {len(units)} training units {', '.join(units)}")
+                what = f"budget {size} exceeds the {counted(len(units), 'training unit')} {', '.join(units)}"
+                raise RecipeError(what, recipe.real.source or None, "choose smaller ones, or 0 for all: --set budgets=[1,0]")
             for draw in range(recipe.draws if size < len(units) else 1):
                 order = np.random.default_rng((recipe.seed, 1, draw)).permutation(len(units)).tolist()
                 order.insert(0, order.pop(order.index(first[draw % len(units)])))

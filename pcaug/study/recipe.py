@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -190,15 +191,23 @@ class StudyRecipe(Strict):
         return self
 
 
-def narrowed(recipe: StudyRecipe, arms: Sequence[str] = (), train_set: Sequence[str] = ()) -> StudyRecipe:
+def narrowed(
+    recipe: StudyRecipe, arms: Sequence[str] = (), train_set: Sequence[str] = (), where: Path | None = None
+) -> StudyRecipe:
     """A study of some of its arms beside the baseline (all, for none named), with further changes of every training.
+
+    Args:
+        recipe: The study.
+        arms: Names of arms.
+        train_set: ``key=value`` changes.
+        where: The recipe's file, for errors.
 
     Raises:
         RecipeError: For an arm that it does not have.
     """
     if strange := set(arms) - {arm.name for arm in recipe.arms}:
         named = "; ".join(arm.name for arm in recipe.arms)
-        raise RecipeError(f"no arm is called {', '.join(sorted(strange))}", recipe.title, f"choose from: {named}")
+        raise RecipeError(f"no arm is called {', '.join(sorted(strange))}", where, f"choose from: {named}")
     kept = tuple(
         arm.model_copy(update={"set": (*arm.set, *train_set)})  # after what an arm or a model changes
         for arm in recipe.arms

@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.read import Corpus
+from pcaug.errors import counted
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
 from pcaug.parallel import Progress, silent
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
-from pcaug.study.results import ArmSummary, Interval, counted, label_factor, verdicts
+from pcaug.study.results import ArmSummary, Interval, label_factor, verdicts
 from pcaug.study.run import Study
 from pcaug.view.picture import render
 from pcaug.view.report import Report
@@ -50,16 +50,17 @@ def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
     by_area = BUFFER in study.real.splits and not study.recipe.real.test_units
     split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
-    trainings = f"{len(study.results)}" if len(study.results) == study.planned else f"{len(study.results)} of {study.planned}"
+    of = "" if len(study.results) == study.planned else f"{len(study.results)} of "
     return (
-        f"{trainings} trainings{_earlier(study)} with equal numbers of steps; up to {counted(most, 'real training unit')} each; "
-        f"tested on {split} ({test.points:,} points, each scored whose class is known), which no arm trained on. "
+        f"{of}{counted(study.planned, 'training')}{earlier_in_words(study)} with equal numbers of steps; up to "
+        f"{counted(most, 'real training unit')} each; tested on {split} ({test.points:,} points, each scored whose class is "
+        "known), which no arm trained on. "
         "Intervals are 95 % over the drawn sets of real units, wider where these overlap, and over seeds where there is one set; "
         "they say nothing about other places than the test's."
     )
 
 
-def _earlier(study: Study) -> str:
+def earlier_in_words(study: Study) -> str:
     """The trainings that earlier commands left in the folder, in words, with what of them this recipe does not have."""
     if not study.earlier:
         return ""
@@ -192,23 +193,6 @@ def _shown(test: Corpus) -> tuple[PointCloud, str]:
 def _predicted(study: Study, job: Job, cloud: PointCloud, test: Corpus) -> PointCloud:
     run = Run.open(study.folder / "runs" / job.name)
     return labelled(Segmenter.load(run), cloud, test.manifest.frame)
-
-
-def print_summary(study: Study, out: Any) -> None:
-    """The arms and the verdict, on a console."""
-    from rich.table import Table
-
-    if study.earlier:
-        out.print(f"{len(study.results)} trainings{_earlier(study).removesuffix(',')}", soft_wrap=True, markup=False)
-    if len(study.results) < study.planned:
-        out.print(f"{len(study.results)} of {study.planned} trainings are done")
-    table = Table("arm", "model", "real units", "mIoU", "gain", "s/training", box=None)
-    for s in study.summaries:
-        gain = "" if s.gain is None else s.gain.points("+")
-        table.add_row(s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}")
-    out.print(table)
-    for text in verdicts(study.summaries):
-        out.print(text, soft_wrap=True, markup=False)
 
 
 def _gained(gain: Interval | None) -> str:

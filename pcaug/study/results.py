@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pcaug.errors import counted
 from pcaug.files import atomic_path
 
 LEVEL = 0.95
@@ -89,11 +90,6 @@ class ArmSummary:
     class_gain: dict[str, Interval]
     train_seconds: float
     places: dict[str, float]
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things: 1 unit, 2 units."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def interval(values: Sequence[float], shared: float = 0.0) -> Interval:

@@ -131,7 +131,7 @@ def _check_real(recipe: StudyRecipe) -> None:
     """Raise RecipeError or NotFound where there is no real data, before the folder becomes this study's."""
     source = recipe.real.source
     if not source:
-        raise RecipeError("names no real data", recipe.title, "say where it is: --real PATH")
+        raise RecipeError("names no real data", "real.source", "say where it is: --real PATH")
     if source != SAMPLE and not Path(source).exists():
         raise NotFound("no such file or folder", source, "say where the real data is: --real PATH")
 

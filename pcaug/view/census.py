@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, concatenate
+from pcaug.errors import counted
 from pcaug.labels import tally
 from pcaug.view.colours import CATEGORIES, agreement
 
@@ -52,7 +53,7 @@ class Census:
 
 def told(shown: int, points: int) -> str:
     """How many points there are, and how many of them are shown where that is not all."""
-    return f"{shown:,} of {points:,} points" if shown < points else f"{points:,} points"
+    return (f"{shown:,} of " if shown < points else "") + counted(points, "point")
 
 
 def thinned(chunks: Iterable[PointCloud], most: int) -> tuple[PointCloud, Census]:

@@ -76,6 +76,7 @@ class Part:
         tint: Colour in the legend, 0..1.
         corners: How many rows of ``xyz`` make a piece: 1 points, 2 lines, 3 triangles.
         rows: (N,) the points' rows in the exhibit's cloud; empty for lines and triangles.
+        points: How many it stands for, of which those of ``xyz`` may be a sample; 0 for lines and triangles.
     """
 
     name: str
@@ -85,11 +86,12 @@ class Part:
     tint: tuple[float, float, float]
     corners: int = 1
     rows: NDArray[np.int64] | None = None
+    points: int = 0
 
     @property
     def count(self) -> int:
-        """Points, lines or triangles."""
-        return len(self.xyz) // self.corners
+        """Points, drawn or not, lines or triangles."""
+        return self.points or len(self.xyz) // self.corners
 
 
 def scene_exhibit(recipe: SceneRecipe, seed: int = 0, index: int = 0) -> Exhibit:
@@ -144,8 +146,8 @@ def parts(exhibits: Sequence[Exhibit], colour: str | None = None) -> list[Part]:
         cloud, mode = exhibit.cloud, colour or best_mode(exhibit.cloud)
         shift = np.array([number * width, 0, 0]) - cloud.bounds.mean(axis=0)
         paint = colours(cloud, mode).astype(np.float64) / 255
-        for name, rows, tint in _groups(cloud, mode):
-            found.append(Part(name, number, cloud.xyz[rows] + shift, paint[rows], tint, rows=rows))
+        for name, rows, tint, points in _groups(exhibit, mode):
+            found.append(Part(name, number, cloud.xyz[rows] + shift, paint[rows], tint, rows=rows, points=points))
         if exhibit.scene is not None:
             found += _surfaces(exhibit.scene, number, shift)
         if exhibit.beams is not None:
@@ -153,12 +155,14 @@ def parts(exhibits: Sequence[Exhibit], colour: str | None = None) -> list[Part]:
     return found
 
 
-def _groups(cloud: PointCloud, mode: str) -> list[tuple[str, NDArray[np.int64], tuple[float, float, float]]]:
-    """(name, rows, colour in the legend) of each class that occurs, or of everything."""
+def _groups(exhibit: Exhibit, mode: str) -> list[tuple[str, NDArray[np.int64], tuple[float, float, float], int]]:
+    """(name, rows, colour in the legend, points) of each class that occurs, or of everything."""
+    cloud, whole = exhibit.cloud, exhibit.whole
     field = {"class": "label", "prediction": "prediction"}.get(mode)
     if field is None:
-        return [(mode, np.arange(len(cloud)), (0.5, 0.5, 0.5))]
-    return [(node_name(int(n)), np.flatnonzero(cloud[field] == n), _tint(int(n))) for n in np.unique(cloud[field])]
+        return [(mode, np.arange(len(cloud)), (0.5, 0.5, 0.5), whole.points)]
+    nodes = [int(node) for node in np.unique(cloud[field])]
+    return [(node_name(n), np.flatnonzero(cloud[field] == n), _tint(n), whole.ids[field][n]) for n in nodes]
 
 
 def _tint(node: int) -> tuple[float, float, float]:

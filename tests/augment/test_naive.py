@@ -303,9 +303,9 @@ def test_grey_has_the_luma_of_the_colour() -> None:
     [
         ({"name": "rotatez"}, "did you mean rotate_z"),
         ({"name": "rotate_z", "degree": 5}, "no argument 'degree'"),
-        ({"name": "jitter", "sigma": -1.0}, "greater than or equal to 0"),
+        ({"name": "jitter", "sigma": -1.0}, "must be at least 0"),
         ({"name": "rotate_z", "about": "middle"}, "'centre' or 'origin'"),
-        ({"name": "flip", "probability": "often"}, "valid number"),
+        ({"name": "flip", "probability": "often"}, "must be a number"),
         ({"name": "flip", "chance": 2}, "not a probability"),
         ({"name": "scale", "low": 2.0}, "low is above high"),
         ({"name": "shift", "z": float("inf")}, "finite"),

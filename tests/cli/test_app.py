@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +12,11 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
-from builders import run
+from builders import make_cloud, run
 
+from pcaug import formats
 from pcaug.cli import console
 from pcaug.cli.app import COMMANDS, main
 
@@ -22,6 +25,10 @@ from pcaug.cli.app import COMMANDS, main
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str], command: str) -> None:
     out, _ = run(capsys, command, "--help")
     assert "Usage: pcaug " + command in out
+
+
+def test_a_study_and_the_demo_change_trainings_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    assert all("--train-set" in run(capsys, command, "--help")[0] for command in ("study", "demo"))
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +52,10 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         (["view", "x.las", "--png", "x.jpeg"], 1, "x.jpeg, end it in .png"),
         (["augment", "mobile", "x", "--png", "x.jpg"], 1, "x.jpg, end it in .png"),
         (["objects", "x", "-o", "y", "--png", "x"], 1, "x, end it in .png"),
+        (["view", "x.las", "--html", "x.foo"], 1, "x.foo, end it in .html"),
+        (["explore", "x", "y", "-o", "x.png"], 1, "x.png, end it in .html"),
+        (["view", "x.las", "--html", "x.html", "--plan"], 2, "give --png FILE too"),
+        (["study", "sample", "-o", "z", "--test", ""], 2, "--test names no unit"),
         (["assets", "x.obj", "--png", "x.html"], 1, "x.html, end it in .png"),
     ],
 )
@@ -66,6 +77,25 @@ def test_errors_are_one_line(
 
 
 INTERRUPTED = "pcaug: error: interrupted, run the same command again to resume\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "again"),
+    [
+        ("compose", "again to resume\n"),
+        ("merge", "again to resume: a corpus goes on where it stood, one file starts over\n"),
+        ("augment", "again to start over\n"),
+        ("generate", "again to start over\n"),
+    ],
+)
+def test_ctrl_c_promises_to_resume_only_what_is_kept(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, command: str, again: str
+) -> None:
+    def interrupted(arguments: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pcaug.cli.dispatch.dispatch", interrupted)
+    assert run(capsys, command, "x", code=130)[1] == f"pcaug: error: interrupted, run the same command {again}"
 
 
 def started(*command: object, folder: Path) -> subprocess.Popen[str]:
@@ -158,3 +188,32 @@ def test_a_command_in_a_thread_works_and_a_session_keeps_its_handlers() -> None:
     command()
     assert codes == [0, 0]
     assert (signal.getsignal(signal.SIGINT), warnings.showwarning) == before
+
+
+def test_one_of_something_is_no_plural(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", make_cloud(1, labelled=False, native_label=np.full(1, 6, np.int32)))
+    assert "1 in 1 scan\n" in re.sub(" +\n", "\n", run(capsys, "info", tmp_path / "a.las")[0])
+    assert run(capsys, "convert", tmp_path / "a.las", tmp_path / "c", "--card", "las")[0].startswith("1 point in ")
+
+
+def test_a_file_that_pcaug_labelled_points_at_its_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    ids, shown = np.repeat([6, 85], 25).astype(np.int32), ("view", "--png", tmp_path / "a.png", "--force")
+    predicted = make_cloud(50, labelled=False, native_label=ids, prediction=np.full(50, 21, np.uint16))
+    formats.write(tmp_path / "predicted.laz", predicted)
+    formats.write(tmp_path / "plain.laz", make_cloud(50, labelled=False, native_label=ids))
+    for words in (("info",), shown):
+        assert "pcaug predicted its classes: --card pcaug-las" in run(capsys, *words, tmp_path / "predicted.laz")[1]
+        assert "does not know all class ids: --card pcaug-las" in run(capsys, *words, tmp_path / "plain.laz")[1]
+        assert run(capsys, *words, tmp_path / "predicted.laz", "--card", "pcaug-las")[1] == ""
+
+
+@pytest.mark.parametrize("width", ["30", "60"])
+def test_numbers_are_never_cut_on_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    numbers = ["48.6 [40.1, 52.3]", "1,234,567", "+3.2 [0.1, 6.3]"]
+    console.figures(["arm", "mIoU", "points", "gain"], [["real + composed + mixed and a long name", *numbers]])
+    printed = capsys.readouterr().out
+    assert all(number in printed for number in numbers)
+    assert all(word in printed for word in ("composed", "mixed", "long", "name"))

@@ -152,7 +152,7 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     [
         ("info cut.laz", "truncated"),
         ("convert scan.bin corpus --card semantickitti", "3 labels for 4 points"),
-        ("convert strange.ply corpus --card las", "unknown class ids 77 (1 points)"),
+        ("convert strange.ply corpus --card las", "unknown class ids 77 (1 point)"),
         ("convert nan.bin out.ply", "not finite"),
         ("compose misspelt.toml -n 1 -o out", "did you mean 'lane'"),
         ("compose meshless.toml -n 1 -o out", "mesh without faces"),

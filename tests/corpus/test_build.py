@@ -12,6 +12,7 @@ from pcaug import formats
 from pcaug.corpus.build import build
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.steps import Steps
 from pcaug.errors import FileError, PcaugError
 
 
@@ -39,6 +40,15 @@ def test_an_interrupted_run_goes_on_where_it_stood(tmp_path: Path) -> None:
     assert runs(tmp_path / "log") == [1, 1, 1, 2, 1]
     build(tmp_path / "whole", jobs(tmp_path / "other", {}), {})
     assert bytes_of(tmp_path / "c") == bytes_of(tmp_path / "whole")
+
+
+def test_nothing_stays_where_nothing_is_to_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path / "c", jobs(tmp_path / "log", {0: "interrupt"}), {})
+    formats.write(tmp_path / "a.las", cloud(0))
+    with pytest.raises(PcaugError, match="no points are left"):
+        merge([tmp_path / "a.las"], tmp_path / "c", ["las"], steps=Steps(bounds=((-9, -9), (-8, -8))))
+    assert {path.name for path in tmp_path.iterdir()} == {"log", "a.las"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
@@ -106,7 +116,7 @@ def test_append_adds_what_is_new_and_touches_nothing_else(tmp_path: Path) -> Non
     merge([first, second], tmp_path / "c", ["las"])
     before = bytes_of(tmp_path / "c")
     report = merge([second, third], tmp_path / "c", ["las"], append=True)
-    assert "1 source(s) were in it already" in report.notes[0]
+    assert "1 source in it already" in report.notes[0]
     after = bytes_of(tmp_path / "c")
     assert {name: after[name] for name in before if name != "manifest.json"} == {
         name: data for name, data in before.items() if name != "manifest.json"

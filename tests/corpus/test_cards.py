@@ -294,10 +294,10 @@ def test_a_scan_in_two_formats_is_one(tmp_path: Path) -> None:
 
 def test_other_ids_of_a_las_point_at_the_cards_that_know_them(tmp_path: Path) -> None:
     las(tmp_path / "tile.laz", [1, 2, 66, 67, 67])
-    with pytest.raises(UnmappedLabels, match=r"66 \(1 points\), 67 \(2 points\).*--card lidarhd knows them"):
+    with pytest.raises(UnmappedLabels, match=r"66 \(1 point\), 67 \(2 points\).*--card lidarhd knows them"):
         convert(tmp_path / "tile.laz", tmp_path / "corpus")
     las(tmp_path / "tile.laz", [1, 2, 200])
-    with pytest.raises(UnmappedLabels, match=r"200 \(1 points\).*add them to the card"):
+    with pytest.raises(UnmappedLabels, match=r"200 \(1 point\).*add them to the card"):
         convert(tmp_path / "tile.laz", tmp_path / "corpus")
 
 

@@ -104,9 +104,15 @@ def test_units_are_never_split() -> None:
         unit_split(["a"], {"train": 0.5, "test": 0.5}, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("text", ["0.7", "0.7/0.7", "a/b", "1/2/3", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
+@pytest.mark.parametrize("text", ["0.7", "a/b", "-0.5/1.5", "nan/nan", "1/nan", "inf/-inf"])
 def test_bad_shares_are_refused(text: str) -> None:
     with pytest.raises(PcaugError, match="does not name shares"):
+        parse_shares(text)
+
+
+@pytest.mark.parametrize(("text", "total"), [("0.7/0.7", "1.4"), ("70/10/20", "100"), ("0.7/0.1/0.1", "0.9")])
+def test_shares_that_miss_one_are_told_their_sum(text: str, total: str) -> None:
+    with pytest.raises(PcaugError, match=f"'{text}' sum to {total}, make them sum to 1"):
         parse_shares(text)
 
 
@@ -234,7 +240,7 @@ def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match=r"no format \.xyzz.*did you mean \.xyz"):
         convert(tmp_path / "a.ply", tmp_path / "b.xyzz")
     with pytest.raises(NotFound, match=r"no file lies as the card semantickitti says.*velodyne"):
-        convert(tmp_path, tmp_path / "corpus", "semantickitti")
+        convert(tmp_path, tmp_path.with_name("corpus"), "semantickitti")
     with pytest.raises(PcaugError, match=r"nothing to write.*filters keep none"):
         convert(tmp_path / "a.ply", tmp_path / "b.ply", steps=Steps(bounds=((1e6, 1e6), (2e6, 2e6))))
     native = np.repeat([2, 6, 7], [1, 3, 5]).astype(np.int32)

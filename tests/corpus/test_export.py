@@ -31,7 +31,11 @@ def corpus(folder: Path) -> Corpus:
 
 def test_a_corpus_becomes_kittis_layout_and_comes_back_the_same(tmp_path: Path) -> None:
     before = corpus(tmp_path / "c")
-    export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    report = export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    assert (
+        "KITTI's layout numbers drives and scans, in the order of the corpus: sequences/00 is drive-0, 01 is drive-1"
+        in report.notes
+    )
     names = sorted(p.relative_to(tmp_path / "kitti").as_posix() for p in formats.below(tmp_path / "kitti"))
     assert names[:4] == [
         "sequences/00/labels/000000.label",
@@ -59,9 +63,11 @@ def test_tiles_become_files_of_any_format(tmp_path: Path) -> None:
     np.testing.assert_array_equal(formats.read(files[0])["label"], before.read(before.tiles[0])["label"])
     with pytest.raises(PcaugError, match="already exists"):
         export(before, tmp_path / "laz", ".laz")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"--each '\.exe' names no format, choose from .*\.ply"):
         export(before, tmp_path / "other", ".exe")
     assert not (tmp_path / "other").exists()
+    with pytest.raises(PcaugError, match="lies in the source"):
+        export(before, tmp_path / "c" / "laz", ".laz")
 
 
 def test_filters_hold_for_tiles_that_become_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -103,12 +109,12 @@ def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path, su
 
 
 def test_points_of_a_dataset_get_their_own_ids_back(tmp_path: Path) -> None:
-    home = tmp_path / "sequences/00"
+    home = tmp_path / "set/sequences/00"
     (home / "velodyne").mkdir(parents=True)
     (home / "labels").mkdir()
     np.random.default_rng(0).uniform(1, 9, (4, 4)).astype("<f4").tofile(home / "velodyne/000000.bin")
     native = np.array([71, 70, 252, 40], "<u4")  # trunk, vegetation, moving car, road
     native.tofile(home / "labels/000000.label")
-    merge([tmp_path], tmp_path / "c", ["semantickitti"])
+    merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
     export(Corpus.open(tmp_path / "c"), tmp_path / "back", ".bin", "semantickitti")
     np.testing.assert_array_equal(np.fromfile(tmp_path / "back/sequences/00/labels/000000.label", "<u4"), native)

@@ -76,6 +76,8 @@ def test_official_splits_are_taken_when_asked_for(tmp_path: Path) -> None:
     merge([tmp_path / "set"], tmp_path / "official", split="official")
     corpus = Corpus.open(tmp_path / "official")
     assert {tile.unit: tile.split for tile in corpus.tiles} == {"00": "train", "08": "val", "11": "test"}
+    one = merge([tmp_path / "set" / "sequences" / "00"], tmp_path / "one", split="official")
+    assert any("all of these scans in train" in note for note in one.notes)
     merge([tmp_path / "official"], tmp_path / "again")  # a corpus keeps its split
     assert Corpus.open(tmp_path / "again").splits == ["test", "train", "val"]
     with pytest.raises(PcaugError, match="las: no official split"):
@@ -129,6 +131,15 @@ def test_more_scans_of_a_drive_stay_in_its_split(tmp_path: Path, append: bool) -
         assert set(corpus.only(split=split).units) == units | ({"04"} if split == "train" else set())
 
 
+def test_a_corpus_is_not_made_within_its_source_nor_around_it(tmp_path: Path) -> None:
+    drive(tmp_path / "set")
+    merge([tmp_path / "set"], tmp_path / "c")
+    for source, target in (("set", "set/inner"), ("set/sequences", "set"), ("c", "c/inner")):
+        with pytest.raises(PcaugError, match="lies in the source"):
+            merge([tmp_path / source], tmp_path / target, force=True)
+    assert merge([tmp_path / "c"], tmp_path / "c", force=True).points == 300  # in its own place, anew
+
+
 def test_maps_that_a_split_does_not_know_are_not_added_to_it(tmp_path: Path) -> None:
     one, two = tile(tmp_path / "a.las"), tile(tmp_path / "b.las", seed=1)
     merge([one], tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=0.0))
@@ -158,7 +169,7 @@ def test_composed_scenes_are_not_appended_twice(tmp_path: Path) -> None:
     with pytest.raises(PcaugError, match="nothing to append"):
         merge([tmp_path / "s0"], tmp_path / "c", append=True)
     report = merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "c", append=True)
-    assert "2 source(s) were in it already" in report.notes[0]
+    assert "2 sources in it already" in report.notes[0]
     assert Corpus.open(tmp_path / "c").points == 200
 
 
@@ -229,7 +240,7 @@ def test_feet_come_out_as_metres_and_say_so(tmp_path: Path) -> None:
 
 def test_sources_without_a_crs_are_pointed_out(tmp_path: Path) -> None:
     report = merge([tile(tmp_path / "a.las", crs="EPSG:2154"), tile(tmp_path / "b.las", seed=1)], tmp_path / "c")
-    assert any("have no CRS" in note and "b.las" in note for note in report.notes)
+    assert any("without a CRS" in note and "b.las" in note for note in report.notes)
     with pytest.raises(PcaugError, match="another CRS"):
         merge([tmp_path / "a.las", tile(tmp_path / "d.las", crs="EPSG:32631")], tmp_path / "e")
     assert not (tmp_path / "e").exists()
@@ -241,7 +252,7 @@ def test_files_that_gave_no_point_are_pointed_out(tmp_path: Path) -> None:
         (root / "sequences" / "08" / name).write_bytes(b"")  # a download that ended at once
     report = merge([root], tmp_path / "c", ("semantickitti",))
     assert report.points == 200
-    assert any("1 source(s) gave no point" in note and "08" in note for note in report.notes)
+    assert any("1 source gave no point" in note and "08" in note for note in report.notes)
 
 
 @pytest.mark.parametrize("buffer", [0.0, 2.0, 7.5])
@@ -265,8 +276,11 @@ def test_sources_of_several_kinds_become_one_file(tmp_path: Path, suffix: str) -
     corpus = Corpus.open(tmp_path / "c")
     assert corpus.fields(corpus.tiles[-1])["rgb"] == np.uint16
     report = convert(tmp_path / "c", tmp_path / f"one{suffix}")
-    assert any("not every source has" in note and "return_number" in note and "rgb" in note for note in report.notes)
+    told = [note.removeprefix("not every source has ").split(": ") for note in report.notes if "not every source has" in note]
+    assert {"return_number", "rgb"} <= {name for names, _ in told for name in names.split(", ")}
     back = formats.read(tmp_path / f"one{suffix}")
+    for names, what in told:
+        assert {name in back for name in names.split(", ")} == {what != "left out"}
     assert len(back) == report.points == corpus.points == 300 + 900 + 20
     assert catalogue.taxonomy().counts(back["label"]) == corpus.counts()
     np.testing.assert_allclose(back.xyz, np.concatenate([c.xyz for c in corpus.clouds()]), rtol=0, atol=6e-4)
@@ -324,7 +338,7 @@ def test_licences_that_hold_for_all_of_a_corpus_hold_for_what_it_is_merged_into(
 def test_files_that_a_card_does_not_know_are_pointed_out(tmp_path: Path) -> None:
     drive(tmp_path / "set")
     shutil.copy(tmp_path / "set" / "sequences" / "00" / "velodyne" / "000000.bin", tmp_path / "set" / "stray.bin")
-    with pytest.warns(UserWarning, match=r"1 file\(s\) that do not lie as the card semantickitti says \(stray.bin\)"):
+    with pytest.warns(UserWarning, match=r"what does not lie as the card semantickitti says \(1 file: stray.bin\)"):
         merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
     assert len(Corpus.open(tmp_path / "c").tiles) == 3
 

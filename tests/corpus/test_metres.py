@@ -67,5 +67,5 @@ def test_metres_and_unknown_stay() -> None:
 
 
 def test_degrees_are_refused() -> None:
-    with pytest.raises(FileError, match="degrees"):
+    with pytest.raises(FileError, match=r"degrees, name a projected CRS: pcaug convert --crs EPSG:\.\.\."):
         to_metres(PointCloud(np.zeros((1, 3)), crs="EPSG:4326"))

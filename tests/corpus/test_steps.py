@@ -114,6 +114,7 @@ def test_degrees_become_metres_on_the_way_into_a_corpus(tmp_path: Path) -> None:
     degrees = cloud(50)
     degrees = PointCloud(degrees.xyz * 1e-4 + (2.29, 48.85, 30), dict(degrees.fields), TREE, crs="EPSG:4326")
     formats.write(tmp_path / "a.las", degrees)
+    assert (np.abs(formats.read(tmp_path / "a.las").xyz - degrees.xyz) <= (1e-7, 1e-7, 1e-3)).all()
     with pytest.raises(FileError, match="projected"):
         merge([tmp_path / "a.las"], tmp_path / "c", ["las"])
     merge([tmp_path / "a.las"], tmp_path / "c", ["las"], steps=Steps(crs="EPSG:2154"))
@@ -145,7 +146,7 @@ def test_labels_become_the_ids_of_a_dataset_and_come_back(tmp_path: Path) -> Non
     with pytest.raises(PcaugError, match="no class for water"):
         convert(tmp_path / "w.parquet", tmp_path / "w.bin", ids_of="hessigheim")
     report = convert(tmp_path / "w.parquet", tmp_path / "w.bin", ids_of="parislille3d")
-    assert "no class for water: 1,000 points are written as unlabelled" in report.notes[0]
+    assert "no class for water: 1,000 points written as unlabelled" in report.notes[0]
 
 
 def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_a_source_without_nodes_counts_with_what_occurs(tmp_path: Path) -> None:
     [
         ({"source": 7}, "comes from source 7, there are 1"),
         ({"points": 11}, "does not add up"),
-        ({"points": -1}, "greater than or equal to 0"),
+        ({"points": -1}, "must be at least 0"),
         ({"counts": {"77": 10}}, "class '77'"),
         ({"counts": {"x": 10}}, "class 'x'"),
         ({"path": "/etc/passwd"}, "points outside the corpus"),

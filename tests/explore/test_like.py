@@ -12,7 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
-from pcaug.explore.like import RARE, fit_recipe, mismatch, separable_nodes, with_amounts, with_scanner
+from pcaug.explore.like import RARE, _changes, fit_recipe, mismatch, separable_nodes, with_amounts, with_scanner
 from pcaug.explore.profile import profile
 from pcaug.scene.recipe import SceneRecipe, Transfer, load_recipe, save_recipe
 from pcaug.sensor.compose import compose_corpus, compose_one
@@ -149,6 +149,13 @@ def test_beams_of_another_number_take_the_focus_of_those_nearest_to_them(beams: 
     assert load_recipe(tmp_path / "fitted.toml").sensor == found.sensor
 
 
+def test_what_becomes_empty_is_told_as_none() -> None:
+    before = load_recipe("street")
+    new = {"model": "", "elevations": ()}
+    after = before.model_copy(update={"sensor": before.sensor.model_copy(update=new)})
+    assert _changes(before, after) == ["sensor.model: HDL-64E -> none", "sensor.elevations: 64 values -> none"]
+
+
 def test_what_is_mostly_left_unsplit_is_not_told_apart() -> None:
     cloud = compose_one(load_recipe("street", [COARSE]), 3, 0)
     tree = catalogue.taxonomy()
@@ -171,5 +178,5 @@ def test_clouds_of_one_recipe_hardly_mismatch() -> None:
 
 def test_a_map_is_not_fitted_by_a_street(tmp_path: Path) -> None:
     compose_corpus(load_recipe("town", ["town.size=30.0"]), 1, tmp_path / "t", seed=0)
-    with pytest.raises(RecipeError, match="start from"):
+    with pytest.raises(RecipeError, match=r"the scanner of 'street' is spinning, the real clouds are a map, .*start from"):
         fit_recipe(load_recipe("street"), Corpus.open(tmp_path / "t"))

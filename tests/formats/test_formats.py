@@ -125,6 +125,8 @@ def test_kitti_pairs_labels_and_splits_instances(tmp_path: Path) -> None:
     assert (tmp_path / "copy.bin").read_bytes() == scan.read_bytes()
     assert (tmp_path / "copy.label").read_bytes() == labels.read_bytes()
     assert lost(["intensity", "rgb"], tmp_path / "copy.bin") == ["rgb"]
+    assert lost(["label", "native_label"], tmp_path / "copy.bin") == []  # the .label holds the ids that labels are mapped from
+    assert lost(["label"], tmp_path / "copy.bin") == ["label"]
 
 
 def write_synthcity(path: Path, n: int, *, eol: str = "bool") -> dict[str, np.ndarray]:
@@ -219,7 +221,7 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
         ("once upon a time\nthere was a scan\n", "line 2 does not hold numbers"),
         ("\n \n", "holds no line of coordinates"),
         ("", "is empty"),
-        ("x y z\n1 2 nan\n", "1 points whose position is not finite"),
+        ("x y z\n1 2 nan\n", "1 point whose position is not finite"),
         ("x y z label\n1 2 3 1.5\n", "not whole numbers"),
     ],
 )
@@ -274,7 +276,7 @@ def test_nan_positions_are_refused(tmp_path: Path) -> None:
     points = np.zeros((4, 4), "<f4")
     points[2, 1] = np.nan
     points.tofile(tmp_path / "a.bin")
-    with pytest.raises(FileError, match="1 points whose position is not finite"):
+    with pytest.raises(FileError, match="1 point whose position is not finite"):
         read(tmp_path / "a.bin")
 
 
@@ -314,6 +316,8 @@ def test_unknown_suffix_and_missing_file() -> None:
         read("nowhere.las")
     with pytest.raises(NotFound, match=r"choose from \.copc\.laz, \.las"):
         lost([], "a.docx")
+    with pytest.raises(NotFound, match=r"has no ending that names its format, a, choose from .*\.laz"):
+        lost([], "a")
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:

@@ -260,7 +260,7 @@ def test_a_misspelt_recipe_says_which_key(tmp_path: Path) -> None:
         ("street.slope=[nan, nan]", "finite"),
         ("street.trees=[-3.0, -1.0]", "from 0 to 10000"),
         ("street.length=inf", "street.length"),
-        ("street.parking=2.0", "less than or equal to 1"),
+        ("street.parking=2.0", "must be at most 1"),
         ("street.bend=-1.0", "street.bend"),
         ("surfaces.grain=0.0", "surfaces.grain"),
         ("sensor.noise=1e12", "sensor.noise"),

@@ -124,7 +124,7 @@ def test_a_survey_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="without movePerSec_m"):
         recipe_of_survey(path)
     for old, new, message in (
-        ('scanAngle_deg="20.0"', 'scanAngle_deg="90"', "scan_angle: Input should be less than 90.*t.xml"),
+        ('scanAngle_deg="20.0"', 'scanAngle_deg="90"', "scan_angle: must be less than 90.*t.xml"),
         ('movePerSec_m="30"', 'movePerSec_m="nan"', "speed.*t.xml"),
         ('x="70" y="-50"', 'x="-30" y="-50"', "a leg begins where it ends.*t.xml"),
     ):

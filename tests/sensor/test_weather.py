@@ -174,7 +174,7 @@ def test_surveys_are_flown_in_clear_air() -> None:
         ("fog=[-5, -1]", "rising values"),
         ("rain=[0, 0]", "rising values"),
         ("snow=[3, 1]", r"snow: must be \[lowest, highest\]"),
-        ("fog=[50, inf]", "fog.1: Input should be a finite number"),
+        ("fog=[50, inf]", "fog.1: must be a finite number"),
     ],
 )
 def test_amounts_that_are_no_weather_are_refused(wrong: str, message: str) -> None:

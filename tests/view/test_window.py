@@ -20,6 +20,7 @@ from pcaug.errors import PcaugError
 from pcaug.scene.asset import Asset
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_one
+from pcaug.view.census import thinned
 from pcaug.view.legacy import render_open3d
 from pcaug.view.stage import SAMPLES, Exhibit, describe, mesh_exhibit, nearest, parts, rows, scene_exhibit
 from pcaug.view.window import show
@@ -62,6 +63,15 @@ def test_the_legend_stays_right_where_a_class_is_missing() -> None:
         assert np.allclose(part.paint * 255, taxonomy.colour(taxonomy.id(part.name)))
         assert part.tint == tuple(part.paint[0])
     assert [p.name for p in parts([Exhibit("x", one)], "height")] == ["height"]
+
+
+def test_the_legend_counts_points_that_are_not_drawn() -> None:
+    cloud = make_cloud(400)
+    some, whole = thinned([cloud], 100)
+    for colour, expected in ((None, catalogue.taxonomy().counts(cloud["label"])), ("height", {"height": 400})):
+        made = parts([Exhibit("x", some, sampled=whole)], colour)
+        assert {name: counts[0] for name, _, counts in rows(made)} == expected
+    assert sum(len(part.xyz) for part in made) == 100
 
 
 def test_parts_stay_near_the_origin() -> None:

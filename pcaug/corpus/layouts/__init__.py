@@ -13,7 +13,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.layouts import nuscenes, pandaset, s3dis, sydney, synthia, waymo
-from pcaug.errors import FileError
+from pcaug.errors import FileError, counted
 
 
 def _one(path: Path) -> Sequence[str]:
@@ -62,6 +62,6 @@ def iter_chunks(encoding: str, path: Path, part: str, ids: Mapping[str, int], si
     cloud = LAYOUTS[encoding].read(path, part, ids)
     bad = int((~np.isfinite(cloud.xyz)).any(axis=1).sum())
     if bad:
-        raise FileError(f"has {bad} points whose position is not finite", path, "remove them at the source")
+        raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
     for start in range(0, max(len(cloud), 1), size):
         yield cloud.take(slice(start, start + size))
