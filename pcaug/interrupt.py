@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import time
@@ -34,6 +35,8 @@ def listening() -> Iterator[None]:
         if ours:
             struck = signal.getsignal(signal.SIGINT) is not strike
             signal.signal(signal.SIGINT, _deaf(signal.default_int_handler) if struck else signal.default_int_handler)
+            if struck:  # while Python ends it takes handlers away
+                atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def strike(number: int, frame: FrameType | None, then: Handler = signal.SIG_DFL) -> None:

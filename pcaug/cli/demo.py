@@ -28,5 +28,6 @@ def demo(
     from pcaug.cli.study import study
     from pcaug.corpus.sample import fetch
 
-    fetch(archive)
+    if archive is not None:
+        fetch(archive)  # else the study gets it, once it knows that it can begin
     study("sample", output, change=change, train_set=train_set, workers=min(os.cpu_count() or 1, WORKERS), json=json, force=force)

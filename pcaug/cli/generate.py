@@ -55,6 +55,7 @@ def fit(
             family, training, names, rng, points=points, steps=steps, seed=seed, data=data, licence=licence, completed=complete,
             progress=progress,
         )  # fmt: skip
+    (output / "report.html").unlink(missing_ok=True)  # of an earlier model
     model.save(fitted, output)
     result: dict[str, Any] = {"model": str(output), "family": family, "objects": len(training), "held_out": len(held)}
     scores = {}

@@ -99,7 +99,7 @@ def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path, su
     (tmp_path / "out" / "thesis.txt").write_text("years of work")
     with pytest.raises(PcaugError, match=r"holds thesis\.txt, which is no part of an export"):
         export(whole, tmp_path / "out", suffix, force=True)
-    with pytest.raises(PcaugError, match="which is no part of an export"):
+    with pytest.raises(PcaugError, match="lies in the source"):
         export(whole, tmp_path / "c", suffix, force=True)
     with pytest.raises(PcaugError, match="is a file, but a folder is written"):
         export(whole, tmp_path / "out" / "thesis.txt", suffix, force=True)

@@ -101,9 +101,10 @@ def test_a_fitted_recipe_can_be_fitted_again(tmp_path: Path, monkeypatch: pytest
     once = fit_recipe(start, real).recipe
     save_recipe(once, tmp_path / "once.toml")
     twice = fit_recipe(load_recipe(tmp_path / "once.toml"), real).recipe
-    wanted = np.percentile(np.concatenate([cloud["intensity"] for cloud in real.clouds()]), [5, 50, 95])
+    levels = [25, 50, 75, 95]  # below, scenes differ by their share of black echoes
+    wanted = np.percentile(np.concatenate([cloud["intensity"] for cloud in real.clouds()]), levels)
     for recipe in (once, twice):
-        np.testing.assert_allclose(np.percentile(compose_one(recipe, 7, 0)["intensity"], [5, 50, 95]), wanted, rtol=0.3)
+        np.testing.assert_allclose(np.percentile(compose_one(recipe, 7, 0)["intensity"], levels), wanted, rtol=0.2)
 
 
 @pytest.mark.parametrize("strips", [1, 2, 3])

@@ -118,7 +118,7 @@ def test_a_sweet_home_3d_library_has_real_sizes_classes_and_licences(tmp_path: P
         ("L\\u00e2", "L\\u00", "cannot be read as Java properties"),
         ("width#1=50", "width#1=-10", r"cannot be \(size: a size is a positive number"),
         ("width#1=50", "width#1=nan", r"cannot be \(size.* finite number"),
-        ("0 0 1 0 1 0 -1 0 0", "0 0 1", r"cannot be \(rotation: Tuple should have at least 9 items"),
+        ("0 0 1 0 1 0 -1 0 0", "0 0 1", r"cannot be \(rotation: must have at least 9 items"),
     ],
 )
 def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
