@@ -40,11 +40,14 @@ def augment(
     from pcaug.cli.console import emit_json, fresh, out, picture, reporter
     from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
+    from pcaug.corpus.sources import refuse_nested
 
     if output is None and png is None:
         raise typer.BadParameter("give -o CORPUS, --png FILE, or both")
     png = png and picture(png)
     if output is not None:
+        for read in filter(None, (source, donors)):
+            refuse_nested(read, output)
         fresh(output, force=force, kind=KIND)
     if png is not None:
         fresh(png, force=force)

@@ -33,6 +33,7 @@ def compose(
     from pcaug.cli.console import emit_json, err, fresh, out, reporter
     from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
+    from pcaug.corpus.sources import refuse_nested
     from pcaug.explore.pattern import pattern_of
     from pcaug.scene.recipe import load_recipe, save_recipe
     from pcaug.scene.survey import recipe_of_survey
@@ -40,6 +41,9 @@ def compose(
     from pcaug.sensor.place import place_corpus
 
     wanted = recipe_of_survey(Path(recipe), change or []) if recipe.endswith(".xml") else load_recipe(recipe, change or [])
+    for source in (like, into):
+        if source is not None:
+            refuse_nested(source, output)
     fresh(output, force=force, kind=KIND)
     told: list[str] = []
     with reporter() as progress:

@@ -27,10 +27,12 @@ def objects(
     from pcaug.cli.console import emit_json, fresh, out, picture
     from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
+    from pcaug.corpus.sources import refuse_nested
     from pcaug.generate.bank import gather, write_bank
     from pcaug.generate.sheet import draw_bank
 
     png = png and picture(png)
+    refuse_nested(source, output)
     fresh(output, force=force, kind=KIND)
     if png is not None:
         fresh(png, force=force)

@@ -39,7 +39,7 @@ TrainSet = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every random choice: the same seed gives the same bytes.")]
 SplitSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the split.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Force = Annotated[bool, typer.Option("--force", help="Write over what this command left there before, and over nothing else.")]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file, or over a folder of which this command wrote all.")]
 
 
 def steps_of(

@@ -129,14 +129,26 @@ def _read(source: Path, card: str | None, number: int, most: int, *, spread: boo
     if is_corpus(source):
         corpus = Corpus.open(source)
         if corpus.manifest.frame == "map" and not spread:
+            _tell_some(source, number, len(corpus.sites()), "site")
             return [_exhibit(_site(source, site), _tiles(corpus, site), most) for site in corpus.sites()[:number]]
+        _tell_some(source, number, len(corpus.tiles), "tile")
         return [_exhibit(tile.name, corpus.chunks(tile), most) for tile in _some(corpus.tiles, number, spread=spread)]
-    found = []
-    for scan in _some(scans(source, card), number, spread=spread):
+    found, there = [], scans(source, card)
+    _tell_some(source, number, len(there), "scan")
+    for scan in _some(there, number, spread=spread):
         name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
         found.append(_exhibit(str(name), scan.chunks(strict=False), most))
         _tell_unknown(scan, found[-1].whole, guessed=card is None)
     return found
+
+
+def _tell_some(source: Path, number: int, there: int, what: str) -> None:
+    """Say that not all of a source is shown."""
+    from pcaug.cli.console import err
+
+    if number < there:
+        text = f"note: {number} of {counted(there, what)} of {source}: -n shows more, --sheet some of all"
+        err().print(text, soft_wrap=True, markup=False)
 
 
 def _exhibit(title: str, chunks: Iterable[PointCloud], most: int) -> Exhibit:

@@ -19,7 +19,7 @@ from pcaug.corpus.merge import CorpusOptions, merge
 from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
-from pcaug.corpus.sources import Scan, is_corpus, scans
+from pcaug.corpus.sources import Scan, is_corpus, refuse_nested, scans
 from pcaug.corpus.steps import Steps, labels_of, reprojected
 from pcaug.errors import NotFound, PcaugError, UnmappedLabels
 from pcaug.files import claim
@@ -61,6 +61,10 @@ def convert(
             raise PcaugError("a corpus holds labels of the taxonomy", dst, "--ids-of needs a file as destination")
         cards = [card] if card else ()
         return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
+    for path in sources:
+        for read in formats.below(path) if path.is_dir() else [path]:
+            if read.is_file():
+                refuse_nested(read, dst)
     claim(dst, force=force)
     if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse", "scans")):
         raise PcaugError(

@@ -88,7 +88,7 @@ def merge(
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)
     for path in map(Path, sources):
-        if path.resolve() != dst.resolve():  # a corpus may be made anew of itself
+        if path.resolve() != dst.resolve() or path.is_file():  # a corpus may be made anew of itself
             refuse_nested(path, dst)
     parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
     notes: tuple[str, ...] = ()

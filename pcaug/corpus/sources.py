@@ -153,7 +153,9 @@ def _sha256(path: Path, changed: int) -> str:
 
 
 def _better(card: DatasetCard, ids: set[int]) -> str | None:
-    """A hint at the cards of the same encoding that know all ids of a file."""
+    """A hint at the cards of the same encoding that know all ids of a file. Who has a card of his own shall correct that."""
+    if card.name not in all_cards():
+        return None
     cards = [c.name for c in all_cards().values() if c.encoding == card.encoding and ids <= c.label_map().nodes.keys()]
     return f"--card {' or '.join(cards)} knows them, or add them to a card of your own" if cards else None
 
@@ -172,8 +174,11 @@ def hint(scan: Scan, ids: set[int]) -> str | None:
 
 
 def refuse_nested(source: Path, target: Path) -> None:
-    """Refuse a folder to write that lies in a folder that is read, whose next reading would find it, or around it."""
+    """Refuse to write what is read, even by force: the file itself, or a folder that lies in a folder that is read, whose next
+    reading would find it, or around it. Raises PcaugError."""
     one, other = source.resolve(), target.resolve()
+    if source.is_file() and one == other:
+        raise PcaugError("is the source itself", target, "choose another name")
     if source.is_dir() and (one.is_relative_to(other) or other.is_relative_to(one)):
         raise PcaugError(f"lies in the source {source} or around it", target, "choose a folder beside it")
 

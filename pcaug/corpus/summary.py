@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +34,23 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     unknown: Counter[int] = Counter()
     ids: Counter[int] = Counter()
     fields: dict[str, str] = {}
+    classes: Counter[str] = Counter()
     common: Counter[str] = Counter()
     for scan in found:
-        for chunk in _tolerant(scan, unknown):
+        for chunk in scan.raw():
             points += len(chunk)
             systems |= {chunk.crs: None} if chunk.crs else {}
             fields |= {name: _type(values) for name, values in chunk.fields.items()}
             if len(chunk):
                 low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
-            if "native_label" in chunk:
+            named = _named(chunk)
+            if not named and "native_label" in chunk:
                 ids += tally(chunk["native_label"])
-            if "label" in chunk and chunk.taxonomy:
-                common.update(chunk.taxonomy.counts(chunk["label"]))
+                named = _mapped(chunk, scan, unknown)
+            else:
+                classes.update(named)  # which is what training sees, whatever card is guessed
+            common.update(named)
     crs, *others = systems or [None]
-    classes: Counter[str] = Counter()
     for native, count in ids.items():
         classes[names.get(native, str(native))] += count
     better = hint(found[0], set(ids)) if card is None else None
@@ -58,7 +60,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
             "bounds": [low.tolist(), high.tolist()] if points else None,
             "fields": fields,
             "crs": crs,
-            "classes": dict(classes or common),
+            "classes": dict(classes),
             "common": dict(common),
             "card": found[0].card.name if found[0].card else None,
             "scans": len(found),
@@ -69,15 +71,18 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     )
 
 
-def _tolerant(scan: Scan, unknown: Counter[int]) -> Iterator[PointCloud]:
-    """Chunks of a scan; class ids that its card does not know are counted, not refused: info is there to report."""
-    known = scan.card.label_map() if scan.card else None
-    for chunk in scan.raw():
-        if known is not None and "native_label" in chunk and "label" not in chunk:
-            native = chunk["native_label"]
-            unknown += tally(native[~known.knows(native)])
-            chunk = chunk.with_fields(known.taxonomy, label=known.apply(native, strict=False))
-        yield chunk
+def _named(chunk: PointCloud) -> dict[str, int]:
+    """Points of each class of the taxonomy that a file says itself."""
+    return chunk.taxonomy.counts(chunk["label"]) if "label" in chunk and chunk.taxonomy else {}
+
+
+def _mapped(chunk: PointCloud, scan: Scan, unknown: Counter[int]) -> dict[str, int]:
+    """Points of each class that native ids mean; ids that the card does not know are counted, not refused: info is to report."""
+    if scan.card is None:
+        return {}
+    known, native = scan.card.label_map(), chunk["native_label"]
+    unknown += tally(native[~known.knows(native)])
+    return known.taxonomy.counts(known.apply(native, strict=False))
 
 
 def _corpus_summary(corpus: Corpus) -> dict[str, Any]:

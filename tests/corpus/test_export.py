@@ -10,9 +10,11 @@ from builders import run
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
+from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import NotFound, PcaugError
 
@@ -118,3 +120,37 @@ def test_points_of_a_dataset_get_their_own_ids_back(tmp_path: Path) -> None:
     merge([tmp_path / "set"], tmp_path / "c", ["semantickitti"])
     export(Corpus.open(tmp_path / "c"), tmp_path / "back", ".bin", "semantickitti")
     np.testing.assert_array_equal(np.fromfile(tmp_path / "back/sequences/00/labels/000000.label", "<u4"), native)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "convert a.ply a.ply --voxel 1", "convert link.ply a.ply --voxel 1", "convert . a.ply --voxel 1",
+        "merge a.ply b.ply -o b.ply", "objects c -o c", "augment spinning c -o c", "augment spinning c -o c/more",
+        "compose street -n 1 --like c -o c", "compose street -n 1 --into c -o c",
+    ],
+)  # fmt: skip
+def test_what_is_read_is_never_written_over(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus(tmp_path / "c")
+    for name in ("a.ply", "b.ply"):
+        formats.write(tmp_path / name, iter(Corpus.open(tmp_path / "c").clouds()))
+    (tmp_path / "link.ply").symlink_to("a.ply")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    said = run(capsys, *line.split(), "--force", code=1)[1]
+    assert "is the source itself" in said or "lies in the source" in said
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_info_counts_the_classes_that_a_file_says_itself(tmp_path: Path) -> None:
+    """The ids of another dataset stand beside them, which the guessed card names otherwise."""
+    before = corpus(tmp_path / "c")
+    export(before, tmp_path / "kitti", ".bin", "semantickitti")
+    for name in ("scan.laz", "scan.ply"):
+        convert(tmp_path / "kitti/sequences/00/velodyne/000000.bin", tmp_path / name, "semantickitti")
+        assert "native_label" in formats.read(tmp_path / name)
+        known = TREE.counts(before.read(before.tiles[0])["label"])
+        known["vegetation"] = known.pop("tree")  # as SemanticKITTI calls it
+        assert summary(tmp_path / name)["classes"] == known
