@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -167,16 +168,18 @@ class TilePool:
 
     def sample(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         """Features (M, F) and codes (M,) of voxels with a label, as many of each tile as far as they reach, about ``count``."""
+        features, codes = zip(*self.samples(count, rng), strict=True)
+        return np.concatenate(features), np.concatenate(codes)
+
+    def samples(self, count: int, rng: np.random.Generator) -> Iterator[tuple[NDArray[np.float32], NDArray[np.uint8]]]:
+        """As ``sample``, tile by tile."""
         each = max(1, count // len(self.tiles))
-        features, codes = [], []
         for stored in self.tiles:
             tile = stored.open().prepared
             code = self.targets.code(tile.label)
             known = np.flatnonzero(code != IGNORE)
             rows = np.sort(rng.choice(known, min(each, len(known)), replace=False))
-            features.append(tile.features[rows])
-            codes.append(code[rows])
-        return np.concatenate(features), np.concatenate(codes)
+            yield tile.features[rows], code[rows]
 
     def draw(self, rng: np.random.Generator) -> Block:
         """One block: around a point of a class drawn uniformly with probability ``rare``, else around any point."""

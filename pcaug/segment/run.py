@@ -78,6 +78,7 @@ class Run:
         mean, spread: (F,) of each feature over the training data: what prediction subtracts and divides by.
         data: The corpora that it saw.
         quantiles: (9, F) of the features over the training data, at ``pcaug.segment.shift.LEVELS``.
+        usual: (F,) how far the farthest of its clouds lies off these, see ``pcaug.segment.shift``; () of older runs.
     """
 
     folder: Path
@@ -87,6 +88,7 @@ class Run:
     spread: NDArray[np.float32]
     data: tuple[Mapping[str, Any], ...] = ()
     quantiles: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    usual: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @property
     def frames(self) -> set[str]:
@@ -107,6 +109,7 @@ class Run:
             "spread": self.spread.tolist(),
             "data": list(self.data),
             "quantiles": self.quantiles.tolist(),
+            "usual": self.usual.tolist(),
         }
         write_text(self.folder / CARD, json.dumps(card, indent=1) + "\n")
 
@@ -133,6 +136,7 @@ class Run:
             groups = tuple(Group(str(c["name"]), tuple(c["nodes"]), tuple(c["colour"])) for c in raw["classes"])
             recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
             mean, spread, quantiles = (np.array(raw[key], np.float32) for key in ("mean", "spread", "quantiles"))
+            usual = np.array(raw.get("usual", []), np.float32)
             data, current, tree = tuple(raw["data"]), raw.get("features") == VERSION, raw["taxonomy"]
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None
@@ -140,4 +144,4 @@ class Run:
             raise FileError("was trained on features that are computed otherwise in this version", folder / CARD, "train again")
         if tree != catalogue.taxonomy().name:
             raise FileError(f"was trained under another class tree, {tree}", folder / CARD, "train again")
-        return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles)
+        return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles, usual)

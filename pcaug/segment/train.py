@@ -34,7 +34,7 @@ from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, WEIGHTS, Run
-from pcaug.segment.shift import quantiles
+from pcaug.segment.shift import learned
 
 
 def train(
@@ -146,7 +146,7 @@ def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
         }
         for c in parts
     )
-    return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, quantiles(data.pools, data.recipe.seed))
+    return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, *learned(data.pools, data.recipe.seed))
 
 
 def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:

@@ -127,6 +127,25 @@ def test_a_scan_unlike_the_training_data_is_named(trained: Run, tmp_path: Path) 
     assert "m (" in warnings[0] or "neighbours (" in warnings[0]
 
 
+def test_clouds_that_a_run_was_trained_on_are_not_strange(tmp_path: Path) -> None:
+    """However unlike the others they are."""
+    flat = garden(5)
+    clouds = [garden(4), replace(flat, xyz=flat.xyz[:, [0, 2, 1]] * (1, 1, 0.05))]
+    with CorpusWriter(tmp_path / "c", frame="map") as writer:
+        for number, cloud in enumerate(clouds):
+            writer.add(cloud, f"s{number}", f"s{number}")
+    run = train(TrainRecipe(**SMALL | {"steps": 1}), tmp_path / "c", (), tmp_path / "run")
+    warnings: list[str] = []
+    for number, cloud in enumerate(clouds):
+        formats.write(tmp_path / f"{number}.ply", PointCloud(cloud.xyz, {}, None))
+        predict(run, tmp_path / f"{number}.ply", tmp_path / f"out{number}.ply", warn=warnings.append)
+    assert warnings == []
+    lower = replace(run, usual=np.zeros(0, np.float32))
+    lower.save()  # as runs were before they told
+    predict(Run.open(lower.folder), tmp_path / "1.ply", tmp_path / "again.ply", warn=warnings.append)
+    assert len(warnings) == 1
+
+
 def held(points: np.ndarray, low: np.ndarray, edge: np.ndarray, margin: float) -> list[int]:
     """Points of each tile with its margin, counted one by one."""
     tiles = np.unique(np.floor((points - low) / edge), axis=0)
