@@ -61,7 +61,7 @@ def convert(
             raise PcaugError("a corpus holds labels of the taxonomy", dst, "--ids-of needs a file as destination")
         cards = [card] if card else ()
         return merge(sources, dst, cards, steps=steps, force=force, progress=progress, **corpus_options)
-    for path in sources:
+    for path in sources if dst.exists() else ():
         for read in formats.below(path) if path.is_dir() else [path]:
             if read.is_file():
                 refuse_nested(read, dst)
