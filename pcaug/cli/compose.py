@@ -41,9 +41,8 @@ def compose(
     from pcaug.sensor.place import place_corpus
 
     wanted = recipe_of_survey(Path(recipe), change or []) if recipe.endswith(".xml") else load_recipe(recipe, change or [])
-    for source in (like, into):
-        if source is not None:
-            refuse_nested(source, output)
+    for read in filter(None, (like, into)):
+        refuse_nested(read, output)
     fresh(output, force=force, kind=KIND)
     told: list[str] = []
     with reporter() as progress:

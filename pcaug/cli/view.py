@@ -171,7 +171,7 @@ def _tell_unknown(scan: Scan, whole: Census, *, guessed: bool) -> None:
     from pcaug.cli.console import err
     from pcaug.corpus.sources import hint
 
-    if scan.card is None or "label" in next(scan.raw(1)):  # a file with labels of its own shows those
+    if scan.card is None or "label" in (fields := next(scan.raw(1)).fields):  # a file with labels of its own shows those
         return
     ids: Mapping[int, int] = whole.ids.get("native_label", {})
     known = scan.card.label_map().nodes
@@ -179,7 +179,7 @@ def _tell_unknown(scan: Scan, whole: Census, *, guessed: bool) -> None:
     if count:
         text = f"of class ids that the card {scan.card.name} does not know, shown as unlabelled"
         err().print(f"warning: {scan.path}: {counted(count, 'point')} {text}", soft_wrap=True, markup=False)
-    if guessed and (better := hint(scan, set(ids))):
+    if guessed and (better := hint(scan.card, fields, set(ids))):
         err().print(f"note: {scan.path}: {better}", soft_wrap=True, markup=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -160,17 +160,16 @@ def _better(card: DatasetCard, ids: set[int]) -> str | None:
     return f"--card {' or '.join(cards)} knows them, or add them to a card of your own" if cards else None
 
 
-def hint(scan: Scan, ids: set[int]) -> str | None:
+def hint(card: DatasetCard | None, fields: Collection[str], ids: set[int]) -> str | None:
     """Which card names the class ids of a file better than the one that was guessed: pcaug's, where it predicted them, or one
     that knows them all. None where none does, or the file holds labels of the taxonomy."""
-    fields = next(scan.raw(1)).fields
-    if scan.card is None or "label" in fields:
+    if card is None or "label" in fields:
         return None
     ours = load_card(PREDICTED)
-    if "prediction" in fields and scan.card.encoding == ours.encoding and ids <= ours.label_map().nodes.keys():
+    if "prediction" in fields and card.encoding == ours.encoding and ids <= ours.label_map().nodes.keys():
         return f"pcaug predicted its classes: --card {PREDICTED} names them"
-    better = None if ids <= scan.card.label_map().nodes.keys() else _better(scan.card, ids)
-    return better and f"{scan.card.name} does not know all class ids: {better}"
+    better = None if ids <= card.label_map().nodes.keys() else _better(card, ids)
+    return better and f"{card.name} does not know all class ids: {better}"
 
 
 def refuse_nested(source: Path, target: Path) -> None:

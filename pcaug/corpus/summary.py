@@ -34,10 +34,12 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     unknown: Counter[int] = Counter()
     ids: Counter[int] = Counter()
     fields: dict[str, str] = {}
+    first: tuple[str, ...] = ()
     classes: Counter[str] = Counter()
     common: Counter[str] = Counter()
     for scan in found:
         for chunk in scan.raw():
+            first = first or tuple(chunk.fields)
             points += len(chunk)
             systems |= {chunk.crs: None} if chunk.crs else {}
             fields |= {name: _type(values) for name, values in chunk.fields.items()}
@@ -53,7 +55,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     crs, *others = systems or [None]
     for native, count in ids.items():
         classes[names.get(native, str(native))] += count
-    better = hint(found[0], set(ids)) if card is None else None
+    better = hint(found[0].card, first, set(ids)) if card is None else None
     return (
         {
             "points": points,

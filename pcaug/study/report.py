@@ -54,9 +54,8 @@ def _lead(study: Study, test: Corpus) -> str:
     return (
         f"{of}{counted(study.planned, 'training')}{earlier_in_words(study)} with equal numbers of steps; up to "
         f"{counted(most, 'real training unit')} each; tested on {split} ({test.points:,} points, each scored whose class is "
-        "known), which no arm trained on. "
-        "Intervals are 95 % over the drawn sets of real units, wider where these overlap, and over seeds where there is one set; "
-        "they say nothing about other places than the test's."
+        "known), which no arm trained on. Intervals are 95 % over the drawn sets of real units, wider where these overlap, and "
+        "over seeds where there is one set; they say nothing about other places than the test's."
     )
 
 
