@@ -109,7 +109,9 @@ def figures(head: Sequence[str], rows: Sequence[Sequence[str]], names: int = 1) 
 
 
 def shares(counts: Mapping[str, int]) -> None:
-    """Print classes with their points and shares, most first."""
+    """Print classes with their points and shares, most first; nothing where there are none."""
+    if not counts:
+        return
     total = max(sum(counts.values()), 1)
     ordered = sorted(counts.items(), key=lambda row: -row[1])
     figures(["class", "points", "share"], [[name, f"{n:,}", f"{100 * n / total:.1f} %"] for name, n in ordered])

@@ -178,6 +178,7 @@ def _tell_unknown(scan: Scan, whole: Census, *, guessed: bool) -> None:
     count = sum(points for native, points in ids.items() if native not in known)
     if count:
         text = f"of class ids that the card {scan.card.name} does not know, shown as unlabelled"
+        text += "; --colour prediction shows what was predicted" if "prediction" in fields else ""
         err().print(f"warning: {scan.path}: {counted(count, 'point')} {text}", soft_wrap=True, markup=False)
     if guessed and (better := hint(scan.card, fields, set(ids))):
         err().print(f"note: {scan.path}: {better}", soft_wrap=True, markup=False)

@@ -68,7 +68,8 @@ def merge(
         sources: Files, dataset folders, corpora.
         dst: The corpus.
         cards: How to read each source; one card serves all.
-        split: How points are shared among train, val and test; text is short for ``Split(text)``.
+        split: How points are shared among train, val and test; text is short for ``Split(text)``. Shares are those of real data;
+            composed scenes beside it go to train.
         tile: Edge of a tile of a map, metres.
         coarse: Make labels as coarse as "cut" (the finest classes that all sources can tell) or as a preset.
         steps: Filters, reprojection, new ids.
@@ -116,13 +117,19 @@ def merge(
     made_by |= {"steps": steps.about()} if steps else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
+    notes += _composed_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """What all parts have in common."""
+    """What all parts have in common.
+
+    Attributes:
+        composed: Units of which no point is real, beside real ones that are split by shares: they go to train.
+        known: Splits that some source gave to units of scans.
+    """
 
     frame: Frame
     crs: str | None
@@ -131,10 +138,13 @@ class _Plan:
     blocks: BlockSplit | None = None
     units: dict[str, str] | None = None
     official: bool = False
+    composed: frozenset[str] = frozenset()
     known: dict[str, str] = field(default_factory=dict)
 
     def split_of(self, part: Part) -> str | None:
         """Split of all points of a part, where blocks do not decide: a unit that some source has split stays whole."""
+        if part.unit in self.composed:
+            return "train"
         if self.units:
             return self.units[part.unit]
         return (part.split if self.official else part.kept_split) or self.known.get(part.unit)
@@ -176,14 +186,23 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
         )
     rng = np.random.default_rng((split.seed, 0, 0))
     shares = parse_shares(split.shares)
+    real = {part.unit for part in parts if part.kind == "real"}  # what was made of them beside them, too
+    shared = [part for part in parts if part.unit in real or not real]
+    plan = replace(plan, composed=frozenset(part.unit for part in parts) - {part.unit for part in shared})
     if plan.frame == "sensor":
-        return replace(plan, units=unit_split([part.unit for part in parts], shares, rng))
+        return replace(plan, units=unit_split([part.unit for part in shared], shares, rng))
     counts: dict[tuple[int, int], NDArray[np.int64]] = {}
-    jobs = [(plan, group, split.block) for group in groups(parts)]
+    jobs = [(plan, group, split.block) for group in groups(shared)]
     for _, found in completed(_count, jobs, workers=workers, scheduler=scheduler):
         for place, number in found.items():
             counts[place] = counts.get(place, 0) + number
     return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
+
+
+def _composed_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
+    """That composed scenes are not tested on."""
+    number = sum(part.unit in plan.composed for part in parts)
+    return (f"{counted(number, 'synthetic cloud')} went to train: shares are those of real data",) if number else ()
 
 
 def _splits_of_units(parts: Sequence[Part], before: Corpus | None) -> dict[str, str]:
@@ -226,12 +245,13 @@ def _about(plan: _Plan, group: Sequence[Part]) -> Any:
 def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
     """Write the corpus of some parts."""
     plan, group = job
-    with CorpusWriter(folder, frame=plan.frame, crs=plan.crs, split_of=plan.blocks.assign if plan.blocks else None) as writer:
+    with CorpusWriter(folder, frame=plan.frame, crs=plan.crs) as writer:
         for part in group:
             for row in part.common_sources():
                 writer.source(row)
             writer.source(part.row(plan.steps.coarse))
             writer.tile = plan.tile if part.frame == "map" else None
+            writer.split_of = plan.blocks.assign if plan.blocks and part.unit not in plan.composed else None
             for chunk in part.chunks(plan.steps):
                 writer.add(chunk, part.name, part.unit, plan.split_of(part), part.kind)
 

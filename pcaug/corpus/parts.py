@@ -15,7 +15,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import Scan, is_corpus, scans, sha256_of
+from pcaug.corpus.sources import NAME_THEM, Scan, is_corpus, scans, sha256_of
 from pcaug.corpus.steps import Steps
 from pcaug.errors import NotFound, PcaugError
 from pcaug.labels import IGNORE, ClassSet
@@ -160,7 +160,7 @@ def _of_scan(scan: Scan) -> Part:
     card = scan.card
     if card is None:
         if "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
-            raise NotFound("nothing tells what its class ids mean", scan.path, "give --card (pcaug datasets lists them)")
+            raise NotFound("nothing tells what its class ids mean", scan.path, NAME_THEM)
         return Part(scan.name, scan.unit, None, "real", "map", scan.path.stem, False, scan=scan)
     kind = "synthetic" if card.synthetic else "real"
     return Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan=scan)

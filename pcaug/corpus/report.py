@@ -13,6 +13,8 @@ from pcaug.errors import counted
 
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
+FAR_OFF = 0.1
+"""Difference between a split's share of the units and the one that was asked for from which on the user is told."""
 
 
 @dataclass(frozen=True)
@@ -65,15 +67,28 @@ def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
         return (f"the official split has all of these scans in {corpus.splits[0]}: {do}",)
     wanted = parse_shares(split.shares) if split.shares and split.by_shares else {}
     empty = [name for name in wanted if name not in corpus.splits]
-    do = "lower --buffer or --block, or give more units"
-    return (f"no point is in the split {' or '.join(empty)}: {do}",) if empty else ()
+    if empty:
+        return (f"no point is in the split {' or '.join(empty)}: lower --buffer or --block, or give more units",)
+    return _uneven_units(corpus, wanted) if corpus.manifest.frame == "sensor" else ()
+
+
+def _uneven_units(corpus: Corpus, wanted: Mapping[str, float]) -> tuple[str, ...]:
+    """That whole units do not come near the shares that were asked for: of three, each split has one."""
+    real = [tile for tile in corpus.tiles if tile.kind == "real"] or corpus.tiles
+    split_of = {tile.unit: tile.split for tile in real}
+    units = {name: sum(split == name for split in split_of.values()) for name in wanted}
+    if all(abs(units[name] / len(split_of) - share) <= FAR_OFF for name, share in wanted.items()):
+        return ()
+    listed = ", ".join(f"{name} {number}" for name, number in units.items())
+    return (f"{counted(len(split_of), 'unit')} cannot be shared as asked for, since each stays whole: {listed}",)
 
 
 def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
     if corpus.manifest.crs is None or not placeless:
         return ()
     listed = ", ".join(sorted(placeless)[:3])
-    return (f"{counted(len(placeless), 'source')} without a CRS, taken to be in that of the others: {listed}",)
+    text = "without a CRS, taken to be in that of the others (else say which with --from-crs)"
+    return (f"{counted(len(placeless), 'source')} {text}: {listed}",)
 
 
 def _empty_notes(corpus: Corpus, files: set[str]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug import formats
-from pcaug.cloud import PointCloud
+from pcaug.cloud import FIELDS, PointCloud
 from pcaug.corpus import layouts
 from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
@@ -24,6 +24,8 @@ from pcaug.labels import tally
 
 PREDICTED = "pcaug-las"
 """Card of the classes that predictions are written as in LAS; it is never guessed."""
+NAME_THEM = "give --card (pcaug datasets lists them), or draft one with pcaug datasets new FOLDER"
+"""What to do where class ids have no names."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Scan:
             strict: Whether ids that the card does not know are an error, or unlabelled: to look at, not to learn from.
 
         Raises:
-            UnmappedLabels: For ids that the card does not know, with their counts.
+            UnmappedLabels: For ids that the card does not know, with their counts over the whole file.
         """
         card = self.card
         labels = card.label_map() if card else None
@@ -64,28 +66,30 @@ class Scan:
             source = replace(chunk.source, dataset=card.name if card else "", unit=self.unit)
             cloud = to_metres(replace(chunk, source=source))
             if labels is not None and "native_label" in cloud and "label" not in cloud:
-                mapped = labels.apply(cloud["native_label"], self.path, strict=strict)
+                try:
+                    mapped = labels.apply(cloud["native_label"], self.path, strict=strict)
+                except UnmappedLabels:
+                    raise self._unmapped() from None
                 cloud = cloud.with_fields(labels.taxonomy, label=mapped)
             yield cloud
 
+    def _unmapped(self) -> UnmappedLabels:
+        """That the card does not know some ids of the file, all of which are counted."""
+        assert self.card is not None
+        found: Counter[int] = Counter()
+        for chunk in self.raw():
+            found += tally(chunk["native_label"])
+        known = self.card.label_map().nodes
+        strange = {native: count for native, count in found.items() if native not in known}
+        return UnmappedLabels(strange, self.path, _better(self.card, set(found)))
+
     def labelled(self) -> Iterator[PointCloud]:
-        """As ``chunks``, refusing what has no labels; unknown ids are counted over the whole file before it is refused."""
-        try:
-            for chunk in watched(self.chunks(), self.card, self.path):
-                if "label" not in chunk:
-                    do = (
-                        "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
-                    )
-                    raise LabelError("has no labels in the taxonomy", self.path, do)
-                yield chunk
-        except UnmappedLabels:
-            assert self.card is not None
-            found: Counter[int] = Counter()
-            for chunk in self.raw():
-                found += tally(chunk["native_label"])
-            known = self.card.label_map().nodes
-            strange = {native: count for native, count in found.items() if native not in known}
-            raise UnmappedLabels(strange, self.path, _better(self.card, set(found))) from None
+        """As ``chunks``, refusing what has no labels."""
+        for chunk in watched(self.chunks(), self.card, self.path):
+            if "label" not in chunk:
+                do = "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
+                raise LabelError("has no labels in the taxonomy", self.path, do)
+            yield chunk
 
     def raw(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
         """Stream the file as it is: its own ids and units.
@@ -161,10 +165,15 @@ def _better(card: DatasetCard, ids: set[int]) -> str | None:
 
 
 def hint(card: DatasetCard | None, fields: Collection[str], ids: set[int]) -> str | None:
-    """Which card names the class ids of a file better than the one that was guessed: pcaug's, where it predicted them, or one
-    that knows them all. None where none does, or the file holds labels of the taxonomy."""
-    if card is None or "label" in fields:
+    """What would name the class ids of a file better than the card that was guessed: pcaug's, where it predicted them, another
+    that knows them all, or one of the user's own. None where nothing does, or the file holds labels of the taxonomy."""
+    if "label" in fields:
         return None
+    if card is None:
+        strange = [name for name in fields if name not in FIELDS]
+        if ids:
+            return f"nothing tells what its class ids mean: {NAME_THEM}"
+        return f"no field is known to hold class ids; if {' or '.join(strange[:3])} does: {NAME_THEM}" if strange else None
     ours = load_card(PREDICTED)
     if "prediction" in fields and card.encoding == ours.encoding and ids <= ours.label_map().nodes.keys():
         return f"pcaug predicted its classes: --card {PREDICTED} names them"

@@ -218,7 +218,9 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
     for i, axis in enumerate("XYZ"):
         grid = np.round((cloud.xyz[:, i] - header.offsets[i]) / header.scales[i])
         if len(cloud) and np.abs(grid).max() > 2**31 - 1:
-            raise FileError("positions do not fit into LAS's 32-bit grid", path, "split the cloud or take a coarser scale")
+            raise FileError(
+                "positions do not fit into LAS's 32-bit grid", path, "write parts of it (--bounds), or another format"
+            )
         points[axis] = grid.astype(np.int32)
     dimensions = set(header.point_format.standard_dimension_names)
     extras = set(header.point_format.extra_dimension_names)

@@ -73,7 +73,7 @@ class ArmSummary:
         model: Network.
         arm: Mix.
         budget: Real units.
-        miou: Over draws and seeds.
+        miou: Over draws and seeds; its interval ends where mIoU does, at 0 and 1.
         gain: Over the baseline, paired by draw and seed; None for the baseline itself and where nothing pairs.
         iou: Mean IoU per class.
         class_gain: Gain per class, paired likewise; empty where ``gain`` is None.
@@ -153,9 +153,9 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
         iou = _means(members, [r.iou for r in members])
         places = _means(members, [r.places for r in members])
         seconds = float(np.mean([r.train_seconds for r in members]))
-        rows.append(
-            ArmSummary(model, arm, budget, over_draws(members, [r.miou for r in members]), gain, iou, class_gain, seconds, places)
-        )
+        miou = over_draws(members, [r.miou for r in members])
+        miou = replace(miou, low=float(np.clip(miou.low, 0, 1)), high=float(np.clip(miou.high, 0, 1)))
+        rows.append(ArmSummary(model, arm, budget, miou, gain, iou, class_gain, seconds, places))
     return rows
 
 

@@ -27,6 +27,10 @@ FINE = 2
 """Each pixel is drawn as FINE x FINE and averaged: smooth edges."""
 PER_ROW = 3
 """Clouds beside each other in a PNG before the next row starts."""
+RAMPED = ("height", "intensity")
+"""Modes that show a quantity."""
+TITLE_LETTER, NOTE_LETTER = 12, 9
+"""Pixels that a letter takes above a picture: of its title, and of the note beside it."""
 
 
 @dataclass(frozen=True)
@@ -194,14 +198,17 @@ def save_png(
     marks = legend(clouds, modes)
     per_line = max(1, min(len(clouds), per_row) * width // 150)
 
+    notes = [_note(*each) for each in zip(clouds, modes, points or map(len, clouds), strict=True)]
+    room = [max(8, (width - NOTE_LETTER * len(note)) // TITLE_LETTER) for note in notes]
+
     def finish(figure: Any, axes: list[Any]) -> None:
-        for axis, cloud, mode, count in zip(axes, clouds, modes, points or map(len, clouds), strict=True):
-            _note(axis, cloud, mode, count)
+        for axis, mode, note in zip(axes, modes, notes, strict=True):
+            _draw_note(axis, mode, note)
         _draw_legend(figure, marks, per_line)
 
     save_sheet(
         [draw(cloud, width, height, mode, elevation=elevation) for cloud, mode in zip(clouds, modes, strict=True)],
-        [_shortened(titles[index] if index < len(titles) else "", width // 15) for index in range(len(clouds))],
+        [_shortened(titles[index], room[index]) if index < len(titles) else "" for index in range(len(clouds))],
         Path(path),
         per_row,
         FEW_LARGE,
@@ -260,15 +267,24 @@ def plain_text(text: str) -> str:
 
 
 def _shortened(title: str, letters: int) -> str:
-    return textwrap.shorten(title, letters, placeholder="…") if len(title.split()) > 1 else title[-letters:]
+    """The first words of a text, or the end of a name, as far as there is room."""
+    if len(title.split()) > 1:
+        return textwrap.shorten(title, letters, placeholder="…")
+    return title if len(title) <= letters else "…" + title[1 - letters :]
 
 
-def _note(axis: Any, cloud: PointCloud, mode: str, points: int) -> None:
-    """On the right above a picture: points, and for a quantity its range; the ramp of that inside."""
+def _note(cloud: PointCloud, mode: str, points: int) -> str:
+    """What stands on the right above a picture: points, and for a quantity its range."""
     note = told(len(cloud), points)
-    if mode in ("height", "intensity") and len(cloud):
+    if mode in RAMPED and len(cloud):
         low, high = span(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
         note += f" · {mode} {low:.4g} to {high:.4g}{' m' if mode == 'height' else ''}"
+    return note
+
+
+def _draw_note(axis: Any, mode: str, note: str) -> None:
+    """Write it, and draw the ramp of a quantity inside the picture."""
+    if mode in RAMPED:
         bar = axis.inset_axes((0.76, 0.03, 0.22, 0.018))
         bar.imshow(RAMP[None], aspect="auto", interpolation="bicubic")
         bar.set_axis_off()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import laspy
 import numpy as np
@@ -24,7 +25,7 @@ from pcaug.corpus.split import Split, leak
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, UnmappedLabels
 
 TREE = catalogue.taxonomy()
 FOOT = 1200 / 3937
@@ -219,6 +220,44 @@ def test_synthetic_and_real_count_alike_in_a_merged_corpus(tmp_path: Path) -> No
     corpus = Corpus.open(tmp_path / "both")
     assert [t.kind for t in corpus.tiles] == ["real"] * 3 + ["synthetic"]
     assert corpus.used_nodes == {0, 7, 21} | {0, 1, 2, 5, 7, 21}
+
+
+@pytest.mark.parametrize("frame", ["sensor", "map"])
+def test_shares_are_of_real_data_and_composed_scenes_are_trained_on(tmp_path: Path, frame: Literal["sensor", "map"]) -> None:
+    with CorpusWriter(tmp_path / "composed", kind="synthetic", frame=frame) as writer:
+        for index in range(6):
+            writer.add(make_cloud(100, seed=index), f"s{index}", f"street-{index}")
+    real, card = (drive(tmp_path / "real"), "semantickitti") if frame == "sensor" else (tile(tmp_path / "a.las"), "las")
+    report = merge([real, tmp_path / "composed"], tmp_path / "both", [card, None], split=Split("0.4/0.3/0.3", block=30.0))
+    corpus = Corpus.open(tmp_path / "both")
+    for split in ("val", "test"):
+        assert {t.kind for t in corpus.only(split=split).tiles} == {"real"}
+    composed = [t for t in corpus.tiles if t.kind == "synthetic"]
+    assert sum(t.points for t in composed) == 600
+    assert {t.split for t in composed} == {"train"}
+    assert any(t.kind == "real" and t.split == "train" for t in corpus.tiles)
+    assert "6 synthetic clouds went to train: shares are those of real data" in report.notes
+
+
+def test_what_was_made_of_a_real_scan_lies_where_its_drive_does(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"])
+    whole = Corpus.open(tmp_path / "c")
+    with CorpusWriter(tmp_path / "copies", kind="synthetic", frame="sensor") as writer:
+        for t in whole.tiles:
+            writer.source(whole.manifest.sources[t.source])
+            writer.add(whole.read(t), f"{t.name}-copy", t.unit)
+    merge([tmp_path / "c", tmp_path / "copies"], tmp_path / "both", split="0.4/0.3/0.3")
+    corpus = Corpus.open(tmp_path / "both")
+    assert leak(corpus) == leak(corpus, "train", "val") == np.inf
+    assert len(corpus.only(split="test").tiles) == 2
+
+
+def test_composed_scenes_alone_are_split_by_shares(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "composed", kind="synthetic", frame="sensor") as writer:
+        for index in range(6):
+            writer.add(make_cloud(100, seed=index), f"s{index}", f"street-{index}")
+    merge([tmp_path / "composed"], tmp_path / "c", split="0.5/0.5")
+    assert Corpus.open(tmp_path / "c").split_points == {"train": 300, "test": 300}
 
 
 def test_feet_come_out_as_metres_and_say_so(tmp_path: Path) -> None:
@@ -468,3 +507,21 @@ def test_a_split_without_points_is_told(tmp_path: Path) -> None:
     missing = [name for name in ("train", "val", "test") if name not in Corpus.open(tmp_path / "c").splits]
     assert missing
     assert any(f"no point is in the split {' or '.join(missing)}" in note for note in report.notes)
+
+
+def test_units_that_cannot_meet_the_shares_are_told(tmp_path: Path) -> None:
+    few = merge([drive(tmp_path / "three")], tmp_path / "c", ["semantickitti"], split="0.8/0.1/0.1")
+    assert "3 units cannot be shared as asked for, since each stays whole: train 1, val 1, test 1" in few.notes
+    names = tuple(f"{number:02}" for number in range(10))
+    many = merge([drive(tmp_path / "ten", names)], tmp_path / "d", ["semantickitti"], split="0.8/0.1/0.1")
+    assert not [note for note in many.notes if "shared" in note]
+
+
+def test_a_file_merge_counts_the_unknown_ids_of_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = np.r_[np.full(50, 2), np.full(30, 77), np.full(20, 78)].astype(np.int32)
+    formats.write(tmp_path / "a.ply", PointCloud(np.zeros((100, 3)), {"native_label": ids}))
+    monkeypatch.setattr("pcaug.formats.CHUNK", 60)
+    with pytest.raises(UnmappedLabels) as caught:
+        convert([tmp_path / "a.ply"], tmp_path / "b.ply", "las")
+    assert caught.value.counts == {77: 30, 78: 20}
+    assert not (tmp_path / "b.ply").exists()
