@@ -17,7 +17,7 @@ MODES = ("class", "prediction", "error", "native", "intensity", "height", "retur
 CATEGORIES = {"class": "label", "prediction": "prediction", "native": "native_label", "return": "return_number"}
 """Mode -> the field whose ids are counted in a legend."""
 
-UNKNOWN = (150, 150, 150)
+UNKNOWN = (190, 192, 196)
 RIGHT, WRONG = (120, 170, 130), (214, 39, 40)
 """Grey where nobody knows; agreement is quiet, so that errors stand out."""
 

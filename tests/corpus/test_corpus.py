@@ -226,6 +226,15 @@ def test_shipped_cards_are_whole(name: str) -> None:
     assert len(members) == len(set(members))
 
 
+def test_class_ids_without_names_lead_to_a_card(tmp_path: Path) -> None:
+    formats.write(tmp_path / "ids.ply", make_cloud(9, labelled=False, native_label=np.arange(9, dtype=np.int32)))
+    assert "nothing tells what its class ids mean: give --card" in summary(tmp_path / "ids.ply")["hint"]
+    formats.write(tmp_path / "odd.ply", make_cloud(9, labelled=False, scalar_kind=np.arange(9, dtype=np.float32)))
+    assert "if scalar_kind does: give --card" in summary(tmp_path / "odd.ply")["hint"]
+    formats.write(tmp_path / "none.ply", make_cloud(9, labelled=False))
+    assert "hint" not in summary(tmp_path / "none.ply")
+
+
 def test_bad_sources_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no such file or folder"):
         convert(tmp_path / "nowhere", tmp_path / "corpus")

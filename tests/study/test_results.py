@@ -35,6 +35,16 @@ def test_an_arm_without_real_data_is_measured_against_all_draws_of_the_smallest_
     assert alone.class_gain["car"].mean == pytest.approx(0.15 - 0.125)
 
 
+def test_an_interval_of_miou_ends_where_miou_does_and_that_of_a_gain_does_not() -> None:
+    rows = [result("base", miou, draw=draw) for draw, miou in enumerate((0.1, 0.9))]
+    base, more = summarise([*rows, *(result("more", 0.5, draw=draw) for draw in range(2))], "base")
+    assert (base.miou.low, base.miou.high) == (0, 1)
+    assert more.gain is not None
+    assert more.gain.low < -1
+    (one,) = summarise(rows[:1], "base")
+    assert np.isnan([one.miou.low, one.miou.high]).all()
+
+
 def test_gain_is_paired_by_draw_and_seed() -> None:
     rows = [result("base", 0.1 * s + 0.2, seed=s) for s in range(3)]
     rows += [result("more", 0.1 * s + 0.25 + 0.001 * s, seed=s) for s in range(3)]

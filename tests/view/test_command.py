@@ -69,6 +69,11 @@ def test_class_ids_that_a_card_does_not_know_are_shown_with_a_warning(tmp_path: 
     assert not end.value.code
     assert "7 points of class ids that the card las does not know" in " ".join(capsys.readouterr().err.split())
     assert (tmp_path / "a.html").is_file()
+    guess = {"native_label": native[-1:], "prediction": np.ones(1, np.uint16)}
+    formats.write(tmp_path / "guess.las", PointCloud(np.zeros((1, 3)), guess))
+    with pytest.raises(SystemExit):
+        main(["view", str(tmp_path / "guess.las"), "--card", "las", "--html", str(tmp_path / "guess.html")])
+    assert "--colour prediction shows what was predicted" in " ".join(capsys.readouterr().err.split())
     with pytest.raises(SystemExit) as end:  # to learn from, they are an error still
         main(["convert", str(tmp_path / "a.las"), str(tmp_path / "corpus"), "--card", "las"])
     assert end.value.code == 1
