@@ -184,6 +184,11 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
         raise PcaugError(
             "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
         )
+    if mixed := next((part for part in parts if part.mixed), None):
+        do = "split the real data first, mix it then, and merge them without --split"
+        raise PcaugError(
+            "was mixed, a cloud of one unit may hold points of another: shares would leak", mixed.file.parent.parent, do
+        )
     rng = np.random.default_rng((split.seed, 0, 0))
     shares = parse_shares(split.shares)
     real = {part.unit for part in parts if part.kind == "real"}  # what was made of them beside them, too

@@ -53,6 +53,14 @@ class Part:
         """The split that the corpus it comes from gave it."""
         return self.split if self.settled else None
 
+    @property
+    def mixed(self) -> bool:
+        """Whether it may hold points of other units: it is of a corpus that ``pcaug augment`` mixed."""
+        if self.tile is None:
+            return False
+        made_by = opened(self.tile[0]).manifest.made_by.get("augmentation")
+        return isinstance(made_by, dict) and bool(made_by.get("mix"))
+
     def chunks(self, steps: Steps) -> Iterator[PointCloud]:
         """Its labelled points, in metres, after all steps."""
         if self.scan is not None:

@@ -15,6 +15,7 @@ from pyproj import CRS
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue, formats
+from pcaug.augment.recipe import augment_corpus, load_recipe
 from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
@@ -250,6 +251,18 @@ def test_what_was_made_of_a_real_scan_lies_where_its_drive_does(tmp_path: Path) 
     corpus = Corpus.open(tmp_path / "both")
     assert leak(corpus) == leak(corpus, "train", "val") == np.inf
     assert len(corpus.only(split="test").tiles) == 2
+
+
+def test_what_was_mixed_before_it_was_split_is_not_split_by_shares(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"])
+    augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "c"), tmp_path / "mixed", 0)
+    with pytest.raises(PcaugError, match=r"was mixed.*would leak, .*mixed, split the real data first"):
+        merge([tmp_path / "c", tmp_path / "mixed"], tmp_path / "both", split="0.4/0.3/0.3")
+    merge([tmp_path / "c"], tmp_path / "split", split="0.4/0.3/0.3")
+    augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "split"), tmp_path / "after", 0)
+    merge([tmp_path / "split", tmp_path / "after"], tmp_path / "both")
+    assert leak(Corpus.open(tmp_path / "both")) == np.inf
+    assert {t.split for t in Corpus.open(tmp_path / "both").tiles} == {"train", "val", "test"}
 
 
 def test_composed_scenes_alone_are_split_by_shares(tmp_path: Path) -> None:
