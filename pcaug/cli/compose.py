@@ -68,4 +68,4 @@ def compose(
     if json:
         emit_json({"points": corpus.points, "scans": number, "classes": corpus.counts(), "seed": seed, "output": output})
     else:
-        out().print(f"{counted(corpus.points, 'point')} in {counted(number, 'scan')} in {output}", soft_wrap=True)
+        out().print(f"{counted(corpus.points, 'point')} in {counted(number, 'scan')} in {output}", soft_wrap=True, markup=False)

@@ -146,9 +146,9 @@ def tell(report: Any, target: Path, *, json: bool) -> None:
         told = {"points": report.points, "splits": report.splits, "lost": report.lost, "notes": report.notes}
         emit_json(told | {"output": target})
         return
-    out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True)
+    out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True, markup=False)
     rest = report.points - sum(report.splits.values())
     for name, points in (report.splits | ({"none": rest} if report.splits and rest else {})).items():
         out().print(f"  {name:6} {points:>14,}  {100 * points / max(report.points, 1):5.1f} %")
     for note in report.notes:
-        err().print(f"note: {note}", soft_wrap=True)
+        err().print(f"note: {note}", soft_wrap=True, markup=False)

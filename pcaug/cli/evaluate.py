@@ -34,7 +34,9 @@ def evaluate(
         scores = score(opened, scans := Corpus.open(corpus), split, progress)
     if known := trained_on(opened, scans, split):
         units = f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
-        err().print(f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True)
+        err().print(
+            f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True, markup=False
+        )
     if report is not None:
         from pcaug.segment.report import example_scan, write_report
 
@@ -49,9 +51,11 @@ def evaluate(
     figures(["class", "IoU", "precision", "recall", "points"], rows)
     spread = f" ({told})" if (told := scores.interval_text()) else ""
     error = f"calibration error {100 * scores.calibration_error:.1f}"
-    out().print(f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True)
+    out().print(
+        f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True, markup=False
+    )
     if report is not None:
-        out().print(f"report: {report}", soft_wrap=True)
+        out().print(f"report: {report}", soft_wrap=True, markup=False)
 
 
 def _plain(scores: Scores) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def export(
         if json:
             emit_json({"output": output, "difference": difference})
         else:
-            out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True)
+            out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True, markup=False)
         return
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate, trained_on
@@ -52,4 +52,4 @@ def export(
     if json:
         emit_json({"output": output, "miou": scores.miou})
     else:
-        out().print(f"{output}: mIoU {100 * scores.miou:.1f} on {test}", soft_wrap=True)
+        out().print(f"{output}: mIoU {100 * scores.miou:.1f} on {test}", soft_wrap=True, markup=False)

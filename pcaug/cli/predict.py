@@ -47,9 +47,9 @@ def predict(
             warn=warnings.append,
         )
     for warning in warnings:
-        err().print(f"warning: {warning}", soft_wrap=True)
+        err().print(f"warning: {warning}", soft_wrap=True, markup=False)
     if json:
         emit_json({"points": classes.total(), "classes": classes, "output": output, "warnings": warnings})
         return
     shares(classes)
-    out().print(f"{counted(classes.total(), 'point')} in {output}", soft_wrap=True)
+    out().print(f"{counted(classes.total(), 'point')} in {output}", soft_wrap=True, markup=False)

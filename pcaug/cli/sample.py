@@ -22,4 +22,4 @@ def sample(
     from pcaug.corpus.sample import KIND, extract
 
     for path in extract(fresh(output, force=force, kind=KIND), archive):
-        out().print(str(path))
+        out().print(str(path), soft_wrap=True, markup=False)

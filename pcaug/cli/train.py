@@ -56,4 +56,4 @@ def train(
         emit_json({"run": output, "classes": run.classes.names, "steps": wanted.steps, "recipe": wanted.model_dump(mode="json")})
     else:
         length = f"{wanted.trees} of them" if wanted.is_forest else f"{wanted.steps} steps"
-        out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True)
+        out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True, markup=False)

@@ -66,6 +66,8 @@ def convert(
             if read.is_file():
                 refuse_nested(read, dst)
     claim(dst, force=force)
+    if labels := formats.FORMATS[formats.sniff(dst)].labels:  # its writer puts labels there, or takes away those of before
+        claim(labels(dst), force=force)
     if any(corpus_options.get(key) for key in ("split", "tile", "append", "unique", "coarse", "scans")):
         raise PcaugError(
             "a split, tiles, appending, --coarse, --scans and --unique need a corpus", dst, "give a folder as destination"

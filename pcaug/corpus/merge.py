@@ -13,7 +13,18 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import BUFFER
-from pcaug.corpus.parts import Frame, Part, few, groups, one_crs, parts_of, refuse_twice, with_unique_units
+from pcaug.corpus.parts import (
+    STRAYS,
+    Frame,
+    Part,
+    few,
+    groups,
+    one_crs,
+    parts_of,
+    refuse_twice,
+    strays,
+    with_unique_units,
+)
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, notes_on
 from pcaug.corpus.sources import refuse_nested
@@ -97,6 +108,7 @@ def merge(
     if before:
         parts, notes = _new_parts(before, parts, split)
     parts = with_unique_units(parts, before)
+    _check_strays(parts, before, split)
     if coarse is not None:
         steps = replace(steps, coarse=_class_set(coarse, parts))
     frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
@@ -104,7 +116,7 @@ def merge(
     if before and frame != before.manifest.frame:
         raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
     crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
-    plan = _Plan(frame, crs, tile or TILE, steps, known=_splits_of_units(parts, before))
+    plan = _Plan(frame, crs, tile or TILE, steps, known=_splits_of_units(parts, before, split))
     plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
     made_by: dict[str, Any] = {
@@ -115,6 +127,7 @@ def merge(
         "seed": split.seed,
     }
     made_by |= {"steps": steps.about()} if steps else {}
+    made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
     notes += _composed_note(plan, parts)
@@ -184,11 +197,6 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
         raise PcaugError(
             "scans with an origin of their own and maps cannot be split by shares together", dst, "split before merging"
         )
-    if mixed := next((part for part in parts if part.mixed), None):
-        do = "split the real data first, mix it then, and merge them without --split"
-        raise PcaugError(
-            "was mixed, a cloud of one unit may hold points of another: shares would leak", mixed.file.parent.parent, do
-        )
     rng = np.random.default_rng((split.seed, 0, 0))
     shares = parse_shares(split.shares)
     real = {part.unit for part in parts if part.kind == "real"}  # what was made of them beside them, too
@@ -210,16 +218,38 @@ def _composed_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
     return (f"{counted(number, 'synthetic cloud')} went to train: shares are those of real data",) if number else ()
 
 
-def _splits_of_units(parts: Sequence[Part], before: Corpus | None) -> dict[str, str]:
-    """Units of scans that lie in one split already, of the corpus to append to or of sources that are corpora."""
-    found: dict[str, set[str]] = {}
+def _check_strays(parts: Sequence[Part], before: Corpus | None, split: Split) -> None:
+    """Refuse to split, or to add to what is split, clouds that were mixed or moved before: they would carry test points into
+    train. Those that were made of each split by itself stay where they are."""
+    kept = [(part.folder, part.kept_split) for part in parts if part.strays]
+    kept += [(before.folder, tile.split) for tile in before.tiles] if before and strays(before) else []
+    splits = split or any(part.kept_split for part in parts) or (before and before.splits)
+    for folder, own in kept if splits else ():
+        if own is None or split.by_shares:
+            do = "split the real data first, augment it then, and merge them without --split"
+            raise PcaugError("was mixed or moved before it was split: points of the test would be trained on", folder, do)
+
+
+def _splits_of_units(parts: Sequence[Part], before: Corpus | None, split: Split) -> dict[str, str]:
+    """Units of scans that lie in one split already: of the corpus to append to, of sources that are corpora, or the official one.
+
+    Raises:
+        PcaugError: Where two sources have a unit in different splits.
+    """
+    official = split and not split.by_shares
+    rows = [(p.unit, p.folder, p.split if official else p.kept_split) for p in parts if p.frame == "sensor"]
     if before and before.manifest.frame == "sensor":
-        for tile in before.tiles:
-            found.setdefault(tile.unit, set()).update([tile.split] if tile.split else [])
-    for part in parts:
-        if part.frame == "sensor" and part.kept_split:
-            found.setdefault(part.unit, set()).add(part.kept_split)
-    return {unit: splits.pop() for unit, splits in found.items() if len(splits) == 1}
+        rows = [(tile.unit, before.folder, tile.split) for tile in before.tiles] + rows
+    found: dict[str, dict[str, Path]] = {}
+    for unit, folder, own in rows:
+        if own:
+            found.setdefault(unit, {}).setdefault(own, folder)
+    for unit, places in found.items():
+        if len(set(places.values())) > 1 and not split.by_shares:
+            listed = ", ".join(f"{own} in {folder}" for own, folder in places.items())
+            do = "make all of them of one source that is split, or split them anew with --split"
+            raise PcaugError(f"has unit {unit} in two splits: {listed}", do=do)
+    return {unit: next(iter(places)) for unit, places in found.items() if len(places) == 1}
 
 
 def _check_places(parts: Sequence[Part], dst: Path) -> None:

@@ -10,7 +10,6 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
@@ -24,6 +23,8 @@ Frame = Literal["sensor", "map"]
 Thing = TypeVar("Thing")
 TOGETHER = 16
 """Scans that one job takes at most ..."""
+STRAYS = "holds_augmented"
+"""Key of a merged corpus's ``made_by``: see ``strays``."""
 BYTES = 8 << 20
 """... and bytes of files, after which the next job begins."""
 
@@ -54,12 +55,9 @@ class Part:
         return self.split if self.settled else None
 
     @property
-    def mixed(self) -> bool:
-        """Whether it may hold points of other units: it is of a corpus that ``pcaug augment`` mixed."""
-        if self.tile is None:
-            return False
-        made_by = opened(self.tile[0]).manifest.made_by.get("augmentation")
-        return isinstance(made_by, dict) and bool(made_by.get("mix"))
+    def strays(self) -> bool:
+        """Whether its points may be of other units or places than it says."""
+        return self.tile is not None and strays(opened(self.tile[0]))
 
     def chunks(self, steps: Steps) -> Iterator[PointCloud]:
         """Its labelled points, in metres, after all steps."""
@@ -114,12 +112,19 @@ class Part:
         if self.tile is not None:
             return opened(self.tile[0]).used_nodes
         assert self.scan is not None
-        return self.scan.card.label_map().used() if self.scan.card else set(catalogue.taxonomy().leaves())
+        if self.scan.card is None:  # a file that pcaug wrote
+            return {int(node) for chunk in self.scan.raw() for node in np.unique(chunk["label"])} - {IGNORE}
+        return self.scan.card.label_map().used()
 
     @property
     def files(self) -> list[Path]:
         """All files that its labelled points depend on."""
         return self.scan.files if self.scan is not None else [self.file]
+
+    @property
+    def folder(self) -> Path:
+        """The corpus or the folder that it is of."""
+        return self.tile[0] if self.tile is not None else self.file.parent
 
     @property
     def file(self) -> Path:
@@ -128,6 +133,15 @@ class Part:
             return self.tile[0] / self.tile[1].path
         assert self.scan is not None
         return self.scan.path
+
+
+def strays(corpus: Corpus) -> bool:
+    """Whether points of a corpus may be of other units or places than their tiles say: ``pcaug augment`` mixed clouds, or moved
+    those of a map, or they were merged with such."""
+    made_by = corpus.manifest.made_by
+    recipe = made_by.get("augmentation")
+    augmented = isinstance(recipe, dict) and bool(recipe.get("mix") or corpus.manifest.frame == "map")
+    return augmented or bool(made_by.get(STRAYS))
 
 
 opened = lru_cache(maxsize=8)(Corpus.open)
@@ -185,7 +199,7 @@ def refuse_twice(sources: Sequence[str | Path]) -> None:
 
 
 def _dataset(row: SourceRow) -> str:
-    return row.card or row.path
+    return row.card or Path(row.path).stem
 
 
 def with_unique_units(parts: list[Part], before: Corpus | None = None) -> list[Part]:

@@ -35,6 +35,11 @@ class Split:
     buffer: float = 2.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.block < np.inf or not 0 <= self.buffer < np.inf:
+            do = "give metres, such as 50 and 2"
+            raise PcaugError(f"blocks of {self.block:g} m with a buffer of {self.buffer:g} m cannot be made", do=do)
+
     def __bool__(self) -> bool:
         return self.shares is not None
 

@@ -201,7 +201,7 @@ def least_format(cloud: PointCloud) -> int:
 def in_units(first: PointCloud) -> set[str]:
     """Which of intensity and rgb are floats within 0..1, and fill the 16 bits; the first cloud decides for all."""
     floats = [n for n in ("intensity", "rgb") if n in first and len(first) and np.issubdtype(first[n].dtype, np.floating)]
-    return {name for name in floats if first[name].max() <= 1}
+    return {name for name in floats if np.nan_to_num(first[name]).max() <= 1}
 
 
 def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
@@ -285,7 +285,7 @@ def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) 
     """Round to 16 bits, what lies beyond them cut off; 0..1 fills them where the first cloud was within 0..1."""
     if not np.issubdtype(values.dtype, np.floating):
         return np.asarray(np.clip(values, 0, 65535), np.uint16)
-    if name in units and len(values) and values.max() > 1:
+    if name in units and len(values) and np.nan_to_num(values).max() > 1:
         what = f"{name} is {values.max():g} after clouds within 0..1"
         raise FileError(what, path, f"bring {name} to one range in all of them")
     full = values.astype(np.float64) * (65535 if name in units else 1)

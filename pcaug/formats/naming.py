@@ -173,6 +173,9 @@ def assemble(
     for name, columns in made.items():
         parts = [_native(rows(column)) for column in columns]
         values = parts[0] if len(parts) == 1 else np.stack(parts, axis=1)
+        if name != "xyz" and (values.ndim > 2 or values.dtype.kind not in "iufb"):
+            skipped(f"field {name!r} of shape {values.shape} and type {values.dtype}", path)
+            continue
         fields[name] = whole(values, path) if name == "native_label" else values
     xyz = fields.pop("xyz")
     if xyz.ndim != 2 or xyz.shape[1] != 3 or xyz.dtype.kind not in "fiu":

@@ -75,51 +75,58 @@ def _points(data: Any, path: Path) -> NDArray[Any]:
 def write(path: Path, chunks: Iterator[PointCloud], *, ascii: bool = False) -> int:
     """Write PLY; positions as double, fields in their own types, vectors as one property a component."""
     written = 0
-    head = b""
+    kinds: np.dtype[Any] | None = None
     with path.open("wb") as file:
         for chunk in chunks:
-            table = _table(chunk)
-            if not head:
-                head = _head(chunk, table, 0, ascii=ascii)
-                file.write(head)
+            columns = naming.spread(chunk)
+            if kinds is None:
+                kinds = _kinds(columns)
+                file.write(_head(chunk, kinds, 0, ascii=ascii))
+            table = _table(columns, kinds)
             if ascii:
                 for row in table:
                     file.write((" ".join(repr(value) for value in row.tolist()) + "\n").encode())
             else:
                 file.write(table.tobytes())
             written += len(chunk)
-            last, last_table = chunk, table
-        file.seek(0)
-        file.write(_head(last, last_table, written, ascii=ascii))
+            last = chunk
+        if kinds is not None:
+            file.seek(0)
+            file.write(_head(last, kinds, written, ascii=ascii))
     return written
 
 
-def _table(cloud: PointCloud) -> NDArray[Any]:
-    columns = naming.spread(cloud)
+def _kinds(columns: dict[str, NDArray[Any]]) -> np.dtype[Any]:
+    """Types of the properties, which the first points decide for all; raises PcaugError for what PLY has no type for."""
     kinds = []
     for name, values in columns.items():
         code = values.dtype.str[1:].replace("b1", "u1").replace("f2", "f4")
         if code in ("i8", "u8"):  # PLY has no 64-bit integers
-            low, high = (int(values.min()), int(values.max())) if len(values) else (0, 0)
-            if low < -(2**31) or high > 2**32 - 1 or (low < 0 and high > 2**31 - 1):
-                raise PcaugError(
-                    f"field {name!r} does not fit into 32 bits", do="PLY has no 64-bit integers, write Parquet or LAS"
-                )
-            code = "i4" if high <= 2**31 - 1 else "u4"
+            code = "u4" if len(values) and values.max() > 2**31 - 1 else "i4"
         if code not in TYPES or not re.fullmatch(r"[!-~]+", name):  # one word in ASCII
             raise PcaugError(f"field {name!r} ({values.dtype}) cannot be a PLY property", do="drop or rename it")
         kinds.append((name, "<" + code))
-    table = np.zeros(len(cloud), dtype=kinds)
+    return np.dtype(kinds)
+
+
+def _table(columns: dict[str, NDArray[Any]], kinds: np.dtype[Any]) -> NDArray[Any]:
+    """Points as records; raises PcaugError for 64-bit integers that the type of their property does not hold."""
+    table = np.zeros(len(columns["x"]), dtype=kinds)
     for name, values in columns.items():
+        if values.dtype.itemsize > kinds[name].itemsize and len(values):
+            most = np.iinfo(kinds[name])
+            if values.min() < most.min or values.max() > most.max:
+                what = f"field {name!r} ({values.min()} to {values.max()}) does not fit into 32 bits like the points before it"
+                raise PcaugError(what, do="PLY has no 64-bit integers, write Parquet or LAS")
         table[name] = values
     return table
 
 
-def _head(cloud: PointCloud, table: NDArray[Any], count: int, *, ascii: bool) -> bytes:
+def _head(cloud: PointCloud, kinds: np.dtype[Any], count: int, *, ascii: bool) -> bytes:
     """Header of constant length whatever the count: a comment takes up the slack."""
     lines = ["ply", f"format {'ascii' if ascii else 'binary_little_endian'} 1.0"]
     lines.append(MARK + json.dumps(naming.describe(cloud)))  # in ASCII, on one line
     lines = [line if i < 2 else "comment " + line for i, line in enumerate(lines)]
     lines += ["comment " + "-" * (20 - len(str(count))), f"element vertex {count}"]
-    lines += [f"property {TYPES[table.dtype[name].str[1:]]} {name}" for name in table.dtype.names or ()]
+    lines += [f"property {TYPES[kinds[name].str[1:]]} {name}" for name in kinds.names or ()]
     return ("\n".join([*lines, "end_header"]) + "\n").encode()

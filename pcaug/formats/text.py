@@ -99,6 +99,8 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             header = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
             continue
         names = list(columns) if columns else header
+        if twice := next((name for name in names if name and names.count(name) > 1), None):
+            raise FileError(f"names the column {twice!r} twice", path, "correct the names")
         if not names and len(words) == 3:
             names = ["x", "y", "z"]
         if not names:

@@ -46,8 +46,6 @@ class Street(Strict):
         garages: Probability of a garage in a gap between two houses.
         junction: Probability of a side street on each side.
         crossroads: Probability of a street that crosses near the scanner.
-        one_sided: Probability that a residential or suburban street has a pavement along one side alone, and that a country road
-            has a path behind the grass of one side.
         wide: Probability that an urban street has several lanes each way; a motorway always has.
         thicket: Probability of a belt of shrubs and trees along a side.
         cover: Probability of a bed of herbs and ground cover along a side outside of town, and of herbs at the foot of a bush.
@@ -74,7 +72,6 @@ class Street(Strict):
     garages: Share = 0.5
     junction: Share = 0.35
     crossroads: Share = 0.3
-    one_sided: Share = 0.0
     wide: Share = 0.3
     thicket: Share = 0.5
     cover: Share = 0.5

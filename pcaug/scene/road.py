@@ -19,8 +19,6 @@ OUTER = 75.0
 """Half the width of the world, metres."""
 OPEN = ("country", "motorway")
 """Kinds of street without pavements."""
-UNEVEN = ("residential", "suburban", "country")
-"""Kinds whose sides may differ: a path beside a country road, or no pavement along a street's other side."""
 DENSE = ("urban", "narrow")
 """Kinds whose houses stand in rows, most of them at the pavement."""
 LINE = 0.07
@@ -77,8 +75,6 @@ class World:
         self.placements: list[Placement] = []
         self.instance = 0
         self.static = Builder()
-        uneven = recipe.one_sided and self.kind in UNEVEN and rng.random() < recipe.one_sided
-        self.odd = int(rng.choice((-1, 1))) if uneven else 0
 
     def curve(self, x: Points, y: Points) -> tuple[Points, Points]:
         """Plan position on the bent street of straight coordinates (x along, y left)."""
@@ -129,20 +125,15 @@ def side_of(world: World, lane: float, sign: int) -> Side:
         zones.append(_Zone(rng.uniform(0.2, 1.2 if kind == "country" else 3.0), "road", "asphalt", raised=False))
         walk = (lane + 0.5, lane + 1.5)
         zones.append(_Zone(rng.uniform(1.0, 4.0), "terrain", "grass", raised=False))
-        if sign == world.odd:  # a path for walkers and cyclists
-            start, width = sum(z.width for z in zones), rng.uniform(1.5, 3.0)
-            zones.append(_Zone(width, "sidewalk", "asphalt" if rng.random() < 0.6 else "pavers", raised=False))
-            walk = (start, start + width)
     else:
         if rng.random() < recipe.parking * (0.3 if kind == "narrow" else 1.0):
             zones.append(_Zone(rng.uniform(1.9, 2.5), "road", "pavers" if rng.random() < 0.3 else "asphalt", raised=False))
         verge_first = kind == "suburban" and rng.random() < 0.4
-        if verge_first or sign == world.odd:
+        if verge_first:
             zones.append(_Zone(rng.uniform(0.8, 2.5), "terrain", "grass", raised=True))
         start = sum(z.width for z in zones)
         width = draw(recipe.sidewalk, rng) * {"urban": 1.4, "narrow": 0.4}.get(kind, 1.0)
-        if sign != world.odd:
-            zones.append(_Zone(width, "sidewalk", "pavers" if rng.random() < 0.6 else "asphalt", raised=True))
+        zones.append(_Zone(width, "sidewalk", "pavers" if rng.random() < 0.6 else "asphalt", raised=True))
         walk = (start, start + width)
         if kind not in DENSE and not verge_first:
             zones.append(_Zone(max(draw(recipe.verge, rng), 0.1), "terrain", "grass", raised=True))

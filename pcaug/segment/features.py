@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 import torch
@@ -142,22 +143,28 @@ def _position(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> 
 
 
 def _intensity(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
-    """Intensity over the one that counts as bright in this source, clipped at 2; zeros where there is none; (V, 1)."""
+    """Intensity over the one that counts as bright in this source, clipped at 2; zeros where there is none, or NaN; (V, 1)."""
     if "intensity" not in cloud or not len(cloud):
         return np.zeros((len(xyz), 1))
-    return np.clip(cloud["intensity"].astype(np.float64) / setting.bright, 0, 2)[:, None]
+    return np.clip(np.nan_to_num(cloud["intensity"].astype(np.float64)) / setting.bright, 0, 2)[:, None]
 
 
 def brightness(cloud: PointCloud) -> float:
-    """The 95th percentile of a cloud's intensity, so that sources with other units look alike; 1 where it has none."""
-    top = float(np.percentile(cloud["intensity"], 95)) if "intensity" in cloud and len(cloud) else 0.0
+    """The intensity that counts as bright in a cloud, so that sources with other units look alike; 1 where it has none."""
+    return bright(cloud["intensity"]) if "intensity" in cloud else 1.0
+
+
+def bright(intensity: NDArray[Any]) -> float:
+    """The 95th percentile of intensities (N,) that are numbers; 1 where it is none, or not above 0."""
+    known = intensity[np.isfinite(intensity)]
+    top = float(np.percentile(known, 95)) if len(known) else 0.0
     return top if top > 0 else 1.0
 
 
 def _returns(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Return number and number of returns; ones where there are none; (V, 2)."""
     names = ("return_number", "number_of_returns")
-    return np.stack([cloud[n].astype(float) if n in cloud else np.ones(len(xyz)) for n in names], axis=1)
+    return np.stack([np.nan_to_num(cloud[n].astype(float)) if n in cloud else np.ones(len(xyz)) for n in names], axis=1)
 
 
 def _ground(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
@@ -169,7 +176,9 @@ def _colour(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> ND
     """Red, green, blue from 0 to 1, of 8 or 16 bits, whichever the cloud uses; zeros where there are none; (V, 3)."""
     if "rgb" not in cloud:
         return np.zeros((len(xyz), 3))
-    return cloud["rgb"].astype(np.float64) / full_scale(cloud["rgb"])
+    rgb: NDArray[Any] = np.nan_to_num(cloud["rgb"])
+    scaled: NDArray[np.float64] = rgb.astype(np.float64) / full_scale(rgb)
+    return scaled
 
 
 def _density(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pcaug.cloud import PointCloud, full_scale
 from pcaug.files import write_text
 from pcaug.parallel import map_ahead, prefetch
+from pcaug.segment.features import bright
 from pcaug.segment.voxel import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]
@@ -191,13 +192,13 @@ class Labels:
         ``runs.npy`` says where: (R, 4) column and row of a cell, the first of its points and their number.
         """
         runs: list[NDArray[np.int64]] = []
-        bright, points, unclassified = [], 0, True
+        sampled, points, unclassified = [], 0, True
         fields: tuple[str, ...] = ()
         with (self.folder / "points").open("wb") as file:
             for chunk in prefetch(self.chunks()):
                 fields = tuple(name for name in OPTIONAL if name in chunk)
                 if "intensity" in chunk:
-                    bright.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))
+                    sampled.append(chunk["intensity"][points % 37 :: 37].astype(np.float32))
                 if "native_label" in chunk and unclassified:
                     unclassified = bool(np.isin(chunk["native_label"], [0, 1]).all())
                 first, cell = voxels(chunk.xyz * (1, 1, 0), CELL)
@@ -212,8 +213,7 @@ class Labels:
             np.lib.format.open_memmap(self.folder / f"{name}.npy", "w+", dtype, (points,)).flush()
         cells, owner = np.unique(found[:, :2], axis=0, return_inverse=True)
         low, edge = layout(cells, np.bincount(owner.reshape(-1), found[:, 3]).astype(np.int64), self.margin, most)
-        top = float(np.percentile(np.concatenate(bright), 95)) if any(len(b) for b in bright) else 0.0
-        return Survey(points, low, edge, top if top > 0 else 1.0, fields, unclassified)
+        return Survey(points, low, edge, bright(np.concatenate(sampled or [np.zeros(0, np.float32)])), fields, unclassified)
 
     def _mark(self, tile: tuple[int, int]) -> Path:
         """The file that says that a tile is labelled."""

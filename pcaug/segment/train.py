@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import NotFound, RecipeError
+from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.files import claim
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
@@ -234,6 +234,9 @@ class Trainer:
         state.advance()
         mean = distributed.total(torch.stack(seen).mean(0)) / distributed.world()
         loss, right = mean.tolist()  # the one place of a step where a GPU is waited for
+        if not math.isfinite(loss):
+            do = "lower learning_rate or clip, and look for fields that are no numbers"
+            raise PcaugError(f"the loss of step {state.step} is {loss}, nothing is learned from there on", do=do)
         return {"loss": loss, "accuracy": right, "learning_rate": rate}
 
     def _backward(self, sample: Sample) -> Tensor:

@@ -15,7 +15,7 @@ from pyproj import CRS
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue, formats
-from pcaug.augment.recipe import augment_corpus, load_recipe
+from pcaug.augment.recipe import AugmentRecipe, augment_corpus, load_recipe
 from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
@@ -253,16 +253,77 @@ def test_what_was_made_of_a_real_scan_lies_where_its_drive_does(tmp_path: Path) 
     assert len(corpus.only(split="test").tiles) == 2
 
 
-def test_what_was_mixed_before_it_was_split_is_not_split_by_shares(tmp_path: Path) -> None:
+def test_what_was_mixed_before_it_was_split_comes_into_no_split(tmp_path: Path) -> None:
     merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"])
-    augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "c"), tmp_path / "mixed", 0)
-    with pytest.raises(PcaugError, match=r"was mixed.*would leak, .*mixed, split the real data first"):
-        merge([tmp_path / "c", tmp_path / "mixed"], tmp_path / "both", split="0.4/0.3/0.3")
     merge([tmp_path / "c"], tmp_path / "split", split="0.4/0.3/0.3")
+    augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "c"), tmp_path / "mixed", 0)
+    merge([tmp_path / "c", tmp_path / "mixed"], tmp_path / "pool")  # which nobody can be tested on, and it knows
+    stray = pytest.raises(PcaugError, match=r"was mixed or moved before it was split.*split the real data first")
+    with stray:
+        merge([tmp_path / "c", tmp_path / "mixed"], tmp_path / "both", split="0.4/0.3/0.3")
+    for source in ("mixed", "pool"):
+        with stray:
+            merge([tmp_path / source], tmp_path / "both", split="0.4/0.3/0.3")
+        with stray:
+            merge([tmp_path / "split", tmp_path / source], tmp_path / "both")
+        with stray:
+            merge([tmp_path / source], tmp_path / "split", append=True)
+    merge([drive(tmp_path / "more", ("05", "06", "07", "09", "10"))], tmp_path / "apart", ["semantickitti"], split="0.5/0.5")
+    with stray:
+        merge([tmp_path / "apart"], tmp_path / "pool", append=True)
+    assert not (tmp_path / "both").exists()
     augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "split"), tmp_path / "after", 0)
     merge([tmp_path / "split", tmp_path / "after"], tmp_path / "both")
     assert leak(Corpus.open(tmp_path / "both")) == np.inf
     assert {t.split for t in Corpus.open(tmp_path / "both").tiles} == {"train", "val", "test"}
+
+
+def test_moved_copies_of_a_map_are_not_split_by_where_they_were_moved_to(tmp_path: Path) -> None:
+    merge([tile(tmp_path / "a.las")], tmp_path / "c", ["las"])
+    augment_corpus(AugmentRecipe(name="turned", step=({"name": "rotate_z"},)), Corpus.open(tmp_path / "c"), tmp_path / "moved", 0)
+    with pytest.raises(PcaugError, match="was mixed or moved before it was split"):
+        merge([tmp_path / "c", tmp_path / "moved"], tmp_path / "both", split=Split("0.5/0.5", block=30.0))
+
+
+def test_copies_of_a_drive_share_its_official_split(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"])
+    augment_corpus(AugmentRecipe(name="noisy", step=({"name": "jitter"},)), Corpus.open(tmp_path / "c"), tmp_path / "noisy", 0)
+    merge([tmp_path / "real", tmp_path / "noisy"], tmp_path / "both", ["semantickitti", None], split="official")
+    splits = {(t.unit, t.split) for t in Corpus.open(tmp_path / "both").tiles}
+    assert splits == {("00", "train"), ("08", "val"), ("11", "test")}
+
+
+def test_sources_that_split_a_drive_otherwise_are_not_merged(tmp_path: Path) -> None:
+    home = drive(tmp_path / "real", ("00", "01", "02", "03"))
+    for seed in (0, 3):
+        merge([home], tmp_path / f"s{seed}", ["semantickitti"], split=Split("0.5/0.5", seed=seed))
+    assert Corpus.open(tmp_path / "s0").only(split="test").units != Corpus.open(tmp_path / "s3").only(split="test").units
+    with pytest.raises(PcaugError, match=r"has unit 0\d in two splits: .* in .*s0.* in .*s3"):
+        merge([tmp_path / "s0", tmp_path / "s3"], tmp_path / "both")
+    merge([tmp_path / "s0", tmp_path / "s3"], tmp_path / "both", split="0.5/0.5")
+    assert leak(Corpus.open(tmp_path / "both")) == np.inf
+
+
+def test_copies_of_own_labelled_files_are_no_composed_scenes(tmp_path: Path) -> None:
+    files = [tmp_path / f"f{number}.ply" for number in range(4)]
+    for number, path in enumerate(files):
+        formats.write(path, make_cloud(100, seed=number))
+    merge(files, tmp_path / "c")
+    whole = Corpus.open(tmp_path / "c")
+    with CorpusWriter(tmp_path / "copies", kind="synthetic") as writer:
+        for t in whole.tiles:
+            writer.source(whole.manifest.sources[t.source])
+            writer.add(whole.read(t), f"{t.name}-copy", t.unit)
+    report = merge([*files, tmp_path / "copies"], tmp_path / "both", split=Split("0.5/0.5", block=3.0))
+    assert not [note for note in report.notes if "synthetic" in note]
+    assert leak(Corpus.open(tmp_path / "both")) >= 2
+
+
+def test_the_cut_of_a_file_with_labels_of_its_own_is_of_those_that_it_has(tmp_path: Path) -> None:
+    cloud = make_cloud(90).with_fields(TREE, label=np.repeat([TREE.id("vehicle"), TREE.id("ground"), TREE.id("building")], 30))
+    formats.write(tmp_path / "a.ply", cloud)
+    merge([tmp_path / "a.ply"], tmp_path / "c", coarse="cut")
+    assert Corpus.open(tmp_path / "c").counts() == {"vehicle": 30, "ground": 30, "building": 30}
 
 
 def test_composed_scenes_alone_are_split_by_shares(tmp_path: Path) -> None:

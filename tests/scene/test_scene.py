@@ -117,20 +117,6 @@ def test_a_crossing_is_painted_on_the_road_and_its_kerb_lowered() -> None:
     assert np.median(rise[away > 4]) == pytest.approx(0.14, abs=0.02)
 
 
-@pytest.mark.parametrize("kind", ["country", "residential", "suburban"])
-@pytest.mark.parametrize("share", [0.0, 1.0])
-def test_a_one_sided_street_has_a_pavement_along_one_side(kind: str, share: float) -> None:
-    straight = ["street.junction=0.0", "street.crossroads=0.0", "street.bend=0.0", f"street.one_sided={share}"]
-    for seed in range(4):
-        scene = compose(load_recipe("street", [*straight, f"street.kinds={{{kind}=1.0}}"]), np.random.default_rng(seed))
-        ground = scene.placements[0].asset
-        a, b, c = np.moveaxis(ground.triangles, 1, 0)
-        level = np.abs(np.cross(b - a, c - a)[:, 2]) > 1e-6  # no kerbs, which every side in town has
-        walk = ground.triangles[level & (ground.face_label == catalogue.taxonomy().id("sidewalk"))].mean(axis=1)
-        paved = [len(np.unique(np.floor(walk[walk[:, 1] * sign > 0, 0]))) > 120 for sign in (-1, 1)]  # of 150 metres
-        assert sum(paved) == (1 if share else 0 if kind == "country" else 2)
-
-
 def test_houses_of_a_narrow_street_stand_beside_the_scanner() -> None:
     """Nearer than in any other kind of street: there a facade is cut off by the scanner's field of view."""
     recipe = ["street.junction=0.0", "street.crossroads=0.0", "street.parking=0.0", "street.bend=0.0"]
