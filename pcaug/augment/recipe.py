@@ -133,7 +133,8 @@ def augment_corpus(
 ) -> None:
     """Write augmented copies of every tile of a corpus as a new one; units and splits stay, so that no test data leaks.
 
-    The sources of the corpus and, where the recipe mixes, of the donors are its sources: their licences hold for what is made.
+    The sources of the corpus and, where the recipe mixes, of the donors are its common sources: their licences hold for what is
+    made.
 
     Args:
         recipe: What to do.
@@ -151,7 +152,7 @@ def augment_corpus(
     done, total = 0, copies * len(corpus.tiles)
     with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
         for tile, copy, cloud in draws(recipe, corpus, seed, copies=copies, donors=donors):
-            writer.source(corpus.manifest.sources[tile.source])
+            writer.source(corpus.manifest.sources[tile.source].model_copy(update={"sha256": ""}))  # no longer that file's points
             writer.add(cloud, f"{tile.name}-{copy:03d}", tile.unit, tile.split)
             done += 1
             progress("clouds", done, total)

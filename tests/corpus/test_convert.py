@@ -14,6 +14,7 @@ from pcaug import read, write
 from pcaug.cloud import PointCloud
 from pcaug.corpus.convert import convert
 from pcaug.corpus.steps import Steps
+from pcaug.errors import PcaugError
 
 
 def make_las(path: Path, *, scale: float = 0.01, classes: int = 6, **extra: tuple[Any, list[float]]) -> Path:
@@ -75,3 +76,13 @@ def test_ids_of_las_are_the_classes_of_the_file(tmp_path: Path) -> None:
 def test_a_crs_that_is_told_stands_in_the_file(tmp_path: Path) -> None:
     convert(make_las(tmp_path / "a.las"), tmp_path / "b.las", steps=Steps(from_crs="EPSG:2154"))
     assert laspy.read(tmp_path / "b.las").header.parse_crs() == CRS.from_epsg(2154)
+
+
+def test_a_label_file_that_lies_there_is_kept_unless_forced(tmp_path: Path) -> None:
+    write(tmp_path / "s.ply", PointCloud(np.zeros((2, 3))))
+    (tmp_path / "scan.label").write_text("labels by hand")
+    with pytest.raises(PcaugError, match=r"scan\.label"):
+        convert(tmp_path / "s.ply", tmp_path / "scan.bin")
+    assert (tmp_path / "scan.label").read_text() == "labels by hand"
+    convert(tmp_path / "s.ply", tmp_path / "scan.bin", force=True)
+    assert len(read(tmp_path / "scan.bin")) == 2

@@ -187,6 +187,21 @@ def test_clouds_that_were_made_of_scans_are_appended_to_them_once(tmp_path: Path
         merge([tmp_path / "real", tmp_path / "synthetic"], tmp_path / "c", append=True)
 
 
+def test_further_copies_are_appended_and_the_same_ones_are_not(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"])
+    for seed in (0, 1):
+        noisy = AugmentRecipe(name="noisy", step=({"name": "jitter"},))
+        augment_corpus(noisy, Corpus.open(tmp_path / "c"), tmp_path / f"a{seed}", seed)
+    files = {row.sha256 for row in Corpus.open(tmp_path / "c").sources}
+    assert {row.sha256 for row in Corpus.open(tmp_path / "a0").common_sources} == files  # what they were made of is known
+    merge([tmp_path / "c", tmp_path / "a0"], tmp_path / "both")
+    report = merge([tmp_path / "a0", tmp_path / "a1"], tmp_path / "both", append=True)
+    assert report.points == 900
+    assert "3 sources in it already, left out" in report.notes
+    with pytest.raises(PcaugError, match="has all these sources already"):
+        merge([tmp_path / "a0", tmp_path / "a1"], tmp_path / "both", append=True)
+
+
 def test_files_of_one_name_are_units_of_their_own(tmp_path: Path) -> None:
     for year in ("2019", "2021"):
         tile(tmp_path / "set" / year / "tile.las", seed=int(year))

@@ -211,6 +211,7 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
     [
         ("1 2 3 4\n", "4 columns and no header"),
         ("x y z\n1 2\n", "has 2 columns, 3 are named"),
+        ("x y z x\n1 2 3 9\n", "names the column 'x' twice"),
         ("1 2 3\n4 5\n", "line 2 is not 3 numbers"),
         ("1 2 3\n4 5 six\n", "line 2 is not 3 numbers"),
         ("a b c\n1 2 3\n", "no columns x, y and z"),

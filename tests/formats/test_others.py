@@ -359,3 +359,32 @@ def test_a_damaged_line_of_a_text_file_is_an_error_of_ours(tmp_path: Path, said:
     (tmp_path / "a.csv").write_text(f"# pcaug {json.dumps(said)}\nx,y,z\n1,2,3\n")
     with pytest.raises(FileError, match="it was damaged"):
         read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("ids", [[1, 2, 3_000_000_000], [3_000_000_000, 2, -1]])
+def test_whole_numbers_that_outgrow_their_ply_property_are_refused(tmp_path: Path, ids: list[int]) -> None:
+    cloud = make_cloud(3, labelled=False, number=np.array(ids, np.int64))
+    write(tmp_path / "whole.ply", make_cloud(2, labelled=False, number=np.array([1, 3_000_000_000])))
+    assert read(tmp_path / "whole.ply")["number"].tolist() == [1, 3_000_000_000]
+    with pytest.raises(PcaugError, match=r"field 'number' .* does not fit into 32 bits like the points before it"):
+        write(tmp_path / "a.ply", (cloud.take(slice(i, i + 1)) for i in range(3)))
+    assert not (tmp_path / "a.ply").exists()
+
+
+@pytest.mark.parametrize("name", ["intensity", "rgb"])
+def test_one_value_that_is_no_number_leaves_the_others_their_scale(tmp_path: Path, name: str) -> None:
+    values = np.array([[0.0, 0.5, 1.0, np.nan]] * 3).T if name == "rgb" else np.array([0.0, 0.5, 1.0, np.nan])
+    write(tmp_path / "a.las", make_cloud(4, labelled=False, **{name: values}))
+    assert np.ravel(read(tmp_path / "a.las")[name])[:: 3 if name == "rgb" else 1].tolist() == [0, 32768, 65535, 0]
+
+
+def test_fields_that_are_no_columns_of_numbers_are_left_out_with_a_word(tmp_path: Path) -> None:
+    kind = [("x", "f8"), ("y", "f8"), ("z", "f8"), ("cov", "f4", (2, 2)), ("when", "M8[s]"), ("echo", "u1")]
+    np.save(tmp_path / "a.npy", np.zeros(5, kind))
+    with pytest.warns(UserWarning, match=r"field '(cov|when)' .* is left out"):
+        cloud = read(tmp_path / "a.npy")
+    assert list(cloud.fields) == ["echo"]
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["points"] = np.zeros(5, kind[:4])
+    with pytest.warns(UserWarning, match="field 'cov' .* is left out"):
+        assert not read(tmp_path / "a.h5").fields

@@ -23,7 +23,7 @@ from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, Setting, prepare
+from pcaug.segment.features import GROUPS, Setting, brightness, prepare
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import pooled
 from pcaug.segment.networks.pointnet import PointNet
@@ -351,3 +351,15 @@ def test_what_cannot_be_trained_says_so(corpus: Corpus, tmp_path: Path) -> None:
     card.write_text("{}")
     with pytest.raises(FileError, match="is damaged"):
         Run.open(tmp_path / "r3")
+
+
+def test_intensities_that_are_no_numbers_count_as_none(corpus: Corpus) -> None:
+    cloud = garden(0)
+    values = np.random.default_rng(0).random(len(cloud)).astype(np.float32)
+    one = values.copy()
+    one[:5] = np.nan
+    groups = ("intensity", "returns", "plan")
+    known, found = (prepare(cloud.with_fields(intensity=v), groups, 0.3, "map") for v in (np.nan_to_num(one), one))
+    assert np.isfinite(found.features).all()
+    np.testing.assert_allclose(found.features, known.features, rtol=1e-3)
+    assert brightness(cloud.with_fields(intensity=np.full(len(cloud), np.nan, np.float32))) == 1

@@ -20,7 +20,7 @@ from segment.builders_segment import SMALL, gardens
 from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import FileError, NotFound
+from pcaug.errors import FileError, NotFound, PcaugError
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.log import COLUMNS
@@ -200,3 +200,8 @@ def test_a_folder_that_holds_other_things_is_no_place_for_a_run(
         (tmp_path / "run" / name).unlink()
     command_line(capsys, *command, "-o", tmp_path / "run")
     assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_a_training_that_learns_nothing_any_more_ends(corpus: Corpus, tmp_path: Path) -> None:
+    with pytest.raises(PcaugError, match=r"the loss of step \d+ is (nan|inf), nothing is learned"):
+        train(TrainRecipe(**SMALL | {"learning_rate": 1e30, "clip": 1e30}), corpus, (), tmp_path / "run")
