@@ -271,7 +271,7 @@ def on_scale(values: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
     factor = full_scale(like) / full_scale(values)
     if 1 / UNLIKE < factor < UNLIKE:
         return values
-    own, other = (float(np.percentile(array, 95)) for array in (values, like))
+    own, other = (float(np.nanpercentile(array, 95)) for array in (values, like))
     if (other <= own * UNLIKE) if factor > 1 else (own <= other * UNLIKE):
         return values
     return in_type(values * factor, like.dtype)
@@ -286,7 +286,7 @@ def in_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 def full_scale(values: NDArray[Any]) -> float:
     """Largest value of the scale of some intensities or colours: of integers 255 or their type's, of floats at least 1."""
-    top = float(values.max(initial=0))
+    top = float(np.fmax.reduce(values, axis=None, initial=0))  # whatever is no number
     if np.issubdtype(values.dtype, np.integer):
         return 255.0 if top <= 255 else float(np.iinfo(values.dtype).max)
     return max(1.0, top)

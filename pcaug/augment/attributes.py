@@ -94,6 +94,7 @@ def scattered(cloud: PointCloud, which: NDArray[np.bool_]) -> PointCloud:
     fields = {}
     for name, value in empty.items():
         if name in cloud:
-            fields[name] = cloud[name].copy()
+            kind = cloud[name].dtype
+            fields[name] = cloud[name].astype(np.int32 if kind.kind == "u" and value < 0 else kind)
             fields[name][which] = value
     return cloud.with_fields(None, **fields)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from pcaug import catalogue
 from pcaug.cloud import HEIGHT, PointCloud
 from pcaug.errors import LabelError
 from pcaug.labels import Taxonomy
@@ -140,6 +141,12 @@ class Ground:
             return None
         heights = self.points[rows, 2]
         return float(np.median(heights)) if np.ptp(np.percentile(heights, [10, 90])) < 0.1 + 0.2 * radius else None
+
+
+def outermost(names: Iterable[str]) -> list[str]:
+    """Class names without those that stand below another one of them: each object is cut out once."""
+    tree, once = catalogue.taxonomy(), list(dict.fromkeys(names))
+    return [name for name in once if not any(name != other and tree.id(name) in tree.subtree(other) for other in once)]
 
 
 def objects(cloud: PointCloud, name: str, ground: Ground, min_points: int = 1) -> Iterator[PointCloud]:

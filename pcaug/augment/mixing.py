@@ -30,11 +30,20 @@ def join(first: PointCloud, second: PointCloud) -> PointCloud:
     types = {name: np.promote_types(a[name].dtype, b[name].dtype) for name in a.fields}
     fields = {name: b[name].astype(types[name], copy=False) for name in a.fields}
     if "instance" in a and len(a):
-        own = b["instance"].astype(np.int64)
-        fields["instance"] = np.where(own > 0, own + max(int(a["instance"].max()), 0), own).astype(np.int32)
+        there, own = (cloud["instance"].astype(np.int64) for cloud in (a, b))
+        if max(there.max(), 0) + max(own.max(initial=0), 0) > np.iinfo(np.int32).max:  # hashed or packed numbers
+            there, own = _counted(there), _counted(own)
+        fields["instance"] = np.where(own > 0, own + max(int(there.max()), 0), own).astype(np.int32)
+        a = a.with_fields(None, instance=there.astype(np.int32))
         types["instance"] = np.dtype(np.int32)
     a = a.with_fields(None, **{name: a[name].astype(types[name], copy=False) for name in a.fields})
     return concatenate([a, PointCloud(b.xyz, fields, a.taxonomy, a.crs, a.source)])
+
+
+def _counted(instances: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Objects numbered from 1, and 0 for none."""
+    _, number = np.unique(np.maximum(instances, 0), return_inverse=True)
+    return number.reshape(-1) + (1 if len(instances) and instances.min() > 0 else 0)
 
 
 def alike(first: PointCloud, second: PointCloud) -> PointCloud:

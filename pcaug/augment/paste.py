@@ -16,7 +16,7 @@ from pydantic import Field
 
 from pcaug import catalogue
 from pcaug.augment.attributes import kept, moved
-from pcaug.augment.instances import Ground, objects
+from pcaug.augment.instances import Ground, objects, outermost
 from pcaug.augment.mixing import Classes, alike, join, members
 from pcaug.augment.naive import Length, Rng, Share, turn
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
@@ -96,7 +96,7 @@ class PasteObjects:
         """As calling it, with an account of the points."""
         other = alike(cloud, other)
         ground = Ground(other, members(other, ("ground",)))
-        donors = [(name, thing) for name in self.classes for thing in objects(other, name, ground, self.least)]
+        donors = [(name, thing) for name in outermost(self.classes) for thing in objects(other, name, ground, self.least)]
         result, site = Pasted(cloud), _Site(cloud)
         if not donors or not len(cloud):
             return result

@@ -31,7 +31,7 @@ def _unit(cloud: PointCloud, name: str) -> NDArray[np.float32]:
 
 
 def _least(values: NDArray[Any]) -> np.float32:
-    return np.float32(values.min(initial=0))
+    return np.float32(np.fmin.reduce(values, axis=None, initial=0))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class IntensityDrop:
         drops = rng.random() < self.probability
         if not drops or "intensity" not in cloud:
             return cloud
-        return cloud.with_fields(intensity=np.full_like(cloud["intensity"], cloud["intensity"].min(initial=0)))
+        return cloud.with_fields(intensity=np.full_like(cloud["intensity"], _least(cloud["intensity"])))
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
 from pcaug.cloud import PointCloud, full_scale, in_type
+from pcaug.errors import PcaugError
 from pcaug.scene.air import LEAST
 from pcaug.sensor.physics import R0
 from pcaug.sensor.weather import STEP, Precipitation, fog_depth, fog_extinction, fog_power, particle_echoes, rain, snow
@@ -37,6 +38,9 @@ def _beams(cloud: PointCloud, what: str) -> _Beams:
     if "intensity" not in cloud:
         middling = np.full(len(cloud), 0.3)  # a surface between dark and bright
         return _Beams(vector, distance, middling, middling, 1.0)
+    if (cloud["intensity"] < 0).any():
+        do = "weather dims power: make intensities linear, or leave the step out"
+        raise PcaugError(f"{what} does not know intensities below zero (decibels)", cloud.source.file or None, do)
     scale = full_scale(cloud["intensity"])
     told = cloud["intensity"] / scale
     return _Beams(vector, distance, np.maximum(told, FAINT), told, scale)

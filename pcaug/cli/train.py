@@ -32,6 +32,7 @@ def train(
     from pcaug.segment.recipe import load_recipe
     from pcaug.segment.run import KIND, WEIGHTS, clear, is_begun
     from pcaug.segment.selftrain import self_train
+    from pcaug.segment.train import check
     from pcaug.segment.train import train as fit
 
     wanted = load_recipe(recipe, change or [])
@@ -42,6 +43,7 @@ def train(
         claim(output, force=force, resumes=is_begun(output) and not finished, kind=KIND, **told)
     inputs = [Corpus.open(path) for path in (real, *(synthetic or []), *(unlabelled or []))]
     if force and first:
+        check(wanted, inputs[: 1 + len(synthetic or [])])
         clear(output, inputs)
     with reporter() as progress:
         shown = progress if first else silent

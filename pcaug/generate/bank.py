@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.augment.instances import Ground, objects
+from pcaug.augment.instances import Ground, objects, outermost
 from pcaug.augment.mixing import members
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
@@ -137,7 +137,7 @@ def gather(corpus: Corpus, names: Sequence[str], *, least: int = 64, most: int =
         cloud = corpus.read(tile)
         ground = Ground(cloud, members(cloud, ("ground",)))
         source = corpus.manifest.sources[tile.source]
-        for name in names:
+        for name in outermost(names):
             for thing in objects(cloud, name, ground, least):
                 if len(found[name]) < most:
                     found[name].append(replace(described(thing, name, tile.unit, sensor, source.card, tile.split), source=source))

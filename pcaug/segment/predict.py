@@ -58,12 +58,12 @@ class Segmenter:
     @classmethod
     def load(cls, run: Run, views: int = 1) -> Segmenter:
         """Load the weights; raises FileError where they do not fit the card."""
-        if run.recipe.is_forest:
-            return cls(run, trees.load(run), views, trees.votes)
-        network = build(run)
+        network = None if run.recipe.is_forest else build(run)
         try:
+            if network is None:
+                return cls(run, trees.load(run), views, trees.votes)
             network.load_state_dict(load_file(run.folder / WEIGHTS))
-        except (RuntimeError, OSError, SafetensorError) as error:
+        except (RuntimeError, OSError, SafetensorError, KeyError, ValueError) as error:
             raise FileError(f"does not fit its card ({type(error).__name__})", run.folder / WEIGHTS, "train again") from None
         return cls(run, network.eval().to(device()), views)
 

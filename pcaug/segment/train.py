@@ -23,7 +23,7 @@ from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed, trees
 from pcaug.segment.blocks import Stored, prepare_corpus
 from pcaug.segment.checkpoint import State, write
-from pcaug.segment.dataset import Blocks, Sample
+from pcaug.segment.dataset import Blocks, Sample, class_set
 from pcaug.segment.distributed import device
 from pcaug.segment.evaluate import confusion, iou, miou
 from pcaug.segment.log import Log
@@ -91,10 +91,22 @@ def train(
     return run
 
 
-def _join(recipe: TrainRecipe) -> None:
-    """Join the other processes, where there are some; raises RecipeError for a recipe that cannot be followed."""
+def check(recipe: TrainRecipe, corpora: Sequence[Corpus]) -> None:
+    """Raise RecipeError, LabelError or NotFound for what cannot be trained on corpora, before an earlier run is removed."""
+    _check_network(recipe)
+    recipe.check_shares(len(corpora) - 1)
+    class_set(recipe.classes, [corpus.only(split="train") for corpus in corpora])
+    _validation(recipe, corpora[0])
+
+
+def _check_network(recipe: TrainRecipe) -> None:
     if recipe.network not in MODELS:
         raise RecipeError(f"no network named {recipe.network!r}", do=f"choose from {', '.join(MODELS)}")
+
+
+def _join(recipe: TrainRecipe) -> None:
+    """Join the other processes, where there are some; raises RecipeError for a recipe that cannot be followed."""
+    _check_network(recipe)
     distributed.start()
     if recipe.batch % distributed.world():
         raise RecipeError(

@@ -68,7 +68,7 @@ def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -
             count = int(rng.integers(recipe.into.objects[0], recipe.into.objects[1] + 1))
             assets = [library.pick(str(kind), rng) for kind in rng.choice(kinds, count, p=weights / weights.sum())]
             made, _ = into(cloud, assets, beams_of(cloud, elevations, steps), recipe.sensor, rng, recipe.transfer)
-            writer.source(real.manifest.sources[tile.source].model_copy(update={"encoding": {}}))
+            writer.source(real.manifest.sources[tile.source].model_copy(update={"encoding": {}, "sha256": ""}))
             writer.add(made, f"{tile.name}-{index:05d}", tile.unit)
             placed += assets
         credit(writer, recipe, placed)

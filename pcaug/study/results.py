@@ -131,11 +131,12 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     is paired with every draw of the smallest one, over which its gain differs.
     """
     base: dict[tuple[str, int, int, int], list[Result]] = {}
-    smallest = min((r.budget for r in results if r.arm == baseline), default=0)
+    with_base = {r.model for r in results if r.arm == baseline}
+    smallest = {model: min(r.budget for r in results if (r.model, r.arm) == (model, baseline)) for model in with_base}
     for r in results:
         if r.arm == baseline:
             base.setdefault((r.model, r.budget, r.draw, r.seed), []).append(r)
-            if r.budget == smallest and r.budget:
+            if r.budget == smallest[r.model] and r.budget:
                 base.setdefault((r.model, 0, 0, r.seed), []).append(r)
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:

@@ -7,7 +7,7 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug import __version__
+from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
@@ -86,6 +87,8 @@ def run_study(
     if so_far:
         jobs = [job for job in jobs if result_file(job, folder).is_file()]
     synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
+    theirs = {source.name for source in recipe.synthetic if source.corpus}
+    _check_test({name: corpus for name, corpus in synthetic.items() if name in theirs}, test_corpus(recipe, real))
     classes = class_set("cut", [real, *synthetic.values()]) if not so_far and by_cut(recipe) else None
     if classes:
         check_classes(classes.names, folder)
@@ -107,6 +110,7 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
         _check_real(recipe)
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
+    _check_inputs(recipe, folder)
     told = state(recipe)
     open_folder(told, folder, force=force)
     real, real_cost = real_corpus(recipe, folder, told["real_data"])
@@ -134,6 +138,28 @@ def _check_real(recipe: StudyRecipe) -> None:
         raise RecipeError("names no real data", "real.source", "say where it is: --real PATH")
     if source != SAMPLE and not Path(source).exists():
         raise NotFound("no such file or folder", source, "say where the real data is: --real PATH")
+
+
+def _check_inputs(recipe: StudyRecipe, folder: Path) -> None:
+    """Refuse a folder that what is read lies in: starting over would remove it."""
+    for source in filter(None, (recipe.real.source, *(synthetic.corpus for synthetic in recipe.synthetic))):
+        if source != SAMPLE and Path(source).resolve().is_relative_to(folder.resolve()):
+            raise PcaugError(f"holds {source}, which this study reads", folder, "choose another folder")
+
+
+def _check_test(sources: Mapping[str, Corpus], test: Corpus) -> None:
+    """Refuse sources that were made of clouds of the test: of the same unit of the same file."""
+    scored = {_made_of(test, tile) for tile in test.tiles if test.manifest.sources[tile.source].sha256}
+    for name, corpus in sources.items():
+        for tile in corpus.tiles:
+            if tile.split is None and _made_of(corpus, tile) in scored:
+                do = "split the real data first, and make the source of its training part"
+                raise PcaugError(f"{name} holds clouds that were made of the test's unit {tile.unit}", corpus.folder, do)
+
+
+def _made_of(corpus: Corpus, tile: Tile) -> tuple[str, str, str]:
+    row = corpus.manifest.sources[tile.source]
+    return tile.unit, row.card, Path(row.path).name
 
 
 def summary(study: Study) -> dict[str, object]:

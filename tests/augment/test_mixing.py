@@ -10,8 +10,8 @@ from builders import make_cloud
 
 from pcaug import catalogue
 from pcaug.augment import MIXERS, build
-from pcaug.augment.instances import instances
-from pcaug.augment.mixing import CutMix, LaserMix, Mix3D, PolarMix
+from pcaug.augment.instances import instances, outermost
+from pcaug.augment.mixing import CutMix, LaserMix, Mix3D, PolarMix, join
 from pcaug.augment.paste import PasteObjects
 from pcaug.cloud import PointCloud
 from pcaug.errors import LabelError, PcaugError
@@ -300,3 +300,16 @@ def test_instances_are_told_by_number_or_by_clustering_and_trees_get_their_crown
     assert sorted(len(rows) for _, rows in instances(wood, "tree")) == [60, pytest.approx(260, abs=3)]
     with pytest.raises(LabelError, match="no labels"):
         list(instances(PointCloud(np.zeros((1, 3))), "car"))
+
+
+def test_objects_keep_numbers_of_their_own_however_large_they_are() -> None:
+    ids = np.array([2_000_000_000, 2_000_000_000, 5, 0, -1], np.int32)
+    one = make_cloud(5, instance=ids)
+    found = join(join(one, one), one)["instance"]
+    _, points = np.unique(found[found > 0], return_counts=True)
+    assert sorted(points.tolist()) == [1, 1, 1, 2, 2, 2]
+    assert (found <= 0).sum() == 6
+
+
+def test_an_object_of_nested_classes_is_cut_out_once() -> None:
+    assert outermost(["car", "vehicle", "pole", "pole"]) == ["vehicle", "pole"]

@@ -356,3 +356,10 @@ def test_negative_intensities_stay_numbers_and_negative() -> None:
         assert np.isfinite(out).all()
         assert (np.diff(out) > 0).all()
         assert out[1] < 0
+
+
+@pytest.mark.parametrize("step", ["intensity_shift", "intensity_gamma", "intensity_drop"])
+def test_one_intensity_that_is_no_number_stays_the_only_one(step: str) -> None:
+    cloud = make_cloud(50, intensity=np.r_[np.nan, np.linspace(0, 200, 49)].astype(np.float32))
+    found = build(AUGMENTATIONS, {"name": step})(cloud, np.random.default_rng(0))["intensity"]
+    assert np.isfinite(found[1:]).all()

@@ -7,6 +7,7 @@ import pytest
 
 from pcaug.augment.weather import Fog, Rain, Snow
 from pcaug.cloud import PointCloud
+from pcaug.errors import PcaugError
 from pcaug.sensor.weather import fog_extinction, rain
 
 
@@ -70,3 +71,17 @@ def test_the_lightest_rates_are_rates(kind: type) -> None:
     least, less = (kind(low=rate, high=rate)(cloud, np.random.default_rng(1)) for rate in (0.01, 0.001))
     np.testing.assert_array_equal(least.xyz, less.xyz)
     np.testing.assert_array_equal(least["intensity"], less["intensity"])
+
+
+@pytest.mark.parametrize("weather", [Fog(), Rain(), Snow()])
+def test_decibels_are_refused_and_not_cut_off(weather: Fog | Rain | Snow) -> None:
+    xyz, values = np.random.default_rng(0).uniform(-30, 30, (50, 3)), np.linspace(-40, -1, 50)
+    with pytest.raises(PcaugError, match="does not know intensities below zero"):
+        weather(PointCloud(xyz, {"intensity": values}), np.random.default_rng(0))
+
+
+def test_echoes_of_the_air_have_no_class_of_any_type() -> None:
+    xyz = np.random.default_rng(0).uniform(-80, 80, (2000, 3))
+    cloud = PointCloud(xyz, {"native_label": np.full(2000, 200, np.uint8)})
+    found = Fog(nearest=20.0, farthest=20.0)(cloud, np.random.default_rng(0))["native_label"]
+    assert set(found.tolist()) == {-1, 200}

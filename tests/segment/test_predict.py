@@ -402,3 +402,11 @@ def test_a_large_file_with_rows_of_its_own_and_colours_is_labelled_as_a_small_on
     tiled, whole = (formats.read(tmp_path / f"{most}.ply") for most in (4_000, 1_000_000))
     assert np.mean(tiled["prediction"] == whole["prediction"]) > 0.97
     np.testing.assert_array_equal(tiled["row"], table["row"])
+
+
+def test_a_damaged_forest_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
+    run = train(TrainRecipe(**SMALL | {"network": "trees", "trees": 5}), corpus, (), tmp_path / "run")
+    weights = run.folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(FileError, match="does not fit its card"):
+        Segmenter.load(run)

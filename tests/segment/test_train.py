@@ -205,3 +205,13 @@ def test_a_folder_that_holds_other_things_is_no_place_for_a_run(
 def test_a_training_that_learns_nothing_any_more_ends(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(PcaugError, match=r"the loss of step \d+ is (nan|inf), nothing is learned"):
         train(TrainRecipe(**SMALL | {"learning_rate": 1e30, "clip": 1e30}), corpus, (), tmp_path / "run")
+
+
+@pytest.mark.parametrize("change", ["classes=urban7", "network=poinnet", "validate_every=1", "synthetic_shares=[0.5,0.5]"])
+def test_force_keeps_a_run_where_the_next_cannot_begin(
+    trained: Run, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    shutil.copytree(trained.folder, tmp_path / "run")
+    words = ("train", "pointnet", "--real", corpus.folder, "-o", tmp_path / "run", "--force", "--set", change)
+    command_line(capsys, *words, code=1)
+    assert (tmp_path / "run" / "weights.safetensors").is_file()

@@ -172,3 +172,10 @@ def test_two_arms_without_real_data_are_paired_once() -> None:
     gain = summarise(rows, "base")[1].gain
     assert gain is not None
     assert gain.n == 3
+
+
+def test_each_model_measures_an_arm_without_real_data_at_its_own_smallest_budget() -> None:
+    rows = [result("base", 0.3), result("synthetic", 0.2, budget=0)]
+    rows += [replace(row, model="trees", budget=row.budget * 2) for row in rows]
+    gains = {row.model: row.gain for row in summarise(rows, "base") if row.arm == "synthetic"}
+    assert [round(gain.mean, 6) for gain in gains.values() if gain] == [-0.1, -0.1]

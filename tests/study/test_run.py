@@ -14,7 +14,9 @@ from builders import run
 from pydantic import ValidationError
 
 from pcaug import catalogue
+from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.cloud import PointCloud
+from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import NotFound, PcaugError, RecipeError
@@ -458,3 +460,35 @@ def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path
     (tmp_path / "killed" / ".tmp-1").mkdir(parents=True)
     with pytest.raises(KeyboardInterrupt):
         run_study(recipe, tmp_path / "killed", _interrupt_at(1))  # what a killed process left is not in the way
+
+
+def test_what_a_study_reads_is_not_removed_by_force(tmp_path: Path, recipe: StudyRecipe) -> None:
+    folder = tmp_path / "study"
+    folder.mkdir()
+    shutil.move(tmp_path / "real", folder / "real")
+    moved = recipe.model_copy(update={"real": recipe.real.model_copy(update={"source": str(folder / "real")})})
+    with pytest.raises(PcaugError, match="which this study reads"):
+        run_study(moved, folder, force=True)
+    assert (folder / "real" / "manifest.json").is_file()
+
+
+def test_copies_of_the_test_are_no_source(tmp_path: Path, recipe: StudyRecipe) -> None:
+    files = [tmp_path / f"u{unit}.ply" for unit in range(3)]
+    for path, cloud in zip(files, Corpus.open(tmp_path / "real").clouds(), strict=True):
+        write(path, cloud)
+    merge(files, tmp_path / "files")
+    augment_corpus(
+        AugmentRecipe(name="noisy", step=({"name": "jitter"},)), Corpus.open(tmp_path / "files"), tmp_path / "noisy", 0
+    )
+    real = recipe.real.model_copy(update={"source": str(tmp_path / "files")})
+    copies = recipe.synthetic[0].model_copy(update={"corpus": str(tmp_path / "noisy")})
+    with pytest.raises(PcaugError, match="more holds clouds that were made of the test's unit u2"):
+        run_study(recipe.model_copy(update={"real": real, "synthetic": (copies,)}), tmp_path / "study")
+    assert not list((tmp_path / "study").glob("results/*"))
+
+
+def test_sources_alone_are_weighed_alike(recipe: StudyRecipe) -> None:
+    how = train_recipe(plan(recipe, ["u0", "u1"])[0], recipe)
+    told = {"real_start": 1.0, "synthetic_weight": 0.5, "synthetic_smoothing": 0.2}
+    alone = without_real(how.model_copy(update=told), 2)
+    assert (alone.real_share, alone.real_start, alone.synthetic_weight, alone.synthetic_smoothing) == (0.5, None, 1.0, 0.0)
