@@ -28,6 +28,8 @@ SMALL = 600
 """Faces of an asset up to which its placements are merged into one structure: building it costs less than a cast of each."""
 MERGED = 1_000_000
 """Faces that are merged at most."""
+FAR = 1000.0
+"""Metres from its origin from which on float32 would round millimetres of an asset away."""
 
 REFLECTANCE = np.array([m.reflectance for m in MATERIALS.values()], np.float32)
 TRANSMISSION = np.array([m.transmission for m in MATERIALS.values()], np.float32)
@@ -116,12 +118,18 @@ def _built(corners: Vectors, material: NDArray[np.uint8]) -> _Structure:
     return _Structure(scene, corners, TRANSMISSION[material])
 
 
+def _middle(asset: Asset) -> NDArray[np.float64]:
+    """Where the frame lies in which an asset is cast (3,): its own origin, or its middle where it has a map's coordinates."""
+    middle: NDArray[np.float64] = asset.bounds.mean(axis=0)
+    return middle if np.abs(middle).max() > FAR else np.zeros(3)
+
+
 def _structure(asset: Asset) -> _Structure:
     """Acceleration structure of an asset that occurs again (the library's variants)."""
     if id(asset) not in _structures:
         if len(_structures) > 2000:
             _structures.clear()
-        _structures[id(asset)] = asset, _built(asset.triangles.astype(np.float32), asset.face_material)
+        _structures[id(asset)] = asset, _built((asset.triangles - _middle(asset)).astype(np.float32), asset.face_material)
     return _structures[id(asset)][1]
 
 
@@ -207,7 +215,9 @@ class Caster:
     def _placed(self, index: int) -> _Part:
         asset = self.scene.placements[index].asset
         face = np.arange(len(asset.triangles)) + self.first_face[index]
-        return _Part(_structure(asset), self._asset_from_world[index], face)
+        shift = np.eye(4)
+        shift[:3, 3] = -_middle(asset)
+        return _Part(_structure(asset), shift @ self._asset_from_world[index], face)
 
     def _merged(self, indices: NDArray[np.intp]) -> _Part:
         """Placements as one part, in a frame of the scene's axes near them."""

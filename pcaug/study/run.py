@@ -17,6 +17,7 @@ import numpy as np
 from pcaug import __version__
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import is_corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
@@ -111,14 +112,22 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
     if so_far and not any((folder / "results").glob("*.json")):
         raise PcaugError("holds no finished training yet", folder, "wait, or run the study without --so-far")
     _check_inputs(recipe, folder)
+    if force and is_corpus(Path(recipe.real.source or "")):  # else what is there is known only once it is converted
+        _planned(recipe, Corpus.open(recipe.real.source))
     told = state(recipe)
     open_folder(told, folder, force=force)
     real, real_cost = real_corpus(recipe, folder, told["real_data"])
+    real, jobs = _planned(recipe, real)
+    take(told, folder)
+    return real, real_cost, jobs
+
+
+def _planned(recipe: StudyRecipe, real: Corpus) -> tuple[Corpus, list[Job]]:
+    """The real data by its units, and the trainings; raises RecipeError or NotFound for units that are not there."""
     real = real.by_tile() if recipe.real.unit == "tile" else real
     jobs = plan(recipe, trainable_units(recipe, real))
     test_corpus(recipe, real)
-    take(told, folder)
-    return real, real_cost, jobs
+    return real, jobs
 
 
 def _train_all(tasks: Sequence[Task], progress: Progress, workers: int, scheduler: str | None) -> None:

@@ -13,7 +13,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.scene.asset import MATERIALS, Asset, Builder, Placement, Scene, placed
 from pcaug.scene.recipe import compose, load_recipe
 from pcaug.scene.scanner import SensorRow
-from pcaug.scene.shapes import box, quad
+from pcaug.scene.shapes import box, grid, quad
 from pcaug.sensor import SENSORS
 from pcaug.sensor.compose import compose_corpus
 from pcaug.sensor.engine import Caster, open3d
@@ -228,6 +228,19 @@ def test_composed_corpora_are_the_same_for_any_number_of_workers(tmp_path: Path,
     assert corpus.manifest.made_by["seed"] == 5
     wanted = {"street": {"road", "building"}, "town": {"building", "terrain"}}[name]
     assert wanted <= set(corpus.counts())
+
+
+@pytest.mark.parametrize("at", [(0.0, 0.0), (600_000.13, 5_400_000.17)])
+def test_a_large_part_in_map_coordinates_keeps_its_millimetres(at: tuple[float, float]) -> None:
+    x, y = np.meshgrid(at[0] + np.arange(31.0), at[1] + np.arange(31.0), indexing="ij")
+    slope = Builder()
+    slope.add(grid(x, y, 0.3 * (y - at[1])), "terrain", "grass")
+    scene = Scene((Placement(slope.asset("slope"), np.eye(4), 1),), "x", np.zeros(3), 0.0, np.zeros((2, 2)))
+    rng = np.random.default_rng(0)
+    origin = np.column_stack([rng.uniform(1, 29, (400, 2)) + at, np.full(400, 50.0)])
+    met = Caster(scene).surfaces(origin, np.tile([0.0, 0, -1], (400, 1)), np.zeros(400, np.int64))
+    assert met.ray.tolist() == list(range(400))
+    np.testing.assert_allclose(50 - met.distance, 0.3 * (origin[:, 1] - at[1]), atol=1e-3)
 
 
 def test_a_placement_keeps_its_scale() -> None:

@@ -492,3 +492,13 @@ def test_sources_alone_are_weighed_alike(recipe: StudyRecipe) -> None:
     told = {"real_start": 1.0, "synthetic_weight": 0.5, "synthetic_smoothing": 0.2}
     alone = without_real(how.model_copy(update=told), 2)
     assert (alone.real_share, alone.real_start, alone.synthetic_weight, alone.synthetic_smoothing) == (0.5, None, 1.0, 0.0)
+
+
+def test_force_keeps_a_study_where_the_next_cannot_begin(tmp_path: Path, recipe: StudyRecipe) -> None:
+    (tmp_path / "study" / "results").mkdir(parents=True)
+    for name in ("recipe.json", "results/a.json"):
+        (tmp_path / "study" / name).write_text("{}")
+    nowhere = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ("u9",)})})
+    with pytest.raises(PcaugError, match="u9"):
+        run_study(nowhere, tmp_path / "study", force=True)
+    assert (tmp_path / "study" / "results" / "a.json").is_file()
