@@ -162,11 +162,15 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
 def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
     """Units that ``evaluate`` would score though the run was trained on them, sorted: such scores say nothing about new places.
 
-    In the corpus of the training a split tells its parts apart; real units of another corpus go by their names.
+    In the corpus of the training, wherever it lies now, a split tells its parts apart; real units of another corpus go by their
+    names.
     """
     part, found = corpus.only(split=split) if split else corpus, set()
+    train = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
+    counts = corpus.counts("train") if train else {}
     for row in run.data:
-        same = Path(row["corpus"]).resolve() == corpus.folder.resolve()
+        moved = (row["units"], row["classes"]) == (sorted({tile.unit for tile in train}), counts)
+        same = moved or Path(row["corpus"]).resolve() == corpus.folder.resolve()
         for tile in part.tiles:
             if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
                 found.add(tile.unit)

@@ -11,15 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from segment.builders_segment import gardens
+from segment.builders_segment import SMALL, garden, gardens
 from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from pcaug.cli.app import main
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.segment.evaluate import Scores, confusion, evaluate, trained_on
 from pcaug.segment.ground import height_above_ground
+from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.report import confusion_picture, write_report
 from pcaug.segment.run import Run
+from pcaug.segment.train import train
 
 
 @settings(max_examples=30, deadline=None)
@@ -86,6 +89,16 @@ def test_every_group_adds_up_to_the_whole(trained: Run, corpus: Corpus) -> None:
     ground = scores.names.index("ground")
     high_up = scores.groups["height"]["5 to 10 m"]
     assert high_up[ground].sum() == 0
+
+
+def test_a_split_tells_the_parts_of_a_site_apart_wherever_its_corpus_lies(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "site") as writer:
+        for seed, split in enumerate(("train", "test")):
+            writer.add(garden(seed), split, "site", split)
+    run = train(TrainRecipe(**SMALL | {"steps": 2}), tmp_path / "site", (), tmp_path / "run")
+    shutil.move(tmp_path / "site", tmp_path / "moved")
+    assert trained_on(run, Corpus.open(tmp_path / "moved"), "test") == []
+    assert trained_on(run, Corpus.open(tmp_path / "moved"), "train") == ["site"]
 
 
 def test_units_that_were_trained_on_are_told(
