@@ -146,7 +146,7 @@ class Ground:
 def outermost(names: Iterable[str]) -> list[str]:
     """Class names without those that stand below another one of them: each object is cut out once."""
     tree, once = catalogue.taxonomy(), list(dict.fromkeys(names))
-    return [name for name in once if not any(name != other and tree.id(name) in tree.subtree(other) for other in once)]
+    return [name for name in once if not any(name != other and tree.covers(tree.id(other), tree.id(name)) for other in once)]
 
 
 def objects(cloud: PointCloud, name: str, ground: Ground, min_points: int = 1) -> Iterator[PointCloud]:

@@ -32,18 +32,18 @@ def join(first: PointCloud, second: PointCloud) -> PointCloud:
     if "instance" in a and len(a):
         there, own = (cloud["instance"].astype(np.int64) for cloud in (a, b))
         if max(there.max(), 0) + max(own.max(initial=0), 0) > np.iinfo(np.int32).max:  # hashed or packed numbers
-            there, own = _counted(there), _counted(own)
+            there, own = _renumbered(there), _renumbered(own)
+            a = a.with_fields(None, instance=there)
         fields["instance"] = np.where(own > 0, own + max(int(there.max()), 0), own).astype(np.int32)
-        a = a.with_fields(None, instance=there.astype(np.int32))
         types["instance"] = np.dtype(np.int32)
     a = a.with_fields(None, **{name: a[name].astype(types[name], copy=False) for name in a.fields})
     return concatenate([a, PointCloud(b.xyz, fields, a.taxonomy, a.crs, a.source)])
 
 
-def _counted(instances: NDArray[np.int64]) -> NDArray[np.int64]:
+def _renumbered(instances: NDArray[np.int64]) -> NDArray[np.int64]:
     """Objects numbered from 1, and 0 for none."""
-    _, number = np.unique(np.maximum(instances, 0), return_inverse=True)
-    return number.reshape(-1) + (1 if len(instances) and instances.min() > 0 else 0)
+    number: NDArray[np.int64] = np.unique(np.append(0, np.maximum(instances, 0)), return_inverse=True)[1].reshape(-1)
+    return number[1:]
 
 
 def alike(first: PointCloud, second: PointCloud) -> PointCloud:

@@ -116,7 +116,8 @@ def merge(
     if before and frame != before.manifest.frame:
         raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
     crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
-    plan = _Plan(frame, crs, tile or TILE, steps, known=_splits_of_units(parts, before, split))
+    known = {} if split.by_shares else _splits_of_units(parts, before, official=bool(split))
+    plan = _Plan(frame, crs, tile or TILE, steps, known=known)
     plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
     made_by: dict[str, Any] = {
@@ -230,13 +231,12 @@ def _check_strays(parts: Sequence[Part], before: Corpus | None, split: Split) ->
             raise PcaugError("was mixed or moved before it was split: points of the test would be trained on", folder, do)
 
 
-def _splits_of_units(parts: Sequence[Part], before: Corpus | None, split: Split) -> dict[str, str]:
+def _splits_of_units(parts: Sequence[Part], before: Corpus | None, *, official: bool) -> dict[str, str]:
     """Units of scans that lie in one split already: of the corpus to append to, of sources that are corpora, or the official one.
 
     Raises:
         PcaugError: Where two sources have a unit in different splits.
     """
-    official = split and not split.by_shares
     rows = [(p.unit, p.folder, p.split if official else p.kept_split) for p in parts if p.frame == "sensor"]
     if before and before.manifest.frame == "sensor":
         rows = [(tile.unit, before.folder, tile.split) for tile in before.tiles] + rows
@@ -245,7 +245,7 @@ def _splits_of_units(parts: Sequence[Part], before: Corpus | None, split: Split)
         if own:
             found.setdefault(unit, {}).setdefault(own, folder)
     for unit, places in found.items():
-        if len(set(places.values())) > 1 and not split.by_shares:
+        if len(set(places.values())) > 1:
             listed = ", ".join(f"{own} in {folder}" for own, folder in places.items())
             do = "make all of them of one source that is split, or split them anew with --split"
             raise PcaugError(f"has unit {unit} in two splits: {listed}", do=do)

@@ -23,10 +23,10 @@ Frame = Literal["sensor", "map"]
 Thing = TypeVar("Thing")
 TOGETHER = 16
 """Scans that one job takes at most ..."""
-STRAYS = "holds_augmented"
-"""Key of a merged corpus's ``made_by``: see ``strays``."""
 BYTES = 8 << 20
 """... and bytes of files, after which the next job begins."""
+STRAYS = "holds_augmented"
+"""Key of a merged corpus's ``made_by``: see ``strays``."""
 
 
 @dataclass(frozen=True)

@@ -62,10 +62,12 @@ class CorpusWriter:
         kind: Whether the points are measured or simulated.
         frame: "sensor": a tile is a scan with its own origin. "map": tiles share coordinates.
         tile: Edge of a tile of a map, metres; None makes one tile per scan.
-        split_of: (N, 3) positions -> split of each point (N,), for spatial splits.
         crs: Of its points; None takes that of the first that have one.
         made_by: What made it: recipe, seed, command line.
         force: Replace a corpus that exists.
+
+    Attributes:
+        split_of: (N, 3) positions -> split of each point (N,) added from now on, for spatial splits.
     """
 
     def __init__(
@@ -75,14 +77,14 @@ class CorpusWriter:
         kind: Literal["real", "synthetic"] = "real",
         frame: Literal["sensor", "map"] = "map",
         tile: float | None = None,
-        split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None,
         crs: str | None = None,
         made_by: dict[str, Any] | None = None,
         force: bool = False,
     ) -> None:
         folder = folder if folder.name not in ("", "..") else folder.resolve()
         check_target(folder, force=force)
-        self.folder, self.kind, self.frame, self.tile, self.split_of = folder, kind, frame, tile, split_of
+        self.folder, self.kind, self.frame, self.tile = folder, kind, frame, tile
+        self.split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None
         self.made_by = {"pcaug": __version__, **(made_by or {})}
         self.sources: list[SourceRow] = []
         self.crs = crs

@@ -166,11 +166,10 @@ def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
     names.
     """
     part, found = corpus.only(split=split) if split else corpus, set()
-    train = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
-    counts = corpus.counts("train") if train else {}
+    learned = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
+    train = (sorted({tile.unit for tile in learned}), corpus.counts("train") if learned else {})
     for row in run.data:
-        moved = (row["units"], row["classes"]) == (sorted({tile.unit for tile in train}), counts)
-        same = moved or Path(row["corpus"]).resolve() == corpus.folder.resolve()
+        same = (row["units"], row["classes"]) == train or Path(row["corpus"]).resolve() == corpus.folder.resolve()
         for tile in part.tiles:
             if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
                 found.add(tile.unit)
