@@ -87,7 +87,7 @@ def _rule(taxonomy: Taxonomy, node: int | None) -> Clustering:
 def _numbered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> list[Rows]:
     """Objects by instance id; some datasets count each of their own classes from 1, so that one differs too.
 
-    A crown goes with the trunk whose number it has.
+    A crown goes with the trunk that has its number and stands under it: another class's number may be the same by chance.
     """
     rows = rows[cloud["instance"][rows] > 0]
     own = cloud["native_label"][rows] if "native_label" in cloud else np.zeros(len(rows), np.int32)
@@ -99,7 +99,19 @@ def _numbered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> lis
     assert cloud.taxonomy is not None
     number = cloud["instance"]
     loose = np.flatnonzero((cloud["label"] == cloud.taxonomy.nodes[node].parent) & (number > 0))
-    return [np.concatenate([part, loose[number[loose] == number[part[0]]]]) for part in parts]
+    whole = []
+    for part in parts:
+        crown = loose[number[loose] == number[part[0]]]
+        whole.append(np.concatenate([part, crown]) if _under(cloud, part, crown, rule.crown) else part)
+    return whole
+
+
+def _under(cloud: PointCloud, trunk: Rows, crown: Rows, radius: float) -> bool:
+    """Whether a trunk stands in the plan extent of a crown, or not farther from it than a radius."""
+    if not len(crown):
+        return False
+    middle, plan = np.median(cloud.xyz[trunk, :2], axis=0), cloud.xyz[crown, :2]
+    return bool((middle > plan.min(axis=0) - radius).all() and (middle < plan.max(axis=0) + radius).all())
 
 
 def _clustered(cloud: PointCloud, rows: Rows, node: int, rule: Clustering) -> list[Rows]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -21,7 +20,7 @@ from pcaug.files import claim
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed, trees
-from pcaug.segment.blocks import Stored, prepare_corpus
+from pcaug.segment.blocks import Stored, labels_digest, prepare_corpus
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample, class_set
 from pcaug.segment.distributed import device
@@ -75,7 +74,8 @@ def train(
     data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
-    run = _run(data, corpora, Path(folder))
+    validation = [] if recipe.is_forest else _validation(recipe, corpora[0])
+    run = _run(data, corpora, validation, Path(folder))
     finished = _is_finished(run)
     if distributed.rank() == 0:
         if not finished:
@@ -86,7 +86,7 @@ def train(
     if recipe.is_forest:
         trees.fit(run, data.pools, run.folder / WEIGHTS)
     else:
-        _fit(run, data, _validation(recipe, corpora[0]), progress, tensorboard, start)
+        _fit(run, data, validation, progress, tensorboard, start)
     distributed.barrier()
     return run
 
@@ -136,17 +136,19 @@ def _is_finished(run: Run) -> bool:
 
 
 def _differs(run: Run, kept: Run) -> str | None:
-    """In what a run is another than the one on a card; a corpus may have moved meanwhile."""
+    """In what a run is another than the one on a card; a corpus may have moved meanwhile, and older cards say less."""
     if kept.recipe != run.recipe:
         return "another recipe"
     if kept.classes.groups != run.classes.groups:
         return "other classes"
-    seen = [json.dumps([{**row, "corpus": ""} for row in one.data], sort_keys=True) for one in (run, kept)]
+    alike = len(run.data) == len(kept.data) and all(
+        {**row, **before, "corpus": row["corpus"]} == row for row, before in zip(run.data, kept.data, strict=True)
+    )
     close = all(np.allclose(a, b, rtol=1e-4, atol=1e-6) for a, b in ((run.mean, kept.mean), (run.spread, kept.spread)))
-    return None if seen[0] == seen[1] and close else "other corpora"
+    return None if alike and close else "other corpora"
 
 
-def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
+def _run(data: Blocks, corpora: Sequence[Corpus], validation: Sequence[Stored], folder: Path) -> Run:
     parts = [corpus.only(split="train") for corpus in corpora]
     seen = tuple(
         {
@@ -155,9 +157,12 @@ def _run(data: Blocks, corpora: Sequence[Corpus], folder: Path) -> Run:
             "units": c.units,
             "classes": c.counts(),
             "frame": c.manifest.frame,
+            "labels": labels_digest(pool.tiles),
         }
-        for c in parts
+        for c, pool in zip(parts, data.pools, strict=True)
     )
+    if validation:
+        seen[0]["validated"] = labels_digest(validation)
     return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, *learned(data.pools, data.recipe.seed))
 
 

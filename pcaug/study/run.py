@@ -19,6 +19,7 @@ from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import is_corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
@@ -90,7 +91,7 @@ def run_study(
     synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
     theirs = {source.name for source in recipe.synthetic if source.corpus}
     _check_test({name: corpus for name, corpus in synthetic.items() if name in theirs}, test_corpus(recipe, real))
-    classes = class_set("cut", [real, *synthetic.values()]) if not so_far and by_cut(recipe) else None
+    classes = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
     if classes:
         check_classes(classes.names, folder)
     tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
@@ -128,6 +129,12 @@ def _planned(recipe: StudyRecipe, real: Corpus) -> tuple[Corpus, list[Job]]:
     jobs = plan(recipe, trainable_units(recipe, real))
     test_corpus(recipe, real)
     return real, jobs
+
+
+def _cut(recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, synthetic: dict[str, Corpus]) -> ClassSet:
+    """The classes that the real data and every source with labels of its own can tell; changed real clouds have the real ones."""
+    own = [source for source in recipe.synthetic if source.like or not source.of_real]
+    return class_set("cut", [real, *(corpus for source in own for corpus in corpora_of(source, jobs, synthetic))])
 
 
 def _train_all(tasks: Sequence[Task], progress: Progress, workers: int, scheduler: str | None) -> None:

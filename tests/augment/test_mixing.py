@@ -298,6 +298,8 @@ def test_instances_are_told_by_number_or_by_clustering_and_trees_get_their_crown
     label = np.repeat([TREE, TREE, TAXONOMY.id("vegetation"), TAXONOMY.id("vegetation")], [60, 60, 200, 50]).astype(np.uint16)
     wood = PointCloud(np.concatenate([*trunks, crown, bush]), {"label": label}, TAXONOMY)
     assert sorted(len(rows) for _, rows in instances(wood, "tree")) == [60, pytest.approx(260, abs=3)]
+    numbered = wood.with_fields(instance=np.repeat([1, 2, 1, 2], [60, 60, 200, 50]).astype(np.int32))
+    assert sorted(len(rows) for _, rows in instances(numbered, "tree")) == [60, 260]  # the bush 2 stands by no trunk 2
     with pytest.raises(LabelError, match="no labels"):
         list(instances(PointCloud(np.zeros((1, 3))), "car"))
 

@@ -19,6 +19,7 @@ from segment.builders_segment import SMALL, TREE, garden, gardens
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
@@ -280,6 +281,12 @@ def test_a_folder_with_a_run_of_other_data_is_refused(corpus: Corpus, tmp_path: 
         train(recipe, corpus, (), tmp_path / "run")
     shutil.copytree(corpus.folder, tmp_path / "moved")
     train(recipe, tmp_path / "moved", (), tmp_path / "run")
+    with CorpusWriter(tmp_path / "corrected") as writer:  # as many points of each class, but others
+        for tile in corpus.tiles:
+            cloud = corpus.read(tile)
+            writer.add(cloud.with_fields(label=np.roll(cloud["label"], 7)), tile.name, tile.unit, tile.split)
+    with pytest.raises(PcaugError, match="holds a run of other corpora"):
+        train(recipe, tmp_path / "corrected", (), tmp_path / "run")
 
 
 def test_scores_of_a_confusion_known_by_hand() -> None:

@@ -208,13 +208,14 @@ def test_a_study_grows_by_draws_seeds_budgets_and_arms_and_trains_nothing_twice(
         run_study(other, tmp_path / "a")
 
 
-def test_a_study_does_not_grow_where_its_classes_would_change(tmp_path: Path, recipe: StudyRecipe) -> None:
-    with CorpusWriter(tmp_path / "uneven") as writer:
-        for unit in range(4):
-            cloud = next(Corpus.open(tmp_path / "real").clouds())
-            built = (np.arange(len(cloud)) < 200) & (unit != 0)  # one unit lacks buildings
-            label = np.where(built, TREE.id("building"), cloud["label"])
-            writer.add(cloud.with_fields(TREE, label=label.astype(np.uint16)), f"u{unit}", f"u{unit}")
+def test_a_draw_without_a_class_takes_it_from_no_arm_but_a_source_without_it_does(tmp_path: Path, recipe: StudyRecipe) -> None:
+    cloud = next(Corpus.open(tmp_path / "real").clouds())
+    for folder, units in (("uneven", 4), ("poor", 1)):
+        with CorpusWriter(tmp_path / folder, kind="synthetic" if folder == "poor" else "real") as writer:
+            for unit in range(units):
+                built = (np.arange(len(cloud)) < 200) & (unit != 0)  # one unit lacks buildings
+                label = np.where(built, TREE.id("building"), cloud["label"])
+                writer.add(cloud.with_fields(TREE, label=label.astype(np.uint16)), f"u{unit}", f"u{unit}")
     values = recipe.model_dump()
     changes = {
         "real": {"source": str(tmp_path / "uneven"), "test_units": ("u3",)},
@@ -223,13 +224,15 @@ def test_a_study_does_not_grow_where_its_classes_would_change(tmp_path: Path, re
         "budgets": (1,), "draws": 3, "seeds": 1, "set": (*values["set"], "classes=cut"),
     }  # fmt: skip
     whole = StudyRecipe(**(values | changes))
-    units = [job.units[0] for job in plan(whole, ["u0", "u1", "u2"]) if job.arm.name == "real"]
-    few = whole.model_copy(update={"draws": units.index("u0")})
-    assert few.draws
-    run_study(few, tmp_path / "a")
+    assert ("u0",) in {job.units for job in plan(whole, ["u0", "u1", "u2"])}
+    for draws in (1, 3):  # it grows, whichever draw has none
+        study = run_study(whole.model_copy(update={"draws": draws}), tmp_path / "a")
+        assert {"building" in result.iou for result in study.results} == {True}
+    poor = {"synthetic": (*changes["synthetic"], {"name": "poor", "corpus": str(tmp_path / "poor")})}
+    poor["arms"] = (*changes["arms"], {"name": "real + poor", "synthetic": ("poor",)})
     with pytest.raises(PcaugError, match=r"classes that all sources can label are now .*, and were .*building"):
-        run_study(whole, tmp_path / "a")
-    assert len(run_study(few, tmp_path / "a").results) == 2 * few.draws
+        run_study(StudyRecipe(**(values | changes | poor)), tmp_path / "a")
+    assert len(run_study(whole, tmp_path / "a").results) == 6
 
 
 def test_a_mistake_that_was_corrected_leaves_nothing_in_the_way(tmp_path: Path, recipe: StudyRecipe) -> None:
