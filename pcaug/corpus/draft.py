@@ -236,6 +236,7 @@ def _text(found: _Found, folder: Path, name: str) -> str:
         *([f"options = {_table(found.options)}"] if found.options else []),
         'sensor = "any"  # spinning, solid-state, mobile, airborne, uav, terrestrial, photogrammetry, depth, object',
         f'frame = "{frame}"  # "sensor": each scan has its own origin; "map": they share coordinates',
+        *([_unit_line(found.files, folder)] if frame == "sensor" else []),
         'licence = "unknown"',
     ]
     if found.labels:
@@ -256,6 +257,16 @@ def _text(found: _Found, folder: Path, name: str) -> str:
         row = f"{{ name = {_toml(name)}, node = {_toml(known.node if known else TODO)} }}"
         lines.append(f"{key if key >= 0 else _toml(str(key))} = {row}  # {count:,} points")
     return "\n".join(lines) + "\n"
+
+
+def _unit_line(files: list[Path], folder: Path) -> str:
+    """What scans share a unit: the innermost folder whose name is not the same for all."""
+    homes = [path.relative_to(folder).parts[:-1] for path in files]
+    below = next((k for k, names in enumerate(zip(*map(reversed, homes), strict=False)) if len(set(names)) > 1), None)
+    meaning = "first group: the drive or site of a scan, whose scans stay in one split"
+    if below is None:
+        return f"# unit = '([^/]+)_[0-9]+[.]'  # {meaning}; without it each scan is one of its own"
+    return f"unit = {_toml('([^/]+)/' + below * '[^/]+/' + '[^/]+$')}  # {meaning}"
 
 
 def _facts(found: _Found) -> list[str]:

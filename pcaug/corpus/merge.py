@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
+from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import (
     STRAYS,
@@ -131,7 +132,7 @@ def merge(
     made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    notes += _composed_note(plan, parts)
+    notes += _composed_note(plan, parts) + _unit_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
@@ -217,6 +218,16 @@ def _composed_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
     """That composed scenes are not tested on."""
     number = sum(part.unit in plan.composed for part in parts)
     return (f"{counted(number, 'synthetic cloud')} went to train: shares are those of real data",) if number else ()
+
+
+def _unit_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
+    """That scans whose card names no unit were split one by one."""
+    cards = [part.scan.card for part in parts if part.scan and part.unit not in plan.composed]
+    alone = sum(card is None or not (card.unit or card.encoding in LAYOUTS) for card in cards)
+    if not plan.units or alone < 2:
+        return ()
+    do = 'scans of one drive may lie in train and in test, unless the card says unit = "..."'
+    return (f"each of {counted(alone, 'scan')} is a unit of its own: {do}",)
 
 
 def _check_strays(parts: Sequence[Part], before: Corpus | None, split: Split) -> None:

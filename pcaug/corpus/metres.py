@@ -11,12 +11,13 @@ import numpy as np
 
 from pcaug.cloud import PointCloud, with_heights_times
 from pcaug.errors import FileError
+from pcaug.formats import las_header
 
 
 def to_metres(cloud: PointCloud) -> PointCloud:
     """Scale a cloud whose CRS counts in feet (or another length) to metres, and with it its CRS and the places in its fields.
 
-    The file's encoding is dropped then: its grid and its CRS record are in feet, and a writer would put them back.
+    The file's grid is dropped then, which is in feet; a writer takes the CRS from the cloud.
     A CRS without a vertical part counts heights in the unit of its plan, as national foot tiles do.
 
     Raises:
@@ -31,7 +32,7 @@ def to_metres(cloud: PointCloud) -> PointCloud:
     if factors == (1.0, 1.0, 1.0):
         return cloud
     scaled = with_heights_times(cloud.moved(np.diag([*factors, 1.0])), factors[2])
-    return replace(scaled, crs=crs, source=replace(cloud.source, encoding={}))
+    return replace(scaled, crs=crs, source=replace(cloud.source, encoding=las_header.elsewhere(cloud.source.encoding)))
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,7 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import Kind, PointCloud, concatenate, kind_of, with_heights_times
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.formats import las_header
 from pcaug.formats.naming import skipped
 from pcaug.labels import ClassSet, translated
 
@@ -169,7 +170,7 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
     """A cloud in another CRS, by PROJ: places in its fields move along, directions turn as the norths of the two grids differ.
 
     Heights follow the vertical parts of the two where both have one. Else they are only counted in another unit: a CRS without a
-    vertical part counts them in the unit of its plan (see ``to_metres``). The file's own encoding no longer holds. Between other
+    vertical part counts them in the unit of its plan (see ``to_metres``). The file's own grid no longer holds. Between other
     than projected CRSs directions are left out, with a warning.
 
     Raises:
@@ -203,7 +204,7 @@ def reprojected(cloud: PointCloud, crs: str) -> PointCloud:
         elif kind is Kind.DIRECTION:
             skipped(f"field {name!r}, whose directions have no meaning in degrees,", Path(cloud.source.file))
             del fields[name]
-    source = replace(cloud.source, encoding={})
+    source = replace(cloud.source, encoding=las_header.elsewhere(cloud.source.encoding))
     return with_heights_times(replace(cloud, xyz=xyz, fields=fields, crs=way.target_crs.to_wkt(), source=source), unit)
 
 

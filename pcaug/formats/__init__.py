@@ -183,11 +183,12 @@ def _written(path: Path, labels: Callable[[Path], Path] | None = None) -> Iterat
 
 
 def lost(fields: Iterable[str], path: str | Path) -> list[str]:
-    """Fields that writing to this file name would lose. Labels follow from the ids that they were mapped from."""
+    """Fields that writing to this file name would lose. Labels follow from the ids that they were mapped from, beside which
+    instances stand."""
     holds, fields = FORMATS[sniff(Path(path))].holds, list(fields)
     if holds is None:
         return []
-    kept = holds | {"label"} if "native_label" in holds.intersection(fields) else holds
+    kept = holds | {"label"} if "native_label" in holds.intersection(fields) else holds - {"instance"}
     return [name for name in fields if name not in kept]
 
 

@@ -24,6 +24,9 @@ def label_path(path: Path) -> Path:
 
 def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
     """Stream a scan, with its labels where there are any; raises FileError where the two differ in length."""
+    if path.name.lower().endswith(".pcd.bin"):
+        do = "keep it in samples/LIDAR_TOP of the set, or read it with the card nuscenes"
+        raise FileError("is named like a scan of nuScenes, which has five numbers a point and not four", path, do)
     length = path.stat().st_size
     if length % 16:
         raise FileError(f"is truncated: {length} bytes are not a whole number of points", path, "download it again")

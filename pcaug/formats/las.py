@@ -136,12 +136,13 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
             values = values.astype(np.int32)
         elif name in ("scan_angle_rank", "scan_angle") and name not in extras:
             values = (values * (1.0 if name == "scan_angle_rank" else 0.006)).astype(np.float32)
-        fields[RENAMED.get(name, name) if name not in extras else name] = values
+        field = RENAMED.get(name, name) if name not in extras else name
+        while name in extras and name not in own and (field in fields or field == "label"):
+            field += "_"  # a producer's own extra bytes, called like another dimension or like nodes of our tree
+        fields[field] = values
     labelled = "label" in own
     if labelled:
         naming.check_nodes(fields["label"], Path(source.file))
-    if "label" in fields and not labelled:
-        fields["label_"] = fields.pop("label")  # a producer's own extra bytes called "label": not nodes of our tree
     return PointCloud(xyz, fields, catalogue.taxonomy() if labelled else None, crs, source)
 
 
@@ -201,7 +202,7 @@ def least_format(cloud: PointCloud) -> int:
 def in_units(first: PointCloud) -> set[str]:
     """Which of intensity and rgb are floats within 0..1, and fill the 16 bits; the first cloud decides for all."""
     floats = [n for n in ("intensity", "rgb") if n in first and len(first) and np.issubdtype(first[n].dtype, np.floating)]
-    return {name for name in floats if np.nan_to_num(first[name]).max() <= 1}
+    return {name for name in floats if np.nan_to_num(first[name]).min() >= 0 and np.nan_to_num(first[name]).max() <= 1}
 
 
 def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
@@ -282,7 +283,9 @@ def _same_records(one: Any, other: Any) -> bool:
 
 
 def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) -> NDArray[np.uint16]:
-    """Round to 16 bits, what lies beyond them cut off; 0..1 fills them where the first cloud was within 0..1."""
+    """Round to 16 bits, what lies beyond them cut off with a warning; 0..1 fills them where the first cloud was within 0..1."""
+    if len(values) and not 0 <= np.nan_to_num(values).min() <= np.nan_to_num(values).max() <= 65535:
+        naming.skipped(f"what of {name} lies beyond the 16 bits of LAS (0 to 65535)", Path(path.name))
     if not np.issubdtype(values.dtype, np.floating):
         return np.asarray(np.clip(values, 0, 65535), np.uint16)
     if name in units and len(values) and np.nan_to_num(values).max() > 1:

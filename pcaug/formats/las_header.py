@@ -23,7 +23,7 @@ from uuid import UUID
 import laspy
 import lazrs
 import numpy as np
-from laspy.vlrs.known import vlr_factory
+from laspy.vlrs.known import GeoKeyDirectoryVlr, WktCoordinateSystemVlr, vlr_factory
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
@@ -38,6 +38,15 @@ WRITERS_OWN = {("laszip encoded", 22204), ("LASF_Spec", 4), ("copc", 1), ("copc"
 """User and record id of the records that a writer makes anew: LAZ, extra bytes, COPC."""
 PROJECTION = "LASF_Projection"
 """User id of the records that say the CRS."""
+MODEL, VERTICAL, VERTICAL_UNITS = 1024, 4096, 4099
+"""GeoTIFF keys: the kind of CRS, the EPSG code of its vertical part, and the unit of the heights."""
+PROJECTED = 1
+LENGTHS: dict[int, Any] = {
+    9001: "metre",
+    9002: {"type": "LinearUnit", "name": "foot", "conversion_factor": 0.3048},
+    9003: {"type": "LinearUnit", "name": "US survey foot", "conversion_factor": 1200 / 3937},
+}
+"""Units of VERTICAL_UNITS by their EPSG code, as PROJJSON."""
 SAMPLES = ("LASF_Spec", 65535)
 """Waveform samples within the file: they may be larger than the points."""
 VARIABLE = 0xFFFFFFFF
@@ -212,9 +221,53 @@ def crs(header: Any) -> str | None:
     """The CRS as WKT; None where there is none, or none that PROJ understands."""
     try:
         found = header.parse_crs()
+        if found is not None and (keys := _geo_keys(header)):
+            found = _as_keys_say(found, keys)
     except Exception:  # a broken or exotic CRS record must not stop the points
         return None
     return None if found is None else str(found.to_wkt())
+
+
+def _geo_keys(header: Any) -> dict[int, int]:
+    """GeoTIFF keys (OGC 19-008r4) that stand in the directory itself; {} where WKT says the CRS."""
+    records = [record for kind in (header.vlrs, header.evlrs or []) for record in kind if record.user_id == PROJECTION]
+    if any(isinstance(record, WktCoordinateSystemVlr) for record in records):
+        return {}
+    entries = [entry for record in records if isinstance(record, GeoKeyDirectoryVlr) for entry in record.geo_keys]
+    return {entry.id: entry.value_offset for entry in entries if entry.tiff_tag_location == 0}
+
+
+def _as_keys_say(crs: Any, keys: Mapping[int, int]) -> Any:
+    """A CRS of laspy, which looks at two of the keys alone: None where a projection of the user's own is left out of it, and with
+    heights in their own unit where that is another than the plan's."""
+    from pyproj.crs import CompoundCRS
+
+    if keys.get(MODEL) == PROJECTED and crs.is_geographic:
+        return None
+    height = _vertical(keys)
+    plan = 1.0 if crs.is_geographic else crs.axis_info[0].unit_conversion_factor
+    if height is None or len(crs.axis_info) > 2 or np.isclose(height.axis_info[0].unit_conversion_factor, plan, rtol=1e-9):
+        return crs
+    return CompoundCRS(f"{crs.name} + {height.name}", [crs, height])
+
+
+def _vertical(keys: Mapping[int, int]) -> Any:
+    """The vertical CRS that GeoTIFF keys name, or one of an unknown datum where they name a unit alone; None without either."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        known = CRS.from_epsg(keys.get(VERTICAL, 0))
+    except CRSError:
+        known = None
+    said = known.to_json_dict() if known is not None and known.is_vertical else {}
+    unit = LENGTHS.get(keys.get(VERTICAL_UNITS, 0))
+    if unit is None:
+        return known if said else None
+    axis = {"name": "Gravity-related height", "abbreviation": "H", "direction": "up", "unit": unit}
+    said = {"type": "VerticalCRS", "name": "height", "datum": {"type": "VerticalReferenceFrame", "name": "unknown"}} | said
+    said.pop("id", None)  # which stands for another unit
+    return CRS.from_json_dict(said | {"coordinate_system": {"subtype": "vertical", "axis": [axis]}})
 
 
 def evlrs(cloud: PointCloud) -> Any:
@@ -231,6 +284,15 @@ def _moved(cloud: PointCloud) -> bool:
     return cloud.crs is not None and cloud.crs != crs(header)
 
 
+def elsewhere(encoding: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoding says that still holds where its points have moved: all but the grids of positions and other numbers. The
+    records of its CRS give way to the cloud's (see ``make``). {} of other formats than LAS."""
+    if encoding.get("format") != "las":
+        return {}
+    plain = [e for e in encoding.get("extra", []) if e.get("scales") is None]
+    return {key: value for key, value in encoding.items() if key not in ("scales", "offsets")} | {"extra": plain}
+
+
 def make(cloud: PointCloud, min_format: int = 0) -> Any:
     """The header for a cloud: of the encoding of its source where that is LAS, else LAS 1.4 on a grid of a millimetre, or
     of a ten-millionth of a degree (a centimetre).
@@ -238,7 +300,18 @@ def make(cloud: PointCloud, min_format: int = 0) -> Any:
     Args:
         cloud: The first of the clouds that are written.
         min_format: 6 asks for a point format with eight bits for a class.
+
+    Raises:
+        FileError: For an encoding of which no header can be made: that of a manifest which somebody has changed.
     """
+    try:
+        return _made(cloud, min_format)
+    except (KeyError, ValueError, TypeError, AttributeError, struct.error, laspy.LaspyException) as error:
+        what = f"its encoding describes no LAS header ({type(error).__name__})"
+        raise FileError(what, cloud.source.file or None, "convert its source again") from None
+
+
+def _made(cloud: PointCloud, min_format: int) -> Any:
     kept = cloud.source.encoding if cloud.source.encoding.get("format") == "las" else {}
     version, old = str(kept.get("version", "1.4")), kept.get("point_format")
     point_format = old if old is not None else 8 if "nir" in cloud else 7 if "rgb" in cloud else 6
@@ -248,6 +321,8 @@ def make(cloud: PointCloud, min_format: int = 0) -> Any:
         version, point_format = "1.4", PROMOTED[point_format]
     header = laspy.LasHeader(version="1.1" if version == "1.0" else version, point_format=point_format)
     header.scales = np.array(kept.get("scales") or _grid(cloud.crs))
+    if not (header.scales > 0).all():
+        raise ValueError("scales")
     header.offsets = np.array(kept.get("offsets", np.floor(cloud.xyz.min(axis=0)) if len(cloud) else np.zeros(3)))
     params = _extra_bytes(cloud, header, kept)
     if params:
@@ -283,7 +358,8 @@ def _grid(crs: str | None) -> list[float]:
 def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
     """Parameters of the dimensions that the point format lacks; raises PcaugError for a field that LAS cannot hold."""
     dimensions = set(header.point_format.standard_dimension_names)
-    known = {e["name"]: e for e in kept.get("extra", [])}
+    renamed = ("label", "native_label")  # unless they are ours, a producer's are read as "label_" and "native_label_"
+    known = {e["name"]: e for e in kept.get("extra", []) if e["name"] not in renamed or e["description"] == OWN}
     params = []
     for name, values in cloud.fields.items():
         if name.lower() in {"x", "y", "z"}:

@@ -30,8 +30,10 @@ LABELS = (
 )  # fmt: skip
 """Names, lower case, of a column with class ids, the surest first."""
 RENAMED = {
-    "scalar_intensity": "intensity", "reflectance": "intensity", "scalar_gpstime": "time", "gps_time": "time",
-    "timestamp": "time", "ins_class": "instance", "scalar_instance": "instance", "colors": "rgb", "normals": "normal",
+    "intensity": "intensity", "scalar_intensity": "intensity", "reflectance": "intensity",
+    "time": "time", "gps_time": "time", "gpstime": "time", "scalar_gpstime": "time", "timestamp": "time",
+    "instance": "instance", "ins_class": "instance", "scalar_instance": "instance",
+    "returnnumber": "return_number", "numberofreturns": "number_of_returns", "colors": "rgb", "normals": "normal",
 }  # fmt: skip
 VECTORS = {
     "rgb": (("red", "green", "blue"), ("r", "g", "b")),

@@ -44,7 +44,7 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
 def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords: str) -> Iterator[PointCloud]:
     schema = file.schema_arrow
     said = understood(schema.metadata, path)
-    made = _plan(schema.names, path, said)
+    made = _plan(_numeric(schema, path, said), path, said)
     if wanted is not None:
         keep = {"xyz", *wanted}
         made = {name: columns for name, columns in made.items() if name in keep}
@@ -69,6 +69,15 @@ def understood(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, 
     return naming.understand((metadata or {}).get(b"pcaug", b""), path)
 
 
+def _numeric(schema: Any, path: Path, said: Mapping[str, Any]) -> list[str]:
+    """Names of the columns of numbers; others are left out, unless our own table has them."""
+    numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    strange = [column for column in schema if not said and not any(is_kind(column.type) for is_kind in numbers)]
+    for column in strange:
+        naming.skipped(f"column {column.name!r} of type {column.type}", path)
+    return [name for name in schema.names if name not in {column.name for column in strange}]
+
+
 def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any]) -> naming.Plan:
     return naming.plan([name for name in names if said or name.lower() not in NOISE], path, said)
 
@@ -88,7 +97,7 @@ def _source(said: Any, path: Path) -> Source:
 def from_table(table: Any, path: Path = Path("table")) -> PointCloud:
     """The cloud of an Arrow table; ``path`` is for errors."""
     said = understood(table.schema.metadata, path)
-    made = _plan(table.column_names, path, said)
+    made = _plan(_numeric(table.schema, path, said), path, said)
     rows = {c: _numbers(table.column(c), c, path) for group in made.values() for c in group}
     return _cloud(rows, made, path, said)
 

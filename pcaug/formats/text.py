@@ -26,9 +26,16 @@ from pcaug.formats import naming
 from pcaug.parallel import map_ahead
 
 COMMENTS = (b"#", b"//")
+BOM = b"\xef\xbb\xbf"
+"""What some programs begin UTF-8 with."""
 MARK = b"# pcaug "
 """Begins the first line of our own files; what ``naming.describe`` says follows, and the types of the columns."""
-INTEGERS = {"rgb": np.uint16, "instance": np.int32, "return_number": np.uint8, "number_of_returns": np.uint8}
+INTEGERS: dict[str, type[np.integer[Any]]] = {
+    "rgb": np.uint16,
+    "instance": np.int32,
+    "return_number": np.uint8,
+    "number_of_returns": np.uint8,
+}
 NAME = re.compile(r'(?![/#])[^\s,;"]+')
 """What a column may be called: anything else would be read as another name, or as two."""
 SEPARATORS = bytes.maketrans(b",;\t\r", b"    ")
@@ -57,8 +64,10 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
     at = {name: i for i, name in enumerate(names) if name}
     kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
     made = naming.plan(at, path, said)
+    types = None
     for cloud in parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line):
-        yield _typed(cloud, path, said)
+        types = _types(cloud, said) if types is None else types
+        yield _typed(cloud, path, types)
 
 
 def _kind(name: Any, path: Path) -> np.dtype[Any]:
@@ -68,14 +77,18 @@ def _kind(name: Any, path: Path) -> np.dtype[Any]:
     return kind
 
 
-def _typed(cloud: PointCloud, path: Path, said: dict[str, Any]) -> PointCloud:
-    """Give the fields of a file that pcaug did not write, all float64, the types that they have everywhere else."""
+def _types(first: PointCloud, said: dict[str, Any]) -> dict[str, type[np.integer[Any]]]:
+    """The types that fields of a file that pcaug did not write, all float64, have everywhere else. Colours of 0 to 1 stay."""
+    fractions = "rgb" in first and not np.array_equal(first["rgb"], np.rint(first["rgb"]))
+    return {} if said else {n: kind for n, kind in INTEGERS.items() if n in first and not (n == "rgb" and fractions)}
+
+
+def _typed(cloud: PointCloud, path: Path, types: dict[str, type[np.integer[Any]]]) -> PointCloud:
     fields: dict[str, NDArray[Any]] = {}
-    for name, kind in () if said else INTEGERS.items():
-        if name in cloud:
-            fields[name] = cloud[name].astype(kind)
-            if not np.array_equal(fields[name], cloud[name]):
-                raise LabelError(f"column {name!r} holds more than whole numbers", path, "correct the card's columns")
+    for name, kind in types.items():
+        fields[name] = cloud[name].astype(kind)
+        if not np.array_equal(fields[name], cloud[name]):
+            raise LabelError(f"column {name!r} holds more than whole numbers", path, "correct the card's columns")
     return replace(cloud, fields={**cloud.fields, **fields})
 
 
@@ -89,14 +102,17 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
     number = 0
     while raw := file.readline(LONGEST):
         number += 1
-        text = raw.strip()
+        text = raw.removeprefix(BOM).strip()
         words = text.translate(SEPARATORS).split()
-        if not words or text.startswith(b"#") or (len(words) == 1 and number == 1):  # a count may stand on the first line
+        if not words or text.startswith(b"#") or (len(words) == 1 and (number == 1 or header)):  # a count may stand at the top
             continue
         if not _numeric(words):
+            names = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
+            if text.startswith(b"//") and not naming.positions(names):
+                continue
             if header or b"\0" in text:
                 raise FileError(f"line {number} does not hold numbers", path, "check the file")
-            header = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
+            header = names
             continue
         names = list(columns) if columns else header
         if twice := next((name for name in names if name and names.count(name) > 1), None):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache
 from glob import escape
@@ -48,6 +48,12 @@ def variant(name: str, index: int) -> Asset:
     return MAKERS[name](np.random.default_rng((list(MAKERS).index(name), index)))
 
 
+def check_kinds(kinds: Iterable[str]) -> None:
+    """Raise RecipeError for a kind of object that does not exist."""
+    if strange := next((kind for kind in kinds if kind not in MAKERS), None):
+        raise RecipeError(f"no object kind {strange!r}", do=f"choose from {', '.join(MAKERS)}")
+
+
 @lru_cache(maxsize=64)
 def stock(path: Path, row: AssetRow) -> tuple[Entry, ...]:
     """The meshes that a recipe's row names, with the card keys of the row."""
@@ -70,9 +76,7 @@ class Library:
     def __init__(self, rows: tuple[AssetRow, ...] = (), folder: Path = Path()) -> None:
         self.folder = folder.resolve()
         self.rows = [(row, stock(self.inside(row.path), row)) for row in rows]
-        for row in rows:
-            if row.kind is not None and row.kind not in MAKERS:
-                raise RecipeError(f"no object kind {row.kind!r}", do=f"choose from {', '.join(MAKERS)}")
+        check_kinds(row.kind for row in rows if row.kind is not None)
 
     def inside(self, name: str) -> Path:
         """A path of the recipe: absolute, or below its folder."""
@@ -87,15 +91,20 @@ class Library:
         return found
 
     def pick(self, kind: str, rng: Rng) -> Asset:
-        """One object of a kind. A recipe without meshes of that kind draws one number, whatever else it holds."""
-        for row, found in self.rows:
-            if row.kind == kind and (row.share == 1 or rng.random() < row.share):
+        """One object of a kind: of a row of meshes, each at its share (of their sum where that is above 1), or a procedural one.
+        A recipe without meshes of that kind draws one number, whatever else it holds."""
+        rows = [(row.share, found) for row, found in self.rows if row.kind == kind]
+        total = max(1.0, sum(share for share, _ in rows))
+        place = rng.random() * total if any(share < total for share, _ in rows) else 0.0
+        for share, found in rows:
+            if place < share:
                 return found[int(rng.integers(len(found)))].load().asset
+            place -= share
         return variant(kind, int(rng.integers(VARIANTS)))
 
     def scattered(self, scene: Scene, rng: Rng) -> Scene:
         """A scene with the meshes that have no kind around its viewpoint, on its ground, their circles apart."""
-        ground = _ground(scene) if any(row.kind is None for row, _ in self.rows) else None
+        ground = ground_of(scene) if any(row.kind is None for row, _ in self.rows) else None
         taken: list[tuple[float, float, float]] = []
         more: list[Placement] = []
         instance = max((p.instance for p in scene.placements), default=0)
@@ -111,20 +120,20 @@ class Library:
                     if all(np.hypot(x - a, y - b) > radius + r for a, b, r in taken):
                         taken.append((x, y, radius))
                         instance += 1
-                        z = scene.viewpoint[2] if ground is None else _height(ground, x, y)
+                        z = scene.viewpoint[2] if ground is None else height_at(ground, x, y)
                         more.append(placed(asset, (x, y, z), rng.uniform(0, 2 * np.pi), 1.0, instance))
                         break
         return replace(scene, placements=(*scene.placements, *more))
 
 
-def _ground(scene: Scene) -> Triangles | None:
+def ground_of(scene: Scene) -> Triangles | None:
     """(M, 3, 3) faces of ground as they stand in a scene, those of stones too; None where it has none."""
     nodes = catalogue.taxonomy().subtree("ground")
     found = [p.standing(which) for p in scene.placements if (which := np.isin(p.asset.face_label, nodes)).any()]
     return np.concatenate(found) if found else None
 
 
-def _height(ground: Triangles, x: float, y: float) -> float:
+def height_at(ground: Triangles, x: float, y: float) -> float:
     """Of the highest face above or below a plan position; beside the ground that of the nearest corner."""
     a, (p, q) = ground[:, 0], (ground[:, 1:] - ground[:, :1]).swapaxes(0, 1)
     dx, dy = x - a[:, 0], y - a[:, 1]

@@ -37,8 +37,8 @@ def at_least(least: float) -> AfterValidator:
 
 
 def _weights(value: dict[Kind, float]) -> dict[Kind, float]:
-    if any(weight < 0 for weight in value.values()) or not sum(value.values()) > 0:
-        raise ValueError("needs weights of 0 or more, one of them above 0")
+    if any(weight < 0 for weight in value.values()) or not 0 < sum(value.values()) < np.inf:
+        raise ValueError("needs weights of 0 or more, one of them above 0, and none without end")
     return value
 
 

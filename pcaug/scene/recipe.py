@@ -360,4 +360,6 @@ def save_recipe(recipe: SceneRecipe, path: Path) -> None:
     table["assets"] = [row.model_dump(mode="json", exclude_unset=True, exclude_none=True) for row in recipe.assets]
     for row in [*table["assets"], *([table["helios"]] if recipe.helios else [])]:
         row["path"] = str(Path(recipe.folder).resolve() / row["path"])
+    if recipe.sensor.model.endswith(".toml"):
+        table["sensor"]["model"] = str(Path(recipe.sensor.model).resolve())
     write_text(path, tomli_w.dumps(table))

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
+from pcaug.errors import RecipeError
 from pcaug.scene.ranges import Amounts, Counts, Range, at_least
 
 SCANNERS = {
@@ -23,11 +24,20 @@ SCANNERS = {
 """The scanner of each kind where a recipe names none."""
 
 MOST_RAYS = 50_000_000
-"""Of a turn, a frame, a profile or a set-up."""
+"""Of a turn, a frame, a profile, a set-up, a drive or a flight."""
+SLOWEST = 0.1
+"""Speed of a car with a profile scanner, m/s."""
 
 
 Near = Annotated[float, Field(ge=0)]
 """How near a beam sees well, metres."""
+
+
+def check_rays(number: float) -> None:
+    """Raise RecipeError for more rays than are cast."""
+    if number > MOST_RAYS:
+        do = "see speed, track, rate, azimuth_steps, density, pulses, or the size of the scene"
+        raise RecipeError(f"a scan of {number:,.0f} rays, at most {MOST_RAYS:,}", do=do)
 
 
 class SensorRow(Strict):
@@ -152,7 +162,7 @@ class SensorRow(Strict):
         if not isinstance(row, dict):
             return row
         name = row.get("model") or SCANNERS.get(row.get("kind", "spinning"), "")
-        if not name:
+        if not name or not isinstance(name, str):
             return row
         merged = {**catalogue.read_toml(catalogue.find("datasets/sensors", name)), **row}
         return {key: _tuples(value) for key, value in merged.items()}
@@ -164,6 +174,8 @@ class SensorRow(Strict):
         rays = self.columns * {"spinning": len(self.elevations), "solid": self.rows, "terrestrial": self.rows}.get(self.kind, 1)
         if rays > MOST_RAYS:
             raise ValueError(f"a scan of {rays:,} rays, at most {MOST_RAYS:,}: see rate, period, azimuth_steps, rows")
+        if self.kind == "mobile" and self.speed[0] < SLOWEST:
+            raise ValueError(f"a mobile scanner needs a speed of {SLOWEST:g} m/s or more")
         if any(leg[:3] == leg[3:] for leg in self.legs):
             raise ValueError("a leg begins where it ends")
         for name in ("azimuths", "firing", "lift", "intensity_near"):

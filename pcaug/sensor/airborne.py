@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pcaug.scene.asset import Scene
 from pcaug.scene.ranges import draw
-from pcaug.scene.scanner import SensorRow
+from pcaug.scene.scanner import SensorRow, check_rays
 from pcaug.sensor.engine import Rays
 
 Array = NDArray[np.float64]
@@ -68,6 +68,7 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     half = (strips - 1) / 2 * apart
     shift = rng.uniform(-0.5, 0.5) * 2 * max(min(half + cone - reach, seen - half), 0.0)
     speed = max(draw(sensor.speed, rng), 0.1)
+    check_rays(strips * (2 * reach) ** 2 * density)
     parts = []
     for index in range(strips):
         turned = course + np.pi * (index % 2) + (rng.normal(0, 0.1) if index else 0.0)
@@ -84,6 +85,8 @@ def legs(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
     The beam is ``scan_angle`` off the vertical at most, or, on circles (``palmer``), always; ``rate`` counts lines or turns.
     """
     speed, half = max(draw(sensor.speed, rng), 0.1), np.radians(sensor.scan_angle)
+    flown = sum(float(np.linalg.norm(np.subtract(leg[3:], leg[:3]))) for leg in sensor.legs)
+    check_rays(flown / speed * sensor.pulses)
     parts, start = [], 0.0
     for index, leg in enumerate(np.array(sensor.legs)):
         way = leg[3:] - leg[:3]
@@ -105,7 +108,7 @@ def legs(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Rays:
             direction = np.sin(side)[:, None] * across - np.cos(side)[:, None] * np.array([0.0, 0, 1])
         ground = origin + direction * ((scene.viewpoint[2] - origin[:, 2]) / direction[:, 2])[:, None]
         bundle = 2 * _cells(ground, index) + ((direction @ ahead) > 0)
-        parts.append((origin, direction, start + time, np.degrees(side), bundle))
+        parts.append((origin, direction, start + time, -np.degrees(side), bundle))  # across is left, see Rays.scan_angle
         start += length / speed + PAUSE
     origin, direction, time, angle, cell = (np.concatenate(values) for values in zip(*parts, strict=True))
     return Rays(origin, direction, time, np.zeros(len(time), np.uint16), angle.astype(np.float32), cell)
@@ -128,7 +131,7 @@ def _rays(
     jitter = rng.normal(0, 0.08 * strip.spacing, (len(side), 2))
     side = side + jitter[:, 1]
     ground = middle + (ahead + jitter[:, 0])[:, None] * along + side[:, None] * across
-    angle = np.degrees(np.arctan2(side - strip.offset, strip.altitude))
+    angle = -np.degrees(np.arctan2(side - strip.offset, strip.altitude))  # across is left, see Rays.scan_angle
     inside = ((ground >= scene.extent[0]) & (ground <= scene.extent[1])).all(axis=1)
     inside &= np.abs(side - strip.offset) <= strip.cone + 1e-9
     ground, flown = ground[inside], flown[inside]

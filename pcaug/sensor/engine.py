@@ -66,7 +66,8 @@ class Rays:
         direction: (N, 3) float64, unit vectors.
         time: (N,) float64, seconds.
         ring: (N,) uint16, beam number (spinning), or 0.
-        scan_angle: (N,) float32, degrees from nadir (airborne), or azimuth.
+        scan_angle: (N,) float32, degrees from nadir (airborne, mobile), as LAS counts them (1.4 R16, table 10: to the left of the
+            direction of travel negative), or elevation.
         bundle: (N,) int64, rays with equal numbers leave close to each other in similar directions.
     """
 
@@ -76,6 +77,11 @@ class Rays:
     ring: NDArray[np.uint16]
     scan_angle: NDArray[np.float32]
     bundle: NDArray[np.int64]
+
+    def part(self, some: slice) -> Rays:
+        """Some of the beams."""
+        origin, direction = np.broadcast_to(self.origin, self.direction.shape)[some], self.direction[some]
+        return Rays(origin, direction, self.time[some], self.ring[some], self.scan_angle[some], self.bundle[some])
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ Echo strength of a Lambertian surface that fills the beam: P = rho cos(theta) (R
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,8 @@ from pcaug.sensor.footprint import merged, split, sub_beams
 
 Floats = NDArray[np.float32]
 R0 = 10.0
+LINES = 2_000_000
+"""Sub-rays that are cast at once: what bounds memory, however long a flight is."""
 LEAST_BEAM = 0.06
 """Share of a beam's energy below which what is left makes no echo."""
 LEAST_MET = 0.02
@@ -52,6 +55,11 @@ class Echoes:
         return Echoes(self.ray[which], self.distance[which], self.face[which], self.strength[which], self.shown[which])
 
 
+def joined(parts: Sequence[Echoes]) -> Echoes:
+    """Echoes of several, one after the other."""
+    return Echoes(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Echoes)))
+
+
 def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
     """Follow every beam to its end.
 
@@ -74,12 +82,15 @@ def trace(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generato
 
 
 def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.Generator) -> Echoes:
-    """Echoes of beams of several lines."""
-    number = sensor.sub_rays
+    """Echoes of beams of several lines, as many beams at once as LINES allow."""
+    number, parts = sensor.sub_rays, []
     _, shares = sub_beams(number)
-    met = caster.surfaces(*split(rays, number, sensor.divergence, rng), rng)
-    lines = _echoes(caster, met, shares[met.ray % number], sensor.incidence)
-    return resolved(replace(lines, ray=lines.ray // number), sensor.pulse)
+    for first in range(0, max(len(rays.direction), 1), LINES // number):
+        some = rays.part(slice(first, first + LINES // number))
+        met = caster.surfaces(*split(some, number, sensor.divergence, rng), rng)
+        lines = _echoes(caster, met, shares[met.ray % number], sensor.incidence)
+        parts.append(resolved(replace(lines, ray=lines.ray // number + first), sensor.pulse))
+    return joined(parts)
 
 
 def resolved(echoes: Echoes, pulse: float) -> Echoes:
@@ -186,7 +197,8 @@ def bloomed(caster: Caster, rays: Rays, echoes: Echoes, sensor: SensorRow, rng: 
 
     The optics scatter a little of each beam, and a retroreflector is some hundred times brighter than paint, so the scatter
     that meets it still makes an echo. Its share falls as exp(-angle^2 / (2 blooming^2)); the beam reports it with that
-    probability, and in place of what lies behind. A plausible law, not a measured one.
+    probability, and in place of what lies behind. A plausible law, not a measured one. The angle is that at which the beam's own
+    origin sees the retroreflector: a scanner that moves passes it once.
     """
     from scipy.spatial import cKDTree
 
@@ -194,16 +206,21 @@ def bloomed(caster: Caster, rays: Rays, echoes: Echoes, sensor: SensorRow, rng: 
     if not sensor.blooming or not len(bright):
         return echoes
     spread = np.radians(sensor.blooming)
-    angle, nearest = cKDTree(rays.direction[echoes.ray[bright]]).query(rays.direction, distance_upper_bound=3 * spread)
-    beam = np.flatnonzero(np.isfinite(angle) & (rng.random(len(angle)) < np.exp(-0.5 * np.minimum(angle / spread, 9) ** 2)))
+    origin = np.broadcast_to(rays.origin, rays.direction.shape)
+    places = np.hstack([rays.direction, origin / R0])
+    shining = echoes.ray[bright]
+    at = origin[shining] + echoes.distance[bright, None] * rays.direction[shining]
+    _, nearest = cKDTree(places[shining]).query(places, distance_upper_bound=3 * spread)
+    beam = np.flatnonzero(nearest < len(bright))
+    way = at[nearest[beam]] - origin[beam]
+    distance = np.linalg.norm(way, axis=1)
+    angle = np.linalg.norm(way / distance[:, None] - rays.direction[beam], axis=1)
+    kept = rng.random(len(beam)) < np.exp(-0.5 * (angle / spread) ** 2)
+    beam, distance = beam[kept], distance[kept]
     source = bright[nearest[beam]]
     ahead = np.full(len(rays.direction), np.inf)
     np.minimum.at(ahead, echoes.ray, echoes.distance)
-    seen = echoes.distance[source] < ahead[beam] - 1e-6
-    beam, source = beam[seen], source[seen]
-    halo = echoes.take(source)
-    halo.ray = beam
-    rest = echoes.take(~np.isin(echoes.ray, beam))
-    both = [np.concatenate([getattr(rest, k), getattr(halo, k)]) for k in ("ray", "distance", "face", "strength", "shown")]
-    out = Echoes(*both)
+    seen = distance < ahead[beam] - 1e-6
+    halo = replace(echoes.take(source[seen]), ray=beam[seen], distance=distance[seen])
+    out = joined([echoes.take(~np.isin(echoes.ray, halo.ray)), halo])
     return out.take(np.lexsort((out.distance, out.ray)))

@@ -9,10 +9,11 @@ import numpy as np
 
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import RecipeError
 from pcaug.files import stamp
 from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import Asset
-from pcaug.scene.library import Library, stamped
+from pcaug.scene.library import Library, check_kinds, stamped
 from pcaug.scene.recipe import SceneRecipe
 from pcaug.sensor.compose import build_scans, credit
 from pcaug.sensor.into import beams_of, into
@@ -46,7 +47,14 @@ def place_corpus(
         folder: The corpus.
         seed: The same seed gives the same bytes for any number of workers.
         workers, scheduler, force, progress: As of ``compose_corpus``.
+
+    Raises:
+        RecipeError: For kinds of objects that do not exist, or a recipe of another kind of scanner.
     """
+    check_kinds(recipe.into.kinds)
+    if recipe.sensor.kind != "spinning":
+        do = "take a recipe of one (street), or --set sensor.kind=spinning"
+        raise RecipeError(f"{recipe.name} has a scanner that does not spin as that of the real scans does", do=do)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     scans = [str(real.folder.resolve()), [[t.path, *stamp(real.folder / t.path)] for t in real.tiles], list(pattern)]
     about = [described, recipe.folder, stamped(recipe), *scans, seed]

@@ -18,6 +18,8 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
 
 IDS = np.array([2, 2, 6, 64] * 25)
+AROUND = np.array([[1, 0, 0, -5], [0, 1, 0, -5], [0, 0, 1, -5], [0, 0, 0, 1.0]])
+"""Puts the origin into a cloud of 10 m, as a scanner's is."""
 XYZ = np.random.default_rng(0).uniform(-40, 40, (100, 3))
 
 
@@ -148,3 +150,27 @@ def test_nothing_is_written_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         _, err = run(capsys, "datasets", *arguments, code=1)
         assert err.count("\n") == 1
     assert (tmp_path / "set.toml").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("names", "units"),
+    [
+        (["{}/lidar/0.ply", "{}/lidar/1.ply"], {"a", "b", "c"}),
+        (["{}/0.ply", "{}/1.ply"], {"a", "b", "c"}),
+        (["{}_0.ply", "{}_1.ply"], {"a_0", "a_1", "b_0", "b_1", "c_0", "c_1"}),
+    ],
+)
+def test_scans_of_one_folder_stay_in_one_split(tmp_path: Path, names: list[str], units: set[str]) -> None:
+    for drive in "abc":
+        for name in names:
+            ids = np.zeros(50, np.int32)
+            formats.write(
+                tmp_path / "drives" / name.format(drive), make_cloud(50, labelled=False, native_label=ids).moved(AROUND)
+            )
+    card = tmp_path / "drives.toml"
+    card.write_text(draft(tmp_path / "drives").replace("TODO", "ground"))
+    report = convert(tmp_path / "drives", tmp_path / "c", card=card, split="0.5/0.5")
+    corpus = Corpus.open(tmp_path / "c")
+    assert set(corpus.units) == units
+    assert len({(tile.unit, tile.split) for tile in corpus.tiles}) == len(units)
+    assert any("each of 6 scans is a unit of its own" in note for note in report.notes) == ("a_0" in units)

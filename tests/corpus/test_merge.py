@@ -53,7 +53,7 @@ def drive(root: Path, drives: tuple[str, ...] = ("00", "08", "11"), ids: tuple[i
         scan, labels = (root / "sequences" / name / kind for kind in ("velodyne/000000.bin", "labels/000000.label"))
         for path in (scan, labels):
             path.parent.mkdir(parents=True)
-        rng.uniform(-20, 20, (100, 4)).astype("<f4").tofile(scan)
+        rng.uniform((-20, -20, -20, 0), (20, 20, 20, 20), (100, 4)).astype("<f4").tofile(scan)
         rng.choice(ids, 100).astype("<u4").tofile(labels)
     return root
 

@@ -16,6 +16,8 @@ from pyproj import CRS
 
 from pcaug import iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
+from pcaug.corpus.metres import to_metres
+from pcaug.corpus.steps import reprojected
 from pcaug.errors import FileError, LabelError, PcaugError
 from pcaug.formats.las import asprs
 
@@ -344,3 +346,90 @@ def test_the_widest_extra_bytes_come_back(tmp_path: Path) -> None:
     for name, values in fields.items():
         np.testing.assert_array_equal(back[name], values)
     assert back["one"].tolist() == [0, 1, 2]
+
+
+def with_keys(path: Path, *keys: tuple[int, int], z: float = 320.0) -> Path:
+    """LAS 1.2 with the CRS in GeoTIFF keys."""
+    header = laspy.LasHeader(version="1.2", point_format=3)
+    header.scales = [0.01] * 3
+    body = struct.pack("<4H", 1, 1, 0, len(keys)) + b"".join(struct.pack("<4H", key, 0, 1, value) for key, value in keys)
+    header.vlrs.append(laspy.VLR("LASF_Projection", 34735, "keys", body))
+    las = laspy.LasData(header)
+    las.x, las.y, las.z = np.full(3, 500_000.0), np.full(3, 4_000_000.0), np.full(3, z)
+    las.write(path)
+    return path
+
+
+def test_a_projection_of_the_users_own_is_no_crs_rather_than_degrees(tmp_path: Path) -> None:
+    own = with_keys(tmp_path / "own.las", (1024, 1), (2048, 4269), (3072, 32767), (3076, 9003))
+    assert read(own).crs is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "metres"),
+    [
+        (((3072, 26915), (3076, 9001), (4096, 5703), (4099, 9003)), 320 * 1200 / 3937),  # a plan in metres, heights in US feet
+        (((3072, 26915), (4096, 5103), (4099, 9002)), 320 * 0.3048),  # by an old code for the datum
+        (((3072, 26915), (4096, 6360)), 320 * 1200 / 3937),  # by the vertical CRS alone
+        (((3072, 26915), (4096, 5703), (4099, 9001)), 320),
+        (((3072, 26915),), 320),
+        (((3072, 2278), (3076, 9003), (4099, 9001)), 320),  # a plan in feet, heights in metres
+        (((3072, 2278), (3076, 9003)), 320 * 1200 / 3937),
+    ],
+)
+def test_heights_of_geotiff_keys_are_in_their_own_unit(tmp_path: Path, keys: tuple[tuple[int, int], ...], metres: float) -> None:
+    cloud = read(with_keys(tmp_path / "a.las", (1024, 1), *keys))
+    metric = to_metres(cloud)
+    np.testing.assert_allclose(metric.xyz[:, 2], metres, rtol=1e-9)
+    write(tmp_path / "b.las", metric)
+    np.testing.assert_allclose(to_metres(read(tmp_path / "b.las")).xyz[:, 2], metres, atol=0.001)
+    write(tmp_path / "c.las", cloud)
+    assert read(tmp_path / "c.las").crs == cloud.crs
+
+
+def test_extra_bytes_named_like_our_fields_leave_these_alone(tmp_path: Path) -> None:
+    header = laspy.LasHeader(version="1.4", point_format=7)
+    taken = {"time": 7.0, "native_label": 77, "rgb": 5}
+    header.add_extra_dims([laspy.ExtraBytesParams(name, "f4" if name == "time" else "i4") for name in taken])
+    las = laspy.LasData(header)
+    las.x = las.y = las.z = np.arange(4.0)
+    las.gps_time, las.classification, las.red = np.arange(4) + 0.5, np.full(4, 2), np.full(4, 9)
+    for name, value in taken.items():
+        las[name] = np.full(4, value)
+    las.write(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las")
+    for _ in range(2):
+        assert cloud["time"].tolist() == [0.5, 1.5, 2.5, 3.5]
+        assert set(cloud["native_label"]) == {2}
+        assert set(cloud["rgb"][:, 0]) == {9}
+        assert {name: cloud[f"{name}_"][0] for name in taken} == taken
+        assert not [name for name in cloud.fields if name.endswith("__")]
+        write(tmp_path / "b.las", cloud.moved(np.eye(4)))
+        cloud = read(tmp_path / "b.las")
+    assert set(laspy.read(tmp_path / "b.las").classification) == {2}
+
+
+def test_what_a_move_to_another_crs_does_not_touch_stays_in_the_header(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 6, crs="EPSG:32631")
+    las.header.global_encoding.gps_time_type = laspy.header.GpsTimeType.STANDARD
+    las.header.system_identifier, las.header.file_source_id = "plane", 9
+    las.write(tmp_path / "a.las")
+    write(tmp_path / "b.las", reprojected(read(tmp_path / "a.las"), "EPSG:25832"))
+    header = laspy.read(tmp_path / "b.las").header
+    assert header.global_encoding.gps_time_type == laspy.header.GpsTimeType.STANDARD
+    assert (header.system_identifier, header.file_source_id) == ("plane", 9)
+    assert header.parse_crs().to_epsg() == 25832
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int16])
+def test_intensities_below_zero_are_cut_with_a_word(tmp_path: Path, kind: type) -> None:
+    cloud = make_cloud(4, intensity=np.array([-16, -3, 0, 0], kind))
+    with pytest.warns(UserWarning, match=r"a.las: what of intensity lies beyond the 16 bits"):
+        write(tmp_path / "a.las", cloud)
+
+
+@pytest.mark.parametrize("wrong", [{"point_format": 77}, {"scales": [0, 0, 0]}, {"vlrs": [{"user_id": 1}]}, {"version": "9.9"}])
+def test_an_encoding_of_no_header_is_one_line(tmp_path: Path, wrong: dict[str, object]) -> None:
+    encoding = {"format": "las", "version": "1.4", "point_format": 6, "scales": [0.01] * 3, "vlrs": []} | wrong
+    with pytest.raises(FileError, match="describes no LAS header"):
+        write(tmp_path / "a.las", replace(make_cloud(4), source=Source(encoding=encoding)))

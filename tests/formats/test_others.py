@@ -10,10 +10,12 @@ from typing import Any
 import h5py
 import laspy
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from builders import assert_same_cloud, make_cloud
 
-from pcaug import catalogue, exchange, iter_chunks, read, write
+from pcaug import catalogue, exchange, formats, iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, MissingExtra, PcaugError
 from pcaug.formats import arrays
@@ -388,3 +390,55 @@ def test_fields_that_are_no_columns_of_numbers_are_left_out_with_a_word(tmp_path
         file["points"] = np.zeros(5, kind[:4])
     with pytest.warns(UserWarning, match="field 'cov' .* is left out"):
         assert not read(tmp_path / "a.h5").fields
+
+
+@pytest.mark.parametrize(
+    ("text", "points"),
+    [
+        (b"\xef\xbb\xbfx,y,z\n1,2,3\n", 1),  # as spreadsheets write UTF-8
+        (b"// exported by hand\n1 2 3\n", 1),
+        (b"// of 2026\n// by hand\n1 2 3\n", 1),
+        (b"//X Y Z\n2\n1 2 3\n4 5 6\n", 2),  # as CloudCompare does
+        (b"# x y z\n1 2 3\n", 1),
+    ],
+)
+def test_heads_of_text_files(tmp_path: Path, text: bytes, points: int) -> None:
+    (tmp_path / "a.txt").write_bytes(text)
+    assert read(tmp_path / "a.txt").xyz[:, 0].tolist() == [1.0, 4.0][:points]
+
+
+def test_names_of_other_programs_whatever_their_case(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(
+        "X,Y,Z,Intensity,ReturnNumber,NumberOfReturns,GpsTime,Classification,Red,Green,Blue\n1,2,3,40,1,2,9.5,6,0.5,0.25,1\n"
+    )
+    cloud = read(tmp_path / "a.csv")
+    told = {name: values[0].tolist() for name, values in cloud.fields.items()}
+    assert told == {
+        "intensity": 40, "return_number": 1, "number_of_returns": 2, "time": 9.5, "native_label": 6, "rgb": [0.5, 0.25, 1.0]
+    }  # fmt: skip
+    write(tmp_path / "a.laz", cloud)
+    assert laspy.read(tmp_path / "a.laz").intensity.tolist() == [40]
+    (tmp_path / "two.csv").write_text("x,y,z,intensity,Intensity\n1,2,3,4,5\n")
+    assert {name: v[0] for name, v in read(tmp_path / "two.csv").fields.items()} == {"intensity": 4, "Intensity": 5}
+
+
+def test_columns_of_no_numbers_are_left_out_with_a_word(tmp_path: Path) -> None:
+    xyz = np.arange(6.0).reshape(2, 3)
+    np.savez(tmp_path / "a.npz", points=xyz, who=np.array([{}, {}], dtype=object))
+    pq.write_table(pa.table(dict(zip("xyz", xyz.T, strict=True)) | {"who": ["a", "b"]}), tmp_path / "a.parquet")
+    for name in ("a.npz", "a.parquet"):
+        with pytest.warns(UserWarning, match="'who'.* is left out"):
+            cloud = read(tmp_path / name)
+        np.testing.assert_array_equal(cloud.xyz, xyz)
+        assert not cloud.fields
+
+
+def test_scans_of_nuscenes_are_not_taken_for_kittis(tmp_path: Path) -> None:
+    np.zeros((32, 5), np.float32).tofile(tmp_path / "a.pcd.bin")
+    with pytest.raises(FileError, match="five numbers a point"):
+        read(tmp_path / "a.pcd.bin")
+
+
+def test_instances_without_classes_have_no_place_beside_a_bin() -> None:
+    assert formats.lost(["instance", "intensity"], "a.bin") == ["instance"]
+    assert formats.lost(["instance", "intensity", "native_label"], "a.bin") == []

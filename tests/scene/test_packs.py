@@ -259,6 +259,8 @@ def test_axes_and_part_numbers_of_a_helios_scene_are_read_or_refused(tmp_path: P
     for identity in ("\u00b2", "9" * 12):  # no number, and one that no instance may have
         path.write_text(text.replace('id="7"', f'id="{identity}"'), encoding="utf-8")
         assert helios.load_scene(path).placements[1].instance == 2
+    path.write_text(text.replace("<part>", '<part id="1">').replace('id="7"', 'id="wall"'))
+    assert len({p.instance for p in helios.load_scene(path).placements}) == 2
     path.write_text(text.replace('version="1.0"', 'version="1.0" encoding="no such"'))
     with pytest.raises(FileError, match="cannot be read as a scene"):
         helios.load_scene(path)
@@ -287,6 +289,11 @@ def test_a_recipe_replaces_or_joins_a_kind_of_object(tmp_path: Path, world: str)
     half = 'kind = "car"', "share = 0.5"
     both = [name.startswith("mine") for seed in range(5) for name in cars(composed(tmp_path, world, *half, seed=seed))]
     assert 0.25 < np.mean(both) < 0.75
+    for index in range(2):
+        box(tmp_path / "other" / "car" / f"theirs{index}.ply", 4, 2, 1.5)
+    every = 'kind = "car"', '[[assets]]\npath = "other"', 'kind = "car"'
+    first = [name.startswith("mine") for seed in range(5) for name in cars(composed(tmp_path, world, *every, seed=seed))]
+    assert 0.25 < np.mean(first) < 0.75  # two rows that would each be all
     with pytest.raises(RecipeError, match="no object kind 'cat', choose from tree"):
         composed(tmp_path, world, 'kind = "cat"')
 
@@ -405,7 +412,8 @@ def test_the_recipe_in_a_corpus_makes_the_same_again_from_anywhere(tmp_path: Pat
     card = 'licence = "CC0-1.0"\nground = -0.5\n[[parts]]\nmatch = "*"\nlabel = "pole"\n'
     (tmp_path / "mine" / "meshes" / "block.toml").write_text(card)
     row = '[[assets]]\npath = "meshes"\nunit = 1.0\ncount = [4, 4]\n'
-    (tmp_path / "mine" / "yard.toml").write_text(f'name = "yard"\n[street]\n[sensor]\nazimuth_steps = 200\n{row}')
+    (tmp_path / "mine" / "own.toml").write_text('kind = "spinning"\nelevations = [-20, -10, -5, 0, 5]\nazimuth_steps = 200\n')
+    (tmp_path / "mine" / "yard.toml").write_text(f'name = "yard"\n[street]\n[sensor]\nmodel = "own.toml"\n{row}')
     (tmp_path / "elsewhere").mkdir()
     made = []
     for place, recipe in (("mine", "yard.toml"), ("elsewhere", "../made/recipe.toml")):

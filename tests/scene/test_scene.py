@@ -266,6 +266,9 @@ def test_a_misspelt_recipe_says_which_key(tmp_path: Path) -> None:
         ("sensor.noise=1e12", "sensor.noise"),
         ("sensor.azimuth_steps=1000000000", "a scan of 64,000,000,000 rays"),
         ("sensor.stations=[0, 0]", "must be 1 or more"),
+        ("sensor.model=64", "sensor.model"),
+        ("sensor.kind=mobile", "a mobile scanner needs a speed"),
+        ("into.kinds={car=1e308, lorry=1e308}", "needs weights"),
         ("sensor.strips=[5, 2]", r"must be \[lowest, highest\]"),
     ],
 )

@@ -14,7 +14,7 @@ from pcaug import catalogue
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError
+from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.pattern import pattern_of
 from pcaug.scene.library import variant
 from pcaug.scene.recipe import AssetRow, load_recipe
@@ -218,3 +218,16 @@ def test_objects_are_on_the_scale_of_the_scan() -> None:
     made, count = into(bare, assets, beams, CLEAN, np.random.default_rng(3))
     assert count
     assert "intensity" not in made
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "message"),
+    [("town", "into.objects=[1, 2]", "does not spin"), ("street", "into.kinds.cat=1", "no object kind 'cat', choose from tree")],
+)
+def test_recipes_that_cannot_place_are_refused(tmp_path: Path, recipe: str, change: str, message: str) -> None:
+    compose_corpus(load_recipe("street", ["sensor.azimuth_steps=100"]), 1, tmp_path / "real", seed=3)
+    with pytest.raises(RecipeError, match=message):
+        place_corpus(
+            load_recipe(recipe, [change]), Corpus.open(tmp_path / "real"), ([0.0, 1.0], 100), 1, tmp_path / "out", seed=1
+        )
+    assert not (tmp_path / "out").exists()

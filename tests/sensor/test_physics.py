@@ -10,6 +10,7 @@ from pcaug.scene.asset import MATERIALS, Asset, Builder, Scene, placed
 from pcaug.scene.recipe import compose, load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, quad
+from pcaug.sensor import physics
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.footprint import LIGHT, merged, split, sub_beams
 from pcaug.sensor.physics import Echoes, detect, footprint_shares, reported, trace
@@ -314,3 +315,28 @@ def test_a_surface_that_stopped_a_beam_met_the_share_that_makes_it_likely(throug
     given = footprint_shares(np.full(number, through, np.float32), rng, met=True)
     np.testing.assert_allclose(np.quantile(given, (0.1, 0.3, 0.5, 0.9)), np.quantile(stopped, (0.1, 0.3, 0.5, 0.9)), atol=0.015)
     assert (footprint_shares(np.zeros(10, np.float32), rng, met=True) == 1).all()
+
+
+def test_a_retroreflector_blooms_where_a_moving_scanner_passes_it_and_nowhere_else() -> None:
+    sign, ground = Builder(), Builder()
+    sign.add(box((0.0, 5.0, 1.0), (0.05, 6.0, 2.0)), "sign_light", "sign")
+    ground.add(quad((-60, -60, 0), (60, -60, 0), (60, 60, 0), (-60, 60, 0)), "road", "asphalt")
+    placements = (placed(ground.asset("ground"), (0, 0, 0)), placed(sign.asset("sign"), (0, 0, 0), instance=1))
+    scene = Scene(placements, "x", np.zeros(3), 0.0, np.zeros((2, 2)))
+    told = {"kind": "mobile", "speed": (10, 10), "rate": 100, "azimuth_steps": 1000, "track": 30, "profile": 30.0, "drift": 0.0}
+    for blooming in (0.0, 0.3):
+        cloud = scan(scene, SensorRow(blooming=blooming, **told, **CLEAN | {"range_max": 80.0}), np.random.default_rng(0))
+        mine = cloud.take(cloud["label"] == TREE.id("sign_light"))
+        assert len(mine) > 20
+        assert np.ptp(mine.xyz[:, 0]) < 0.06 + 2 * 6 * np.radians(3 * blooming)
+
+
+def test_beams_of_sub_rays_are_cast_in_parts_as_they_are_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sensor = SensorRow(kind="airborne", sub_rays=7, **CLEAN)
+    rays = rays_along(ahead(500), np.column_stack([np.zeros(500), np.linspace(-2, 2, 500), np.zeros(500)]))
+    caster = caster_of(wall(10.0, low=0.0), wall(30.0))
+    whole = trace(caster, rays, sensor, np.random.default_rng(0))
+    monkeypatch.setattr(physics, "LINES", 700)
+    parts = trace(caster, rays, sensor, np.random.default_rng(0))
+    np.testing.assert_array_equal(parts.ray, whole.ray)
+    np.testing.assert_array_equal(parts.distance, whole.distance)

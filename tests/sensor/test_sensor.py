@@ -10,7 +10,9 @@ import pytest
 
 from pcaug import catalogue
 from pcaug.corpus.read import Corpus
+from pcaug.errors import RecipeError
 from pcaug.scene.asset import MATERIALS, Asset, Builder, Placement, Scene, placed
+from pcaug.scene.library import ground_of, height_at
 from pcaug.scene.recipe import compose, load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, grid, quad
@@ -250,3 +252,58 @@ def test_a_placement_keeps_its_scale() -> None:
     met = Caster(scene).surfaces(np.zeros((1, 3)), np.array([[1.0, 0, 0]]), np.zeros(1, np.int64))
     assert met.distance[0] == pytest.approx(8.0, abs=1e-4)
     assert met.cosine[0] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("pattern", ["oscillating", "polygon", "palmer"])
+@pytest.mark.parametrize("legs", [(), ((-60.0, 5.0, 300.0, 60.0, 5.0, 300.0),)])
+def test_scan_angles_are_negative_to_the_left_as_las_has_them(pattern: str, legs: tuple[tuple[float, ...], ...]) -> None:
+    sensor = SensorRow(kind="airborne", pattern=pattern, legs=legs, height=(300, 300), strips=(1, 1), density=(2, 2), pulses=2000)
+    scene = replace(scene_of((plane(), (0, 0, 0))), extent=np.array([[-40.0, -40.0], [40.0, 40.0]]))
+    rays = SENSORS["airborne"](scene, sensor, np.random.default_rng(1))
+    order = np.argsort(rays.time)
+    way = rays.origin[order[-1]] - rays.origin[order[0]]
+    left = rays.direction[:, :2] @ (-way[1], way[0])
+    assert (rays.scan_angle * left <= 0).all()
+    assert np.ptp(rays.scan_angle) > 10
+
+
+def test_the_profiles_of_a_car_have_negative_angles_to_its_left() -> None:
+    sensor = SensorRow(kind="mobile", speed=(10, 10), profile=0.0)
+    scene = replace(scene_of((plane(), (0, 0, 0))), heading=0.3)
+    rays = SENSORS["mobile"](scene, sensor, np.random.default_rng(1))
+    left = rays.direction[:, :2] @ (-np.sin(0.3), np.cos(0.3))
+    assert (rays.scan_angle * left <= 1e-9).all()
+    np.testing.assert_allclose(np.cos(np.radians(rays.scan_angle)), -rays.direction[:, 2], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["mountain", "wood", "room"])
+def test_stations_stand_on_the_ground_within_the_scene(name: str) -> None:
+    recipe = load_recipe(name, ["sensor.model=VZ-400", "sensor.stations=[3, 3]", "sensor.azimuth_steps=64", "sensor.rows=16"])
+    several = 0
+    for seed in range(4):
+        scene = compose(recipe, np.random.default_rng(seed))
+        rays = SENSORS["terrestrial"](scene, recipe.sensor, np.random.default_rng(seed))
+        at = np.unique(rays.origin, axis=0)
+        several += len(at) > 1
+        ground = ground_of(scene)
+        assert ground is not None
+        assert (at[:, :2] >= ground[..., :2].min(axis=(0, 1))).all()
+        assert (at[:, :2] <= ground[..., :2].max(axis=(0, 1))).all()
+        low, high = recipe.sensor.height
+        for x, y, z in at:
+            assert low - 0.05 <= z - height_at(ground, x, y) <= high + 0.05
+    assert several >= (0 if name == "room" else 3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "mobile", "speed": (10, 10), "rate": 10_000, "azimuth_steps": 50_000, "track": 2000}, "a scan of .* rays"),
+        ({"kind": "airborne", "density": (9000, 9000), "height": (100, 100)}, "a scan of .* rays"),
+        ({"kind": "airborne", "legs": ((0, 0, 100, 9000, 0, 100),), "pulses": 1e6, "speed": (1, 1)}, "a scan of .* rays"),
+    ],
+)
+def test_scans_of_more_rays_than_anybody_casts_are_refused(change: dict[str, object], message: str) -> None:
+    scene = replace(scene_of((plane(), (0, 0, 0))), extent=np.array([[-90.0, -90.0], [90.0, 90.0]]))
+    with pytest.raises(RecipeError, match=message):
+        scan(scene, SensorRow(**change), np.random.default_rng(0))

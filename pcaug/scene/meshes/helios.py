@@ -72,12 +72,13 @@ def _parts(path: Path) -> list[tuple[Entry, NDArray[np.float64], int]]:
     scene = parsed(path).find("scene")
     if scene is None or not scene.findall("part"):
         raise FileError("has no <scene> with a <part>", path, "give the scene file, not the survey")
-    out = []
-    for number, part in enumerate(scene.findall("part")):
-        identity = part.get("id", str(number))
-        where = f"{path} part {identity}"
-        out.append((*_part(part, path, where), int(identity) + 1 if NUMBER.fullmatch(identity) else number + 1))
-    return out
+    parts = scene.findall("part")
+    names = [part.get("id", str(number)) for number, part in enumerate(parts)]
+    numbers = [int(name) for name in names if NUMBER.fullmatch(name)]
+    if len(set(numbers)) < len(names):
+        numbers = list(range(len(names)))
+    named = zip(parts, names, numbers, strict=True)
+    return [(*_part(part, path, f"{path} part {name}"), number + 1) for part, name, number in named]
 
 
 def _part(part: Any, path: Path, where: str) -> tuple[Entry, NDArray[np.float64]]:
