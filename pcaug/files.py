@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import os
 import platform
@@ -190,6 +191,16 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file in UTF-8, see ``atomic_path``."""
     with atomic_path(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of ours holds; raises FileError where it is damaged."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise FileError(
+            f"is damaged ({type(error).__name__})", path, "remove it, and give the command that made it again"
+        ) from None
 
 
 def stamp(path: Path) -> list[int]:

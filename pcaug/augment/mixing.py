@@ -16,7 +16,7 @@ from pcaug.augment.attributes import kept
 from pcaug.augment.naive import Positive, Rng, Share, turn
 from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
 from pcaug.cloud import PointCloud, common_fields, concatenate, on_scale
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, RecipeError
 
 Angle = Annotated[float, Field(ge=-90, le=360)]
 Classes = tuple[str, ...]
@@ -114,6 +114,10 @@ class LaserMix:
     bands: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(min_length=1)] = (3, 4, 5, 6)
     low: Angle = -25.0
     high: Angle = 3.0
+
+    def __post_init__(self) -> None:
+        if self.low == self.high:
+            raise RecipeError("lasermix: low and high are the same, bands have no width")
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
         other = alike(cloud, other)

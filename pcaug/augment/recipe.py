@@ -19,7 +19,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import RecipeError
+from pcaug.errors import PcaugError, RecipeError
 from pcaug.parallel import Progress, silent
 
 Tables = tuple[dict[str, Any], ...]
@@ -161,6 +161,16 @@ def augment_corpus(
                 writer.source(row)
 
 
+def _check_view(corpus: Corpus, donors: Corpus) -> None:
+    """Refuse to paste objects of a map into scans: from its origin nobody saw them. (A bank is a corpus of objects, each with its
+    sensor; from ``pcaug.generate.bank``.)"""
+    rows = donors.manifest.made_by.get("objects", ())
+    of_map = donors.manifest.frame == "map" or any(isinstance(row, dict) and row.get("sensor") == "map" for row in rows)
+    if corpus.manifest.frame == "sensor" and of_map:
+        do = "take a bank of scans, or objects of pcaug generate sample --rescan"
+        raise PcaugError("holds objects of a map, which have no range and no visible side for a scan", donors.folder, do)
+
+
 def _of_split(corpus: Corpus, split: str | None) -> Corpus:
     """Donors of a split, of "train" where it has none: what is tested on never reaches a cloud to train on."""
     return corpus.only(split=split if split in corpus.splits else "train")
@@ -170,6 +180,8 @@ def draws(
     recipe: AugmentRecipe, corpus: Corpus, seed: int, *, copies: int = 1, donors: Corpus | None = None
 ) -> Iterator[tuple[Tile, int, PointCloud]]:
     """Augmented clouds, tile by tile and copy by copy: each from its own stream, whatever was drawn before."""
+    if donors is not None and any(table["name"] == "paste" for table in recipe.mix):
+        _check_view(corpus, donors)
     for index, tile in enumerate(corpus.tiles):
         source = Donors(_of_split(donors or corpus, tile.split), bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):

@@ -61,7 +61,7 @@ def augment(
             augment_corpus(wanted, corpus, output, seed, copies=number, donors=others, force=force, progress=progress)
         made = Corpus.open(output)
         result |= {"clouds": len(made.tiles), "points": made.points, "classes": made.counts(), "output": output}
-        _tell_lost(corpus, made)
+        _tell_lost(corpus, made, others)
     if json:
         emit_json(result | ({"png": png} if png else {}))
         return
@@ -73,15 +73,16 @@ def augment(
         out().print(str(png), soft_wrap=True, markup=False)
 
 
-def _tell_lost(corpus: Corpus, made: Corpus) -> None:
+def _tell_lost(corpus: Corpus, made: Corpus, donors: Corpus | None) -> None:
     """Say which fields some clouds no longer have: what they were mixed with lacks them, as generated objects do."""
     from pcaug.cli.console import err
 
     kept = set.intersection(*(set(made.fields(tile)) for tile in made.tiles)) if made.tiles else set()
     had = set.intersection(*(set(corpus.fields(tile)) for tile in corpus.tiles)) if corpus.tiles else kept
     if lost := sorted(had - kept):
-        do = "objects have them with pcaug generate sample --rescan"
-        text = f"note: {', '.join(lost)} left out of clouds that were mixed with some that lack them; {do}"
+        made_up = donors is not None and "generator" in donors.manifest.made_by
+        do = "; objects have them with pcaug generate sample --rescan" if made_up else ""
+        text = f"note: {', '.join(lost)} left out of clouds that were mixed with some that lack them{do}"
         err().print(text, soft_wrap=True, markup=False)
 
 

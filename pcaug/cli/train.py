@@ -43,7 +43,7 @@ def train(
         claim(output, force=force, resumes=is_begun(output) and not finished, kind=KIND, **told)
     inputs = [Corpus.open(path) for path in (real, *(synthetic or []), *(unlabelled or []))]
     if force and first:
-        check(wanted, inputs[: 1 + len(synthetic or [])])
+        check(wanted, inputs[: 1 + len(synthetic or [])], len(unlabelled or []))
         clear(output, inputs)
     with reporter() as progress:
         shown = progress if first else silent

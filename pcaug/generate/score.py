@@ -19,6 +19,8 @@ from pcaug.generate.model import resampled
 
 Points = NDArray[np.float64]
 Table = NDArray[np.float64]
+BY_CHANCE = 0.05
+"""Share of held-out objects that would be called copies."""
 COPIED = 0.5
 """Samples that lie less than this share as far from the training objects as held-out objects do are copies of them."""
 
@@ -82,8 +84,9 @@ class Scores:
         mmd_cd, mmd_emd: Minimum matching distance, m^2 and m; lower is better.
         cov_cd, cov_emd: Coverage; higher is better.
         nna_cd, nna_emd: 1-NN accuracy; 0.5 is indistinguishable.
-        memorised: Median Chamfer distance of samples to the nearest training object over that of held-out objects.
-        copies: Share of samples that are nearer to a training object than 95 % of the held-out ones are.
+        memorised: Median over samples of their Chamfer distance to the nearest training object, over the median of the held-out
+            objects of their class (of all, where there is none: poles are nearer to poles than trees to trees).
+        copies: Share of samples that are nearer to a training object than 95 % of those held-out ones are.
         nearest: For each sample the row of the nearest training object.
     """
 
@@ -101,9 +104,9 @@ class Scores:
     def verdict(self) -> str:
         """What the memorisation figures mean."""
         share = f"{100 * self.copies:.0f} % of the samples lie nearer to a training object than 95 % of held-out objects do"
-        if self.memorised < COPIED:
+        if self.memorised < COPIED and self.copies > BY_CHANCE:
             return f"COPIES ITS TRAINING SET: {share}; such samples add nothing that the training data has not"
-        return f"no sign of copying: {share} (5 % by chance)"
+        return f"no sign of copying: {share} ({100 * BY_CHANCE:.0f} % by chance)"
 
 
 def score(
@@ -127,9 +130,11 @@ def score(
         values[f"nna_{key}"] = one_nna(pairwise(new, new, distance), across, pairwise(real, real, distance))
     to_known = pairwise(new, known, chamfer)
     own, usual = to_known.min(axis=1), pairwise(real, known, chamfer).min(axis=1)
+    classes = np.array([thing.row.name for thing in held_out])
+    alike = [usual[classes == thing.row.name] if thing.row.name in classes else usual for thing in samples]
     return Scores(
         **values,
-        memorised=float(np.median(own) / max(float(np.median(usual)), 1e-12)),
-        copies=float((own < np.quantile(usual, 0.05)).mean()),
+        memorised=float(np.median([d / max(float(np.median(u)), 1e-12) for d, u in zip(own, alike, strict=True)])),
+        copies=float(np.mean([d < np.quantile(u, BY_CHANCE) for d, u in zip(own, alike, strict=True)])),
         nearest=tuple(int(row) for row in to_known.argmin(axis=1)),
     )

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from pcaug.errors import FileError
 from pcaug.files import write_bytes
 
 
@@ -63,10 +65,16 @@ class State:
         write(tensors, path)
 
     def load(self, path: Path) -> None:
-        """Go on from a file, if it is there."""
+        """Go on from a file, if it is there; raises FileError where it is damaged, or of another network."""
         if not path.is_file():
             return
-        tensors = load_file(path)
+        try:
+            self._take(load_file(path))
+        except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+            do = "remove it: the training begins anew"
+            raise FileError(f"is damaged, or of another training ({type(error).__name__})", path, do) from None
+
+    def _take(self, tensors: dict[str, Tensor]) -> None:
         self.network.load_state_dict(_below("network.", tensors))
         for name, value in _below("average.", tensors).items():
             self.average[name].copy_(value)

@@ -25,10 +25,14 @@ from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surround
 from pcaug.segment.voxel import voxels
 
 Features = NDArray[np.float32]
-VERSION = 10
+VERSION = 11
 """Raised whenever ``prepare`` makes something else: tiles in the cache and runs of another version are not used."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
+COMMON = 20.0
+"""A multiple of all of them."""
+ON_THE_EDGE = 1e-6
+"""Metres that a map's points are moved by: one on a cell's edge, as surveys round them, lies in the same cell from any origin."""
 FARTHEST = 10_000.0
 """Metres from its origin at which no scanner sees anything, and from which float32 would round millimetres away."""
 
@@ -54,12 +58,14 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Setting:
-    """What features need beside the thinned points: frame, voxel's edge, intensity that counts as one, points a voxel (V,)."""
+    """What features need beside the thinned points: frame, voxel's edge, intensity that counts as one, points a voxel (V,), and
+    where the points' origin lies in the cells of CELLS (2,), so that pieces of a map are divided as the whole is."""
 
     frame: str
     voxel: float = 0.15
     bright: float = 1.0
     points: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+    corner: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
 
 def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str, bright: float | None = None) -> Prepared:
@@ -80,7 +86,8 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         raise FileError(f"lies more than {FARTHEST:g} m from its scanner", cloud.source.file or None, do)
     in_map = len(cloud) > 0 and frame == "map"  # there on the grid, so that a piece is divided as the whole is
     grid = (EDGES[-1] if "cells" in groups else SHARED) * voxel
-    origin = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
+    corner = np.floor(cloud.xyz.mean(axis=0) / grid) * grid if in_map else np.zeros(3)
+    origin = corner - ON_THE_EDGE * in_map
     local = cloud.xyz - origin
     representative, voxel_of = voxels(local, voxel)
     if bright is None:
@@ -90,7 +97,7 @@ def prepare(cloud: PointCloud, groups: tuple[str, ...], voxel: float, frame: str
         _majority(cloud["label"], voxel_of, len(representative)) if "label" in cloud else np.full(len(thin), IGNORE, np.uint16)
     )
     xyz = local[representative]
-    setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)))
+    setting = Setting(frame, voxel, bright, np.bincount(voxel_of, minlength=len(representative)), corner[:2] % COMMON)
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
         parts = list(threads.map(lambda name: GROUPS[name].of(thin, xyz, setting).astype(np.float32), groups))
     table = np.concatenate(parts, axis=1) if parts else np.zeros((len(thin), 0), np.float32)
@@ -116,7 +123,8 @@ def _plan(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDAr
     """Per cell size: height above the cell's lowest point, depth below its highest, log count; (V, 9)."""
     columns = []
     for edge in CELLS:
-        _, inverse, counts = np.unique(numbered(xyz, edge)[0], return_inverse=True, return_counts=True)
+        cells, _, _ = numbered(xyz[:, :2] + setting.corner, edge)
+        _, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
         inverse = inverse.reshape(-1)
         low, high = np.full(len(counts), np.inf), np.full(len(counts), -np.inf)
         np.minimum.at(low, inverse, xyz[:, 2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -85,7 +85,7 @@ class TrainRecipe(Strict):
     real_share: float | None = Field(default=None, ge=0, le=1)
     real_start: float | None = Field(default=None, ge=0, le=1)
     anneal: float = Field(default=0.7, ge=0, le=1)
-    synthetic_shares: tuple[float, ...] = ()
+    synthetic_shares: tuple[Annotated[float, Field(gt=0)], ...] = ()
     synthetic_weight: float = Field(default=1.0, gt=0)
     synthetic_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     source_norms: bool = False

@@ -26,7 +26,7 @@ from pcaug.errors import FileError, NotFound, PcaugError
 from pcaug.files import Kind, claim, write_text
 from pcaug.files import clear as remove
 from pcaug.labels import ClassSet, Group
-from pcaug.segment.features import VERSION
+from pcaug.segment.features import VERSION, names
 from pcaug.segment.recipe import TrainRecipe
 
 CARD, LOG = "card.json", "log.csv"
@@ -137,7 +137,11 @@ class Run:
             recipe = TrainRecipe.model_validate_json(json.dumps(raw["recipe"]))
             mean, spread, quantiles = (np.array(raw[key], np.float32) for key in ("mean", "spread", "quantiles"))
             usual = np.array(raw.get("usual", []), np.float32)
-            data, current, tree = tuple(raw["data"]), raw.get("features") == VERSION, raw["taxonomy"]
+            data, current, tree = tuple(dict(row) for row in raw["data"]), raw.get("features") == VERSION, raw["taxonomy"]
+            if not groups or not all(g.nodes and set(g.nodes) <= catalogue.taxonomy().nodes.keys() for g in groups):
+                raise ValueError("classes")
+            if current and not len(mean) == len(spread) == len(names(recipe.features)):
+                raise ValueError("features")
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None
         if not current:

@@ -91,10 +91,11 @@ def train(
     return run
 
 
-def check(recipe: TrainRecipe, corpora: Sequence[Corpus]) -> None:
-    """Raise RecipeError, LabelError or NotFound for what cannot be trained on corpora, before an earlier run is removed."""
+def check(recipe: TrainRecipe, corpora: Sequence[Corpus], unlabelled: int = 0) -> None:
+    """Raise RecipeError, LabelError or NotFound for what cannot be trained on corpora, and on so many unlabelled ones, before an
+    earlier run is removed."""
     _check_network(recipe)
-    recipe.check_shares(len(corpora) - 1)
+    recipe.check_shares(len(corpora) - 1 + unlabelled)
     class_set(recipe.classes, [corpus.only(split="train") for corpus in corpora])
     _validation(recipe, corpora[0])
 

@@ -14,7 +14,7 @@ from typing import Any
 from pcaug.corpus.manifest import KIND as CORPUS
 from pcaug.corpus.sample import FILES as SCANS
 from pcaug.errors import PcaugError
-from pcaug.files import Kind, claim, clear, to_jsonable, write_text
+from pcaug.files import Kind, claim, clear, read_json, to_jsonable, write_text
 from pcaug.segment.features import VERSION
 from pcaug.segment.run import KIND as RUN
 from pcaug.study.plan import Job, ways
@@ -84,8 +84,8 @@ def earlier_results(folder: Path, jobs: Sequence[Job]) -> list[Result]:
 def _read(folder: Path) -> Note:
     """The note; empty where there is none, or one of another layout."""
     path = folder / NOTE
-    kept: Note = json.loads(path.read_text()) if path.is_file() else {}
-    return kept if kept.get("layout") == LAYOUT else {}
+    kept = read_json(path) if path.is_file() else None
+    return kept if isinstance(kept, dict) and kept.get("layout") == LAYOUT else {}
 
 
 def _write(folder: Path, note: Note) -> None:
@@ -150,7 +150,7 @@ def state(recipe: StudyRecipe) -> Note:
         "features": VERSION,
         "recipe": told,
         "real": told["real"],
-        "real_data": state_of(recipe.real.source),
+        "real_data": state_of(recipe.real.source, recipe.real.files),
         "seed": recipe.seed,
         "threads": recipe.threads,
         "arms": {arm.slug: arm.model_dump(exclude_defaults=True) for arm in recipe.arms},

@@ -13,6 +13,9 @@ from pcaug.segment.networks import FOREST
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
 
+OWN = ("seed", "network")
+"""Keys of a training recipe that a study sets itself."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -108,7 +111,12 @@ def ways(recipe: StudyRecipe) -> list[tuple[Job, TrainRecipe]]:
 
 
 def check_arms(recipe: StudyRecipe) -> None:
-    """Raise RecipeError for a mistake in an arm's own settings, before anything is made or trained."""
+    """Raise RecipeError for a mistake in the settings of trainings, before anything is made or trained."""
+    changes = [*recipe.set, *(c for own in recipe.model_set.values() for c in own), *(c for arm in recipe.arms for c in arm.set)]
+    for change in changes:
+        if change.partition("=")[0].strip() in OWN:
+            what = f"{change!r} among the changes of trainings: each has a seed of its own, and the network of its model"
+            raise RecipeError(what, do='--set seed=..., --set seeds=..., --set "models=[...]"')
     for job, how in ways(recipe):
         how.check_shares(len(job.arm.synthetic), f"arm {job.arm.name!r}")
 

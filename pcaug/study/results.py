@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, pairwise
@@ -10,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pcaug.errors import counted
-from pcaug.files import atomic_path
+from pcaug.errors import FileError, counted
+from pcaug.files import atomic_path, read_json
 
 LEVEL = 0.95
 
@@ -238,9 +237,12 @@ def _outcome(gain: Interval) -> str:
 
 
 def read_result(path: Path) -> Result:
-    """The result of a training that is done."""
-    raw = json.loads(path.read_text())
-    return Result(**raw | {"units": tuple(raw["units"])})
+    """The result of a training that is done; raises FileError where it is damaged."""
+    raw = read_json(path)
+    try:
+        return Result(**raw | {"units": tuple(raw["units"])})
+    except (TypeError, KeyError):
+        raise FileError("is no result of a training", path, "remove it: the training is done anew") from None
 
 
 def write_parquet(results: Sequence[Result], path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from pcaug import __version__
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import is_corpus
+from pcaug.corpus.sources import is_corpus, refuse_nested
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, completed, silent
@@ -157,8 +157,11 @@ def _check_real(recipe: StudyRecipe) -> None:
 
 
 def _check_inputs(recipe: StudyRecipe, folder: Path) -> None:
-    """Refuse a folder that what is read lies in: starting over would remove it."""
+    """Refuse a folder that what is read lies in, which starting over would remove; or that lies in the scans that are read, and
+    would change them."""
     for source in filter(None, (recipe.real.source, *(synthetic.corpus for synthetic in recipe.synthetic))):
+        if source != SAMPLE and not is_corpus(Path(source)):
+            refuse_nested(Path(source), folder)
         if source != SAMPLE and Path(source).resolve().is_relative_to(folder.resolve()):
             raise PcaugError(f"holds {source}, which this study reads", folder, "choose another folder")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pcaug import formats
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.augment.recipe import load_recipe as load_augmentation
 from pcaug.corpus.convert import convert
@@ -23,7 +24,7 @@ from pcaug.corpus.split import Split
 from pcaug.corpus.write import CorpusWriter, put_in_place
 from pcaug.errors import LabelError, RecipeError
 from pcaug.explore.like import fit_recipe
-from pcaug.files import stamp, to_jsonable, write_text
+from pcaug.files import read_json, stamp, to_jsonable, write_text
 from pcaug.generate.bank import ObjectSample, gather, write_bank
 from pcaug.generate.fit import fit
 from pcaug.generate.model import FEWEST, Generator
@@ -48,7 +49,7 @@ def real_corpus(recipe: StudyRecipe, folder: Path, data: str | None) -> tuple[Co
     started = time.perf_counter()
     how = to_jsonable([real.model_dump(exclude_defaults=True, exclude={"test_units", "unit"}), recipe.seed, data])
     gone = data is None and real.source != SAMPLE
-    if (folder / REAL).is_file() and not gone and json.loads((folder / REAL).read_text()) != how:
+    if (folder / REAL).is_file() and not gone and read_json(folder / REAL) != how:
         shutil.rmtree(made, ignore_errors=True)
         note.unlink(missing_ok=True)
     if not is_corpus(made):
@@ -103,12 +104,13 @@ def made_by(source: Synthetic) -> dict[str, Any]:
     return {"files": state_of(source.corpus)} if source.corpus is not None else {}
 
 
-def state_of(source: str) -> str | None:
-    """What changes where a corpus, a file or a folder of files is made anew; None where nothing lies."""
+def state_of(source: str, only: Sequence[str] = ()) -> str | None:
+    """What changes where a corpus, a file or a folder of files (or some in it) is made anew; None where nothing lies."""
     path = Path(source)
     if is_corpus(path):
         return sha256_of(path / NAME)
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path] * path.is_file()
+    below = [path / name for name in only] or (formats.below(path) if path.is_dir() else [path])
+    files = [file for file in below if file.is_file()]
     stamps = [[str(file.relative_to(path)), *stamp(file)] for file in files]
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest() if files else None
 
@@ -121,7 +123,7 @@ def note_cost(folder: Path, started: float, note: Path) -> None:
 
 def cost(note: Path) -> dict[str, float]:
     """Seconds and gigabytes that were noted; nothing for a corpus that was there."""
-    found: dict[str, float] = json.loads(note.read_text()) if note.is_file() else dict(NOTHING)
+    found: dict[str, float] = read_json(note) if note.is_file() else dict(NOTHING)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +14,12 @@ from pcaug.augment import MIXERS, build
 from pcaug.augment.instances import instances, outermost
 from pcaug.augment.mixing import CutMix, LaserMix, Mix3D, PolarMix, join
 from pcaug.augment.paste import PasteObjects
+from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.cloud import PointCloud
+from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import LabelError, PcaugError
+from pcaug.generate.bank import gather, write_bank
 
 TAXONOMY = catalogue.taxonomy()
 ROAD, TREE, BUILDING, CAR, PERSON = (TAXONOMY.id(name) for name in ("road", "tree", "building", "car", "person"))
@@ -315,3 +320,17 @@ def test_objects_keep_numbers_of_their_own_however_large_they_are() -> None:
 
 def test_an_object_of_nested_classes_is_cut_out_once() -> None:
     assert outermost(["car", "vehicle", "pole", "pole"]) == ["vehicle", "pole"]
+
+
+def test_objects_of_maps_are_not_pasted_into_scans(tmp_path: Path) -> None:
+    paste = AugmentRecipe(name="paste", mix=({"name": "paste", "classes": ["vehicle"]},))
+    for frame in ("sensor", "map"):
+        with CorpusWriter(tmp_path / frame, frame=frame) as writer:  # type: ignore[arg-type]
+            writer.add(make_scan(1), "a", "a")
+    scans, site = Corpus.open(tmp_path / "sensor"), Corpus.open(tmp_path / "map")
+    bank = tmp_path / "bank"
+    write_bank(gather(site, ["vehicle"]), bank)
+    for donors in (site, Corpus.open(bank)):
+        with pytest.raises(PcaugError, match="holds objects of a map"):
+            augment_corpus(paste, scans, tmp_path / "out", 0, donors=donors)
+    augment_corpus(paste, site, tmp_path / "out", 0, donors=Corpus.open(bank))

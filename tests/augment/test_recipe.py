@@ -11,7 +11,7 @@ from builders import make_cloud, run
 
 from pcaug import catalogue
 from pcaug.augment.instances import instances
-from pcaug.augment.recipe import AugmentRecipe, Donors, augment_corpus, draws, load_recipe
+from pcaug.augment.recipe import AugmentRecipe, Donors, augment_corpus, draws, load_recipe, mixers
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
@@ -142,3 +142,8 @@ def test_the_command_writes_corpus_and_picture(tmp_path: Path, capsys: pytest.Ca
     town = make_corpus(tmp_path / "m", spinning=False).folder
     assert "spinning sensor" in run(capsys, "augment", "spinning", town, "-o", tmp_path / "x", code=1)[1]
     assert not (tmp_path / "x").exists()
+
+
+def test_bands_have_a_width() -> None:
+    with pytest.raises(RecipeError, match="bands have no width"):
+        mixers([{"name": "lasermix", "low": 3.0, "high": 3.0}])

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from generate.builders_generate import make_cars
 
+from pcaug.cloud import PointCloud
 from pcaug.generate import score as room
+from pcaug.generate.bank import ObjectSample, described
 from pcaug.generate.model import View, sampled
 from pcaug.generate.report import floors, scored
 from pcaug.generate.score import chamfer, coverage, emd, mmd, one_nna, pairwise, score
@@ -70,3 +72,20 @@ def test_identical_sets_cannot_be_told_apart_and_noise_can() -> None:
     assert scores["Gaussian noise"].nna_cd > 0.9
     assert scores["Gaussian noise"].mmd_emd > 1.5 * scores["real"].mmd_emd
     assert scores["training objects, naively augmented"].cov_emd >= scores["Gaussian noise"].cov_emd
+
+
+def test_classes_are_compared_with_their_own_held_out_objects() -> None:
+    """Poles lie centimetres from the next pole and trees metres from the next tree: neither says that poles are copies."""
+    rng = np.random.default_rng(0)
+
+    def things(name: str, count: int, spread: float) -> list[ObjectSample]:
+        clouds = [PointCloud(rng.normal(0, spread, (60, 3)) + rng.normal(0, spread / 5, 3)) for _ in range(count)]
+        return [described(cloud, name, "unit", "spinning") for cloud in clouds]
+
+    training = things("pole", 12, 0.05) + things("tree", 12, 2.0)
+    mixed = things("pole", 4, 0.05) + things("tree", 12, 2.0)
+    scores = score(things("pole", 12, 0.05), mixed, training, rng, points=32)
+    assert "no sign of copying" in scores.verdict
+    assert scores.memorised > 0.5
+    copied = score(training[:12], mixed, training, np.random.default_rng(1), points=60)
+    assert "COPIES ITS TRAINING SET" in copied.verdict

@@ -183,10 +183,8 @@ def test_labels_of_our_tree(trained: Run) -> None:
 def folder_of(path: Path, *seeds: int, suffix: str = ".ply") -> Path:
     path.mkdir()
     for seed in seeds:
-        cloud = garden(seed, 600)
-        formats.write(
-            path / f"in{seed}{suffix}", PointCloud(cloud.xyz - (650_000, 6_860_000, 100), {"intensity": cloud.xyz[:, 0]})
-        )
+        xyz = garden(seed, 600).xyz - (650_000, 6_860_000, 100)
+        formats.write(path / f"in{seed}{suffix}", PointCloud(xyz, {"intensity": np.abs(xyz[:, 0])}))
     return path
 
 
@@ -362,6 +360,8 @@ def scanner(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_a_georeferenced_scan_is_labelled_as_one_at_the_origin_is(scanner: Run, tmp_path: Path) -> None:
     assert scanner.frames == {"sensor"}
     far = garden(5, 600).xyz
+    whole = 60.0  # metres, a multiple of all cells that features are computed in
+    far += whole - Segmenter.load(scanner).prepared(PointCloud(far), "map").origin % whole
     origin = Segmenter.load(scanner).prepared(PointCloud(far), "map").origin
     for name, xyz in (("near", far - origin), ("far", far)):  # moved so that regions begin at the same places
         formats.write(tmp_path / f"{name}.ply", PointCloud(xyz, {}))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save
 from scipy.spatial import cKDTree
 from segment.builders_segment import SMALL, TREE, garden, gardens
 
@@ -370,3 +370,51 @@ def test_intensities_that_are_no_numbers_count_as_none(corpus: Corpus) -> None:
     assert np.isfinite(found.features).all()
     np.testing.assert_allclose(found.features, known.features, rtol=1e-3)
     assert brightness(cloud.with_fields(intensity=np.full(len(cloud), np.nan, np.float32))) == 1
+
+
+def test_pieces_of_a_map_have_the_features_of_the_whole() -> None:
+    cloud = garden(3)
+    cloud = PointCloud(np.round(cloud.xyz, 2), {})  # surveys are on a grid, and so lie on the edges of cells
+    piece = cloud.take(cloud.xyz[:, 0] < 650_020)  # whole cells of 1, 4 and 10 m
+    whole, part = (prepare(c, ("plan",), 0.2, "map") for c in (cloud, piece))
+    known = {tuple(np.rint(100 * (x + whole.origin)).astype(int)): row for x, row in zip(whole.xyz, whole.features, strict=True)}
+    found = [
+        (known.get(tuple(np.rint(100 * (x + part.origin)).astype(int))), r) for x, r in zip(part.xyz, part.features, strict=True)
+    ]
+    both = [(there, here) for there, here in found if there is not None]
+    assert len(both) == len(part.xyz)
+    there, here = map(np.stack, zip(*both, strict=True))
+    np.testing.assert_allclose(here, there, atol=1e-4)
+
+
+@pytest.mark.parametrize("damage", ["cut", "other"])
+def test_a_damaged_checkpoint_is_one_line(corpus: Corpus, tmp_path: Path, damage: str) -> None:
+    recipe = TrainRecipe(**SMALL)
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text.startswith("steps") and done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, corpus, (), tmp_path / "run", stop)
+    kept = tmp_path / "run" / "resume.safetensors"
+    kept.write_bytes(kept.read_bytes()[:100] if damage == "cut" else save({"a": np.zeros(3)}))
+    with pytest.raises(FileError, match="is damaged, or of another training"):
+        train(recipe, corpus, (), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"data": [1]}, {"mean": [0.0]}, {"classes": []}, {"classes": [{"name": "a", "nodes": [9999], "colour": [0, 0, 0]}]}],
+)
+def test_a_card_that_does_not_fit_together_is_one_line(trained: Run, tmp_path: Path, change: dict[str, object]) -> None:
+    card = json.loads((trained.folder / "card.json").read_text())
+    (tmp_path / "card.json").write_text(json.dumps(card | change))
+    with pytest.raises(FileError, match="is damaged"):
+        Run.card(tmp_path)
+
+
+@pytest.mark.parametrize("shares", [[0], [-1], [1, 0]])
+def test_shares_are_above_zero(shares: list[float]) -> None:
+    with pytest.raises(RecipeError, match="synthetic_shares"):
+        load_recipe("pillars", [f"synthetic_shares={shares}"])

@@ -20,14 +20,14 @@ from segment.builders_segment import SMALL, gardens
 from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import FileError, NotFound, PcaugError
+from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.train import Trainer, in_bfloat16, train
+from pcaug.segment.train import Trainer, check, in_bfloat16, train
 
 
 def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
@@ -215,3 +215,10 @@ def test_force_keeps_a_run_where_the_next_cannot_begin(
     words = ("train", "pointnet", "--real", corpus.folder, "-o", tmp_path / "run", "--force", "--set", change)
     command_line(capsys, *words, code=1)
     assert (tmp_path / "run" / "weights.safetensors").is_file()
+
+
+def test_force_counts_the_unlabelled_among_the_shares(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(**SMALL | {"synthetic_shares": (1.0, 2.0)})
+    check(recipe, [corpus, corpus], unlabelled=1)
+    with pytest.raises(RecipeError, match="2 values for 1 source"):
+        check(recipe, [corpus, corpus])

@@ -505,3 +505,39 @@ def test_force_keeps_a_study_where_the_next_cannot_begin(tmp_path: Path, recipe:
     with pytest.raises(PcaugError, match="u9"):
         run_study(nowhere, tmp_path / "study", force=True)
     assert (tmp_path / "study" / "results" / "a.json").is_file()
+
+
+@pytest.mark.parametrize("change", ["seed=5", "network=trees"])
+def test_what_a_study_sets_itself_is_no_change_of_its_trainings(tmp_path: Path, recipe: StudyRecipe, change: str) -> None:
+    every = {"set": (*recipe.set, change)}
+    for wrong in (recipe.model_copy(update=every), narrowed(recipe, (), [change])):
+        with pytest.raises(RecipeError, match=f"{change}.* among the changes of trainings"):
+            run_study(wrong, tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
+def test_a_study_knows_its_scans_whatever_lies_beside_them(tmp_path: Path, recipe: StudyRecipe) -> None:
+    for number, unit in enumerate(["u0", "u1", "u2"]):
+        write(tmp_path / "files" / f"{number}.las", next(Corpus.open(tmp_path / "real").only(units=[unit]).clouds()))
+    for only in ((), ("0.las", "1.las", "2.las")):
+        real = {"source": str(tmp_path / "files"), "card": "las", "test_units": ("2",), "files": only}
+        arms = {"arms": ({"name": "real"},), "synthetic": ()}
+        mine = StudyRecipe(**recipe.model_dump() | arms | {"budgets": (0,), "seeds": 1, "real": real})
+        with pytest.raises(PcaugError, match="lies in the source"):
+            run_study(mine, tmp_path / "files" / "study")
+        folder = tmp_path / f"study{len(only)}"
+        run_study(mine, folder)
+        (tmp_path / "files" / ".DS_Store").touch()
+        if only:
+            (tmp_path / "files" / "notes.txt").write_text("seen on Monday")
+        assert len(run_study(mine.model_copy(update={"seeds": 2}), folder).results) == 2
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "results/*.json"])
+def test_a_damaged_file_of_a_study_is_one_line(tmp_path: Path, recipe: StudyRecipe, name: str) -> None:
+    small = narrowed(recipe, ["real + more"]).model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
+    run_study(small, tmp_path / "a")
+    for text in ("{", "[]"):
+        next((tmp_path / "a").glob(name)).write_text(text)
+        with pytest.raises(PcaugError, match=r"is damaged|is no result|holds a study of another recipe"):
+            run_study(small, tmp_path / "a", so_far=True)
