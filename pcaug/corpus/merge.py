@@ -107,7 +107,7 @@ def merge(
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
     if before:
-        parts, notes = _new_parts(before, parts, split)
+        parts, notes = _new_parts(before, parts, split, coarse)
     parts = with_unique_units(parts, before)
     _check_strays(parts, before, split)
     if coarse is not None:
@@ -302,8 +302,10 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
                 writer.add(chunk, part.name, part.unit, plan.split_of(part), part.kind)
 
 
-def _new_parts(before: Corpus, parts: list[Part], split: Split) -> tuple[list[Part], tuple[str, ...]]:
+def _new_parts(before: Corpus, parts: list[Part], split: Split, coarse: str | None) -> tuple[list[Part], tuple[str, ...]]:
     """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
+    if coarse == "cut":
+        raise PcaugError("a cut is made for all sources at once", before.folder, "merge all sources anew, or name a preset")
     placed = before.manifest.frame == "map" and split.shares is None and before.splits
     if split.by_shares or BUFFER in before.splits or placed:
         do = "merge all sources anew, or append without --split to a corpus without"

@@ -101,6 +101,8 @@ def test_units_of_what_is_appended_are_told_apart_from_those_that_are_there(tmp_
     one, two = drive(tmp_path / "one", ("00", "01")), drive(tmp_path / "two", ("00",), (22, 15))
     np.random.default_rng(1).random((100, 4)).astype("<f4").tofile(two / "sequences/00/velodyne/000000.bin")
     merge([one], tmp_path / "c", ["semantickitti"])
+    with pytest.raises(PcaugError, match="a cut is made for all sources at once"):
+        merge([two], tmp_path / "c", ["semanticposs"], append=True, coarse="cut")
     merge([two], tmp_path / "c", ["semanticposs"], append=True)
     assert Corpus.open(tmp_path / "c").units == ["00", "01", "semanticposs-00"]
     for root, scan in ((one, "000001"), (two, "000002")):  # more of both drives

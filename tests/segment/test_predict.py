@@ -361,7 +361,7 @@ def test_a_georeferenced_scan_is_labelled_as_one_at_the_origin_is(scanner: Run, 
     assert scanner.frames == {"sensor"}
     far = garden(5, 600).xyz
     whole = 60.0  # metres, a multiple of all cells that features are computed in
-    far += whole - Segmenter.load(scanner).prepared(PointCloud(far), "map").origin % whole
+    far = far + whole - Segmenter.load(scanner).prepared(PointCloud(far), "map").origin % whole
     origin = Segmenter.load(scanner).prepared(PointCloud(far), "map").origin
     for name, xyz in (("near", far - origin), ("far", far)):  # moved so that regions begin at the same places
         formats.write(tmp_path / f"{name}.ply", PointCloud(xyz, {}))
