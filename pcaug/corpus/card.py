@@ -57,6 +57,7 @@ class DatasetCard(Strict):
         fields: What a scan holds beside positions and classes: name -> meaning, unit, range.
         types: Fields whose stored type differs from file to file, or wastes room: name -> the type that they have here.
         labels: Where class ids lie, if in a file of their own.
+        counted: Where an instance is the class id times this, plus a number: number 0 is no instance. 0 where it is not.
         guess: Whether a path that matches ``files`` is enough to choose this card.
         unit: Regular expression on a scan's path; its first group is the independent unit (drive, site). Empty: the stem.
         splits: Official split -> units, names of scans, or patterns of them; with a "/", of paths, matched from the right.
@@ -83,6 +84,7 @@ class DatasetCard(Strict):
     options: dict[str, Any] = {}
     fields: dict[str, str] = {}
     types: dict[str, Literal["u1", "u2", "u4", "i1", "i2", "i4", "f4", "f8"]] = {}
+    counted: int = Field(default=0, ge=0)
     labels: LabelFile | None = None
     guess: bool = False
     unit: str = Field(default="", max_length=200)

@@ -107,7 +107,8 @@ class Scan:
             return layouts.iter_chunks(card.encoding, self.path, self.part, card.ids, size)
         chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
         chunks = card.labels.attach(chunks, self.path) if card.labels else chunks
-        return (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
+        chunks = (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
+        return (_numbered(chunk, card.counted) for chunk in chunks) if card.counted else chunks
 
     @property
     def _reads_by(self) -> DatasetCard | None:
@@ -143,6 +144,12 @@ def _typed(cloud: PointCloud, card: DatasetCard, path: Path) -> PointCloud:
         if not np.array_equal(values, cloud[name]):
             raise FileError(f"has values in {name!r} that do not fit {card.types[name]}", path, "correct the card's types")
     return replace(cloud, fields={**cloud.fields, **cast})
+
+
+def _numbered(cloud: PointCloud, counted: int) -> PointCloud:
+    """A cloud whose instances of number 0 among ``counted`` of each class are none: what is not told apart."""
+    instance = cloud.fields.get("instance")
+    return cloud if instance is None else cloud.with_fields(instance=np.where(instance % counted == 0, 0, instance))
 
 
 def sha256_of(path: Path) -> str:

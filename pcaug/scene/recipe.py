@@ -229,8 +229,8 @@ class AssetRow(AssetCard):
         only: Pattern on names, files and tags: which of them.
         kind: Object of the world that they stand in for ("car", "tree", ...: ``pcaug.scene.library.MAKERS``); without it
             they are placed around the viewpoint.
-        share: With a kind: probability that an object of it is one of these; 1 replaces the kind, less adds to it. Of several rows of
-            a kind each has its share, and of their sum where that is above 1.
+        share: With a kind: probability that an object of it is one of these; 1 replaces the kind, less adds to it. Of several
+            rows of a kind each has its share, of their sum where that is above 1.
         count: Without a kind: how many, lowest and highest.
         distance: Without a kind: range of distances from the viewpoint, metres.
     """

@@ -201,7 +201,7 @@ def lay_out(root: Path, name: str) -> list[int]:
         case "hessigheim":
             las(root / "Epoch_March2018/LiDAR/Mar18_train.laz", ids)
         case "fractal":
-            las(root / "TRAIN-file-0956_6363-patch-0065405.laz", ids)
+            las(root / "data/train/TRAIN-0956_6363-002955257.laz", ids)
         case "stpls3d":
             text(root / "RealWorldData/WMSC_points.txt", 7, ids, 6, ",", "x,y,z,r,g,b,sem\n")
         case "stpls3d-synthetic":
@@ -434,3 +434,21 @@ def test_the_readme_of_cards_names_every_encoding() -> None:
     assert set(re.split(r", | or ", formats[1])) == set(FORMATS)
     assert layouts
     assert set(layouts[1].split(", ")) == set(LAYOUTS)
+
+
+def test_what_kitti360_does_not_tell_apart_has_no_instance(tmp_path: Path) -> None:
+    table = np.zeros(4, [("x", "f4"), ("y", "f4"), ("z", "f4"), ("semantic", "i4"), ("instance", "i4")])
+    table["semantic"], table["instance"] = (13, 13, 26, 26), (13000, 13000, 26001, 26002)
+    path = tmp_path / "data_3d_semantics/train/2013_05_28_drive_0003_sync/static/0000000002_0000000282.ply"
+    path.parent.mkdir(parents=True)
+    plyfile.PlyData([plyfile.PlyElement.describe(table, "vertex")]).write(str(path))
+    cloud = next(scans(tmp_path)[0].chunks())
+    assert cloud["instance"].tolist() == [0, 0, 26001, 26002]
+
+
+@pytest.mark.parametrize("name", ["TRAIN-file-0956_6363-patch-0065405.laz", "VAL-0956_6363-002955257.laz"])
+def test_patches_of_fractal_are_known_by_either_name(tmp_path: Path, name: str) -> None:
+    las(tmp_path / name, [2, 5])
+    (found,) = scans(tmp_path)
+    assert found.card is not None
+    assert (found.card.name, found.unit, found.split) == ("fractal", "0956_6363", name.partition("-")[0].lower())
