@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.errors import LabelError, NotFound, PcaugError
+from pcaug.errors import LabelError, MissingExtra, NotFound, PcaugError
 from pcaug.labels import Taxonomy
 
-if TYPE_CHECKING:
-    import open3d
+
+@cache
+def open3d() -> ModuleType:
+    """Import Open3D, with the libusb of the ``libusb-package`` wheel where the system has none.
+
+    Raises:
+        MissingExtra: With the line that installs what is missing.
+    """
+    spec = importlib.util.find_spec("libusb_package")
+    if spec and spec.origin:
+        library = Path(spec.origin).with_name("libusb-1.0.so")
+        if library.exists():
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    try:
+        import open3d as found
+    except (ImportError, OSError) as error:
+        do = "pip install open3d-cpu; on Debian also: sudo apt install libegl1 libgl1 libusb-1.0-0 libgomp1"
+        raise MissingExtra(f"Open3D cannot be imported ({error})", do=do) from None
+    module: ModuleType = found
+    return module
 
 
 class Kind(Enum):
@@ -155,15 +177,16 @@ class PointCloud:
         columns = self.xyz.T  # one after the other is several times faster than over axis 0
         return np.array([[c.min() for c in columns], [c.max() for c in columns]])
 
-    def to_open3d(self) -> open3d.t.geometry.PointCloud:
-        """Convert to an Open3D tensor cloud; positions stay float64, every field becomes a point attribute."""
-        import open3d
-
-        cloud = open3d.t.geometry.PointCloud(open3d.core.Tensor.from_numpy(np.ascontiguousarray(self.xyz)))
+    def to_open3d(self) -> Any:
+        """Convert to an Open3D tensor cloud (``open3d.t.geometry.PointCloud``); positions stay float64, every field becomes a
+        point attribute. Raises MissingExtra where Open3D cannot be imported."""
+        o3d = open3d()
+        tensor = o3d.core.Tensor.from_numpy
+        cloud = o3d.t.geometry.PointCloud(tensor(np.ascontiguousarray(self.xyz)))
         names = {"rgb": "colors", "normal": "normals"}
         for name, values in self.fields.items():
             table = values[:, None] if values.ndim == 1 else values
-            cloud.point[names.get(name, name)] = open3d.core.Tensor.from_numpy(np.ascontiguousarray(table))
+            cloud.point[names.get(name, name)] = tensor(np.ascontiguousarray(table))
         return cloud
 
     def _repr_html_(self) -> str:

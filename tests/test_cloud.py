@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from builders import assert_same_cloud, make_cloud
@@ -71,9 +74,6 @@ def test_kind_follows_the_name_then_the_dtype() -> None:
 
 
 def test_open3d_keeps_every_field() -> None:
-    from pcaug.sensor.engine import open3d
-
-    open3d()
     cloud = make_cloud(5, instance=np.arange(5, dtype=np.int32))
     there = cloud.to_open3d()
     np.testing.assert_array_equal(there.point["label"].numpy()[:, 0], cloud["label"])
@@ -93,3 +93,8 @@ def test_values_of_another_scale_are_brought_to_it_and_those_of_the_same_stay() 
     for values, like in ((dark, bright), (bright, dark), (unit * 243, unit * 255), (decibels, wide), (wide, decibels)):
         assert on_scale(values, like) is values
     assert len(on_scale(unit[:0], wide)) == 0
+
+
+def test_open3d_is_found_by_a_cloud_alone() -> None:
+    code = "import numpy as np, pcaug; pcaug.PointCloud(np.zeros((2, 3))).to_open3d()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)

@@ -31,6 +31,7 @@ def convert(
     buffer: o.Buffer = 2.0,
     tile: o.Tile = None,
     coarse: o.Coarse = None,
+    unlabelled: o.Unlabelled = False,
     unique: o.Unique = False,
     scans: o.Scans = None,
     seed: o.SplitSeed = 0,
@@ -46,7 +47,7 @@ def convert(
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.split import Split
 
-    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
+    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids, unlabelled)
     if each:
         if split or tile or coarse or unique or scans or card:
             raise PcaugError(

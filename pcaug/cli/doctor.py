@@ -47,8 +47,8 @@ def _torch() -> Check:
 
 
 def _open3d() -> Check:
+    from pcaug.cloud import open3d
     from pcaug.errors import PcaugError
-    from pcaug.sensor.engine import open3d
 
     try:
         return True, open3d().__version__, ""

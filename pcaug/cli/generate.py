@@ -113,7 +113,8 @@ def score(
     """Score a bank of samples against real objects of the same classes."""
     import numpy as np
 
-    from pcaug.cli.console import fresh, page
+    from pcaug.cli.console import err, fresh, page
+    from pcaug.errors import counted
     from pcaug.generate import report
     from pcaug.generate.bank import read_bank
 
@@ -122,6 +123,9 @@ def score(
     samples = read_bank(source, names or ())
     classes = sorted({thing.row.name for thing in samples})
     known, held = (read_bank(folder, classes) for folder in (training, real))
+    if shared := {thing.row.unit for thing in known} & {thing.row.unit for thing in held}:
+        text = f"note: {training} and {real} share {counted(len(shared), 'unit')}: objects that were learned from tell nothing"
+        err().print(text, soft_wrap=True, markup=False)
     arms = {"samples": samples[: len(held)], **report.floors(known, len(held), rng)}
     scores = report.scored(arms, held, known, seed, points)
     report.write_report(f"Samples in {source}", scores, arms, known, held, output)

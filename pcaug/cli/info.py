@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pcaug.errors import counted
+from pcaug.errors import PcaugError, counted
 
 
 def info(
@@ -20,14 +20,18 @@ def info(
     from pcaug.corpus.summary import summary
 
     found = [summary(path, card) | {"path": str(path)} for path in paths]
+    unread = [why for item in found for why in item.get("unread", {}).values()]
     if json:
         emit_json(found[0] if len(found) == 1 else found)
-        return
-    for item in found:
+    for item in found if not json else ():
         out().print(_table(item))
         shares(item["classes"])
         if item.get("hint"):
             err().print(f"note: {item['path']}: {item['hint']}", soft_wrap=True, markup=False)
+    for why in unread[1:]:
+        err().print(f"note: {why}", soft_wrap=True, markup=False)
+    if unread:  # what can be told is told, but not all is well
+        raise PcaugError(unread[0])
 
 
 def _table(item: dict[str, Any]) -> Any:

@@ -28,6 +28,7 @@ def merge(
     buffer: o.Buffer = 2.0,
     tile: o.Tile = None,
     coarse: o.Coarse = None,
+    unlabelled: o.Unlabelled = False,
     unique: o.Unique = False,
     scans: o.Scans = None,
     seed: o.SplitSeed = 0,
@@ -46,7 +47,7 @@ def merge(
     from pcaug.corpus.merge import CorpusOptions, merge
     from pcaug.corpus.split import Split
 
-    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids)
+    steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids, unlabelled)
     options = CorpusOptions(
         split=Split(split, block, buffer, seed), tile=tile, coarse=coarse, unique=unique, scans=scans, append=append,
         workers=workers, scheduler=scheduler,

@@ -21,6 +21,9 @@ Coarse = Annotated[
 ]
 Scans = Annotated[int | None, typer.Option(min=1, help="Corpus: at most so many scans of each drive, evenly spread.")]
 Unique = Annotated[bool, typer.Option("--unique", help="Corpus: drop points at exactly the place of an earlier one.")]
+Unlabelled = Annotated[
+    bool, typer.Option("--unlabelled", help="Corpus: take scans without class ids, too, for pcaug train --unlabelled.")
+]
 Bounds = Annotated[str | None, typer.Option(help="Keep what lies in xmin,ymin,xmax,ymax or xmin,ymin,zmin,xmax,ymax,zmax.")]
 Classes = Annotated[str | None, typer.Option(help="Keep these classes (and all below them), or native ids: tree,car or 2,6.")]
 Every = Annotated[int | None, typer.Option(min=1, help="Keep every n-th point of a scan.")]
@@ -50,6 +53,7 @@ def steps_of(
     crs: str | None,
     from_crs: str | None,
     ids: Path | None,
+    unlabelled: bool,
 ) -> Steps:
     """The steps that options ask for; raises PcaugError for what cannot be read."""
     from pcaug.corpus.steps import Steps, load_id_map
@@ -62,6 +66,7 @@ def steps_of(
         classes=tuple(name.strip() for name in classes.split(",") if name.strip()) if classes else None,
         every=every,
         voxel=voxel,
+        unlabelled=unlabelled or None,
     )
 
 

@@ -62,7 +62,7 @@ class Part:
     def chunks(self, steps: Steps) -> Iterator[PointCloud]:
         """Its labelled points, in metres, after all steps."""
         if self.scan is not None:
-            return steps.apply(self.scan.labelled())
+            return steps.apply(self.scan.labelled(unlabelled=bool(steps.unlabelled)))
         return steps.apply(to_metres(steps.prepare(cloud)) for cloud in self._cloud())
 
     def _cloud(self) -> Iterator[PointCloud]:
@@ -113,7 +113,7 @@ class Part:
             return opened(self.tile[0]).used_nodes
         assert self.scan is not None
         if self.scan.card is None:  # a file that pcaug wrote
-            return {int(node) for chunk in self.scan.raw() for node in np.unique(chunk["label"])} - {IGNORE}
+            return {int(node) for chunk in self.scan.raw() if "label" in chunk for node in np.unique(chunk["label"])} - {IGNORE}
         return self.scan.card.label_map().used()
 
     @property
@@ -153,7 +153,8 @@ def parts_of(path: Path, card: str | Path | None, steps: Steps) -> list[Part]:
         opened.cache_clear()
         corpus = Corpus.open(path)
         return [_of_tile(corpus, tile, path) for tile in corpus.tiles]
-    return [_of_scan(replace(scan, prepare=steps.prepare) if steps else scan) for scan in scans(path, card)]
+    found = scans(path, card)
+    return [_of_scan(replace(scan, prepare=steps.prepare) if steps else scan, bool(steps.unlabelled)) for scan in found]
 
 
 def spread(things: Sequence[Thing], most: int) -> list[Thing]:
@@ -174,14 +175,16 @@ def few(parts: Sequence[Part], most: int | None) -> list[Part]:
 
 def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
     source = corpus.manifest.sources[tile.source]
-    frame = corpus.manifest.frame
-    return Part(tile.name, tile.unit, tile.split, tile.kind, frame, _dataset(source), True, tile=(path.resolve(), tile))
+    frame, made_by, dataset = corpus.manifest.frame, corpus.manifest.made_by, _dataset(source)
+    if "recipe" in made_by and "into" not in made_by and made_by.get("seed"):
+        dataset = f"{dataset}-s{made_by['seed']}"  # worlds of another seed are others, though they are numbered alike
+    return Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, tile=(path.resolve(), tile))
 
 
-def _of_scan(scan: Scan) -> Part:
+def _of_scan(scan: Scan, unlabelled: bool) -> Part:
     card = scan.card
     if card is None:
-        if "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
+        if not unlabelled and "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
             raise NotFound("nothing tells what its class ids mean", scan.path, NAME_THEM)
         return Part(scan.name, scan.unit, None, "real", "map", scan.path.stem, False, scan=scan)
     kind = "synthetic" if card.synthetic else "real"

@@ -10,6 +10,7 @@ from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import Split, parse_shares
 from pcaug.errors import counted
+from pcaug.labels import IGNORE
 
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
@@ -57,7 +58,13 @@ def notes_on(corpus: Corpus, placeless: set[str], files: set[str], split: Split,
         + _twice_notes(corpus, unique=unique)
         + _density_notes(corpus)
     )
-    return notes + _empty_notes(corpus, files) + _licence_notes(corpus)
+    return notes + _class_notes(corpus) + _empty_notes(corpus, files) + _licence_notes(corpus)
+
+
+def _class_notes(corpus: Corpus) -> tuple[str, ...]:
+    """That there is nothing to learn: a survey that nobody has classified looks like that."""
+    known = any(int(node) != IGNORE for tile in corpus.tiles for node in tile.counts)
+    return () if known or not corpus.points else ("no point has a class, all are ignored: pcaug predict labels such scans",)
 
 
 def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pcaug import formats
+from pcaug import catalogue, formats
 from pcaug.cloud import FIELDS, PointCloud
 from pcaug.corpus import layouts
 from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
@@ -20,7 +20,7 @@ from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.formats.naming import skipped
-from pcaug.labels import tally
+from pcaug.labels import IGNORE, tally
 
 PREDICTED = "pcaug-las"
 """Card of the classes that predictions are written as in LAS; it is never guessed."""
@@ -83,13 +83,24 @@ class Scan:
         strange = {native: count for native, count in found.items() if native not in known}
         return UnmappedLabels(strange, self.path, _better(self.card, set(found)))
 
-    def labelled(self) -> Iterator[PointCloud]:
-        """As ``chunks``, refusing what has no labels."""
+    def labelled(self, *, unlabelled: bool = False) -> Iterator[PointCloud]:
+        """As ``chunks``; what has no labels is refused, or ``unlabelled``: all ignored."""
         for chunk in watched(self.chunks(), self.card, self.path):
-            if "label" not in chunk:
-                do = "its label file is missing" if self.card else "say how to read it with --card (pcaug datasets lists them)"
-                raise LabelError("has no labels in the taxonomy", self.path, do)
-            yield chunk
+            if "label" in chunk:
+                yield chunk
+            elif unlabelled:
+                yield chunk.with_fields(catalogue.taxonomy(), label=np.full(len(chunk), IGNORE, np.uint16))
+            else:
+                raise LabelError("has no labels in the taxonomy", self.path, self._how_to_label())
+
+    def _how_to_label(self) -> str:
+        """What to do about a scan without class ids."""
+        if self.card is None:
+            return "say how to read it with --card (pcaug datasets lists them)"
+        form = formats.FORMATS.get(self.card.encoding)  # none of a layout, whose labels are a file of their own
+        apart = self.card.labels or form is None or form.labels
+        where = "its label file is missing" if apart else "name their column in its card"
+        return f"{where}; or take it in as it is with --unlabelled"
 
     def raw(self, size: int = formats.CHUNK) -> Iterator[PointCloud]:
         """Stream the file as it is: its own ids and units.
@@ -257,17 +268,21 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
 def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
     files = formats.below(folder)
     if card is not None:
-        _tell_left_out(folder, card, files)
-        return [p for p in files if card.matches(p)]
+        matching = [p for p in files if card.matches(p)]
+        if matching:
+            _tell_left_out(folder, card, files)
+        return matching
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
     found = [p for p in files if formats.is_known(p) or any(c.matches(p) for c in special)]
     return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
 
 def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
-    """Warn of files of the card's format that do not lie as it says: somebody may have renamed a scan. Texts may be anything."""
-    left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) == card.encoding]
-    if left and card.encoding != "text":
+    """Warn of point files that do not lie as the card says: somebody may have renamed a scan, or laid another one beside. Texts
+    and arrays may be anything."""
+    points = formats.FORMATS.keys() - {"text", "npy", "npz", "hdf5", "parquet"}
+    left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) in points]
+    if left:
         named = ", ".join(str(path.relative_to(folder)) for path in left[:3]) + (", ..." if len(left) > 3 else "")
         skipped(f"what does not lie as the card {card.name} says ({counted(len(left), 'file')}: {named})", folder)
 

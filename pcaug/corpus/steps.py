@@ -58,6 +58,7 @@ class Steps:
         voxel: Edge of cells that keep one point each, in the unit of ``bounds``: of those of the cell's majority label,
             the nearest to its centre, with all its fields.
         coarse: Classes that labels are made to; finer ones become theirs, coarser ones are ignored.
+        unlabelled: True takes scans without class ids into a corpus, too: all of their points are ignored.
     """
 
     ids: IdMap | None = None
@@ -68,6 +69,7 @@ class Steps:
     every: int | None = None
     voxel: float | None = None
     coarse: ClassSet | None = None
+    unlabelled: bool | None = None
 
     def __bool__(self) -> bool:
         return self != Steps()

@@ -11,6 +11,7 @@ import numpy as np
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, hint, is_corpus, scans
+from pcaug.errors import PcaugError
 from pcaug.labels import tally
 
 
@@ -21,7 +22,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
         ``points``, ``bounds`` (2 x 3, None without points), ``fields`` {name: dtype}, ``crs``, ``classes`` {name: points};
         and ``common`` {taxonomy name: points}, ``card``, ``scans``, for a corpus also ``splits`` and ``units``. Files in several
         CRSs have ``other_crs``, too, and bounds that mix them; those whose classes another card than the guessed one names have a
-        ``hint``.
+        ``hint``. ``unread`` {path: why}: files of a folder that cannot be read, or not to their end.
     """
     path = Path(path)
     if is_corpus(path):
@@ -37,21 +38,27 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     first: tuple[str, ...] = ()
     classes: Counter[str] = Counter()
     common: Counter[str] = Counter()
+    unread: dict[str, str] = {}
     for scan in found:
-        for chunk in scan.raw():
-            first = first or tuple(chunk.fields)
-            points += len(chunk)
-            systems |= {chunk.crs: None} if chunk.crs else {}
-            fields |= {name: _type(values) for name, values in chunk.fields.items()}
-            if len(chunk):
-                low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
-            named = _named(chunk)
-            if not named and "native_label" in chunk:
-                ids += tally(chunk["native_label"])
-                named = _mapped(chunk, scan, unknown)
-            else:
-                classes.update(named)  # which is what training sees, whatever card is guessed
-            common.update(named)
+        try:
+            for chunk in scan.raw():
+                first = first or tuple(chunk.fields)
+                points += len(chunk)
+                systems |= {chunk.crs: None} if chunk.crs else {}
+                fields |= {name: _type(values) for name, values in chunk.fields.items()}
+                if len(chunk):
+                    low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
+                named = _named(chunk)
+                if not named and "native_label" in chunk:
+                    ids += tally(chunk["native_label"])
+                    named = _mapped(chunk, scan, unknown)
+                else:
+                    classes.update(named)  # which is what training sees, whatever card is guessed
+                common.update(named)
+        except PcaugError as error:
+            if len(unread) == len(found) - 1:  # of none there is anything to tell
+                raise
+            unread[str(scan.path)] = str(error)
     crs, *others = systems or [None]
     for native, count in ids.items():
         classes[names.get(native, str(native))] += count
@@ -70,6 +77,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
         | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
         | ({"other_crs": others} if others else {})
         | ({"hint": better} if better else {})
+        | ({"unread": unread} if unread else {})
     )
 
 

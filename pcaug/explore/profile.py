@@ -190,7 +190,7 @@ def join(parts: Sequence[Part], frame: Frame) -> Profile:
         ranges=tuple((np.sum(ranges, axis=0) / points).tolist()) if ranges else (),
         density=tuple(float(np.median(v)) if len(v) else None for v in _columns([part.density for part in parts])),
         spinning=joined([part.scan for part in parts if part.scan]),
-        airborne=_airborne([part.flight for part in parts if part.flight]),
+        airborne=_airborne(parts),
         classes={
             name: _class(group, labelled, len(parts))
             for name, group in rows.items()
@@ -301,23 +301,36 @@ def _covered(cloud: PointCloud, name: str) -> NDArray[np.bool_]:
     return np.isin(cloud["label"], cloud.taxonomy.subtree(name))
 
 
-def _airborne(flights: list[Airborne]) -> Airborne | None:
-    """Medians over the pieces of a map."""
-    if not flights:
+def _airborne(parts: Sequence[Part]) -> Airborne | None:
+    """Medians over the points of the pieces of a map: a few points on a tile's edge may be a piece of their own."""
+    seen = [(part.flight, part.points) for part in parts if part.flight]
+    if not seen:
         return None
-    lines, angles, strips, cover = (
-        [v for v in (getattr(f, name) for f in flights) if v is not None]
-        for name in ("line_spacing", "scan_angle", "strips", "cover")
-    )
-    returns = [f.returns for f in flights if f.returns]
+
+    def middle(name: str) -> float | None:
+        return _middle([(value, points) for flight, points in seen if (value := getattr(flight, name)) is not None])
+
+    angles = [flight.scan_angle for flight, _ in seen if flight.scan_angle is not None]
+    returns, points = [flight.returns for flight, _ in seen if flight.returns], [n for flight, n in seen if flight.returns]
+    strips = middle("strips")
     return Airborne(
-        density=float(np.median([f.density for f in flights])),
-        strips=int(np.median(strips)) if strips else None,
-        cover=float(np.median(cover)) if cover else None,
-        line_spacing=float(np.median(lines)) if lines else None,
+        density=middle("density") or 0.0,
+        strips=None if strips is None else int(strips),
+        cover=middle("cover"),
+        line_spacing=middle("line_spacing"),
         scan_angle=float(max(angles)) if angles else None,
-        returns=tuple(np.mean(returns, axis=0).tolist()) if returns else (),
+        returns=tuple(np.average(returns, axis=0, weights=points).tolist()) if returns else (),
     )
+
+
+def _middle(rows: Sequence[tuple[float, int]]) -> float | None:
+    """The value below and above which half of the weight of (value, weight) lies; None of none."""
+    values, weights = np.array(sorted(rows), np.float64).reshape(-1, 2).T
+    if not len(values):
+        return None
+    total = np.cumsum(weights)
+    low, high = (int(np.searchsorted(total, total[-1] / 2, side)) for side in ("left", "right"))
+    return float((values[low] + values[min(high, len(values) - 1)]) / 2)
 
 
 def _few(values: Values) -> Values:

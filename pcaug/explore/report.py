@@ -253,9 +253,13 @@ def _giveaways(report: Report, gap: Gap) -> None:
     test = gap.test
     report.heading("What gives it away")
     within = f" ({test.low:.3f} to {test.high:.3f})" if not math.isnan(test.low) else ""
+    halves = (
+        "; the real set has too few units for halves"
+        if math.isnan(gap.test_floor)
+        else f"; two halves of the real set with {gap.test_floor:.3f}"
+    )
     report.text(
-        f"A boosted tree on these quantities tells the sets apart with AUC {test.auc:.3f}{within} (0.5: not at all); two halves "
-        f"of the real set with {gap.test_floor:.3f}."
+        f"A boosted tree on these quantities tells the sets apart with AUC {test.auc:.3f}{within} (0.5: not at all){halves}."
     )
     report.table(["quantity", "AUC lost without it"], [[name, f"{gain:.3f}"] for name, gain in test.giveaways])
 

@@ -15,6 +15,8 @@ from pcaug.labels import Taxonomy
 
 DENSITY = 1.5
 """Ratio of densities from which it is said."""
+WEAK = 0.9
+"""AUC of two halves of the real set from which a classifier tells nothing of a synthetic one."""
 DIFFERS = 0.5
 """Distance, in real interquartile ranges, below which two sets count as alike."""
 SAID = 3
@@ -124,17 +126,21 @@ def overall(
         text = f"Something is wrong: {'; '.join(wrong)}"
         return text if text.endswith("?") else f"{text}."
     alike = test.auc < max(floor + 0.05, 0.6)
-    if alike and 1 / DENSITY < dense < DENSITY and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
-        both = f"AUC {test.auc:.2f}, floor {floor:.2f}"
-        return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both})."
+    missing = [name for name, said in rows if said.startswith("missing")]
+    below = "no floor: too few units" if np.isnan(floor) else f"floor {floor:.2f}"
+    weak = f" Halves of the real set differ as much, so that says little (floor above {WEAK:g})." if floor > WEAK else ""
+    dense_enough = 1 / DENSITY < dense < DENSITY
+    if alike and dense_enough and not missing and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
+        both = f"AUC {test.auc:.2f}, {below}"
+        return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both}).{weak}"
     told = "cannot tell the sets apart better than two halves of the real one:" if alike else "tells the sets apart with"
-    text = f"It differs: a classifier {told} AUC {test.auc:.2f} (floor {floor:.2f})"
+    text = f"It differs: a classifier {told} AUC {test.auc:.2f} ({below})"
     if not alike and test.giveaways and test.giveaways[0][1] > 0.005:
         text += ", by " + ", ".join(name for name, gain in test.giveaways[:3] if gain > 0.005)
-    text += f". Class shares differ by {shares.value:.3f} bits (floor {shares.floor:.3f})."
-    if not 1 / DENSITY < dense < DENSITY:
+    known = "" if np.isnan(shares.floor) else f" (floor {shares.floor:.3f})"
+    text += f".{weak * alike} Class shares differ by {shares.value:.3f} bits{known}."
+    if not dense_enough:
         text += f" It is {dense:.1f} times as dense." if dense > 1 else f" It is {1 / dense:.1f} times as sparse."
-    missing = [name for name, said in rows if said.startswith("missing")]
     return text + (f" Missing: {', '.join(missing)}." if missing else "")
 
 
@@ -162,7 +168,7 @@ def scanner_differences(real: Profile, made: Profile, recipe: Recipe) -> list[st
     if c and d:
         rows.append(("sends {} pulses to a square metre", c.density, d.density, 0.25 * c.density, "density"))
         if c.line_spacing and d.line_spacing:
-            rows.append(("flies lines {} m apart", c.line_spacing, d.line_spacing, 0.25 * c.line_spacing, ""))
+            rows.append(("draws scan lines {} m apart on the ground", c.line_spacing, d.line_spacing, 0.25 * c.line_spacing, ""))
         if c.scan_angle and d.scan_angle:
             rows.append(("looks {} degrees to the sides", c.scan_angle, d.scan_angle, 5.0, "scan_angle"))
         if c.returns and d.returns:

@@ -42,6 +42,8 @@ def class_set(name: str, corpora: Sequence[Corpus]) -> ClassSet:
     if name != "cut":
         return ClassSet(taxonomy, taxonomy.preset(name))
     used = [corpus.used_nodes for corpus in corpora]
+    if blank := next((corpus for corpus, nodes in zip(corpora, used, strict=True) if not nodes), None):
+        raise RecipeError("has no point with a class", blank.folder, "label it first, with pcaug predict or by hand")
     shared, _ = cut_shares(taxonomy, common_cut(taxonomy, used), used)
     if len(shared) < 2:
         raise RecipeError("the corpora share fewer than two classes", do="choose a preset with --set classes=coarse8")

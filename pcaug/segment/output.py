@@ -40,6 +40,9 @@ def check(scan: Scan, path: Path, *, single: bool) -> None:
     if path.suffix.lower() == IDS:
         if scan.card is None:
             raise PcaugError("class ids of which dataset?", path, "name its card with --card (pcaug datasets lists them)")
+    elif not formats.is_known(path):
+        do = "name the output .ply" if single else "pass --format ply, or convert it to a corpus and predict that"
+        raise PcaugError(f"{scan.path.name} is of no format that is written", scan.path, do)
     elif lost := formats.lost(ADDED, path):
         do = "name the output .ply, or .label" if single else "pass --format ply, or label"
         do += " for class ids alone"

@@ -196,7 +196,11 @@ def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
     refuse_nested(source, target)
     if len({path for _, path in pairs}) < len(pairs):
         do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
-        raise PcaugError("several scans would be written to one file", target, do)
+        named: dict[Path, list[str]] = {}
+        for scan, path in pairs:
+            named.setdefault(path, []).append(str(scan.path))
+        path, several = next((path, names) for path, names in named.items() if len(names) > 1)
+        raise PcaugError(f"{', '.join(several[:3])} would be written to one file", path, do)
     for scan, path in pairs:
         output.check(scan, path, single=source.is_file())
 

@@ -5,19 +5,14 @@ Small things are merged with the ground into one structure a scene, which costs 
 
 from __future__ import annotations
 
-import ctypes
-import importlib.util
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.errors import MissingExtra
+from pcaug.cloud import open3d
 from pcaug.scene.asset import MATERIALS, Asset, Scene
 from pcaug.sensor.bundles import Bundles
 
@@ -34,27 +29,6 @@ FAR = 1000.0
 REFLECTANCE = np.array([m.reflectance for m in MATERIALS.values()], np.float32)
 TRANSMISSION = np.array([m.transmission for m in MATERIALS.values()], np.float32)
 RETRO = np.array([m.retro for m in MATERIALS.values()])
-
-
-@cache
-def open3d() -> ModuleType:
-    """Import Open3D, with the libusb of the ``libusb-package`` wheel where the system has none.
-
-    Raises:
-        MissingExtra: With the line that installs what is missing.
-    """
-    spec = importlib.util.find_spec("libusb_package")
-    if spec and spec.origin:
-        library = Path(spec.origin).with_name("libusb-1.0.so")
-        if library.exists():
-            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    try:
-        import open3d
-    except (ImportError, OSError) as error:
-        do = "pip install open3d-cpu; on Debian also: sudo apt install libegl1 libgl1 libusb-1.0-0 libgomp1"
-        raise MissingExtra(f"Open3D cannot be imported ({error})", do=do) from None
-    module: ModuleType = open3d
-    return module
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, open3d
 from pcaug.errors import PcaugError
-from pcaug.sensor.engine import open3d
 from pcaug.view.picture import Image
 from pcaug.view.stage import Exhibit, Part, describe, nearest, outlook, parts, rows
 from pcaug.view.window import ELSE, FRONT, TOGGLES, geometry

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from pcaug.cloud import open3d
 from pcaug.errors import PcaugError
-from pcaug.sensor.engine import open3d
 from pcaug.view.stage import Exhibit, Part, describe, nearest, outlook, parts, rows
 
 ELSE = "use --html FILE or --png FILE, which need neither display nor OpenGL"

@@ -26,7 +26,7 @@ from pcaug.corpus.split import Split, leak
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError, UnmappedLabels
+from pcaug.errors import FileError, PcaugError, UnmappedLabels
 
 TREE = catalogue.taxonomy()
 FOOT = 1200 / 3937
@@ -616,3 +616,51 @@ def test_a_file_merge_counts_the_unknown_ids_of_a_whole_file(tmp_path: Path, mon
         convert([tmp_path / "a.ply"], tmp_path / "b.ply", "las")
     assert caught.value.counts == {77: 30, 78: 20}
     assert not (tmp_path / "b.ply").exists()
+
+
+def test_scans_without_class_ids_are_taken_when_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "scans" / "a.ply"
+    formats.write(path, make_cloud(30, labelled=False))
+    home = drive(tmp_path / "set")
+    for labels in home.rglob("*.label"):
+        labels.unlink()
+    for source, card in ((path.parent, None), (home, "semantickitti")):
+        with pytest.raises(PcaugError, match=r"nothing tells what its class ids mean|has no labels.* --unlabelled"):
+            merge([source], tmp_path / "c", [card])
+        report = merge([source], tmp_path / "c", [card], steps=Steps(unlabelled=True))
+        corpus = Corpus.open(tmp_path / "c")
+        assert corpus.counts() == {"ignore": report.points}
+        assert any("no point has a class" in note for note in report.notes)
+        shutil.rmtree(tmp_path / "c")
+
+
+def test_worlds_of_another_seed_are_other_units(tmp_path: Path) -> None:
+    for seed in (0, 7):
+        made_by = {"recipe": {}, "seed": seed}
+        with CorpusWriter(tmp_path / f"s{seed}", kind="synthetic", frame="map", made_by=made_by) as writer:
+            writer.source(SourceRow(path="town"))
+            writer.add(make_cloud(50, seed=seed), "town-00000", "town-00000")
+    merge([tmp_path / "s0", tmp_path / "s7"], tmp_path / "c")
+    assert len(Corpus.open(tmp_path / "c").units) == 2
+    merge([tmp_path / "s7"], tmp_path / "alone")
+    assert Corpus.open(tmp_path / "alone").units == ["town-00000"]
+
+
+def test_other_point_files_in_a_folder_are_told(tmp_path: Path) -> None:
+    tile(tmp_path / "mix" / "a.las")
+    formats.write(tmp_path / "mix" / "b.ply", make_cloud(5))
+    with pytest.warns(UserWarning, match=r"what does not lie as the card las says \(1 file: b.ply\)"):
+        merge([tmp_path / "mix"], tmp_path / "c", ["las"])
+
+
+def test_info_of_a_folder_tells_what_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    formats.write(tmp_path / "in" / "a.ply", make_cloud(30))
+    (tmp_path / "in" / "b.ply").write_bytes(b"ply\nformat nonsense\n")
+    found = summary(tmp_path / "in")
+    assert (found["points"], list(found["unread"])) == (30, [str(tmp_path / "in" / "b.ply")])
+    out, err = run(capsys, "info", tmp_path / "in", code=1)
+    assert "30 in 2 scans" in out
+    assert err.startswith("pcaug: error: ")
+    assert str(tmp_path / "in" / "b.ply") in err
+    with pytest.raises(FileError):
+        summary(tmp_path / "in" / "b.ply")

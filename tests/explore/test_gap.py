@@ -236,6 +236,17 @@ def test_a_missing_class_and_one_of_another_size_are_named_with_the_knob(real: C
     assert "Missing: tree." in gap.verdict
 
 
+def test_a_set_that_lacks_a_class_does_not_fit_and_few_units_have_no_floor(split: Gap) -> None:
+    rows = [("building", "missing in the synthetic set: training on it teaches nothing about this class"), ("car", "fits")]
+    said = overall(split.test, split.test_floor, split.shares, rows, [], 1.0)
+    assert said.startswith("It differs")
+    assert "Missing: building." in said
+    unknown = overall(split.test, float("nan"), split.shares, rows, [], 1.0)
+    assert "no floor: too few units" in unknown
+    assert "nan" not in unknown
+    assert "says little" in overall(replace(split.test, auc=0.92), 0.95, split.shares, rows[1:], [], 1.0)
+
+
 def test_a_fault_is_the_verdict(split: Gap) -> None:
     rows = [(row.name, row.verdict) for row in split.classes]
     said = overall(split.test, split.test_floor, split.shares, rows, ["metres or feet?", "labels swapped"], 1.0)

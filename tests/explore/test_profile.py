@@ -125,6 +125,19 @@ def test_an_airborne_survey_is_recovered() -> None:
     assert found.returns[0] > 0.8
 
 
+def test_a_few_points_on_the_edges_of_tiles_say_nothing_of_a_survey() -> None:
+    recipe = load_recipe("town")
+    sensor = recipe.sensor.model_copy(update={"density": (12.0, 12.0), "strips": (1, 1), "dropout": 0.0})
+    cloud = compose_one(recipe.model_copy(update={"sensor": sensor}), 2, 0)
+    slivers = [cloud.take(slice(i, i + 5)) for i in range(0, 15, 5)]
+    found = profile([cloud, *slivers], "map").airborne
+    assert found is not None
+    alone = profile([cloud], "map").airborne
+    assert alone is not None
+    assert (found.density, found.strips, found.line_spacing) == (alone.density, alone.strips, alone.line_spacing)
+    assert found.returns == pytest.approx(alone.returns, abs=0.01)
+
+
 def test_strips_that_lie_half_over_each_other_cover_a_place_one_and_a_half_times_where_they_meet() -> None:
     plan = np.stack(np.meshgrid(np.arange(0.25, 20, 0.5), np.arange(0.25, 10, 0.5)), axis=-1).reshape(-1, 2)
     xyz = np.column_stack([np.concatenate([plan, plan + (10, 0)]), np.zeros(2 * len(plan))])

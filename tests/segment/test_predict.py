@@ -260,7 +260,7 @@ def test_a_format_that_loses_predictions_is_refused_before_anything_is_labelled(
     predict(trained, source, tmp_path / "out", ending="ply")
     assert {"prediction", "confidence", "intensity"} <= set(formats.read(tmp_path / "out" / "in5.ply").fields)
     folder_of(tmp_path / "twice", 5).joinpath("in5.xyz").write_text("0 0 0\n")
-    with pytest.raises(PcaugError, match="several scans would be written to one file"):
+    with pytest.raises(PcaugError, match="would be written to one file"):
         predict(trained, tmp_path / "twice", tmp_path / "out2", ending="ply")
 
 
@@ -410,3 +410,10 @@ def test_a_damaged_forest_is_one_line(corpus: Corpus, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(FileError, match="does not fit its card"):
         Segmenter.load(run)
+
+
+def test_scans_of_no_format_that_is_written_ask_for_one(trained: Run, tmp_path: Path) -> None:
+    (tmp_path / "in" / "001" / "lidar").mkdir(parents=True)
+    (tmp_path / "in" / "001" / "lidar" / "00.pkl.gz").write_bytes(b"x")
+    with pytest.raises(PcaugError, match=r"00.pkl.gz is of no format that is written.*--format ply"):
+        predict(trained, tmp_path / "in", tmp_path / "out", "pandaset")
