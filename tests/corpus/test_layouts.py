@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.card import load_card, official_split
 from pcaug.corpus.convert import convert
+from pcaug.corpus.layouts.pandaset import SCANNER
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import scans
 from pcaug.corpus.summary import summary
@@ -152,13 +153,14 @@ def pandaset(root: Path, patch: pytest.MonkeyPatch, classes: list[int], names: d
     return root / "002/lidar/01.pkl.gz"
 
 
-def test_pandaset_frames_come_into_the_vehicle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pandaset_frames_come_to_the_scanner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pandaset(tmp_path / "set", monkeypatch, [7, 7, 13, 41, 5])
     (found,) = scans(tmp_path / "set")
     assert found.unit == "002"
     cloud = next(found.chunks())
     body = np.load(tmp_path / "body.npy")
-    np.testing.assert_allclose(cloud.xyz, np.stack([body[:, 1], -body[:, 0], body[:, 2]], axis=1), atol=1e-9)
+    vehicle = np.stack([body[:, 1], -body[:, 0], body[:, 2]], axis=1)
+    np.testing.assert_allclose(cloud.xyz, vehicle - SCANNER, atol=1e-9)
     assert cloud["device"].tolist() == [0, 1, 0, 1, 0]
     assert converted(tmp_path / "set", "pandaset") == {7: 2, 13: 1, 41: 1, 5: 1}
 
