@@ -190,6 +190,11 @@ class DatasetCard(Strict):
         """Whether a path is one of the dataset's scans or a file that belongs beside them."""
         return _any_matches(path, self.files) or _any_matches(path, self.companions)
 
+    @property
+    def tells_unit(self) -> bool:
+        """Whether it, or its layout, says which unit a scan is of; else each is one of its own."""
+        return bool(self.unit) or (self.encoding in LAYOUTS and LAYOUTS[self.encoding].unit is not None)
+
     def unit_of(self, path: Path) -> str:
         """The independent unit that a scan belongs to."""
         own = LAYOUTS[self.encoding].unit if self.encoding in LAYOUTS else None

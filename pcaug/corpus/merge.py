@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.corpus.build import Job, build
-from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import (
     STRAYS,
@@ -223,7 +222,7 @@ def _composed_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
 def _unit_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
     """That scans whose card names no unit were split one by one."""
     cards = [part.scan.card for part in parts if part.scan and part.unit not in plan.composed]
-    alone = sum(card is None or not (card.unit or card.encoding in LAYOUTS) for card in cards)
+    alone = sum(card is None or not card.tells_unit for card in cards)
     if not plan.units or alone < 2:
         return ()
     do = 'scans of one drive may lie in train and in test, unless the card says unit = "..."'

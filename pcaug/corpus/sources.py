@@ -256,8 +256,7 @@ def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) ->
     own = file.stem if unique else name  # files of one name in several folders are several units
     if card is None:
         return [Scan(file, None, own, None, name)]
-    told = card.unit or (card.encoding in LAYOUTS and LAYOUTS[card.encoding].unit)
-    unit = card.unit_of(file) if told else own
+    unit = card.unit_of(file) if card.tells_unit else own
     split = official_split(card, file, unit)
     if card.encoding not in LAYOUTS or not card.matches(file):
         return [Scan(file, card, unit, split, name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,26 +40,20 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
     classes: Counter[str] = Counter()
     common: Counter[str] = Counter()
     unread: dict[str, str] = {}
-    for scan in found:
-        try:
-            for chunk in scan.raw():
-                first = first or tuple(chunk.fields)
-                points += len(chunk)
-                systems |= {chunk.crs: None} if chunk.crs else {}
-                fields |= {name: _type(values) for name, values in chunk.fields.items()}
-                if len(chunk):
-                    low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
-                named = _named(chunk)
-                if not named and "native_label" in chunk:
-                    ids += tally(chunk["native_label"])
-                    named = _mapped(chunk, scan, unknown)
-                else:
-                    classes.update(named)  # which is what training sees, whatever card is guessed
-                common.update(named)
-        except PcaugError as error:
-            if len(unread) == len(found) - 1:  # of none there is anything to tell
-                raise
-            unread[str(scan.path)] = str(error)
+    for scan, chunk in _chunks(found, unread):
+        first = first or tuple(chunk.fields)
+        points += len(chunk)
+        systems |= {chunk.crs: None} if chunk.crs else {}
+        fields |= {name: _type(values) for name, values in chunk.fields.items()}
+        if len(chunk):
+            low, high = np.minimum(low, chunk.xyz.min(axis=0)), np.maximum(high, chunk.xyz.max(axis=0))
+        named = _named(chunk)
+        if not named and "native_label" in chunk:
+            ids += tally(chunk["native_label"])
+            named = _mapped(chunk, scan, unknown)
+        else:
+            classes.update(named)  # which is what training sees, whatever card is guessed
+        common.update(named)
     crs, *others = systems or [None]
     for native, count in ids.items():
         classes[names.get(native, str(native))] += count
@@ -79,6 +74,18 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
         | ({"hint": better} if better else {})
         | ({"unread": unread} if unread else {})
     )
+
+
+def _chunks(found: Sequence[Scan], unread: dict[str, str]) -> Iterator[tuple[Scan, PointCloud]]:
+    """Each scan with its chunks; what cannot be read, or not to its end, is noted, unless none can."""
+    for scan in found:
+        try:
+            for chunk in scan.raw():
+                yield scan, chunk
+        except PcaugError as error:
+            if len(unread) == len(found) - 1:
+                raise
+            unread[str(scan.path)] = str(error)
 
 
 def _named(chunk: PointCloud) -> dict[str, int]:

@@ -20,7 +20,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, refuse_nested, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import Kind, claim, stamp, write_text
+from pcaug.files import Kind, claim, read_json, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import output, region, shift, stream, trees
 from pcaug.segment.distributed import device
@@ -194,13 +194,12 @@ def _left(pairs: list[Pair], source: Path, target: Path, job: Job, ending: str |
 def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
     """Refuse what would lose predictions or sources; raises PcaugError before anything is labelled or removed."""
     refuse_nested(source, target)
-    if len({path for _, path in pairs}) < len(pairs):
+    named: dict[Path, list[str]] = {}
+    for scan, path in pairs:
+        named.setdefault(path, []).append(str(scan.path))
+    if clash := next((path for path, names in named.items() if len(names) > 1), None):
         do = "predict their folder" if source.is_file() else "give them names of their own, or another --format"
-        named: dict[Path, list[str]] = {}
-        for scan, path in pairs:
-            named.setdefault(path, []).append(str(scan.path))
-        path, several = next((path, names) for path, names in named.items() if len(names) > 1)
-        raise PcaugError(f"{', '.join(several[:3])} would be written to one file", path, do)
+        raise PcaugError(f"{', '.join(named[clash][:3])} would be written to one file", clash, do)
     for scan, path in pairs:
         output.check(scan, path, single=source.is_file())
 
@@ -214,7 +213,7 @@ def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, for
     """Take a folder for a job: a new or empty one, its own, or that of another job when forced. Labels that are out of date there
     are removed: all of them when forced, else those of scans that have changed."""
     note = folder / NOTE
-    kept = json.loads(note.read_text()) if note.is_file() else {"job": {}, "scans": {}}
+    kept = read_json(note) if note.is_file() else {"job": {}, "scans": {}}
     job, before = kept["job"], kept["scans"]
     stamps = {path.relative_to(folder).as_posix(): stamp(scan.path) for scan, path in pairs}
     in_the_way = any((folder / name).exists() for name in stamps.keys() - before.keys())

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud, full_scale
-from pcaug.files import write_text
+from pcaug.files import read_json, write_text
 from pcaug.parallel import map_ahead, prefetch
 from pcaug.segment.features import bright
 from pcaug.segment.voxel import voxels
@@ -129,7 +129,7 @@ class Labels:
     def __init__(self, chunks: Chunks, folder: Path, identity: dict[str, Any], margin: float, most: int) -> None:
         self.chunks, self.folder, self.margin = chunks, folder, margin
         plan = folder / "plan.json"
-        kept = json.loads(plan.read_text()) if plan.is_file() else {}
+        kept = read_json(plan) if plan.is_file() else {}
         if kept.get("identity") == identity:
             self.survey = Survey(**kept["survey"])
         else:

@@ -74,7 +74,7 @@ def train(
     data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
-    validation = [] if recipe.is_forest else _validation(recipe, corpora[0])
+    validation = _validation(recipe, corpora[0])
     run = _run(data, corpora, validation, Path(folder))
     finished = _is_finished(run)
     if distributed.rank() == 0:
@@ -168,7 +168,7 @@ def _run(data: Blocks, corpora: Sequence[Corpus], validation: Sequence[Stored], 
 
 
 def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
-    if not recipe.validate_every:
+    if recipe.is_forest or not recipe.validate_every:
         return []
     if "val" not in real.splits:
         raise NotFound("has no split val to validate on", real.folder, "convert with --split, or set validate_every=0")

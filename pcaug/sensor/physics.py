@@ -85,8 +85,9 @@ def _of_sub_rays(caster: Caster, rays: Rays, sensor: SensorRow, rng: np.random.G
     """Echoes of beams of several lines, as many beams at once as LINES allow."""
     number, parts = sensor.sub_rays, []
     _, shares = sub_beams(number)
-    for first in range(0, max(len(rays.direction), 1), LINES // number):
-        some = rays.part(slice(first, first + LINES // number))
+    together = LINES // number
+    for first in range(0, max(len(rays.direction), 1), together):
+        some = rays.part(slice(first, first + together))
         met = caster.surfaces(*split(some, number, sensor.divergence, rng), rng)
         lines = _echoes(caster, met, shares[met.ray % number], sensor.incidence)
         parts.append(resolved(replace(lines, ray=lines.ray // number + first), sensor.pulse))

@@ -159,10 +159,11 @@ def _check_real(recipe: StudyRecipe) -> None:
 def _check_inputs(recipe: StudyRecipe, folder: Path) -> None:
     """Refuse a folder that what is read lies in, which starting over would remove; or that lies in the scans that are read, and
     would change them."""
-    for source in filter(None, (recipe.real.source, *(synthetic.corpus for synthetic in recipe.synthetic))):
-        if source != SAMPLE and not is_corpus(Path(source)):
+    named = {recipe.real.source, *(synthetic.corpus for synthetic in recipe.synthetic)} - {SAMPLE}
+    for source in sorted(filter(None, named)):
+        if not is_corpus(Path(source)):
             refuse_nested(Path(source), folder)
-        if source != SAMPLE and Path(source).resolve().is_relative_to(folder.resolve()):
+        if Path(source).resolve().is_relative_to(folder.resolve()):
             raise PcaugError(f"holds {source}, which this study reads", folder, "choose another folder")
 
 
