@@ -17,7 +17,10 @@ def compose(
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: o.Seed = 0,
     change: o.Change = None,
-    like: Annotated[Path | None, typer.Option(help="Corpus of a few real scans to look like (its train split).")] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Corpus of a few real scans to look like (its train split); --set is where the fit starts."),
+    ] = None,
     into: Annotated[Path | None, typer.Option(help="Corpus of real scans (its train split) that get the [into] objects.")] = None,
     workers: o.Workers = 1,
     scheduler: o.Scheduler = None,
@@ -63,6 +66,8 @@ def compose(
             compose_corpus(wanted, number, output, seed, **shared)  # type: ignore[arg-type]
     save_recipe(wanted, output / "recipe.toml")
     corpus = Corpus.open(output)
+    if blind := number - len({tile.unit for tile in corpus.tiles if tile.points}):
+        err().print(f"warning: {blind} of {counted(number, 'scan')} met nothing: check the sensor's ranges and height")
     for line in told:
         err().print(f"like: {line}", soft_wrap=True, markup=False)
     if json:

@@ -14,7 +14,7 @@ from pcaug.errors import PcaugError
 def convert(
     source: Annotated[Path, typer.Argument(help="A file, a dataset's folder or a corpus.")],
     target: Annotated[Path, typer.Argument(help="A file (.las .laz .ply .bin .parquet .txt ...), or a folder for a corpus.")],
-    card: Annotated[str | None, typer.Option(help="Name or path of the card that says how to read the source.")] = None,
+    card: o.Card = None,
     ids_of: Annotated[str | None, typer.Option(help="File: write labels as the class ids of this card's dataset.")] = None,
     each: Annotated[
         str | None, typer.Option(help="Corpus to a folder of files, one per tile: .laz, .ply, .bin (KITTI's layout), ...")

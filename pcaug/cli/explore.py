@@ -17,7 +17,7 @@ def explore(
     real: Annotated[Path, typer.Argument(help="The real set: a corpus, or files or a dataset's folder to read with --card.")],
     synthetic: Annotated[list[Path], typer.Argument(help="Synthetic sets; several are ranked.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML); its figures are written beside it as JSON.")],
-    card: Annotated[str | None, typer.Option(help="Card for the sources that are not corpora.")] = None,
+    card: o.Card = None,
     run: Annotated[Path | None, typer.Option(help="A trained run: compare the features of its network too.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling.")] = 0,
     workers: o.Workers = 1,

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from pcaug.cli import options as o
 from pcaug.errors import PcaugError, counted
 
 
 def info(
     paths: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
-    card: Annotated[str | None, typer.Option(help="Name or path of a card that says how to read them.")] = None,
+    card: o.Card = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON: one object, or a list of them for several paths.")] = False,
 ) -> None:
     """Show points, bounds, fields, CRS, and classes with names and counts."""

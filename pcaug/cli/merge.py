@@ -14,7 +14,7 @@ from pcaug.errors import PcaugError
 def merge(
     sources: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="A folder for a corpus, or a file (.laz .ply ...).")],
-    card: Annotated[list[str] | None, typer.Option(help="How to read the sources: one card for all, or one for each.")] = None,
+    card: o.Cards = None,
     append: Annotated[bool, typer.Option("--append", help="Add to a corpus that exists; its tiles stay as they are.")] = False,
     bounds: o.Bounds = None,
     classes: o.Classes = None,

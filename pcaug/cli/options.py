@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -12,6 +12,23 @@ from pcaug.errors import PcaugError
 if TYPE_CHECKING:
     from pcaug.corpus.steps import Steps
 
+T = TypeVar("T", str, list[str], None)
+
+
+def _known(named: T) -> T:
+    """Cards that were asked for, even where none is read, as of a corpus; raises NotFound for one that is not there."""
+    from pcaug.corpus.card import load_card
+
+    names: list[str] = [named] if isinstance(named, str) else named or []
+    for name in names:
+        load_card(name)
+    return named
+
+
+Card = Annotated[str | None, typer.Option(help="Name or path of the card that says how to read the sources.", callback=_known)]
+Cards = Annotated[
+    list[str] | None, typer.Option("--card", help="How to read the sources: one card for all, or one for each.", callback=_known)
+]
 Split = Annotated[str | None, typer.Option(help="Corpus: shares train/val/test such as 0.7/0.1/0.2, or official.")]
 Block = Annotated[float, typer.Option(min=0.1, help="Corpus: edge of a block of the spatial split, metres.")]
 Buffer = Annotated[float, typer.Option(min=0, help="Corpus: strip between splits that belongs to neither, metres.")]

@@ -17,7 +17,7 @@ def predict(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="File for a scan (.label: class ids alone), folder for a folder.")
     ],
-    card: Annotated[str | None, typer.Option(help="How to read the source.")] = None,
+    card: o.Card = None,
     views: Annotated[int, typer.Option(min=1, max=8, help="Turned and mirrored views that vote.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share a folder's scans.")] = 1,
     ending: Annotated[

@@ -33,7 +33,7 @@ def view(
     ],
     png: Annotated[Path | None, typer.Option(help="Write a picture instead of opening a window.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write one page that opens in any browser.")] = None,
-    card: Annotated[str | None, typer.Option(help="How to read the sources.")] = None,
+    card: o.Card = None,
     colour: Annotated[
         str | None, typer.Option(help="class, prediction, error, native, intensity, height, return, instance, rgb.")
     ] = None,

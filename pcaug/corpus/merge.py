@@ -33,7 +33,7 @@ from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, counted
 from pcaug.files import stamp
-from pcaug.labels import ClassSet, common_cut
+from pcaug.labels import IGNORE, ClassSet, common_cut
 from pcaug.parallel import Progress, completed, silent
 
 TILE = 100.0
@@ -131,7 +131,7 @@ def merge(
     made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    notes += _composed_note(plan, parts) + _unit_note(plan, parts)
+    notes += _composed_note(plan, parts) + _unit_note(plan, parts) + _coarse_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
@@ -182,6 +182,16 @@ def _class_set(coarse: str, parts: Sequence[Part]) -> ClassSet:
     for part in parts:
         seen.setdefault(part.dataset, set()).update(part.used())
     return ClassSet.of_cut(tree, common_cut(tree, seen.values()))
+
+
+def _coarse_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
+    """Which labels are ignored now, because they do not tell which of the coarse classes they are."""
+    coarse = plan.steps.coarse
+    if coarse is None:
+        return ()
+    used = np.array(sorted(set().union(*(part.used() for part in parts))), np.intp)
+    gone = [coarse.taxonomy.label_name(int(node)) for node in used[coarse.index(used) == IGNORE]]
+    return (f"--coarse has no class for points known only as {', '.join(gone)}: they are ignored",) if gone else ()
 
 
 def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, workers: int, scheduler: str | None) -> _Plan:

@@ -89,6 +89,9 @@ def sniff(path: Path) -> str:
 def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
     """Stream a file in chunks of at most ``size`` points, in constant memory; a file whose head says 0 points gives an empty one.
 
+    Points without a position (NaN in x, y and z: how PCL and others mark a beam that met nothing in an organised cloud) are left
+    out. A KITTI ``.bin`` may have none: its labels lie in a file of their own, row by row.
+
     Args:
         path: The file.
         size: Points per chunk.
@@ -108,14 +111,24 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         check_filled(path)
     seen = False
     for chunk in form.read(path, size, **options):
-        with np.errstate(over="ignore", invalid="ignore"):
-            whole = np.isfinite(chunk.xyz.sum())  # the sum alone is quick
-        bad = 0 if whole else int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
-        if bad:
-            raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
-        if len(chunk) or not seen:
+        placed = _placed(chunk, path, form)
+        if len(placed) or not seen:
             seen = True
-            yield chunk
+            yield placed
+
+
+def _placed(chunk: PointCloud, path: Path, form: Format) -> PointCloud:
+    """A chunk without the points that have no position; raises FileError where these, or infinite ones, are not to be."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(chunk.xyz.sum()):  # the sum alone is quick
+            return chunk
+    missed = np.isnan(chunk.xyz).all(axis=1)
+    if form.labels is None and missed.any():
+        chunk = chunk.take(np.flatnonzero(~missed))
+    bad = int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
+    if bad:
+        raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
+    return chunk
 
 
 def check_filled(path: Path) -> None:

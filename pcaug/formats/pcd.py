@@ -1,7 +1,7 @@
 """PCD 0.6 and 0.7 of the Point Cloud Library: ascii, binary and binary_compressed; header and LZF through pypcd4.
 
-Points without a position (NaN: how PCL marks a beam that met nothing in an organised cloud) are left out. PCL packs a colour into
-the bits of one 32-bit number called ``rgb``: it is unpacked, and 8-bit colours are packed again; wider ones become three columns.
+PCL packs a colour into the bits of one 32-bit number called ``rgb``: it is unpacked, and 8-bit colours are packed again; wider
+ones become three columns.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
         rows = lambda a, b: {name: values[a:b] for name, values in columns.items()}  # noqa: E731
     for first in range(0, max(meta.points, 1), size):
         part = rows(first, first + size)
-        yield _met(_cloud({name: part[name] for name in kind.names or ()}, path, said))
+        yield _cloud({name: part[name] for name in kind.names or ()}, path, said)
 
 
 def _header(path: Path) -> tuple[Any, dict[str, Any], int]:
@@ -134,7 +134,7 @@ def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str
     seen = 0
     for cloud in text.parsed(path, size, kinds, make, start, 1):
         seen += len(cloud)
-        yield _met(cloud)
+        yield cloud
     if seen != meta.points:
         raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "download it again")
 
@@ -147,12 +147,6 @@ def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any]) -
             bits = np.ascontiguousarray(columns.pop(name)).view("<u4")
             columns |= {c: (bits >> shift & 0xFF).astype(np.uint8) for c, shift in (("red", 16), ("green", 8), ("blue", 0))}
     return naming.assemble(columns.__getitem__, naming.plan(columns, path, said), path, said)
-
-
-def _met(cloud: PointCloud) -> PointCloud:
-    """Without the points that have no position."""
-    met = ~np.isnan(cloud.xyz[:, 0] + cloud.xyz[:, 1] + cloud.xyz[:, 2])
-    return cloud if met.all() else cloud.take(met)
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, data: str = "binary") -> int:

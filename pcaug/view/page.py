@@ -119,6 +119,8 @@ def page(
     ]
     if not named:
         raise PcaugError("no points to show")
+    if not all(np.isfinite(cloud.xyz).all() for cloud, _, _ in named):
+        raise PcaugError("has positions that are not finite", do="take them away: cloud.take(np.isfinite(cloud.xyz).all(axis=1))")
     total = sum(whole.points for _, _, whole in named)
     shown = [_sample(cloud, max(1, whole.points * most // total)) for cloud, _, whole in named]
     modes = _modes(shown, [whole for _, _, whole in named])

@@ -147,6 +147,13 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
     assert told["torch"]["ok"]
 
 
+def test_a_sensor_that_meets_nothing_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "compose street -n 1 -o far --set sensor.range_min=500 --set sensor.range_max=600"
+    out, err = run(capsys, *line.split(), code=0)
+    assert out == "0 points in 1 scan in far\n"
+    assert "warning: 1 of 1 scan met nothing" in err
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
@@ -159,6 +166,7 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
         ("convert strange.ply corpus --card outside.toml", "points outside the dataset's folder"),
         ("train pointnet --real nowhere -o run", "is not a corpus"),
         ("evaluate nowhere nowhere", "is not a finished run"),
+        ("info whole.laz --card semanticity", "no card named 'semanticity'"),
         ("view strange.ply", "use --html FILE or --png FILE"),
     ],
 )

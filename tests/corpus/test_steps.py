@@ -157,6 +157,17 @@ def test_labels_are_made_as_coarse_as_asked(tmp_path: Path) -> None:
     assert set(counts) == {group.name for group in TREE.preset("als3")} == {"ground", "vegetation", "building"}
 
 
+def test_labels_that_are_too_coarse_are_named(tmp_path: Path) -> None:
+    labels = np.repeat([TREE.id(name) for name in ("tree", "vegetation", "road")], 5).astype(np.uint16)
+    formats.write(tmp_path / "a.parquet", PointCloud(np.arange(45.0).reshape(15, 3), {"label": labels}, taxonomy=TREE))
+    assert not any("no class" in note for note in merge([tmp_path / "a.parquet"], tmp_path / "c", coarse="drive9").notes)
+    ground = PointCloud(np.arange(15.0).reshape(5, 3), {"label": np.full(5, TREE.id("ground"), np.uint16)}, taxonomy=TREE)
+    formats.write(tmp_path / "b.parquet", ground)
+    report = merge([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path / "d", coarse="drive9")
+    assert "--coarse has no class for points known only as ground: they are ignored" in report.notes
+    assert Corpus.open(tmp_path / "d").counts()["ignore"] == 5
+
+
 def test_the_rest_of_a_preset_is_called_other_and_is_learned(tmp_path: Path) -> None:
     native = np.repeat([40, 50, 51, 30, 10, 70], 50).astype(np.int32)  # SemanticKITTI: road building fence person car vegetation
     formats.write(tmp_path / "a.ply", PointCloud(np.random.default_rng(0).random((300, 3)), {"native_label": native}))

@@ -273,9 +273,22 @@ def test_a_label_file_of_another_length_is_refused(tmp_path: Path) -> None:
         read(tmp_path / "a.bin")
 
 
-def test_nan_positions_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".npy", ".npz", ".parquet", ".h5", ".csv"])
+def test_points_without_a_position_are_left_out(tmp_path: Path, suffix: str) -> None:
+    cloud = make_cloud(50, labelled=False, ring=np.arange(50, dtype=np.uint16))
+    met = np.arange(50) % 3 > 0
+    write(tmp_path / f"a{suffix}", PointCloud(np.where(met[:, None], cloud.xyz, np.nan), cloud.fields))
+    assert read(tmp_path / f"a{suffix}")["ring"].tolist() == np.flatnonzero(met).tolist()
+    torn = cloud.xyz.copy()
+    torn[7, 1] = np.nan  # which no scanner says
+    write(tmp_path / f"a{suffix}", PointCloud(torn, cloud.fields))
+    with pytest.raises(FileError, match="1 point whose position is not finite"):
+        read(tmp_path / f"a{suffix}")
+
+
+def test_a_scan_of_rows_that_labels_count_may_have_no_nan(tmp_path: Path) -> None:
     points = np.zeros((4, 4), "<f4")
-    points[2, 1] = np.nan
+    points[2] = np.nan
     points.tofile(tmp_path / "a.bin")
     with pytest.raises(FileError, match="1 point whose position is not finite"):
         read(tmp_path / "a.bin")

@@ -154,6 +154,8 @@ def test_no_points_and_unknown_modes_are_one_line_and_leave_nothing(tmp_path: Pa
         save_html([make_cloud(5).take(slice(0, 0))], tmp_path / "a.html")
     with pytest.raises(NotFound, match="choose from class"):
         save_html([make_cloud(5)], tmp_path / "a.html", colour="rgb")
+    with pytest.raises(PcaugError, match="positions that are not finite"):
+        save_html([make_cloud(5), PointCloud(np.array([[0, 0, 0], [1, np.nan, 0]]))], tmp_path / "a.html")
     assert not list(tmp_path.iterdir())
 
 
