@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.errors import LabelError, MissingExtra, NotFound, PcaugError
+from pcaug.errors import LabelError, MissingExtra, NotFound, PcaugError, counted
 from pcaug.labels import Taxonomy
 
 
@@ -108,10 +108,14 @@ class PointCloud:
 
     Attributes:
         xyz: (N, 3) float64, metres, z up.
-        fields: name -> (N,) or (N, k) array.
+        fields: name -> (N,) or (N, k) array of numbers.
         taxonomy: What the numbers in ``label`` mean; None where the cloud has no labels (which is not "ignored").
         crs: Coordinate reference system as WKT or "EPSG:..."; None if unknown or local.
         source: Where it comes from.
+
+    Raises:
+        PcaugError: For arrays of other shapes or types.
+        LabelError: For a ``label`` that is no whole number a point, or without a taxonomy.
     """
 
     xyz: NDArray[np.float64]
@@ -124,16 +128,24 @@ class PointCloud:
         xyz = _read_only(np.asarray(self.xyz, dtype=np.float64))
         if xyz.ndim != 2 or xyz.shape[1] != 3:
             raise PcaugError(f"xyz has shape {xyz.shape}, expected (N, 3)", self.source.file or None)
-        checked = {}
-        for name, values in self.fields.items():
-            array = _read_only(np.asarray(values))
-            if len(array) != len(xyz):
-                raise PcaugError(f"field {name!r} has {len(array)} rows for {len(xyz)} points", self.source.file or None)
-            checked[name] = array
+        checked = {name: _read_only(self._column(name, values, len(xyz))) for name, values in self.fields.items()}
         if "label" in checked and self.taxonomy is None:
             raise LabelError("field 'label' without a taxonomy", self.source.file or None, "raw class ids go into 'native_label'")
         object.__setattr__(self, "xyz", xyz)
         object.__setattr__(self, "fields", MappingProxyType(checked))
+
+    def _column(self, name: str, values: Any, count: int) -> NDArray[Any]:
+        """A field as every room can take it: a row of numbers a point, in the machine's byte order; raises PcaugError."""
+        array, where = np.asarray(values), self.source.file or None
+        if not array.ndim or len(array) != count:
+            raise PcaugError(f"field {name!r} has {len(array) if array.ndim else 'no'} rows for {counted(count, 'point')}", where)
+        if array.dtype.kind not in "iufb" or array.ndim > 2 or 0 in array.shape[1:]:
+            what = f"field {name!r} has shape {array.shape} and type {array.dtype}"
+            raise PcaugError(what, where, "a field is (N,) or (N, k) numbers")
+        if name == "label" and (array.ndim > 1 or array.dtype.kind not in "iu"):
+            what = f"field 'label' has shape {array.shape} and type {array.dtype}"
+            raise LabelError(what, where, "labels are (N,) ids of the taxonomy's nodes")
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
     def __len__(self) -> int:
         return len(self.xyz)
@@ -179,9 +191,9 @@ class PointCloud:
 
     def to_open3d(self) -> Any:
         """Convert to an Open3D tensor cloud (``open3d.t.geometry.PointCloud``); positions stay float64, every field becomes a
-        point attribute. Raises MissingExtra where Open3D cannot be imported."""
+        point attribute. What is done to it leaves this cloud as it is. Raises MissingExtra where Open3D cannot be imported."""
         o3d = open3d()
-        tensor = o3d.core.Tensor.from_numpy
+        tensor = o3d.core.Tensor  # copies, where from_numpy would share
         cloud = o3d.t.geometry.PointCloud(tensor(np.ascontiguousarray(self.xyz)))
         names = {"rgb": "colors", "normal": "normals"}
         for name, values in self.fields.items():
@@ -212,10 +224,10 @@ def kind_of(name: str, values: NDArray[Any]) -> Kind:
 
 
 def concatenate(clouds: Sequence[PointCloud]) -> PointCloud:
-    """Join clouds point by point. Fields, taxonomy and CRS must be the same in all of them.
+    """Join clouds point by point. Fields, taxonomy and CRS must be the same in all of them; integers may differ in width.
 
     Raises:
-        PcaugError: Naming the fields, taxonomies or CRS that differ.
+        PcaugError: Naming the fields, their types, taxonomies or CRS that differ.
     """
     if not clouds:
         raise PcaugError("no clouds to concatenate")
@@ -229,8 +241,17 @@ def concatenate(clouds: Sequence[PointCloud]) -> PointCloud:
             raise LabelError("clouds differ in taxonomy", other.source.file or None)
         if first.crs != other.crs:
             raise PcaugError("clouds differ in CRS", other.source.file or None, "reproject one of them")
-    joined = {name: np.concatenate([cloud[name] for cloud in clouds]) for name in first.fields}
+    joined = {name: _joined(name, [cloud[name] for cloud in clouds]) for name in first.fields}
     return replace(first, xyz=np.concatenate([cloud.xyz for cloud in clouds]), fields=joined)
+
+
+def _joined(name: str, parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """One column of several; raises PcaugError where whole numbers would become rounded ones, or the columns differ in width."""
+    whole = np.result_type(*parts).kind
+    if len({part.shape[1:] for part in parts}) > 1 or any(part.dtype.kind in "iu" and whole == "f" for part in parts):
+        listed = ", ".join(sorted({f"{part.dtype} {part.shape[1:] or ''}".strip() for part in parts}))
+        raise PcaugError(f"clouds differ in the type of field {name!r}: {listed}", do="give it one type in all of them")
+    return np.concatenate(parts)
 
 
 def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:

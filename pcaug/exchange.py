@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug import formats
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import MissingExtra
 from pcaug.formats import las, las_header, naming, parquet
@@ -30,6 +31,7 @@ def to_laspy(cloud: PointCloud) -> laspy.LasData:
     """
     import laspy
 
+    formats.check_placed(cloud, Path("LasData"))
     header = las_header.make(cloud, las.least_format(cloud))
     points = las.record(cloud, header, las.in_units(cloud), Path("LasData"))
     return laspy.LasData(
@@ -49,13 +51,14 @@ def to_arrow(cloud: PointCloud) -> pa.Table:
 
 
 def from_arrow(table: pa.Table) -> PointCloud:
-    """The cloud of a table with columns x, y and z; columns that pcaug did not write are renamed as in files.
+    """The cloud of a table with columns x, y and z; columns that pcaug did not write are renamed as in files, and rows without a
+    position (NaN) are left out.
 
     Raises:
         FileError: Without positions, with empty values, or with columns that are not numbers.
         LabelError: For class ids that are not whole numbers.
     """
-    return parquet.from_table(table)
+    return formats.placed(parquet.from_table(table), Path("Arrow table"))
 
 
 def to_pandas(cloud: PointCloud) -> pd.DataFrame:
@@ -70,31 +73,32 @@ def to_pandas(cloud: PointCloud) -> pd.DataFrame:
 
 
 def from_pandas(frame: pd.DataFrame) -> PointCloud:
-    """The cloud of a frame; arguments and errors as ``from_arrow``."""
+    """The cloud of a frame, which what is done to the frame later leaves as it is; arguments and errors as ``from_arrow``."""
     said, where = frame.attrs.get("pcaug", {}), Path("DataFrame")
-    made = naming.plan(map(str, frame.columns), where, said)
-    return naming.assemble(lambda name: frame[name].to_numpy(), made, where, said)
+    columns = {str(name): frame.iloc[:, index] for index, name in enumerate(frame.columns)}
+    made = naming.plan(columns, where, said)
+    return formats.placed(naming.assemble(lambda name: columns[name].to_numpy(copy=True), made, where, said), where)
 
 
 def from_open3d(cloud: Any, taxonomy: Taxonomy | None = None) -> PointCloud:
-    """The cloud of Open3D's, tensor or legacy; colours within 0..1 become 16 bits.
+    """The cloud of Open3D's, tensor or legacy; colours within 0..1 become 16 bits, points without a position (NaN) are left out.
 
     Args:
         cloud: ``open3d.t.geometry.PointCloud`` or ``open3d.geometry.PointCloud``.
         taxonomy: What an attribute ``label`` means; without it, it holds class ids of its own (``native_label``).
     """
     if hasattr(cloud, "point"):
-        rows = {name: tensor.cpu().numpy() for name, tensor in cloud.point.items()}
+        rows = {name: tensor.cpu().numpy().copy() for name, tensor in cloud.point.items()}
     else:
         parts = {"positions": cloud.points, "colors": cloud.colors, "normals": cloud.normals}
-        rows = {name: np.asarray(values) for name, values in parts.items() if len(values) or name == "positions"}
+        rows = {name: np.array(values) for name, values in parts.items() if len(values) or name == "positions"}
     if "colors" in rows and rows["colors"].dtype.kind == "f":
         rows["colors"] = _sixteen_bits(rows["colors"])
     said = {"taxonomy": taxonomy.name} if taxonomy else {}
     names = {"colors": "rgb", "normals": "normal"} if said else {}
     rows = {names.get(name, name): values for name, values in rows.items()}
     where = Path("Open3D cloud")
-    return naming.assemble(rows.__getitem__, naming.plan(rows, where, said), where, said)
+    return formats.placed(naming.assemble(rows.__getitem__, naming.plan(rows, where, said), where, said), where)
 
 
 def _sixteen_bits(colours: NDArray[Any]) -> NDArray[np.uint16]:

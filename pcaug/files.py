@@ -152,6 +152,34 @@ def _locked(home: Path) -> int | None:
 
 
 @contextmanager
+def alone(folder: Path, what: Path) -> Iterator[None]:
+    """Keep a folder from other processes that would make the same thing in it at the same time.
+
+    A lock ends with its process, however that ends. Where a system has none nobody is kept out.
+
+    Raises:
+        PcaugError: Where another process is at work in it.
+    """
+    handle = None
+    try:
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError) as error:
+        if handle is not None:
+            os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise PcaugError("is being made by another process", what, "wait for it, or choose another name") from None
+        handle = None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, of the same name in a folder ``beside`` it. What is written there takes the file's place
     in the end, or goes if that failed; missing folders are made.

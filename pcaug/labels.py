@@ -88,8 +88,17 @@ class Taxonomy:
         raise NotFound(f"no class {name!r} in taxonomy {self.name}", do=f"did you mean {' or '.join(near)}?" if near else None)
 
     def label_name(self, node: int) -> str:
-        """Name of a node id ("ignore" for 255)."""
+        """Name of a node id ("ignore" for 255); raises NotFound."""
+        if node != IGNORE and node not in self.nodes:
+            raise NotFound(f"no class {node} in taxonomy {self.name}", do="a dataset's own ids are native labels: map them first")
         return "ignore" if node == IGNORE else self.nodes[node].name
+
+    def check(self, labels: NDArray[np.integer], where: str | Path | None = None) -> None:
+        """Raise LabelError unless each of labels (N,) is a node's id, or "ignore"."""
+        strange = sorted(set(tally(labels)) - self.nodes.keys() - {IGNORE})
+        if strange:
+            what = f"has labels that are no classes of {self.name}: {', '.join(map(str, strange[:5]))}"
+            raise LabelError(what, where, "a dataset's own ids go into 'native_label'")
 
     def colour(self, node: int) -> tuple[int, int, int]:
         """Display colour (R, G, B), 0-255, of a node id."""
@@ -156,7 +165,10 @@ class LabelMap:
 
         Raises:
             UnmappedLabels: With the count of every id that the map does not know.
+            LabelError: If they are no whole numbers.
         """
+        if native.dtype.kind not in "iub":
+            raise LabelError(f"class ids are {native.dtype}, not whole numbers", where)
         mapped, unknown = translated(native, self.nodes.get, IGNORE, np.uint16)
         if unknown and strict:
             raise UnmappedLabels(unknown, where)

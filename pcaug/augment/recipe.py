@@ -123,7 +123,7 @@ def _numbered(thing: PointCloud) -> PointCloud:
 def augment_corpus(
     recipe: AugmentRecipe,
     corpus: Corpus,
-    folder: Path,
+    folder: str | Path,
     seed: int,
     *,
     copies: int = 1,
@@ -141,16 +141,18 @@ def augment_corpus(
         corpus: The clouds.
         folder: The new corpus.
         seed: The same seed gives the same bytes.
-        copies: Of every tile.
+        copies: Of every tile, at least one.
         donors: What to mix with; None takes the corpus itself. Of one with splits, tiles of the cloud's own, else of "train".
         force: Replace a corpus that exists.
         progress: Called as ``progress("clouds", done, total)``.
     """
+    if copies < 1:
+        raise PcaugError(f"{copies} copies cannot be made", folder, "ask for at least one")
     made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}
     mixed = donors if recipe.mix else None
     made_by |= {} if mixed is None else {"donors": str(mixed.folder)}
     done, total = 0, copies * len(corpus.tiles)
-    with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
+    with CorpusWriter(Path(folder), kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
         for tile, copy, cloud in draws(recipe, corpus, seed, copies=copies, donors=donors):
             writer.source(corpus.manifest.sources[tile.source].model_copy(update={"sha256": ""}))  # no longer that file's points
             writer.add(cloud, f"{tile.name}-{copy:03d}", tile.unit, tile.split)
@@ -161,9 +163,15 @@ def augment_corpus(
                 writer.source(row)
 
 
-def _check_view(corpus: Corpus, donors: Corpus) -> None:
-    """Refuse to paste objects of a map into scans: from its origin nobody saw them. (A bank is a corpus of objects, each with its
-    sensor; from ``pcaug.generate.bank``.)"""
+def _check_donors(recipe: AugmentRecipe, corpus: Corpus, donors: Corpus) -> None:
+    """Refuse to mix scans with single objects, which would leave half of a scan empty, and to paste objects of a map into scans:
+    from its origin nobody saw them. (A bank is a corpus of objects, each with its sensor; from ``pcaug.generate.bank``.)"""
+    names = [str(table["name"]) for table in recipe.mix]
+    if "objects" in donors.manifest.made_by and (whole := [name for name in names if name != "paste"]):
+        do = """paste alone takes them: --set 'mix=[{name="paste"}]'"""
+        raise PcaugError(f"holds single objects, which {', '.join(whole)} cannot mix with scans", donors.folder, do)
+    if "paste" not in names:
+        return
     rows = donors.manifest.made_by.get("objects", ())
     of_map = donors.manifest.frame == "map" or any(isinstance(row, dict) and row.get("sensor") == "map" for row in rows)
     if corpus.manifest.frame == "sensor" and of_map:
@@ -180,8 +188,8 @@ def draws(
     recipe: AugmentRecipe, corpus: Corpus, seed: int, *, copies: int = 1, donors: Corpus | None = None
 ) -> Iterator[tuple[Tile, int, PointCloud]]:
     """Augmented clouds, tile by tile and copy by copy: each from its own stream, whatever was drawn before."""
-    if donors is not None and any(table["name"] == "paste" for table in recipe.mix):
-        _check_view(corpus, donors)
+    if donors is not None:
+        _check_donors(recipe, corpus, donors)
     for index, tile in enumerate(corpus.tiles):
         source = Donors(_of_split(donors or corpus, tile.split), bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):

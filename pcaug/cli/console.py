@@ -27,16 +27,24 @@ WORD = 12
 
 def out() -> Console:
     """Console for results."""
-    from rich.console import Console
-
-    return Console(highlight=False)
+    return _console(stderr=False)
 
 
 def err() -> Console:
     """Console for notes and progress."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    class Piped(Console):
+        """One that leaves a pipe which nobody reads any more to the caller; rich would end the program with an error."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return Piped(stderr=stderr, highlight=False)
 
 
 def emit_json(value: Any) -> None:
@@ -134,10 +142,15 @@ def picture(path: Path) -> Path:
 def fresh(path: Path, *, force: bool, kind: Kind | None = None) -> Path:
     """As ``claim``, of a file or of a folder of some kind; refuse to write where nothing can be, too; raises PcaugError."""
     claim(path, force=force, kind=kind)
+    writable(path)
+    return path
+
+
+def writable(path: Path) -> None:
+    """Refuse to write where nothing can be; raises PcaugError."""
     home = next(folder for folder in path.resolve().parents if folder.exists())
     if not home.is_dir() or not os.access(home, os.W_OK):
         raise PcaugError("cannot be written", path, "check the path and its permissions")
-    return path
 
 
 def tell(report: Any, target: Path, *, json: bool) -> None:

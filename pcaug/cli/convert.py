@@ -41,12 +41,13 @@ def convert(
     force: o.Force = False,
 ) -> None:
     """Convert a source: streamed, every field kept that the target can hold, every label accounted for."""
-    from pcaug.cli.console import reporter, tell
+    from pcaug.cli.console import reporter, tell, writable
     from pcaug.corpus import convert as room
     from pcaug.corpus.export import export
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.split import Split
 
+    writable(target)
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids, unlabelled)
     if each:
         if split or tile or coarse or unique or scans or card:

@@ -42,11 +42,12 @@ def merge(
     A run that was killed resumes where it stopped when the same command is given again.
     """
     from pcaug import formats
-    from pcaug.cli.console import reporter, tell
+    from pcaug.cli.console import reporter, tell, writable
     from pcaug.corpus.convert import convert
     from pcaug.corpus.merge import CorpusOptions, merge
     from pcaug.corpus.split import Split
 
+    writable(output)
     steps = o.steps_of(bounds, classes, every, voxel, crs, from_crs, ids, unlabelled)
     options = CorpusOptions(
         split=Split(split, block, buffer, seed), tile=tile, coarse=coarse, unique=unique, scans=scans, append=append,

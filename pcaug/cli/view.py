@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -87,9 +87,9 @@ def _page(exhibits: list[Exhibit], html: Path, title: str, most: int, colour: st
 
 
 def _picture(exhibits: list[Exhibit], png: Path, colour: str | None, *, plan: bool, sheet: bool, gl: bool) -> None:
-    from pcaug.view.picture import render, save_png
+    from pcaug.view.picture import Image, render, save_png
 
-    draw = render
+    draw: Callable[..., Image] = render
     if gl:
         from pcaug.view.legacy import render_open3d
 
@@ -129,12 +129,12 @@ def _read(source: Path, card: str | None, number: int, most: int, *, spread: boo
     if is_corpus(source):
         corpus = Corpus.open(source)
         if corpus.manifest.frame == "map" and not spread:
-            _tell_some(source, number, len(corpus.sites()), "site")
+            _tell_some(source, number, len(corpus.sites()), "site", spread=spread)
             return [_exhibit(_site(source, site), _tiles(corpus, site), most) for site in corpus.sites()[:number]]
-        _tell_some(source, number, len(corpus.tiles), "tile")
+        _tell_some(source, number, len(corpus.tiles), "tile", spread=spread)
         return [_exhibit(tile.name, corpus.chunks(tile), most) for tile in _some(corpus.tiles, number, spread=spread)]
     found, there = [], scans(source, card)
-    _tell_some(source, number, len(there), "scan")
+    _tell_some(source, number, len(there), "scan", spread=spread)
     for scan in _some(there, number, spread=spread):
         name = scan.path.relative_to(source) if source.is_dir() else scan.path.name
         found.append(_exhibit(str(name), scan.chunks(strict=False), most))
@@ -142,12 +142,12 @@ def _read(source: Path, card: str | None, number: int, most: int, *, spread: boo
     return found
 
 
-def _tell_some(source: Path, number: int, there: int, what: str) -> None:
+def _tell_some(source: Path, number: int, there: int, what: str, *, spread: bool) -> None:
     """Say that not all of a source is shown."""
     from pcaug.cli.console import err
 
     if number < there:
-        text = f"note: {number} of {counted(there, what)} of {source}: -n shows more, --sheet some of all"
+        text = f"note: {number} of {counted(there, what)} of {source}: -n shows more" + ", --sheet some of all" * (not spread)
         err().print(text, soft_wrap=True, markup=False)
 
 

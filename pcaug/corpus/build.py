@@ -11,8 +11,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from pcaug import __version__
 from pcaug.corpus.duplicates import drop_repeats
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
 from pcaug.corpus.steps import nothing_left
-from pcaug.corpus.write import check_target, put_in_place, tile_name
-from pcaug.errors import PcaugError
-from pcaug.files import write_text
+from pcaug.corpus.write import check_target, named, put_in_place, tile_name
+from pcaug.files import alone, write_text
 from pcaug.parallel import Progress, completed, silent
 
 
@@ -78,12 +77,13 @@ def build(
     Raises:
         PcaugError: Of a job; what the others did is kept for the next run.
     """
-    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    folder = named(folder)
     if not append:
         check_target(folder, force=force)
     staging = folder.with_name(f".{folder.name}.parts")
     homes = [staging / job.key for job in jobs]
-    with _locked(staging, folder):
+    staging.mkdir(parents=True, exist_ok=True)
+    with alone(staging, folder):
         todo = [(job, home) for job, home in zip(jobs, homes, strict=True) if not (home / NAME).is_file()]
         done = len(jobs) - len(todo)
         progress(text, done, len(jobs))
@@ -103,22 +103,6 @@ def _run(job_and_home: tuple[Job, Path]) -> None:
     job, home = job_and_home
     if not (home / NAME).is_file():
         job.work(job.payload, home)
-
-
-@contextmanager
-def _locked(staging: Path, folder: Path) -> Iterator[None]:
-    """Lock the folder where the parts are made; raises PcaugError if another process does."""
-    staging.mkdir(parents=True, exist_ok=True)
-    with (staging / "lock").open("w") as file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # Windows has no such lock
-            pass
-        except OSError:
-            raise PcaugError("is being made by another process", folder, "wait for it, or choose another name") from None
-        yield
 
 
 def _join(folder: Path, staging: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:

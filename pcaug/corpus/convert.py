@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -14,14 +15,14 @@ import numpy as np
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.card import load_card
+from pcaug.corpus.card import DatasetCard, load_card
 from pcaug.corpus.merge import CorpusOptions, merge
 from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, refuse_nested, scans
 from pcaug.corpus.steps import Steps, labels_of, reprojected
-from pcaug.errors import NotFound, PcaugError, UnmappedLabels
+from pcaug.errors import NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.files import claim
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
@@ -75,6 +76,8 @@ def convert(
     if sources and not (card or ids_of or steps) and formats.copies(sources, dst):
         return Report(formats.copy(sources, dst, _counter(progress)))
     streams = [stream for path in sources for stream in _streams(path, card, steps)]
+    if not (card or ids_of or steps.ids):
+        _check_ids(streams, dst)
     chunks, uneven = _even(streams, dst)
     without: Counter[str] = Counter()
     if ids_of:
@@ -83,8 +86,12 @@ def convert(
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
     notes = _uneven_notes(uneven, dst)
-    if (own := sum(stream.frame == "sensor" for stream in streams)) > 1:
-        notes += (f"{own} scans, each with an origin of its own, lie on one another: a corpus keeps them apart",)
+    if (own := sum(stream.frame == "sensor" for stream in streams)) and len(streams) > 1:
+        notes += (f"{counted(own, 'scan')} with an origin of its own lies on other points: a corpus keeps scans apart",)
+    placeless = sum(stream.first.crs is None for stream in streams)
+    if placeless < len(streams) and placeless:
+        text = "without a CRS, taken to be in that of the others (else say which with --from-crs)"
+        notes += (f"{counted(placeless, 'source')} {text}",)
     return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
 
 
@@ -109,12 +116,14 @@ class _Stream:
         first: A cloud of at least one point, where there is one: its fields and encoding are those of all.
         points: How many, 0 where unknown.
         frame: "sensor" where its origin is its own; "" where nobody said.
+        card: What its class ids mean, where they go along as they are.
     """
 
     clouds: Callable[[], Iterator[PointCloud]]
     first: PointCloud
     points: int
     frame: str
+    card: DatasetCard | None = None
 
 
 def _streams(path: Path, card: str | Path | None, steps: Steps) -> list[_Stream]:
@@ -146,7 +155,18 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
     except UnmappedLabels:
         deque(clouds(), 0)  # raises it again, with the ids of more than one point
         raise
-    return _Stream(clouds, first, 0, scan.card.frame if scan.card else "")
+    own = scan.card if "native_label" in first and "label" not in first else None
+    return _Stream(clouds, first, 0, scan.card.frame if scan.card else "", own)
+
+
+def _check_ids(streams: Sequence[_Stream], dst: Path) -> None:
+    """Refuse to put class ids of several datasets into one file where they mean different things: nobody could tell them apart."""
+    cards = list({stream.card.name: stream.card for stream in streams if stream.card}.values())
+    maps = [card.label_map().nodes for card in cards]
+    for (card, one), (other, two) in combinations(zip(cards, maps, strict=True), 2):
+        if any(one[number] != two[number] for number in one.keys() & two.keys()):
+            do = "say whose to write with --ids-of, or what reads all with --card; a corpus, which is a folder, has classes of its own"
+            raise PcaugError(f"{card.name} and {other.name} mean different classes by the same ids", dst, do)
 
 
 def _asked(cloud: PointCloud, steps: Steps) -> PointCloud:

@@ -12,7 +12,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.steps import Steps, nothing_left
-from pcaug.corpus.write import put_in_place
+from pcaug.corpus.write import named, put_in_place
 from pcaug.errors import NotFound
 from pcaug.files import Kind, beside, claim, contents
 from pcaug.parallel import Progress, silent
@@ -51,7 +51,7 @@ def export(
     """
     if suffix.lower() not in formats.SUFFIXES:
         raise NotFound(f"--each {suffix!r} names no format", do=f"choose from {', '.join(formats.SUFFIXES)}")
-    folder = folder if folder.name not in ("", "..") else folder.resolve()
+    folder = named(folder)
     refuse_nested(corpus.folder, folder)
     claim(folder, force=force, kind=_kind(folder))
     without: Counter[str] = Counter()

@@ -54,9 +54,9 @@ class CorpusOptions(TypedDict, total=False):
 
 
 def merge(
-    sources: Sequence[str | Path],
+    sources: str | Path | Sequence[str | Path],
     dst: str | Path,
-    cards: Sequence[str | Path | None] = (),
+    cards: str | Path | Sequence[str | Path | None] = (),
     *,
     split: Split | str | None = None,
     tile: float | None = None,
@@ -96,6 +96,8 @@ def merge(
         UnmappedLabels: For class ids that a card does not know, with counts.
     """
     dst = Path(dst)
+    sources = [sources] if isinstance(sources, (str, Path)) else sources
+    cards = [cards] if isinstance(cards, (str, Path)) else cards
     split = split if isinstance(split, Split) else Split(split)
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)

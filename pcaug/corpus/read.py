@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from pcaug import catalogue, formats
-from pcaug.cloud import PointCloud, concatenate
+from pcaug.cloud import FIELDS, PointCloud, concatenate
 from pcaug.corpus.manifest import BUFFER, SPLITS, Manifest, SourceRow, Tile, load_manifest
-from pcaug.errors import FileError, NotFound
+from pcaug.errors import FileError, NotFound, PcaugError
 from pcaug.labels import IGNORE, Taxonomy
 
 
@@ -89,7 +89,7 @@ class Corpus:
         Raises:
             NotFound: If nothing is left.
         """
-        wanted = None if units is None else set(units)
+        wanted = None if units is None else {units} if isinstance(units, str) else set(units)
         tiles = tuple(
             t for t in self.tiles if (split is None or (t.split or "train") == split) and (wanted is None or t.unit in wanted)
         )
@@ -108,14 +108,24 @@ class Corpus:
         return replace(self, tiles=tuple(tile.model_copy(update={"unit": tile.name}) for tile in self.tiles))
 
     def read(self, tile: Tile, fields: Sequence[str] | None = None) -> PointCloud:
-        """One tile as a cloud, with all fields or some."""
+        """One tile as a cloud, with all fields or some; errors as ``chunks``."""
         return concatenate(list(self.chunks(tile, fields)))
 
     def chunks(self, tile: Tile, fields: Sequence[str] | None = None) -> Iterator[PointCloud]:
-        """One tile as a stream of clouds, with all fields or some."""
+        """One tile as a stream of clouds, with all fields or some: those of FIELDS that it lacks are left out.
+
+        Raises:
+            NotFound: For a name that is no field of this tile, nor one of FIELDS.
+            FileError: If the tile is missing, or holds other points than the manifest says.
+        """
         path = self.folder / tile.path
         if not path.is_file():
             raise FileError("a tile of the corpus is missing", path, "make the corpus again")
+        fields = [fields] if isinstance(fields, str) else fields
+        has = self.fields(tile) if set(fields or ()) - FIELDS.keys() else {}
+        for name in fields or ():
+            if name not in FIELDS and name not in has:
+                raise NotFound(f"no field {name!r}", path, f"this tile has {', '.join(has)}")
         row, count = self.manifest.sources[tile.source], 0
         for chunk in formats.iter_chunks(path, fields=fields):
             count += len(chunk)
@@ -146,9 +156,17 @@ class Corpus:
     def query(
         self, bounds: Sequence[Sequence[float]], classes: Sequence[str] | None = None, fields: Sequence[str] | None = None
     ) -> Iterator[PointCloud]:
-        """Points inside a box ((x, y[, z]) low, high), of some classes and what stands below them; tiles outside are not read."""
+        """Points inside a box ((x, y[, z]) low, high), of some classes and what stands below them; tiles outside are not read.
+
+        Raises:
+            PcaugError: For bounds that are no such box.
+            NotFound: For a class or a field that is not known.
+        """
+        if len(bounds) != 2 or any(np.shape(corner) not in ((2,), (3,)) for corner in bounds) or len(bounds[0]) != len(bounds[1]):
+            raise PcaugError("bounds are two corners, low and high, of two or three coordinates each", self.folder)
         low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
         axes = len(low)
+        classes, fields = ([name] if isinstance(name, str) else name for name in (classes, fields))
         nodes = None if classes is None else self.taxonomy.subtree(*classes)
         for tile in self.tiles:
             if tile.bounds is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,10 @@ UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
 FAR_OFF = 0.1
 """Difference between a split's share of the units and the one that was asked for from which on the user is told."""
+
+
+FEW = 0.1
+"""Share of the points that a split was to have, below which the user is told."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,13 @@ def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
     empty = [name for name in wanted if name not in corpus.splits]
     if empty:
         return (f"no point is in the split {' or '.join(empty)}: lower --buffer or --block, or give more units",)
+    points = {name: sum(tile.points for tile in corpus.tiles if tile.split == name) for name in wanted}
+    few = [name for name, share in wanted.items() if points[name] < FEW * share * sum(points.values())]
+    if few:
+        listed = ", ".join(f"{name} {counted(points[name], 'point')}" for name in few)
+        return (
+            f"hardly a point is in a split, of {sum(points.values()):,}: {listed}; lower --buffer or --block, or give more units",
+        )
     return _uneven_units(corpus, wanted) if corpus.manifest.frame == "sensor" else ()
 
 
@@ -133,6 +145,12 @@ def _same_files(corpus: Corpus) -> tuple[str, ...]:
     for row in corpus.manifest.sources:
         if row.sha256 and row.points:
             paths.setdefault(row.sha256, []).append(row.path)
+    if corpus.manifest.frame == "sensor":  # where a scan is one tile: corpora that have the same scans share their sources
+        times = Counter((tile.source, tile.points) for tile in corpus.tiles if tile.kind == "real" and tile.points)
+        for (source, _), number in times.items():
+            row = corpus.manifest.sources[source]
+            if number > 1 and row.sha256:
+                paths[row.sha256] = [row.path] * number
     return tuple(f"the same file is in {len(same)} times: {', '.join(same[:3])}" for same in paths.values() if len(same) > 1)
 
 

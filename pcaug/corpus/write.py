@@ -21,7 +21,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.cells import by_cell
 from pcaug.corpus.manifest import KIND, NAME, Manifest, SourceRow, Tile
 from pcaug.corpus.metres import same_crs
-from pcaug.errors import LabelError, PcaugError, counted
+from pcaug.errors import FileError, LabelError, PcaugError, counted
 from pcaug.files import Kind, beside, claim
 from pcaug.formats.parquet import to_table
 from pcaug.labels import IGNORE
@@ -81,7 +81,7 @@ class CorpusWriter:
         made_by: dict[str, Any] | None = None,
         force: bool = False,
     ) -> None:
-        folder = folder if folder.name not in ("", "..") else folder.resolve()
+        folder = named(folder)
         check_target(folder, force=force)
         self.folder, self.kind, self.frame, self.tile = folder, kind, frame, tile
         self.split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None
@@ -200,7 +200,10 @@ class CorpusWriter:
         if tile.writer is None:
             few = [f.name for f in table.schema if not pa.types.is_floating(f.type)]  # one of coordinates only costs time
             tile.writer = pq.ParquetWriter(tile.path, table.schema, compression="zstd", use_dictionary=few)
-        tile.writer.write_table(table.cast(tile.writer.schema))
+        try:
+            tile.writer.write_table(table.cast(tile.writer.schema))
+        except OSError as error:  # which names no file
+            raise FileError(f"could not be written ({error})", self.folder, "check the free space") from None
         self._held -= tile.held
         tile.waiting, tile.held = [], 0
 
@@ -258,6 +261,11 @@ def tile_name(index: int, name: str) -> str:
     """File name of a tile: its number in the corpus, and the safe characters of its own name."""
     safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in name)[:80]
     return f"{index:05d}_{safe}.parquet"
+
+
+def named(folder: Path) -> Path:
+    """A folder by a name that can be taken by another: not ``..``, and where a link leads, so that links stay what they are."""
+    return folder.resolve() if folder.name in ("", "..") or folder.is_symlink() else folder
 
 
 def put_in_place(new: Path, folder: Path, kind: Kind = KIND) -> None:

@@ -183,6 +183,8 @@ def _bias(xyz: NDArray[np.float64], beam: NDArray[np.int64], near: NDArray[np.bo
     pairs, owner, counts = np.unique(np.column_stack([cell, beam]), axis=0, return_inverse=True, return_counts=True)
     mean = np.column_stack([np.bincount(owner.reshape(-1), xyz[:, i]) for i in range(3)]) / counts[:, None]
     pairs, mean = pairs[counts >= 4], mean[counts >= 4]
+    if not len(pairs):
+        return 0.0
     starts = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
     off: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
     for first, end in zip(starts, np.append(starts[1:], len(pairs)), strict=True):

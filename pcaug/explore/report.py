@@ -14,6 +14,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.corpus.read import Corpus
+from pcaug.errors import counted
 from pcaug.explore.distances import Measured
 from pcaug.explore.gap import ClassGap, Gap, Side
 from pcaug.explore.pattern import RANGES
@@ -88,23 +89,23 @@ def _probe(gap: Gap) -> list[str]:
 
 def _pictures(report: Report, real: Corpus, synthetic: Corpus) -> None:
     """Both sets side by side, to turn and as a picture: the same extent, the same scale, the same colours."""
-    shown = _same_extent(largest(real), largest(synthetic))
+    *shown, span = _same_extent(largest(real), largest(synthetic))
     names = f"left the real set ({real.folder.name}), right the synthetic one ({synthetic.folder.name})"
     report.viewer(list(shown), [real.folder.name, synthetic.folder.name], f"To turn: {names}.", colour="class")
     gap = np.full((480, 12, 3), 255, np.uint8)
-    one, two = (render(cloud, 640, 480, "class", elevation=90.0) for cloud in shown)
-    report.picture(np.concatenate([one, gap, two], axis=1), f"Seen from above: {names}, the same extent and colours.")
+    one, two = (render(cloud, 640, 480, "class", elevation=90.0, span=span) for cloud in shown)
+    report.picture(np.concatenate([one, gap, two], axis=1), f"Seen from above: {names}, at the same scale, {span:.0f} m high.")
     report.marks(legend(list(shown), ["class", "class"]))
 
 
-def _same_extent(one: PointCloud, two: PointCloud) -> tuple[PointCloud, PointCloud]:
-    """The middle of both clouds, as far as both reach."""
+def _same_extent(one: PointCloud, two: PointCloud) -> tuple[PointCloud, PointCloud, float]:
+    """The middle of both clouds, as far as both reach, and metres from edge to edge."""
     middles = [np.median(c.xyz[:, :2], axis=0) for c in (one, two)]
     reach = min(
         REACH, *(float(np.percentile(np.abs(c.xyz[:, :2] - m).max(axis=1), 98)) for c, m in zip((one, two), middles, strict=True))
     )
     cut = [c.take(np.abs(c.xyz[:, :2] - m).max(axis=1) <= reach) for c, m in zip((one, two), middles, strict=True)]
-    return cut[0], cut[1]
+    return cut[0], cut[1], 2 * max(reach, 0.1)
 
 
 def _scanner(report: Report, gap: Gap) -> None:
@@ -125,7 +126,7 @@ def _scanner(report: Report, gap: Gap) -> None:
             "% a metre",
         )
         ratio = [100 * y / x if x and y else None for x, y in zip(a.density, b.density, strict=True)]
-        dense = {"synthetic": _known(middle, ratio), "real": (middle, [100.0] * len(middle))}
+        dense = {"real": (middle, [100.0] * len(middle)), "synthetic": _known(middle, ratio)}
         report.lines(
             dense, "Points on a plan square metre that holds any (median), against the real set.", "range, m", "% of the real"
         )
@@ -169,7 +170,7 @@ def _pattern(side: Side) -> str:
 
 _FACTS: dict[str, Callable[[Side], str]] = {
     "points": lambda s: f"{s.inventory['points']:,}",
-    "tiles": lambda s: f"{s.inventory['tiles']:,} of {s.inventory['units']:,} units",
+    "tiles": lambda s: f"{s.inventory['tiles']:,}, of {counted(s.inventory['units'], 'unit')}",
     "size of a tile": lambda s: " x ".join(f"{v:.1f}" for v in s.inventory["extent"]) + " m",
     "frame": lambda s: str(s.inventory["frame"]),
     "coordinate system": lambda s: str(s.inventory["crs"] or "none"),

@@ -106,29 +106,37 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     path = Path(path)
     if not path.is_file():
         raise NotFound("no such file", path)
+    if encoding is not None and encoding not in FORMATS:
+        raise NotFound(f"no format named {encoding!r}", path, f"choose from {', '.join(FORMATS)}")
     form = FORMATS[encoding or sniff(path)]
     if form.labels is None or not form.labels(path).is_file():  # a .bin of no points has no head that says so, but labels
         check_filled(path)
     seen = False
     for chunk in form.read(path, size, **options):
-        placed = _placed(chunk, path, form)
-        if len(placed) or not seen:
+        if form.labels is None:
+            chunk = placed(chunk, path)
+        check_placed(chunk, path)
+        if len(chunk) or not seen:
             seen = True
-            yield placed
+            yield chunk
 
 
-def _placed(chunk: PointCloud, path: Path, form: Format) -> PointCloud:
-    """A chunk without the points that have no position; raises FileError where these, or infinite ones, are not to be."""
+def placed(cloud: PointCloud, path: Path) -> PointCloud:
+    """A cloud without the points that have no position; errors as ``check_placed``."""
+    missed = np.isnan(cloud.xyz).all(axis=1)
+    kept = cloud.take(np.flatnonzero(~missed)) if missed.any() else cloud
+    check_placed(kept, path)
+    return kept
+
+
+def check_placed(cloud: PointCloud, path: Path) -> None:
+    """Raise FileError for positions that are not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(chunk.xyz.sum()):  # the sum alone is quick
-            return chunk
-    missed = np.isnan(chunk.xyz).all(axis=1)
-    if form.labels is None and missed.any():
-        chunk = chunk.take(np.flatnonzero(~missed))
-    bad = int((~np.isfinite(chunk.xyz)).any(axis=1).sum())
+        if np.isfinite(cloud.xyz.sum()):  # the sum alone is quick
+            return
+    bad = int((~np.isfinite(cloud.xyz)).any(axis=1).sum())
     if bad:
         raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
-    return chunk
 
 
 def check_filled(path: Path) -> None:
@@ -206,7 +214,10 @@ def lost(fields: Iterable[str], path: str | Path) -> list[str]:
 
 
 def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
-    """Pass chunks on, refusing the first that differs from the first in its fields, their types, its taxonomy or its CRS."""
+    """Pass chunks on, refusing the first that differs from the first in its fields, their types, its taxonomy or its CRS.
+
+    What could not be read again is refused, too: positions that are not finite, labels that are no nodes.
+    """
     first: PointCloud | None = None
     for chunk in chunks:
         if first is None:
@@ -223,6 +234,9 @@ def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
             raise LabelError("clouds differ in taxonomy", path, "map their labels to one")
         if first.crs != chunk.crs:
             raise PcaugError("clouds differ in CRS", path, "reproject one of them")
+        check_placed(chunk, path)
+        if chunk.taxonomy and "label" in chunk:
+            chunk.taxonomy.check(chunk["label"], path)
         yield chunk
     if first is None:
         raise PcaugError("nothing to write", path, "there was no point at all, or the filters keep none")

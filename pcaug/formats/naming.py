@@ -135,7 +135,8 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
         for group in groups:
             if field not in made and all(c in lower for c in group):
                 made[field] = tuple(lower[c] for c in group)
-    made |= {f: tuple(f"{f}_{i}" for i in range(int(width))) for f, width in said.get("vectors", {}).items()}
+    vectors = {f: tuple(f"{f}_{i}" for i in range(int(width))) for f, width in said.get("vectors", {}).items()}
+    made |= {f: columns for f, columns in vectors.items() if not set(columns).isdisjoint(names)}  # one may be left out whole
     absent = {column for columns in made.values() for column in columns} - set(names)
     if absent:
         raise FileError(f"has no columns {', '.join(sorted(absent))}", path, "it was damaged: download it again")

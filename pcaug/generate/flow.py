@@ -132,6 +132,8 @@ class FlowModel:
 
     def sample(self, n: int, rng: np.random.Generator, points: int | None = None, batch: int = 32) -> list[ObjectSample]:
         """Draw new objects: the conditions of random training objects, changed a little (size 5 %, 10 degrees, 10 % of range)."""
+        if not n:
+            return []
         points = points or self.card.points
         rows = rng.integers(len(self.told), size=n)
         raw = self._changed(self.told[rows] * self.scale[1] + self.scale[0], rng)

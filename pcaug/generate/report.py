@@ -122,5 +122,6 @@ def _units(things: Sequence[ObjectSample]) -> str:
 
 
 def _pair(sample: ObjectSample, real: ObjectSample) -> Image:
-    images = [render(thing.upright, 460, 300, "height", elevation=22.0) for thing in (sample, real)]
-    return np.concatenate(images, axis=1)
+    span = 1.1 * max(float(np.ptp(thing.upright.bounds, axis=0).max()) for thing in (sample, real))
+    one, two = (render(thing.upright, 460, 300, "height", elevation=22.0, span=span) for thing in (sample, real))
+    return np.concatenate([one, np.full((300, 12, 3), 255, np.uint8), two], axis=1)

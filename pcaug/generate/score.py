@@ -14,11 +14,14 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from pcaug.errors import PcaugError
 from pcaug.generate.bank import ObjectSample
 from pcaug.generate.model import resampled
 
 Points = NDArray[np.float64]
 Table = NDArray[np.float64]
+SAME = 1e-9
+"""Chamfer distance, m^2, up to which a held-out object is a training object."""
 BY_CHANCE = 0.05
 """Share of held-out objects that would be called copies."""
 COPIED = 0.5
@@ -88,6 +91,7 @@ class Scores:
             objects of their class (of all, where there is none: poles are nearer to poles than trees to trees).
         copies: Share of samples that are nearer to a training object than 95 % of those held-out ones are.
         nearest: For each sample the row of the nearest training object.
+        by_chance: ``copies`` to be expected of samples that are like held-out ones, which few of these tell but roughly.
     """
 
     mmd_cd: float
@@ -99,14 +103,17 @@ class Scores:
     memorised: float
     copies: float
     nearest: tuple[int, ...]
+    by_chance: float = BY_CHANCE
 
     @property
     def verdict(self) -> str:
         """What the memorisation figures mean."""
         share = f"{100 * self.copies:.0f} % of the samples lie nearer to a training object than 95 % of held-out objects do"
-        if self.memorised < COPIED and self.copies > BY_CHANCE:
+        if self.memorised < COPIED and self.copies > self.by_chance:
             return f"COPIES ITS TRAINING SET: {share}; such samples add nothing that the training data has not"
-        return f"no sign of copying: {share} ({100 * BY_CHANCE:.0f} % by chance)"
+        told = f"{share} ({100 * self.by_chance:.0f} % by chance)"
+        found = "some may be copies, look at the pairs" if self.copies > 2 * self.by_chance else "no sign of copying"
+        return f"{found}: {told}"
 
 
 def score(
@@ -120,7 +127,12 @@ def score(
     """Score samples against real objects that the generator never saw, each in its own frame with so many points.
 
     As many samples as held-out objects are the fair number for COV and 1-NNA.
+
+    Raises:
+        PcaugError: Without samples or held-out objects, or where all held-out ones are training objects: nothing tells of copies.
     """
+    if not samples or not held_out:
+        raise PcaugError("no objects to score", do="give a generator's bank and one of real objects")
     new, real, known = ([resampled(t.upright.xyz, points, rng) for t in things] for things in (samples, held_out, training))
     values = {}
     for name, distance in DISTANCES.items():
@@ -130,11 +142,15 @@ def score(
         values[f"nna_{key}"] = one_nna(pairwise(new, new, distance), across, pairwise(real, real, distance))
     to_known = pairwise(new, known, chamfer)
     own, usual = to_known.min(axis=1), pairwise(real, known, chamfer).min(axis=1)
-    classes = np.array([thing.row.name for thing in held_out])
+    classes = np.array([thing.row.name for thing in held_out])[usual > SAME]
+    usual = usual[usual > SAME]
+    if not len(usual):
+        raise PcaugError("all held-out objects are training objects", do="hold out objects of other units")
     alike = [usual[classes == thing.row.name] if thing.row.name in classes else usual for thing in samples]
     return Scores(
         **values,
         memorised=float(np.median([d / max(float(np.median(u)), 1e-12) for d, u in zip(own, alike, strict=True)])),
         copies=float(np.mean([d < np.quantile(u, BY_CHANCE) for d, u in zip(own, alike, strict=True)])),
         nearest=tuple(int(row) for row in to_known.argmin(axis=1)),
+        by_chance=float(np.mean([(BY_CHANCE * (len(u) - 1) + 1) / (len(u) + 1) for u in alike])),
     )

@@ -92,6 +92,9 @@ class Asset:
         face_label: (M,) uint16 taxonomy node of each face.
         face_material: (M,) uint8 index into MATERIAL_NAMES.
         licence: Of the mesh, or NOT_STATED; "" for procedural ones.
+
+    Raises:
+        PcaugError: Without faces, or for arrays of other shapes or other materials.
     """
 
     name: str
@@ -103,8 +106,15 @@ class Asset:
     def __post_init__(self) -> None:
         if not len(self.triangles):
             raise PcaugError("mesh without faces", self.name)
+        count = len(self.triangles)
+        if self.triangles.shape != (count, 3, 3) or self.face_label.shape != (count,) or self.face_material.shape != (count,):
+            shapes = ", ".join(str(array.shape) for array in (self.triangles, self.face_label, self.face_material))
+            what = f"mesh whose triangles, labels and materials have the shapes {shapes}"
+            raise PcaugError(what, self.name, "each face, (3, 3), has one label and one material")
         if not np.isfinite(self.triangles).all():
             raise PcaugError("mesh with vertices that are not finite", self.name)
+        if self.face_material.max() >= len(MATERIAL_NAMES):
+            raise PcaugError(f"mesh of material {self.face_material.max()}", self.name, f"there are {len(MATERIAL_NAMES)}")
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ MAKERS: dict[str, Callable[[Rng], Asset]] = {
     "table": furniture.table, "desk": furniture.desk, "chair": furniture.chair, "sofa": furniture.sofa, "bed": furniture.bed,
     "shelf": furniture.shelf, "cupboard": furniture.cupboard, "radiator": furniture.radiator, "clutter": furniture.clutter,
     "ceiling_lamp": furniture.ceiling_lamp, "wall": objects.wall, "board": objects.board,
+    "grass": objects.grass,
 }  # fmt: skip
 
 

@@ -70,6 +70,7 @@ def bush(rng: Rng) -> Asset:
     points = rng.normal(0, 1, (count, 3))
     points /= np.linalg.norm(points, axis=1, keepdims=True) / rng.uniform(0.7, 1.0, (count, 1))
     centres = blobs[rng.integers(0, 4, count)] + points * (radius * 0.7, radius * 0.7, height / 2) + (0, 0, height / 2)
+    centres[: count // 6, 2] *= 0.3  # its foot
     out = Builder()
     out.add(leaves(centres, rng.uniform(0.14, 0.24), rng), "low_vegetation", "leaves")
     return out.asset("bush")
@@ -81,6 +82,14 @@ def herbs(rng: Rng) -> Asset:
     out = Builder()
     out.add(leaves(centres + (0, 0, 0.15) + rng.gamma(2, 0.08, (350, 1)) * (0, 0, 1), 0.13, rng), "low_vegetation", "leaves")
     return out.asset("herbs")
+
+
+def grass(rng: Rng) -> Asset:
+    """A patch of high grass, two metres across: natural ground, as datasets label it, up to half a metre high."""
+    centres = rng.uniform(-1, 1, (450, 3)) * (1.0, 1.0, 0)
+    out = Builder()
+    out.add(leaves(centres + np.minimum(rng.gamma(1.5, 0.1, (450, 1)), 0.5) * (0, 0, 1), 0.1, rng), "terrain", "grass")
+    return out.asset("grass")
 
 
 def hedge(rng: Rng, length: float = 2.0) -> Asset:
@@ -332,8 +341,8 @@ def cabinet(rng: Rng) -> Asset:
 
 
 def fence(rng: Rng, length: float = 2.5) -> Asset:
-    """One panel along x: pickets, boards, wire mesh, or a wall."""
-    kind, h = int(rng.integers(0, 4)), rng.uniform(0.9, 1.9)
+    """One panel along x, most of them to be looked through: pickets, boards, wire mesh, or metal bars on a plinth."""
+    kind, h = int(rng.choice(4, p=[0.3, 0.15, 0.35, 0.2])), rng.uniform(0.7, 1.7)
     out = Builder()
     half = length / 2
     for x in (-half, half):
@@ -346,13 +355,15 @@ def fence(rng: Rng, length: float = 2.5) -> Asset:
     elif kind == 2:
         out.add(quad((-half, 0, 0.02), (half, 0, 0.02), (half, 0, h), (-half, 0, h)), "wall_fence", "wire_mesh")
     else:
-        out.add(box((-half, -0.13, -0.1), (half, 0.13, h * 0.85)), "wall_fence", "brick")
+        out.add(box((-half, -0.12, -0.1), (half, 0.12, 0.35)), "wall_fence", "concrete")
+        for x in np.arange(-half + 0.06, half, 0.12):
+            out.add(box((x - 0.01, -0.01, 0.3), (x + 0.01, 0.01, h)), "wall_fence", "metal")
     return out.asset("fence")
 
 
 def wall(rng: Rng, length: float = 2.5) -> Asset:
     """A piece of garden or retaining wall along x, with or without a coping."""
-    half, h, deep = length / 2, rng.uniform(0.5, 2.6), rng.uniform(0.1, 0.2)
+    half, h, deep = length / 2, min(0.35 + rng.gamma(2.0, 0.4), 2.6), rng.uniform(0.1, 0.2)
     out = Builder()
     out.add(box((-half, -deep, -0.3), (half, deep, h)), "wall_fence", str(rng.choice(["plaster", "concrete", "brick"])))
     if rng.random() < 0.5:

@@ -48,10 +48,12 @@ class Street(Strict):
         crossroads: Probability of a street that crosses near the scanner.
         wide: Probability that an urban street has several lanes each way; a motorway always has.
         thicket: Probability of a belt of shrubs and trees along a side.
+        backdrop: Probability of another one farther away, from 25 m on.
         cover: Probability of a bed of herbs and ground cover along a side outside of town, and of herbs at the foot of a bush.
         parked, moving, trees, bushes, lamps, signs, people, bicycles, furniture: Objects per 100 m of a side.
         parking: Probability that a side has a parking lane.
         hedge, fence, wall: Probability that a front garden is bounded by one.
+        overgrown: Share of the fences and walls that bushes stand behind.
         markings: Probability of a line in the road's middle (a quarter of it in residential streets).
         crossing: Probability of zebra crossings, in streets with pavements.
         wires: Probability that a side, if not urban, has an overhead line.
@@ -74,6 +76,7 @@ class Street(Strict):
     crossroads: Share = 0.3
     wide: Share = 0.3
     thicket: Share = 0.5
+    backdrop: Share = 0.5
     cover: Share = 0.5
     parked: Amounts = (2.0, 9.0)
     moving: Amounts = (0.0, 2.0)
@@ -88,6 +91,7 @@ class Street(Strict):
     hedge: Share = 0.35
     fence: Share = 0.25
     wall: Share = 0.15
+    overgrown: Share = 0.4
     markings: Share = 0.7
     crossing: Share = 0.35
     wires: Share = 0.15

@@ -21,6 +21,8 @@ OPEN = ("country", "motorway")
 """Kinds of street without pavements."""
 DENSE = ("urban", "narrow")
 """Kinds whose houses stand in rows, most of them at the pavement."""
+CLEARANCE = {"tree": 1.2, "conifer": 1.2, "bush": 0.8, "car": 1.1, "lorry": 1.5}
+"""Metres between the middle of an object and a house: crowns reach over, trunks and shrubs stand off."""
 LINE = 0.07
 """Half the width of the line in the road's middle, metres."""
 STEP = 0.6
@@ -73,6 +75,7 @@ class World:
         crossroads = self.kind != "motorway" and rng.random() < recipe.crossroads
         self.crossroads = (middle - half, middle + half) if crossroads else None
         self.placements: list[Placement] = []
+        self.houses: list[tuple[int, float, float, float, float]] = []  # sign of the side, then along and out, each from and to
         self.instance = 0
         self.static = Builder()
 
@@ -99,6 +102,13 @@ class World:
         px, py = self.curve(np.array(x), np.array(out * side.sign))
         return float(px), float(py), self.height(side, x, out)
 
+    def clear(self, side: Side, x: float, out: float, margin: float) -> bool:
+        """Whether a place is in no house, nor nearer to one than a margin."""
+        return not any(
+            sign == side.sign and low - margin < x < high + margin and front - margin < out < back + margin
+            for sign, low, high, front, back in self.houses
+        )
+
     def put(self, name: str, x: float, y: float, yaw: float, z: float, scale: float = 1.0, *, thing: bool = True) -> None:
         """Place an object at straight coordinates."""
         self.instance += thing
@@ -108,8 +118,9 @@ class World:
         self.placements.append(placed(asset, (float(px), float(py), z), yaw + self.bend * x, scale, number))
 
     def stand(self, name: str, side: Side, x: float, out: float, yaw: float, scale: float = 1.0, *, thing: bool = True) -> None:
-        """Place an object on the ground, ``out`` metres from the road's middle."""
-        self.put(name, x, out * side.sign, yaw, self.height(side, x, out), scale, thing=thing)
+        """Place an object on the ground, ``out`` metres from the road's middle; none where a house stands."""
+        if self.clear(side, x, out, CLEARANCE.get(name, 0.3) * scale):
+            self.put(name, x, out * side.sign, yaw, self.height(side, x, out), scale, thing=thing)
 
 
 def on_lane(lane: float, rng: Rng) -> float:
@@ -122,8 +133,9 @@ def side_of(world: World, lane: float, sign: int) -> Side:
     recipe, rng, kind = world.recipe, world.rng, world.kind
     zones = [_Zone(LINE, "road", "marking", raised=False), _Zone(lane - LINE, "road", "asphalt", raised=False)]
     if world.open:
-        zones.append(_Zone(rng.uniform(0.2, 1.2 if kind == "country" else 3.0), "road", "asphalt", raised=False))
-        walk = (lane + 0.5, lane + 1.5)
+        shoulder = rng.uniform(0.2, 1.2 if kind == "country" else 3.0)
+        zones.append(_Zone(shoulder, "road", "asphalt", raised=False))
+        walk = (lane + shoulder + 0.1, lane + shoulder + 0.6)
         zones.append(_Zone(rng.uniform(1.0, 4.0), "terrain", "grass", raised=False))
     else:
         if rng.random() < recipe.parking * (0.3 if kind == "narrow" else 1.0):

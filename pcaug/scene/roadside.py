@@ -39,7 +39,7 @@ def houses(world: World, side: Side) -> None:
             built = house(
                 rng, width, depth, height, roof=roof, pitch=rng.uniform(25, 45), facade=rng.random() > world.recipe.plain
             )
-            _erect(world, side, built, x + width / 2, front, depth / 2, world.bend * x)
+            _erect(world, side, built, x + width / 2, front, (width, depth))
         gap = 0.05 if row else rng.uniform(2, 12)
         if gap > 4.5 and rng.random() < world.recipe.garages and free(side, x + width + gap / 2, gap / 2 + 2):
             _garage(world, side, x + width + gap / 2, min(gap - 0.6, rng.uniform(2.9, 6.5)))
@@ -50,14 +50,19 @@ def _garage(world: World, side: Side, x: float, width: float) -> None:
     """A low box with a plain front between two houses, a little before or behind them."""
     rng = world.rng
     front = max(side.walk[1] + 0.5, side.house_line + rng.uniform(-3, 5))
-    built = house(rng, width, rng.uniform(5.5, 7), rng.uniform(2.3, 3.0), roof="flat", pitch=0.0, facade=False)
-    _erect(world, side, built, x, front, 3, world.bend * x)
+    depth = rng.uniform(5.5, 7)
+    built = house(rng, width, depth, rng.uniform(2.3, 3.0), roof="flat", pitch=0.0, facade=False)
+    _erect(world, side, built, x, front, (width, depth))
 
 
-def _erect(world: World, side: Side, built: Builder, x: float, front: float, back: float, yaw: float) -> None:
-    """Put up a building that faces the street, its front at ``front`` and its middle ``back`` behind, metres."""
-    px, py, _ = world.at(side, x, front + back)
-    place(world.static, built, (px, py, world.height(side, x, front) - 0.05), yaw + (np.pi if side.sign < 0 else 0.0))
+def _erect(world: World, side: Side, built: Builder, x: float, front: float, size: tuple[float, float]) -> None:
+    """Put up a building that faces the street, its front at ``front``, metres; its foot, a metre deep, is nowhere in the air."""
+    width, depth = size
+    px, py, _ = world.at(side, x, front + depth / 2)
+    corners = [world.height(side, x + dx, front + dy) for dx in (-width / 2, width / 2) for dy in (0, depth)]
+    z = min(world.height(side, x, front) - 0.05, min(corners) + 0.9)
+    place(world.static, built, (px, py, z), world.bend * x + (np.pi if side.sign < 0 else 0.0))
+    world.houses.append((side.sign, x - width / 2, x + width / 2, front, front + depth))
 
 
 def greenery(world: World, side: Side) -> None:
@@ -73,17 +78,19 @@ def greenery(world: World, side: Side) -> None:
         what = "conifer" if rng.random() < 0.15 else "tree"
         world.stand(what, side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.25))
     for _ in range(int(rng.poisson(draw(recipe.bushes, rng) * lush * recipe.length / 100))):
-        x = rng.uniform(-world.half, world.half)
-        out = near + rng.gamma(1.5, 4.0)
+        x, scale = rng.uniform(-world.half, world.half), rng.uniform(0.6, 1.5)
+        out = near + 0.8 * scale + rng.gamma(1.5, 4.0)
         if free(side, x) and out < OUTER - 1:
-            world.stand("bush", side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.5))
+            world.stand("bush", side, x, out, rng.uniform(0, 6.3), scale)
             if rng.random() < recipe.cover:
-                _herbs(world, side, x + rng.normal(0, 0.8), out + rng.normal(0, 0.8))
+                _low(world, side, "herbs", x + rng.normal(0, 0.8), out + rng.normal(0, 0.8))
     if rng.random() < recipe.thicket * min(lush, 1.5):
-        _thicket(world, side, near)
+        _thicket(world, side, near + rng.gamma(2.0, 5.0))
+    if rng.random() < recipe.backdrop:
+        _thicket(world, side, rng.uniform(25.0, OUTER - 15.0))
     if world.open or world.kind == "suburban":
         for x in rng.uniform(-world.half, world.half, 60):
-            _herbs(world, side, x, near + rng.gamma(1.5, 2.5))
+            _low(world, side, "grass", x, near + rng.gamma(1.5, 2.5))
     if world.kind not in DENSE and rng.random() < recipe.cover:
         _cover(world, side, near)
     if world.kind == "motorway":
@@ -96,14 +103,20 @@ def greenery(world: World, side: Side) -> None:
             continue
         what, length = (("hedge", 2.0), ("fence", 2.5), ("wall", 2.5))[int(np.searchsorted(bounds, chance))]
         panel = world.library.pick(what, rng)
-        for x in np.arange(start, start + rng.uniform(6, 14) * (2 if what == "wall" else 1), length):
-            if free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives):
+        overgrown = what != "hedge" and rng.random() < recipe.overgrown
+        for x in np.arange(start, start + rng.uniform(6, 14), length):
+            if free(side, x, 2) and all(abs(x - d) > 2 for d in side.drives) and world.clear(side, x, border, 0.3):
                 world.placements.append(placed(panel, world.at(side, x, border), world.bend * x))
+                if overgrown:
+                    scale = rng.uniform(0.6, 1.3)
+                    world.stand("bush", side, x + rng.normal(0, 0.5), border + 0.7 * scale, rng.uniform(0, 6.3), scale)
 
 
-def _herbs(world: World, side: Side, x: float, out: float) -> None:
+def _low(world: World, side: Side, what: str, x: float, out: float) -> None:
+    """A patch of herbs or of high grass."""
     rng = world.rng
-    world.stand("herbs", side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), thing=False)
+    if free(side, x):
+        world.stand(what, side, x, out, rng.uniform(0, 6.3), rng.uniform(0.6, 1.8), thing=False)
 
 
 def _cover(world: World, side: Side, near: float) -> None:
@@ -113,13 +126,13 @@ def _cover(world: World, side: Side, near: float) -> None:
     for x in np.arange(low, min(low + rng.uniform(10, 80), world.half), spacing):
         if free(side, x):
             for out in np.arange(near + 0.5, near + 0.6 + width, 1.5):
-                _herbs(world, side, x + rng.normal(0, 0.3), out + rng.normal(0, 0.2))
+                _low(world, side, "herbs", x + rng.normal(0, 0.3), out + rng.normal(0, 0.2))
 
 
-def _thicket(world: World, side: Side, near: float) -> None:
+def _thicket(world: World, side: Side, start: float) -> None:
     """A belt of shrubs and trees along a stretch of the street, dense enough to hide what lies behind."""
     rng = world.rng
-    start, rows, spacing = near + rng.gamma(2.0, 5.0), int(rng.integers(1, 4)), rng.uniform(0.9, 2.2)
+    rows, spacing = int(rng.integers(1, 4)), rng.uniform(0.9, 2.2)
     low, trees = rng.uniform(-world.half, 0), rng.uniform(0.05, 0.4)
     for row in range(rows):
         for x in np.arange(low, min(low + rng.uniform(30, 130), world.half), spacing):
@@ -169,9 +182,10 @@ def furniture(world: World, side: Side) -> None:
 
 
 def _overhead(world: World, side: Side) -> None:
-    """A line of equal poles behind the pavement, three wires from crossarm to crossarm."""
+    """A line of equal poles behind the pavement, at its edge where houses stand there; three wires from crossarm to crossarm."""
     rng = world.rng
-    pole, span, out = world.library.pick("utility_pole", rng), rng.uniform(28, 42), side.walk[1] + 0.5
+    pole, span = world.library.pick("utility_pole", rng), rng.uniform(28, 42)
+    out = min(side.walk[1] + 0.5, side.house_line - 0.4)
     tops = []
     for x in np.arange(-world.half + rng.uniform(0, span), world.half, span):
         at = np.array(world.at(side, x, out))
@@ -202,7 +216,7 @@ def vehicles(world: World, side: Side, lane: float) -> None:
     for x in side.drives:
         if rng.random() < 0.5:
             out = side.walk[1] + 2.8
-            if out + 2.5 < side.house_line + 3:
+            if out + 2.5 < side.house_line and world.clear(side, x, out, 2.4):
                 world.stand("car", side, x, out, np.pi / 2 * side.sign)
     for x in _spots(world, recipe.moving, side):
         if abs(x) > 7:

@@ -53,6 +53,7 @@ class SensorRow(Strict):
         azimuths: Spinning: by which each beam looks ahead of the rotor, or none.
         firing: Spinning: microseconds after the column's start at which each beam fires, or none.
         lift: Spinning: metres above the scanner's origin from which each beam comes, or none.
+        hidden: Spinning: azimuths from, to, and an elevation: between them the carrier hides what lies below.
         mounting: Spinning: standard deviation of a beam's direction from the table.
         rate: Turns, frames or profiles a second.
         period: Microseconds from one firing to the next.
@@ -111,6 +112,7 @@ class SensorRow(Strict):
     azimuths: tuple[float, ...] = ()
     firing: tuple[float, ...] = ()
     lift: tuple[float, ...] = ()
+    hidden: tuple[tuple[float, float, float], ...] = ()
     mounting: float = Field(default=0.0, ge=0)
     rate: float = Field(default=10.0, gt=0, le=10_000)
     period: float = Field(default=50.0, gt=0)

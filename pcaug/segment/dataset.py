@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -69,15 +70,21 @@ class Blocks(Dataset[Sample]):
 
     @classmethod
     def of(
-        cls, corpora: Sequence[Corpus], recipe: TrainRecipe, progress: Progress = silent, classes: ClassSet | None = None
+        cls,
+        corpora: Sequence[Corpus | str | Path],
+        recipe: TrainRecipe,
+        progress: Progress = silent,
+        classes: ClassSet | None = None,
     ) -> Blocks:
         """Blocks of the split "train" of corpora, the real one first, with the recipe's classes unless others are given.
 
         Raises:
-            RecipeError: If they share no class, or ``synthetic_shares`` names another number of sources.
+            RecipeError: If there are none, they share no class, or ``synthetic_shares`` names another number of sources.
         """
+        if not corpora:
+            raise RecipeError("no corpus to train on")
         recipe.check_shares(len(corpora) - 1)
-        parts = [corpus.only(split="train") for corpus in corpora]
+        parts = [(c if isinstance(c, Corpus) else Corpus.open(c)).only(split="train") for c in corpora]
         recipe = recipe.model_copy(update={"real_share": share_of(recipe, len(parts[0].units))})
         classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)

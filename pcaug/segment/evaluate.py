@@ -44,6 +44,7 @@ class Scores:
         groups: What scores are broken down by ("source", "range", "height") -> its value -> (K, K).
         calibration: (10, 3), a bin of confidence each: points, their summed confidence, how many are right.
         clouds: Names of the C independent clouds.
+        one_unit: Whether they are tiles of one unit, which are alike: they say little of other places.
     """
 
     names: list[str]
@@ -52,6 +53,7 @@ class Scores:
     groups: Mapping[str, Mapping[str, Confusion]] = field(default_factory=dict)
     calibration: NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
     clouds: tuple[str, ...] = ()
+    one_unit: bool = False
 
     @property
     def iou(self) -> dict[str, float]:
@@ -117,11 +119,11 @@ class Scores:
     def interval_text(self) -> str:
         """The interval in words, %; nothing where there is none."""
         low, high = self.interval()
-        return (
-            ""
-            if math.isnan(low)
-            else f"95 % over {counted(len(self.clouds), 'independent cloud')}: {100 * low:.1f} to {100 * high:.1f}"
-        )
+        if math.isnan(low):
+            return ""
+        number = len(self.clouds)
+        over = f"{number} tiles of one unit" if self.one_unit else counted(number, "independent cloud")
+        return f"95 % over {over}: {100 * low:.1f} to {100 * high:.1f}" + ", too narrow for other places" * self.one_unit
 
     def _over(self, whole: NDArray[np.int64]) -> dict[str, float]:
         hit, present = np.diag(self.confusion), self.confusion.sum(axis=1) > 0
@@ -149,12 +151,25 @@ def miou(table: Confusion, least: int = 1) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progress = silent) -> Scores:
+def _between(low: float, high: float) -> str:
+    """A bin in words."""
+    return f"below {high:g} m" if low == -np.inf else f"above {low:g} m" if high == np.inf else f"{low:g} to {high:g} m"
+
+
+def evaluate(run: Run | str | Path, corpus: Corpus | str | Path, split: str | None = None, progress: Progress = silent) -> Scores:
     """Score a run on a labelled corpus, or on a split of it (points of the buffer between splits are never scored).
+
+    Args:
+        run: A finished run, its folder, or the name of a published model.
+        corpus: A corpus, or its folder.
+        split: Its part; None takes all.
+        progress: Called as ``progress("scoring tiles", done, total)``.
 
     Raises:
         LabelError: If no point has one of the run's classes.
     """
+    run = run if isinstance(run, Run) else Run.open(run)
+    corpus = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
     part = corpus.only(split=split) if split else corpus
     if split is None and BUFFER in part.splits:
         part = Corpus(part.folder, part.manifest, tuple(t for t in part.tiles if t.split != BUFFER))
@@ -165,7 +180,9 @@ def evaluate(run: Run, corpus: Corpus, split: str | None = None, progress: Progr
     if not tally.clouds:
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))
-    return Scores(run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration, tuple(tally.clouds))
+    return Scores(
+        run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration, tuple(tally.clouds), not tally.by_unit
+    )
 
 
 def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
@@ -210,7 +227,7 @@ class _Tally:
         for name, (values, edges) in self._measures(prepared).items():
             bins = np.digitize(values, edges[1:-1])[prepared.voxel_of]
             for place in np.unique(bins[known]):
-                label = f"{edges[place]:g} to {edges[place + 1]:g} m"
+                label = _between(*edges[place : place + 2])
                 self._count(self.groups.setdefault(name, {}), label, truth[bins == place], guess[bins == place])
         right = truth[known] == guess[known]
         place = np.minimum((sure[known] * BINS).astype(np.intp), BINS - 1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,7 +22,7 @@ from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, refuse_nested, scans
 from pcaug.errors import FileError, PcaugError
-from pcaug.files import Kind, claim, read_json, stamp, write_text
+from pcaug.files import Kind, alone, claim, read_json, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import output, region, shift, stream, trees
 from pcaug.segment.distributed import device
@@ -54,6 +56,9 @@ class Segmenter:
     model: Any
     views: int = 1
     vote: Callable[[Run, Any, Prepared, int], NDArray[np.float32]] = votes
+
+    def __post_init__(self) -> None:
+        check_views(self.views)
 
     @classmethod
     def load(cls, run: Run, views: int = 1) -> Segmenter:
@@ -111,8 +116,14 @@ class Job:
         return {"weights": digest(self.run), "views": self.views, "frame": self.frame}
 
 
+def check_views(views: int) -> None:
+    """Raise PcaugError unless a square has so many symmetries."""
+    if not 1 <= views <= 8:
+        raise PcaugError(f"{views} views cannot vote", do="take 1 to 8")
+
+
 def predict(
-    run: Run,
+    run: Run | str | Path,
     source: str | Path,
     target: str | Path,
     card: str | None = None,
@@ -128,7 +139,7 @@ def predict(
     """Label a scan, or each scan of a folder, in bounded memory. An interrupted job goes on where it stopped.
 
     Args:
-        run: A finished run.
+        run: A finished run, its folder, or the name of a published model.
         source: A file, or a folder of files.
         target: A file of a known format for a file; a folder for a folder (same names, same formats). A ".label" gets nothing but
             the class ids of the card's dataset, uint32, as SemanticKITTI's benchmark takes them.
@@ -148,6 +159,8 @@ def predict(
         PcaugError: If the target exists and is not what an interrupted job of the same run, source, card and format left, lies in
             the source or around it, or is of a format that cannot hold predictions.
     """
+    check_views(views)
+    run = run if isinstance(run, Run) else Run.open(run)
     source, target = Path(source), Path(target)
     found = scans(source, card)
     if output.is_file_name(target) != source.is_file():
@@ -162,13 +175,14 @@ def predict(
         warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
     total: Counter[str] = Counter()
     said: set[str] = set()
-    for done, (index, (classes, warnings)) in enumerate(_done(left, job, run, workers, progress), start=1):
-        total += classes
-        for warning in warnings:
-            if warn and warning not in said:  # what holds for all scans is said of the first
-                warn(f"{left[index][0].path}: {warning}")
-            said.add(warning)
-        progress("scans", len(found) - len(left) + done, len(found))
+    with alone(target, target) if source.is_dir() else nullcontext():
+        for done, (index, (classes, warnings)) in enumerate(_done(left, job, run, workers, progress), start=1):
+            total += classes
+            for warning in warnings:
+                if warn and warning not in said:  # what holds for all scans is said of the first
+                    warn(f"{left[index][0].path}: {warning}")
+                said.add(warning)
+            progress("scans", len(found) - len(left) + done, len(found))
     return total
 
 
@@ -205,8 +219,9 @@ def _check(pairs: Sequence[Pair], source: Path, target: Path) -> None:
 
 
 def _source(path: Path, scan: Scan) -> dict[str, Any]:
-    """What a source is known by: where it lies, and how one of its scans is read."""
-    return {"source": str(path.resolve()), "card": scan.card and scan.card.name}
+    """What a source is known by: where it lies, and how one of its scans is read, which a card that is corrected changes."""
+    card = scan.card and [scan.card.name, hashlib.sha256(scan.card.model_dump_json().encode()).hexdigest()]
+    return {"source": str(path.resolve()), "card": card}
 
 
 def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, force: bool) -> None:
@@ -215,7 +230,7 @@ def _claim(folder: Path, pairs: Sequence[Pair], identity: dict[str, Any], *, for
     note = folder / NOTE
     kept = read_json(note) if note.is_file() else {"job": {}, "scans": {}}
     job, before = kept["job"], kept["scans"]
-    stamps = {path.relative_to(folder).as_posix(): stamp(scan.path) for scan, path in pairs}
+    stamps = {path.relative_to(folder).as_posix(): [stamp(file) for file in scan.files] for scan, path in pairs}
     in_the_way = any((folder / name).exists() for name in stamps.keys() - before.keys())
     changed = [key for key, value in identity.items() if job.get(key) != value]
     what = f"holds predictions that were made otherwise ({', '.join(changed)} differ)"
@@ -270,7 +285,11 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
         classes, warnings = output.write(path, scan, iter([done]), unclassified=_unclassified(done))
         return classes, warnings + seen.warnings(segmenter.run)
     del chunks, chunk
-    identity = job.identity | _source(scan.path, scan) | {"scan": stamp(scan.path), "most": job.most, "layout": stream.LAYOUT}
+    identity = (
+        job.identity
+        | _source(scan.path, scan)
+        | {"scan": [stamp(file) for file in scan.files], "most": job.most, "layout": stream.LAYOUT}
+    )
     margin = segmenter.run.recipe.block / 2
     labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
     labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))

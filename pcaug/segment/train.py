@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import NotFound, PcaugError, RecipeError
-from pcaug.files import claim
+from pcaug.files import alone, claim
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed, trees
@@ -39,7 +39,7 @@ from pcaug.segment.shift import learned
 def train(
     recipe: TrainRecipe | str | Path,
     real: Corpus | str | Path,
-    synthetic: Sequence[Corpus | str | Path] = (),
+    synthetic: Corpus | str | Path | Sequence[Corpus | str | Path] = (),
     folder: str | Path = "run",
     progress: Progress = silent,
     *,
@@ -49,12 +49,14 @@ def train(
 ) -> Run:
     """Train a segmenter on the split "train" of corpora; go on where an interrupted training of this folder stopped.
 
+    What the caller draws from torch's generator afterwards does not depend on it.
+
     Under ``torchrun`` all processes train together, as one would at the same total batch.
 
     Args:
         recipe: How: a recipe, the name of one in ``models/``, or a TOML file.
         real: The first pool of blocks; its split "val" is what ``validate_every`` scores.
-        synthetic: The second; its corpora are drawn from equally often unless the recipe says otherwise.
+        synthetic: The second, one corpus or several; they are drawn from equally often unless the recipe says otherwise.
         folder: The run.
         progress: Called as ``progress("steps: loss 0.41, ...", done, total)``: what follows the colon tells how it goes.
         start: A run of the same network, features and classes whose weights are the first ones: fine-tuning.
@@ -62,11 +64,12 @@ def train(
         tensorboard: Whether to write TensorBoard's events beside ``log.csv``.
 
     Raises:
-        PcaugError: If the folder holds a run of another recipe, other corpora or other classes.
+        PcaugError: If the folder holds a run of another recipe, other corpora or other classes, or another process trains in it.
         RecipeError: For a recipe that cannot be followed.
     """
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
+    synthetic = [synthetic] if isinstance(synthetic, (Corpus, str, Path)) else synthetic
     corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
     _join(recipe)
     if distributed.rank() > 0:
@@ -83,10 +86,11 @@ def train(
         distributed.barrier()
     if finished:
         return run
-    if recipe.is_forest:
-        trees.fit(run, data.pools, run.folder / WEIGHTS)
-    else:
-        _fit(run, data, validation, progress, tensorboard, start)
+    with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
+        if recipe.is_forest:
+            trees.fit(run, data.pools, run.folder / WEIGHTS)
+        else:
+            _fit(run, data, validation, progress, tensorboard, start)
     distributed.barrier()
     return run
 

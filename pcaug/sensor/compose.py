@@ -12,10 +12,11 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
+from pcaug.errors import PcaugError
 from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import NOT_STATED, Asset, Scene
 from pcaug.scene.library import stamped
-from pcaug.scene.recipe import SceneRecipe, compose
+from pcaug.scene.recipe import SceneRecipe, compose, load_recipe
 from pcaug.sensor import frame_of
 from pcaug.sensor.scan import scan
 from pcaug.sensor.transfer import transferred
@@ -36,9 +37,9 @@ def _seen(recipe: SceneRecipe, seed: int, index: int) -> tuple[Scene, PointCloud
 
 
 def compose_corpus(
-    recipe: SceneRecipe,
+    recipe: SceneRecipe | str | Path,
     n: int,
-    folder: Path,
+    folder: str | Path,
     seed: int,
     *,
     workers: int = 1,
@@ -51,8 +52,8 @@ def compose_corpus(
     A run that is killed goes on where it stood when it is started again, or anew where the user's meshes have changed since.
 
     Args:
-        recipe: World and sensor.
-        n: How many.
+        recipe: World and sensor: a recipe, the name of one in ``datasets/recipes``, or a TOML file.
+        n: How many, at least one.
         folder: The corpus.
         seed: The same seed gives the same bytes for any number of workers.
         workers: Processes.
@@ -60,10 +61,11 @@ def compose_corpus(
         force: Replace a corpus that exists.
         progress: Called as ``progress("scenes", done, n)``.
     """
+    recipe = recipe if isinstance(recipe, SceneRecipe) else load_recipe(recipe)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
     how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}
-    build_scans(folder, n, _write, (recipe, seed), about, made_by, progress, **how)
+    build_scans(Path(folder), n, _write, (recipe, seed), about, made_by, progress, **how)
 
 
 def build_scans(
@@ -86,7 +88,12 @@ def build_scans(
         about: What they depend on beside their numbers.
         made_by, how: Of ``pcaug.corpus.build.build``.
         progress: Called as ``progress(text, done, n)``.
+
+    Raises:
+        PcaugError: For fewer than one.
     """
+    if n < 1:
+        raise PcaugError(f"{n} scans cannot be made", folder, "ask for at least one")
     parts = [range(first, min(first + TOGETHER, n)) for first in range(0, n, TOGETHER)]
     jobs = [Job(work, (*payload, part), [*about, list(part)]) for part in parts]
 

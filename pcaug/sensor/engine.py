@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.cloud import open3d
+from pcaug.errors import PcaugError
 from pcaug.scene.asset import MATERIALS, Asset, Scene
 from pcaug.sensor.bundles import Bundles
 
@@ -140,6 +141,8 @@ class Caster:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         placements = scene.placements
+        if not placements:
+            raise PcaugError("a scene of nothing", do="place something in it")
         sizes = np.array([len(p.asset.triangles) for p in placements])
         self.first_face = np.cumsum(sizes) - sizes
         self.material = np.concatenate([p.asset.face_material for p in placements])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug.scene.asset import Scene
 from pcaug.scene.scanner import SensorRow
@@ -26,7 +27,18 @@ def survey(scene: Scene, sensor: SensorRow, rng: np.random.Generator) -> Sweep:
     azimuth = -2 * np.pi * (time * sensor.rate + rng.uniform(0, 1) / steps) - np.radians(ahead)[ring]
     cos = np.cos(elevation)[ring]
     local = np.stack([cos * np.cos(azimuth), cos * np.sin(azimuth), np.sin(elevation)[ring]], axis=1)
+    seen = ~_hidden(sensor, azimuth, elevation[ring])
     rank = np.argsort(np.argsort(-elevation, kind="stable"), kind="stable")
     bundle = column // max(1, steps // SECTORS) * (beams // BEAMS + 1) + rank[ring] // BEAMS
     lift = np.asarray(sensor.lift)[ring] if sensor.lift else None
-    return carried(scene, sensor, local, time, ring.astype(np.uint16), bundle.astype(np.int64), rng, lift)
+    lift = lift[seen] if lift is not None else None
+    return carried(scene, sensor, local[seen], time[seen], ring[seen].astype(np.uint16), bundle[seen].astype(np.int64), rng, lift)
+
+
+def _hidden(sensor: SensorRow, azimuth: NDArray[np.float64], elevation: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which beams (N,) the carrier hides, by their angles (N,) in radians: azimuth to the left, elevation up."""
+    right = (180 - np.degrees(azimuth)) % 360 - 180
+    hidden = np.zeros(len(azimuth), np.bool_)
+    for start, end, below in sensor.hidden:
+        hidden |= (right >= start) & (right < end) & (np.degrees(elevation) < below)
+    return hidden

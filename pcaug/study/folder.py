@@ -150,7 +150,7 @@ def state(recipe: StudyRecipe) -> Note:
         "features": VERSION,
         "recipe": told,
         "real": told["real"],
-        "real_data": state_of(recipe.real.source, recipe.real.files),
+        "real_data": state_of(recipe.real.source, recipe.real.files, recipe.real.card),
         "seed": recipe.seed,
         "threads": recipe.threads,
         "arms": {arm.slug: arm.model_dump(exclude_defaults=True) for arm in recipe.arms},

@@ -118,6 +118,9 @@ def check_arms(recipe: StudyRecipe) -> None:
             what = f"{change!r} among the changes of trainings: each has a seed of its own, and the network of its model"
             raise RecipeError(what, do='--set seed=..., --set seeds=..., --set "models=[...]"')
     for job, how in ways(recipe):
+        if how.validate_every:
+            do = "choose the settings with pcaug train first; a study trains all arms alike, for the same number of steps"
+            raise RecipeError(f"arm {job.arm.name!r} has validate_every={how.validate_every}, a study has no validation", do=do)
         how.check_shares(len(job.arm.synthetic), f"arm {job.arm.name!r}")
 
 

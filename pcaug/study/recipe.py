@@ -177,6 +177,9 @@ class StudyRecipe(Strict):
             raise ValueError(f"model_set names no model: {sorted(strange)}")
         if self.baseline not in arms:
             raise ValueError(f"baseline {self.baseline!r} is not among the arms {arms}")
+        real = {arm.name: arm.real for arm in self.arms}
+        if not real[self.baseline] and any(real.values()):
+            raise ValueError(f"baseline {self.baseline!r} has no real data, but other arms have: no draw of both compares")
         for arm in self.arms:
             unknown = set(arm.synthetic) - sources
             if unknown:

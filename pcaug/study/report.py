@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
 from pcaug.study.results import ArmSummary, Interval, label_factor, verdicts
 from pcaug.study.run import Study
-from pcaug.view.picture import render
+from pcaug.view.picture import legend, render
 from pcaug.view.report import Report
 
 
@@ -50,10 +49,11 @@ def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
     by_area = BUFFER in study.real.splits and not study.recipe.real.test_units
     split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
+    scored = sum(tile.points for tile in test.tiles if tile.split != BUFFER)
     of = "" if len(study.results) == study.planned else f"{len(study.results)} of "
     return (
         f"{of}{counted(study.planned, 'training')}{earlier_in_words(study)} with equal numbers of steps; up to "
-        f"{counted(most, 'real training unit')} each; tested on {split} ({test.points:,} points, each scored whose class is "
+        f"{counted(most, 'real training unit')} each; tested on {split} ({scored:,} points, each scored whose class is "
         "known), which no arm trained on. Intervals are 95 % over the drawn sets of real units, wider where these overlap, and "
         "over seeds where there is one set; they say nothing about other places than the test's."
     )
@@ -73,8 +73,8 @@ def _arms(report: Report, study: Study) -> None:
     report.heading("Arms")
     rows = [(_who(study, s), 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high) for s in study.summaries]
     report.intervals(
-        [row for row in rows if not math.isnan(row[2])] or [(n, m, m, m) for n, m, *_ in rows],
-        "mIoU with its 95 % interval.",
+        rows,
+        "mIoU with its 95 % interval; a single training has none.",
         "mIoU, %",
     )
     table = []
@@ -179,6 +179,7 @@ def _pictures(report: Report, study: Study, test: Corpus) -> None:
     report.picture(render(guessed[0], 960, 420, "class"), f"Truth: {name}")
     for predicted, title in zip(guessed, titles, strict=True):
         report.picture(render(predicted, 960, 420, "prediction"), title)
+    report.marks(legend(guessed, ["prediction"] * len(guessed)))
 
 
 def _shown(test: Corpus) -> tuple[PointCloud, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -123,33 +123,39 @@ def over_draws(results: Sequence[Result], values: Sequence[float]) -> Interval:
     return replace(interval([float(np.mean(group)) for group in drawn.values()], shared), of="draws")
 
 
+def difference(one: Interval, other: Interval) -> Interval:
+    """How much more the mean of one interval is than that of another which shares no draw with it (Welch, Biometrika 34, 1947);
+    without bounds where either has none."""
+    from scipy.stats import t
+
+    both, mean = (one, other), one.mean - other.mean
+    if any(np.isnan(part.low) for part in both):
+        return replace(other, mean=mean, low=float("nan"), high=float("nan"))
+    errors = [(part.high - part.mean) / t.ppf(0.5 + LEVEL / 2, part.n - 1) for part in both]
+    square = sum(error**2 for error in errors)
+    freedom = square**2 / max(sum(error**4 / (part.n - 1) for error, part in zip(errors, both, strict=True)), 1e-30)
+    half = float(t.ppf(0.5 + LEVEL / 2, max(freedom, 1.0)) * np.sqrt(square))
+    return replace(other, mean=mean, low=mean - half, high=mean + half)
+
+
 def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
     """Summaries in the order in which model, budget and arm first occur.
 
-    Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no budget: it
-    is paired with every draw of the smallest one, over which its gain differs.
+    Gains are paired: the same model, budget, draw and seed with and without. An arm without real data has no draws: the mean of
+    its seeds is compared with that of the baseline's draws of the smallest budget, and both spreads are in the interval.
     """
-    base: dict[tuple[str, int, int, int], list[Result]] = {}
-    with_base = {r.model for r in results if r.arm == baseline}
-    smallest = {model: min(r.budget for r in results if (r.model, r.arm) == (model, baseline)) for model in with_base}
-    for r in results:
-        if r.arm == baseline:
-            base.setdefault((r.model, r.budget, r.draw, r.seed), []).append(r)
-            if r.budget == smallest[r.model] and r.budget:
-                base.setdefault((r.model, 0, 0, r.seed), []).append(r)
+    base = {(r.model, r.budget, r.draw, r.seed): r for r in results if r.arm == baseline}
+    smallest = {model: min(r.budget for r in base.values() if r.model == model) for model, *_ in base}
     groups: dict[tuple[str, str, int], list[Result]] = {}
     for result in results:
         groups.setdefault((result.model, result.arm, result.budget), []).append(result)
     rows = []
     for (model, arm, budget), members in groups.items():
-        pairs = [(r, b) for r in members for b in base.get((r.model, r.budget, r.draw, r.seed), []) if arm != baseline]
-        gain = over_draws([b for _, b in pairs], [r.miou - b.miou for r, b in pairs]) if pairs else None
+        others = {key: r for key, r in base.items() if key[:2] == (model, budget or smallest.get(model, 0)) and arm != baseline}
+        gain = _gain(members, others, lambda r: r.miou)
         names = list(dict.fromkeys(name for r in members for name in r.iou))
-        class_gain = {}
-        for name in names:
-            told = [(b, r.iou[name] - b.iou[name]) for r, b in pairs if name in r.iou and name in b.iou]
-            if told:
-                class_gain[name] = over_draws(*zip(*told, strict=True))
+        of_class = {name: _gain(members, others, lambda r, name=name: r.iou.get(name)) for name in names}  # type: ignore[misc]
+        class_gain = {name: found for name, found in of_class.items() if found is not None}
         iou = _means(members, [r.iou for r in members])
         places = _means(members, [r.places for r in members])
         seconds = float(np.mean([r.train_seconds for r in members]))
@@ -157,6 +163,24 @@ def summarise(results: Sequence[Result], baseline: str) -> list[ArmSummary]:
         miou = replace(miou, low=float(np.clip(miou.low, 0, 1)), high=float(np.clip(miou.high, 0, 1)))
         rows.append(ArmSummary(model, arm, budget, miou, gain, iou, class_gain, seconds, places))
     return rows
+
+
+def _gain(
+    members: Sequence[Result], others: Mapping[tuple[str, int, int, int], Result], value: Callable[[Result], float | None]
+) -> Interval | None:
+    """By how much a value of an arm's results is more than that of the baseline's; None where there is nothing to compare."""
+    known = {key: (r, x) for key, r in others.items() if (x := value(r)) is not None}
+    own = [(r, x) for r in members if (x := value(r)) is not None]
+    pairs = []
+    for r, x in own:
+        if (r.model, r.budget, r.draw, r.seed) in known:
+            b, y = known[r.model, r.budget, r.draw, r.seed]
+            pairs.append((b, x - y))
+    if pairs:
+        return over_draws(*zip(*pairs, strict=True))
+    if not own or not known or own[0][0].budget:
+        return None
+    return difference(over_draws(*zip(*own, strict=True)), over_draws(*zip(*known.values(), strict=True)))
 
 
 def _means(results: Sequence[Result], tables: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -201,9 +225,9 @@ OUTCOMES = (
     "Undecided, more draws or seeds would tell",
     "Single trainings, which prove nothing",
 )
-"""What intervals above zero, below, narrowly around it and widely around it prove, and none."""
-WIDE = 0.1
-"""Width of an interval around zero (mIoU) that leaves open whether it helped."""
+"""What intervals above zero, below, around it without and with a gain that matters prove, and none."""
+WORTH = 0.03
+"""A gain in mIoU that an interval around zero has to rule out before it says that the work is not worth it."""
 
 
 def verdicts(summaries: Sequence[ArmSummary]) -> list[str]:
@@ -216,16 +240,37 @@ def verdicts(summaries: Sequence[ArmSummary]) -> list[str]:
 
 
 def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) -> str:
-    """The sentences on some arms, the best of each outcome first."""
+    """The sentences on some arms, the best of each outcome first, and what chance alone would have them say."""
     said: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
+    most = max((gain for _, gain in rows), key=lambda gain: gain.n)
     for row, gain in sorted(rows, key=lambda pair: -pair[1].mean):
         lost = [f"{name} {100 * of.mean:+.1f}" for name, of in row.class_gain.items() if of.high < 0]
-        words = f"{row.arm} {gain.points('+')}" + (f", but {', '.join(lost)}" if lost else "")
+        fewer = f", {_number(gain)}" if 1 < gain.n != most.n else ""
+        words = f"{row.arm} {gain.points('+')}{fewer}" + (f", but {', '.join(lost)}" if lost else "")
         said[_outcome(gain)].append(words)
-    best = max((gain for _, gain in rows), key=lambda gain: gain.n)
-    over = f", 95 % intervals over {counted(best.n, best.of.removesuffix('s'))}" if best.n > 1 else ""
+    over = f", 95 % intervals over {_number(most)}" if most.n > 1 else ""
     sentences = " ".join(f"{outcome}: {'; '.join(arms)}." for outcome, arms in said.items() if arms)
-    return f"{model}, {counted(budget, 'real unit') if budget else 'no real data'} (points of mIoU{over}). {sentences}"
+    proved = [row for row, gain in rows if not np.isnan(gain.low)]
+    chances = []
+    if len(proved) > 1 and said[OUTCOMES[0]]:
+        chances.append(
+            f"of {len(proved)} arms that change nothing one would help by chance in {_by_chance(len(proved))} of studies"
+        )
+    if any(", but " in words for arms in said.values() for words in arms):
+        number = max(len(row.class_gain) for row in proved)
+        chances.append(f"of {number} classes that do not change one would lose by chance in {_by_chance(number)}")
+    sentences += f" ({'; '.join(chances)})" if chances else ""
+    who = counted(budget, "real unit") if budget else "no real data, against the fewest real units"
+    return f"{model}, {who} (points of mIoU{over}). {sentences}"
+
+
+def _number(gain: Interval) -> str:
+    return counted(gain.n, gain.of.removesuffix("s"))
+
+
+def _by_chance(number: int) -> str:
+    """How often one of so many intervals of nothing lies above zero, as far as they are independent."""
+    return f"{100 * (1 - (0.5 + LEVEL / 2) ** number):.0f} %"
 
 
 def _outcome(gain: Interval) -> str:
@@ -233,7 +278,7 @@ def _outcome(gain: Interval) -> str:
         return OUTCOMES[4]
     if gain.low > 0 or gain.high < 0:
         return OUTCOMES[0 if gain.low > 0 else 1]
-    return OUTCOMES[3 if gain.high - gain.low > WIDE else 2]
+    return OUTCOMES[2 if gain.high < WORTH else 3]
 
 
 def read_result(path: Path) -> Result:

@@ -8,6 +8,7 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import is_corpus, refuse_nested
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.files import alone
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
@@ -88,14 +90,15 @@ def run_study(
     planned, earlier = len(jobs), earlier_results(folder, jobs)
     if so_far:
         jobs = [job for job in jobs if result_file(job, folder).is_file()]
-    synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
-    theirs = {source.name for source in recipe.synthetic if source.corpus}
-    _check_test({name: corpus for name, corpus in synthetic.items() if name in theirs}, test_corpus(recipe, real))
-    classes = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
-    if classes:
-        check_classes(classes.names, folder)
-    tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
-    _train_all(tasks, progress, workers, scheduler)
+    with nullcontext() if so_far else alone(folder, folder):
+        synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
+        theirs = {source.name for source in recipe.synthetic if source.corpus}
+        _check_test(recipe, {name: corpus for name, corpus in synthetic.items() if name in theirs}, real)
+        classes = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
+        if classes:
+            check_classes(classes.names, folder)
+        tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
+        _train_all(tasks, progress, workers, scheduler)
     results = [read_result(result_file(job, folder)) for job in jobs]
     summaries = summarise([*results, *earlier], recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
@@ -138,13 +141,18 @@ def _cut(recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, synthetic: dict
 
 
 def _train_all(tasks: Sequence[Task], progress: Progress, workers: int, scheduler: str | None) -> None:
-    """Do the trainings that have no result yet."""
+    """Do the trainings that have no result yet; raises PcaugError of the first that failed once the others are done."""
     left = [task for task in tasks if not result_file(task[0], task[-1]).is_file()]
-    before = len(tasks) - len(left)
+    before, failed = len(tasks) - len(left), []
     progress("trainings", before, len(tasks))
     work = partial(run_job, progress=progress) if workers == 1 and scheduler is None else run_job
-    for done, _ in enumerate(completed(work, left, workers=workers, scheduler=scheduler), start=1):
+    for done, (_, error) in enumerate(completed(work, left, workers=workers, scheduler=scheduler), start=1):
+        failed += [error] if error else []
         progress("trainings", before + done, len(tasks))
+    if failed:
+        more = f", the first of {len(failed)} that failed" if len(failed) > 1 else ""
+        do = f"{failed[0].do or 'see its log.csv'}; the others are done, --so-far reports on them"
+        raise PcaugError(f"{failed[0].what}{more}", failed[0].where, do)
 
 
 def _check_real(recipe: StudyRecipe) -> None:
@@ -167,19 +175,27 @@ def _check_inputs(recipe: StudyRecipe, folder: Path) -> None:
             raise PcaugError(f"holds {source}, which this study reads", folder, "choose another folder")
 
 
-def _check_test(sources: Mapping[str, Corpus], test: Corpus) -> None:
-    """Refuse sources that were made of clouds of the test: of the same unit of the same file."""
+def _check_test(recipe: StudyRecipe, sources: Mapping[str, Corpus], real: Corpus) -> None:
+    """Refuse sources that were made of clouds of the test: of the same unit of the same file, and where tiles are units, of no
+    other tile of it. What a source's own split keeps out of trainings may be of the test; where the test is a split, that is how
+    the source was made."""
+    test = test_corpus(recipe, real)
     scored = {_made_of(test, tile) for tile in test.tiles if test.manifest.sources[tile.source].sha256}
+    others = {tile.name for tile in real.tiles} - {tile.name for tile in test.tiles} if recipe.real.unit == "tile" else set()
+    trained = (None, "train") if recipe.real.test_units else (None,)
     for name, corpus in sources.items():
-        for tile in corpus.tiles:
-            if tile.split is None and _made_of(corpus, tile) in scored:
+        for tile in (tile for tile in corpus.tiles if tile.split in trained):
+            of_others = any(tile.name == other or tile.name.startswith(f"{other}-") for other in others)
+            if _made_of(corpus, tile) in scored and not of_others:
                 do = "split the real data first, and make the source of its training part"
                 raise PcaugError(f"{name} holds clouds that were made of the test's unit {tile.unit}", corpus.folder, do)
 
 
 def _made_of(corpus: Corpus, tile: Tile) -> tuple[str, str, str]:
+    """The unit, whatever a study counts as one, the card and the file of a tile."""
     row = corpus.manifest.sources[tile.source]
-    return tile.unit, row.card, Path(row.path).name
+    unit = next((own.unit for own in corpus.manifest.tiles if own.path == tile.path), tile.unit)
+    return unit, row.card, Path(row.path).name
 
 
 def summary(study: Study) -> dict[str, object]:

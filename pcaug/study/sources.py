@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pcaug import formats
+from pcaug import catalogue, formats
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.augment.recipe import load_recipe as load_augmentation
 from pcaug.corpus.convert import convert
@@ -29,6 +29,7 @@ from pcaug.generate.bank import ObjectSample, gather, write_bank
 from pcaug.generate.fit import fit
 from pcaug.generate.model import FEWEST, Generator
 from pcaug.parallel import Progress, silent
+from pcaug.scene.library import stamped
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_corpus
 from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
@@ -98,20 +99,25 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
 def made_by(source: Synthetic) -> dict[str, Any]:
     """What the recipe that a source names says, with its changes: a file may have been edited since."""
     if source.recipe is not None:
-        return load_recipe(source.recipe, source.set).model_dump(mode="json", exclude={"folder"})
+        recipe = load_recipe(source.recipe, source.set)
+        meshes = {"meshes": stamped(recipe)} if recipe.assets or recipe.helios else {}
+        return recipe.model_dump(mode="json", exclude={"folder"}) | meshes
     if source.augment is not None:
         return load_augmentation(source.augment, source.set).model_dump(mode="json")
-    return {"files": state_of(source.corpus)} if source.corpus is not None else {}
+    return {"files": state_of(source.corpus, card=source.card)} if source.corpus is not None else {}
 
 
-def state_of(source: str, only: Sequence[str] = ()) -> str | None:
-    """What changes where a corpus, a file or a folder of files (or some in it) is made anew; None where nothing lies."""
+def state_of(source: str, only: Sequence[str] = (), card: str | None = None) -> str | None:
+    """What changes where a corpus, a file or a folder of files (or some in it) is made anew, or the card that a user wrote for
+    them is corrected; None where nothing lies."""
     path = Path(source)
     if is_corpus(path):
         return sha256_of(path / NAME)
     below = [path / name for name in only] or (formats.below(path) if path.is_dir() else [path])
     files = [file for file in below if file.is_file()]
-    stamps = [[str(file.relative_to(path)), *stamp(file)] for file in files]
+    stamps: list[Any] = [[str(file.relative_to(path)), *stamp(file)] for file in files]
+    if card and not (read_by := catalogue.find("datasets", card)).is_relative_to(catalogue.shipped("datasets")):
+        stamps.append(sha256_of(read_by))
     return hashlib.sha256(json.dumps(stamps).encode()).hexdigest() if files else None
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from pcaug.corpus.read import Corpus
+from pcaug.errors import PcaugError
 from pcaug.files import to_jsonable, write_text
 from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, silent
@@ -24,12 +25,16 @@ Task = tuple[Job, StudyRecipe, Corpus, dict[str, Corpus], ClassSet | None, Path]
 """A training, its study, the real and the synthetic corpora, the classes of a cut, and the study's folder."""
 
 
-def run_job(task: Task, progress: Progress = silent) -> None:
-    """One training and its score, kept as a result."""
+def run_job(task: Task, progress: Progress = silent) -> PcaugError | None:
+    """One training and its score, kept as a result; or what went wrong with it."""
     job, recipe, real, synthetic, classes, folder = task
+    home = folder / "runs" / job.name
     with on_threads(recipe.threads):
         started = time.perf_counter()
-        run = _trained(job, recipe, real, synthetic, classes, folder / "runs" / job.name, progress)
+        try:
+            run = _trained(job, recipe, real, synthetic, classes, home, progress)
+        except PcaugError as error:
+            return PcaugError(f"arm {job.arm.name!r}: {error.what}", error.where or home, error.do)
         trained = time.perf_counter()
         test = test_corpus(recipe, real)
         scores = evaluate(run, test)
@@ -48,6 +53,7 @@ def run_job(task: Task, progress: Progress = silent) -> None:
         {name: miou(table) for name, table in zip(scores.clouds, scores.per_cloud, strict=True)} if len(test.units) > 1 else {},
     )
     write_json(result_file(job, folder), asdict(result))
+    return None
 
 
 def _trained(

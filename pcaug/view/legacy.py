@@ -11,7 +11,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud, open3d
 from pcaug.errors import PcaugError
-from pcaug.view.picture import Image
+from pcaug.view.picture import Image, standing
 from pcaug.view.stage import Exhibit, Part, describe, nearest, outlook, parts, rows
 from pcaug.view.window import ELSE, FRONT, TOGGLES, geometry
 
@@ -25,7 +25,7 @@ def render_open3d(
     width: int = 900,
     height: int = 640,
     colour: str | None = None,
-    azimuth: float = -60.0,
+    azimuth: float | None = None,
     elevation: float = 38.0,
 ) -> Image:
     """Draw a cloud as ``picture.render`` does, in perspective, by OpenGL; it needs no display (EGL), but libEGL.
@@ -35,7 +35,7 @@ def render_open3d(
     """
     o3d = open3d()
     made = parts([Exhibit("", cloud)], colour)
-    a, e = np.radians(azimuth), np.radians(elevation)
+    a, e = np.radians(standing(elevation) if azimuth is None else azimuth), np.radians(elevation)
     front = np.array([np.cos(e) * np.cos(a), np.cos(e) * np.sin(a), np.sin(e)])
     window = o3d.visualization.Visualizer()
     _opened(o3d, window, made, "pcaug", (width, height), front, visible=False)

@@ -61,27 +61,30 @@ def render(
     width: int = 900,
     height: int = 640,
     colour: str | None = None,
-    azimuth: float = -60.0,
+    azimuth: float | None = None,
     elevation: float = 38.0,
+    span: float | None = None,
 ) -> Image:
     """Draw a cloud from an angle, orthographic, filling the picture.
 
     Args:
-        cloud: What to draw; its extent without the outermost 1 % of points sets the scale.
+        cloud: What to draw.
         width: Pixels.
         height: Pixels.
         colour: One of ``colours.MODES``; None chooses.
-        azimuth: Where the viewer stands, degrees from +x counter-clockwise.
+        azimuth: Where the viewer stands, degrees from +x counter-clockwise; None is -60, and of a plan -90: north is up.
         elevation: Degrees above the horizon; 90 is a plan.
+        span: Metres that the shorter side shows; None takes the cloud's extent without the outermost 1 % of points.
 
     Returns:
         (height, width, 3) uint8.
     """
     if not len(cloud):
         return np.full((height, width, 3), PAPER, np.uint8)
-    u, v, depth = _project(cloud.xyz, azimuth, elevation)
+    u, v, depth = _project(cloud.xyz, standing(elevation) if azimuth is None else azimuth, elevation)
     low, high = np.percentile(u, [0.5, 99.5]), np.percentile(v, [0.5, 99.5])
-    scale = FINE * 0.92 * min(width / max(np.ptp(low), 1e-6), height / max(np.ptp(high), 1e-6))
+    fits = min(width / max(np.ptp(low), 1e-6), height / max(np.ptp(high), 1e-6)) if span is None else min(width, height) / span
+    scale = FINE * 0.92 * fits
     column = np.clip((u - low.mean()) * scale + FINE * width / 2, -99, FINE * width + 99).astype(np.int64)
     row = np.clip(FINE * height / 2 - (v - high.mean()) * scale, -99, FINE * height + 99).astype(np.int64)
     paint = colours(cloud, colour or best_mode(cloud))
@@ -90,6 +93,11 @@ def render(
         row[order], column[order], depth[order], paint[order], FINE * height, FINE * width, _size(cloud, scale)
     )
     return _smaller(_eye_dome(image, nearest, scale))
+
+
+def standing(elevation: float) -> float:
+    """Where a viewer stands who sees a cloud from an elevation, degrees from +x counter-clockwise: of a plan north is up."""
+    return -90.0 if elevation == 90 else -60.0
 
 
 def _project(xyz: NDArray[np.float64], azimuth: float, elevation: float) -> tuple[NDArray[np.float64], ...]:

@@ -18,6 +18,8 @@ from pcaug.cloud import PointCloud
 from pcaug.files import write_text
 from pcaug.view.picture import Image, plain_text
 
+LINE, SWATCH = 105, 8
+"""Letters of a legend that are as wide as a chart, and as its coloured mark."""
 PALETTE = ("#2f6fb0", "#d9822b", "#3a9a5b", "#9b59b6", "#c0392b", "#16a085", "#7f8c8d", "#b7950b")
 WORDY = 34
 """Characters from which a cell of a table is a sentence."""
@@ -175,11 +177,14 @@ class Report:
             if bands and name in bands:
                 axis.fill_between(xs, *bands[name], color=colour, alpha=0.15, lw=0)
         axis.set_xlabel(x)
+        places = sorted({value for xs, _ in series.values() for value in xs})
+        if all(isinstance(value, int) for value in places):  # counts: there is nothing between them
+            axis.set_xticks(places)
         axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, y)
 
     def intervals(self, rows: Sequence[tuple[str, float, float, float]], caption: str = "", x: str = "") -> Report:
-        """Points with whiskers, one a row: (name, mean, low, high)."""
+        """Points with whiskers, one a row: (name, mean, low, high); without those where the bounds are NaN."""
         figure, axis = _axis(8, 0.7 + 0.42 * len(rows))
         for index, (_, mean, low, high) in enumerate(rows):
             axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2.4, solid_capstyle="round")
@@ -213,7 +218,10 @@ class Report:
 
         axis.set_ylabel(y)
         if legend and axis.get_legend_handles_labels()[0]:
-            axis.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncol=4)
+            labels = axis.get_legend_handles_labels()[1]
+            columns = max(1, min(4, len(labels), LINE // (max(map(len, labels)) + SWATCH)))
+            figure.set_figheight(figure.get_figheight() + 0.2 * (-(-len(labels) // columns) - 1))
+            axis.legend(frameon=False, fontsize=9, labelcolor=INK, loc="lower right", bbox_to_anchor=(1, 1), ncol=columns)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser draws the text, with its own fonts
             figure.tight_layout()

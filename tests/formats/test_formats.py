@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError
-from pcaug.formats import FORMATS, iter_chunks, lost, read, write
+from pcaug.formats import FORMATS, iter_chunks, lost, read, sniff, write
 
 SUFFIXES = [".las", ".laz", ".ply", ".parquet", ".txt", ".pcd", ".npy", ".npz", ".h5", ".e57"]
 ON_A_GRID = (".las", ".laz")
@@ -277,13 +277,28 @@ def test_a_label_file_of_another_length_is_refused(tmp_path: Path) -> None:
 def test_points_without_a_position_are_left_out(tmp_path: Path, suffix: str) -> None:
     cloud = make_cloud(50, labelled=False, ring=np.arange(50, dtype=np.uint16))
     met = np.arange(50) % 3 > 0
-    write(tmp_path / f"a{suffix}", PointCloud(np.where(met[:, None], cloud.xyz, np.nan), cloud.fields))
-    assert read(tmp_path / f"a{suffix}")["ring"].tolist() == np.flatnonzero(met).tolist()
+    form = FORMATS[sniff(path := tmp_path / f"a{suffix}")]
+    form.write(path, iter([PointCloud(np.where(met[:, None], cloud.xyz, np.nan), cloud.fields)]))
+    assert read(path)["ring"].tolist() == np.flatnonzero(met).tolist()
     torn = cloud.xyz.copy()
     torn[7, 1] = np.nan  # which no scanner says
-    write(tmp_path / f"a{suffix}", PointCloud(torn, cloud.fields))
+    form.write(path, iter([PointCloud(torn, cloud.fields)]))
     with pytest.raises(FileError, match="1 point whose position is not finite"):
-        read(tmp_path / f"a{suffix}")
+        read(path)
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".copc.laz", ".bin"])
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, suffix: str) -> None:
+    cloud = make_cloud(20)
+    for value in (np.nan, np.inf):
+        xyz = cloud.xyz.copy()
+        xyz[3] = value
+        with pytest.raises(FileError, match="1 point whose position is not finite"):
+            write(tmp_path / f"a{suffix}", PointCloud(xyz))
+    foreign = cloud.with_fields(label=np.full(20, 9999, np.uint16), native_label=np.zeros(20, np.int32))
+    with pytest.raises(LabelError, match=r"labels that are no classes of .*: 9999, .* go into 'native_label'"):
+        write(tmp_path / f"a{suffix}", foreign)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_scan_of_rows_that_labels_count_may_have_no_nan(tmp_path: Path) -> None:

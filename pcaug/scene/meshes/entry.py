@@ -87,10 +87,11 @@ def entries(path: Path, only: str = "*") -> tuple[Entry, ...]:
 def _files(bundle: Bundle, names: list[str]) -> list[Entry]:
     """Plain files: the folder's card, then its ``[files]`` that match, then the file's own card (``<mesh stem>.toml``)."""
     pack = _decode(bundle, PACK, PackCard) if PACK in bundle else PackCard()
+    home = PurePosixPath(bundle.path.resolve().name if bundle.path.is_dir() else "")
     out = []
     for name in names:
         at = PurePosixPath(name)
-        keys: dict[str, Any] = {"label": _class_of(at.parent)} | _said(pack)
+        keys: dict[str, Any] = {"label": _class_of(home / at.parent)} | _said(pack)
         for pattern, card in pack.files.items():
             if fnmatchcase(name.lower(), pattern.lower()):
                 keys |= _said(card)

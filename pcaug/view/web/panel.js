@@ -46,7 +46,9 @@ function rows(kind, shown) {  // a class a row: toggle, colour, name, and its po
     row.ondblclick = () => show(kind, k => k === index);
     add(row, "i").style.background = `rgb(${seen(data.modes[kind].palette[index])})`;
     add(row, "b", name);
-    for (const found of counted) if (found) {
+    const points = counted.filter(found => found).map(found => found.get(index) || 0);
+    if (shown.length > 3) add(row, "span", short(total(index)), { title: points.map(long).join(", ") });  // there is no room for all
+    else for (const found of counted) if (found) {
       const count = found.get(index) || 0;
       add(row, "span", shown.length > 1 ? short(count) : long(count), { title: long(count) });
     }
@@ -153,12 +155,13 @@ function placeMarks() {  // on the point that was read, and on the same place in
 // ---- buttons, and the start ------------------------------------------------------------------------------------------
 
 function colourBy(index) { mode = index % data.modes.length; titles(); legend(); recolour(); }
-function darken() { if ("dark" in root.dataset) delete root.dataset.dark; else root.dataset.dark = ""; legend(); recolour(); }
+const night = matchMedia("(prefers-color-scheme:dark)");
+function darken(dark = !("dark" in root.dataset)) { if (dark) root.dataset.dark = ""; else delete root.dataset.dark; legend(); recolour(); }
 function fold() { document.body.classList.toggle("folded"); resize(); }
 function save() { paint(); add(document.body, "a", undefined, { download: "pcaug.png", href: canvas.toDataURL() }).click(); document.body.lastChild.remove(); }
 $("mode").onchange = e => colourBy(+e.target.value);
 $("size").oninput = $("edges").oninput = $("opacity").oninput = draw;
-$("dark").onclick = darken; $("shot").onclick = save; $("fold").onclick = $("unfold").onclick = fold;
+$("dark").onclick = () => { night.onchange = null; darken(); }; $("shot").onclick = save; $("fold").onclick = $("unfold").onclick = fold;
 $("walk").onclick = () => stride(); $("home").onclick = home;
 $("layouts").onclick = e => { if (e.target.dataset.layout) arrange(e.target.dataset.layout); };
 $("all").onclick = e => { if (e.target.dataset.show) for (const m of new Set(panes().map(p => family(p.mode)))) if (data.modes[m]?.entries) show(m, () => e.target.dataset.show === "all"); };
@@ -167,7 +170,7 @@ new ResizeObserver(() => camera.home && canvas.clientWidth && resize()).observe(
 async function start() {
   if (!gl) throw Error("This browser has no WebGL2.");
   if (typeof DecompressionStream === "undefined") throw Error("This browser is too old: it has no DecompressionStream.");
-  if (matchMedia("(prefers-color-scheme:dark)").matches) root.dataset.dark = "";
+  if (night.matches) root.dataset.dark = "";
   for (const cloud of data.clouds) {
     const grid = positions(await inflate(cloud.position), cloud.points), values = [];
     for (const packed of cloud.values) values.push(packed === "z" ? heights(cloud, grid) : packed && await inflate(packed));
@@ -182,6 +185,7 @@ async function start() {
   const low = [0, 1, 2].map(k => Math.min(...clouds.map(c => c.frame[0][k]))), high = [0, 1, 2].map(k => Math.max(...clouds.map(c => c.frame[1][k])));
   camera.home = { at: low.map((l, k) => (l + high[k]) / 2), size: Math.hypot(...low.map((l, k) => high[k] - l)) };
   resize(); arrange(layout); home(); recolour(); paint();
+  night.onchange = e => darken(e.matches);
   $("note").hidden = true; document.body.dataset.ready = "1";
 }
 start().catch(error => { $("note").textContent = error.message; document.body.dataset.failed = error.message; });
