@@ -49,6 +49,49 @@ def test_wrong_shapes_say_which_field() -> None:
         PointCloud(np.zeros((3, 3)), {"label": np.zeros(3, np.uint16)})
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.array(["a", "b", "c"]), r"field 'f' has shape \(3,\) and type <U1"),
+        (np.zeros((3, 2, 2)), r"field 'f' has shape \(3, 2, 2\)"),
+        (np.zeros((3, 0)), r"field 'f' has shape \(3, 0\)"),
+        (np.array([1, None, 2]), "type object"),
+        (3.0, "field 'f' has no rows for 3 points"),
+    ],
+)
+def test_a_field_is_numbers(values: object, message: str) -> None:
+    with pytest.raises(PcaugError, match=message):
+        PointCloud(np.zeros((3, 3)), {"f": values})  # type: ignore[dict-item]
+
+
+def test_fields_of_another_byte_order_become_this_machines() -> None:
+    cloud = PointCloud(np.zeros((3, 3)), {"f": np.array([1, 2, 300], ">i4")})
+    assert cloud["f"].dtype == np.dtype("i4")
+    assert cloud["f"].dtype.isnative
+    assert cloud["f"].tolist() == [1, 2, 300]
+
+
+def test_ids_are_never_rounded_by_joining_clouds() -> None:
+    ids = [PointCloud(np.zeros((1, 3)), {"id": np.array([2**60 + 1], kind)}) for kind in (np.uint64, np.int64)]
+    with pytest.raises(PcaugError, match="clouds differ in the type of field 'id': int64, uint64"):
+        concatenate(ids)
+    small = [PointCloud(np.zeros((1, 3)), {"id": np.array([200], kind)}) for kind in (np.uint8, np.int32)]
+    assert concatenate(small)["id"].tolist() == [200, 200]
+    wide = [PointCloud(np.zeros((1, 3)), {"v": np.zeros((1, k))}) for k in (2, 3)]
+    with pytest.raises(PcaugError, match="clouds differ in the type of field 'v'"):
+        concatenate(wide)
+
+
+def test_what_open3d_does_leaves_the_cloud_as_it_is() -> None:
+    cloud = make_cloud(3)
+    before = cloud.xyz.copy()
+    there = cloud.to_open3d()
+    there.translate([100.0, 0, 0])
+    there.point["intensity"][:] = 7
+    np.testing.assert_array_equal(cloud.xyz, before)
+    assert not (cloud["intensity"] == 7).any()
+
+
 def test_a_missing_field_lists_what_there_is() -> None:
     with pytest.raises(NotFound, match="no field 'rgb', made, this cloud has intensity, label"):
         make_cloud(3)["rgb"]

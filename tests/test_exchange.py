@@ -47,6 +47,32 @@ def test_a_frame_of_others_is_read_by_its_column_names() -> None:
         exchange.from_pandas(frame.drop(columns="Z"))
 
 
+def test_what_becomes_of_a_frame_leaves_the_cloud_as_it_is() -> None:
+    frame = exchange.to_pandas(make_cloud(4))
+    cloud = exchange.from_pandas(frame)
+    frame.loc[0:3, "intensity"] = 9
+    assert not (cloud["intensity"] == 9).any()
+
+
+def test_some_columns_of_a_table_of_ours_are_a_cloud_too() -> None:
+    cloud = make_cloud(4, spread=np.arange(16.0).reshape(4, 4))
+    some = exchange.from_pandas(exchange.to_pandas(cloud)[["x", "y", "z", "label"]])
+    assert set(some.fields) == {"label"}
+    with pytest.raises(FileError, match="has no columns spread_3"):  # part of a vector is none
+        exchange.from_arrow(exchange.to_arrow(cloud).drop_columns(["spread_3"]))
+
+
+def test_rows_without_a_position_are_left_out_and_torn_ones_refused() -> None:
+    frame = exchange.to_pandas(make_cloud(4))
+    frame.loc[1, ["x", "y", "z"]] = np.nan
+    assert len(exchange.from_pandas(frame)) == 3
+    frame.loc[2, "y"] = np.nan
+    with pytest.raises(FileError, match="1 point whose position is not finite"):
+        exchange.from_pandas(frame)
+    with pytest.raises(FileError, match="1 point whose position is not finite"):
+        exchange.to_laspy(PointCloud(np.array([[0, np.nan, 0], [1, 1, 1]])))
+
+
 def test_laspy_sees_what_a_file_would_hold(tmp_path: Path) -> None:
     cloud = rich()
     data = exchange.to_laspy(cloud)

@@ -160,12 +160,14 @@ def _of_scan(scan: Scan, steps: Steps, *, labelled: bool) -> _Stream:
 
 
 def _check_ids(streams: Sequence[_Stream], dst: Path) -> None:
-    """Refuse to put class ids of several datasets into one file where they mean different things: nobody could tell them apart."""
+    """Refuse to put class ids of several datasets into one file where they mean different things."""
     cards = list({stream.card.name: stream.card for stream in streams if stream.card}.values())
     maps = [card.label_map().nodes for card in cards]
     for (card, one), (other, two) in combinations(zip(cards, maps, strict=True), 2):
         if any(one[number] != two[number] for number in one.keys() & two.keys()):
-            do = "say whose to write with --ids-of, or what reads all with --card; a corpus, which is a folder, has classes of its own"
+            do = (
+                "say whose to write with --ids-of, or what reads all with --card; a folder gets a corpus, with classes of its own"
+            )
             raise PcaugError(f"{card.name} and {other.name} mean different classes by the same ids", dst, do)
 
 

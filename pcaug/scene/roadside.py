@@ -188,6 +188,8 @@ def _overhead(world: World, side: Side) -> None:
     out = min(side.walk[1] + 0.5, side.house_line - 0.4)
     tops = []
     for x in np.arange(-world.half + rng.uniform(0, span), world.half, span):
+        if not world.clear(side, x, out, 0.3):
+            continue
         at = np.array(world.at(side, x, out))
         world.instance += 1
         world.placements.append(placed(pole, at.tolist(), world.bend * x, 1.0, world.instance))

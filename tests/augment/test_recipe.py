@@ -16,7 +16,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import NotFound, RecipeError
+from pcaug.errors import NotFound, PcaugError, RecipeError
 
 SOURCES = (("own", "yours", ()), ("closed", "CC BY-NC-ND 4.0", ("nc", "nd")), ("mesh", "CC BY-SA 4.0", ("sa",)))
 
@@ -86,6 +86,19 @@ def test_licences_of_donors_and_of_meshes_hold_for_what_is_made_of_them(tmp_path
         assert [row.model_copy(update={"points": 0}) for row in made.sources] == [rows[name] for name in names]
         assert made.made_by.get("donors") == (str(closed.folder) if "closed" in names else None)
         assert [tile.source for tile in made.tiles] == [0, 0]
+
+
+def test_single_objects_are_pasted_and_never_mixed_with_half_a_scan(tmp_path: Path) -> None:
+    scans = make_corpus(tmp_path / "c", spinning=True)
+    with CorpusWriter(tmp_path / "bank", frame="sensor", made_by={"objects": []}) as writer:
+        writer.add(make_cloud(20), "a", "a")
+    bank = Corpus.open(tmp_path / "bank")
+    recipe = load_recipe("spinning", ['mix=[{name="paste"}, {name="lasermix"}]'])
+    with pytest.raises(PcaugError, match="holds single objects, which lasermix cannot mix with scans"):
+        augment_corpus(recipe, scans, tmp_path / "out", 0, donors=bank)
+    with pytest.raises(PcaugError, match="0 copies cannot be made"):
+        augment_corpus(recipe, scans, tmp_path / "out", 0, copies=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_objects_of_a_bank_stay_whole_and_apart_though_they_stand_in_one_place(tmp_path: Path) -> None:

@@ -149,6 +149,53 @@ def test_query_reads_a_box_and_a_class(tmp_path: Path) -> None:
     assert abs(sum(len(c) for c in found) - inside.sum()) <= 2  # LAS rounds positions to a millimetre
 
 
+def test_a_misspelt_field_and_a_box_that_is_none_are_told(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als(300))
+    convert(tmp_path / "a.las", tmp_path / "corpus")
+    corpus = Corpus.open(tmp_path / "corpus")
+    with pytest.raises(NotFound, match=r"no field 'lable', .*this tile has .*label"):
+        corpus.read(corpus.tiles[0], ["lable"])
+    assert set(corpus.read(corpus.tiles[0], "label").fields) == {"label"}
+    assert set(corpus.read(corpus.tiles[0], ["label", "rgb"]).fields) == {"label"}  # a field that some tiles have
+    assert corpus.only(units=corpus.units[0]).points == corpus.points
+    for box in ([0, 0, 9, 9], [(0, 0), (9, 9, 9)], [(0,), (9,)]):
+        with pytest.raises(PcaugError, match="bounds are two corners"):
+            next(corpus.query(box))  # type: ignore[arg-type]
+
+
+def test_a_link_stays_a_link_and_its_folder_gets_the_corpus(tmp_path: Path) -> None:
+    formats.write(tmp_path / "a.las", als(300))
+    (tmp_path / "big").mkdir()
+    for name, target in (("link", "big"), ("dangling", "later")):
+        (tmp_path / name).symlink_to(tmp_path / target)
+        for _ in range(2):
+            convert(tmp_path / "a.las", tmp_path / name, force=True)
+        assert (tmp_path / name).is_symlink()
+        assert Corpus.open(tmp_path / target).points == 300
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_split_of_hardly_a_point_is_told_of(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    places = np.concatenate([rng.uniform(0, 49, (5000, 2)), [[55.0, 20.0], [105.0, 20.0]]])  # and two points that stray
+    native = np.full(len(places), 2, np.int32)
+    formats.write(tmp_path / "a.ply", PointCloud(np.column_stack([places, np.zeros(len(places))]), {"native_label": native}))
+    report = convert(tmp_path / "a.ply", tmp_path / "c", "las", split=Split("0.6/0.2/0.2", buffer=0.0))
+    assert any("hardly a point is in a split, of 5,002: " in note for note in report.notes)
+
+
+def test_a_scan_that_two_corpora_share_is_named(tmp_path: Path) -> None:
+    for frame in range(2):
+        path = tmp_path / "sequences" / "00" / "velodyne" / f"{frame:06d}.bin"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        formats.write(path, make_cloud(20, seed=frame, labelled=False, native_label=np.full(20, 40, np.int32)))
+    convert(tmp_path / "sequences", tmp_path / "all")
+    convert(tmp_path / "sequences", tmp_path / "one", scans=1)
+    assert not any("times" in note for note in merge([tmp_path / "all"], tmp_path / "alone").notes)
+    report = merge([tmp_path / "all", tmp_path / "one"], tmp_path / "both")
+    assert any(note.startswith("the same file is in 2 times: ") for note in report.notes)
+
+
 def test_composed_towns_at_one_place_are_sites_of_their_own(tmp_path: Path) -> None:
     for kind, sites in (("synthetic", [["b0", "b1"], ["a0", "a1"]]), ("real", [["a0", "a1", "b0", "b1"]])):
         with CorpusWriter(tmp_path / kind, kind=kind) as writer:  # type: ignore[arg-type]

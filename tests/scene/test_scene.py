@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,11 @@ from scipy.spatial.distance import pdist
 
 from pcaug import catalogue
 from pcaug.errors import PcaugError, RecipeError
+from pcaug.scene import road, street
 from pcaug.scene.asset import MATERIAL_NAMES, Builder, Scene
 from pcaug.scene.library import MAKERS, variant
 from pcaug.scene.recipe import WORLDS, SceneRecipe, compose, load_recipe
+from pcaug.scene.road import Side, World
 from pcaug.scene.shapes import box, grid, loft, tube
 from pcaug.sensor.engine import Caster
 
@@ -115,6 +118,49 @@ def test_a_crossing_is_painted_on_the_road_and_its_kerb_lowered() -> None:
     away = np.abs(x[:, None] - stripes[None, :, 0]).min(axis=1)
     assert np.percentile(rise[away < 0.3], 90) < 0.08
     assert np.median(rise[away > 4]) == pytest.approx(0.14, abs=0.02)
+
+
+def test_nothing_grows_or_stands_in_a_house(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trunks, shrubs and posts; crowns may reach over a roof."""
+    worlds: list[World] = []
+    begin = World.__init__
+    monkeypatch.setattr(World, "__init__", lambda self, *given: (begin(self, *given), worlds.append(self))[0])
+    for seed in range(12):
+        compose(load_recipe("street", ["street.bend=0.0", "street.trees=[8.0, 10.0]"]), np.random.default_rng(seed))
+    assert sum(len(world.houses) for world in worlds) > 50
+    for world in worlds:
+        for placement in world.placements:
+            x, y, _ = placement.world_from_asset[:3, 3]
+            for sign, low, high, front, back in world.houses:
+                assert not (low < x < high and front < y * sign < back), placement.asset.name
+
+
+def test_the_foot_of_a_house_is_nowhere_in_the_air(monkeypatch: pytest.MonkeyPatch) -> None:
+    worlds: list[World] = []
+    begin = World.__init__
+    monkeypatch.setattr(World, "__init__", lambda self, *given: (begin(self, *given), worlds.append(self))[0])
+    for seed in range(6):
+        scene = compose(load_recipe("street", ["street.bend=0.0", "street.kinds={suburban=1.0}"]), np.random.default_rng(seed))
+        walls = points_of(scene, "building")
+        for sign, low, high, front, back in worlds[-1].houses:
+            inside = (walls[:, 0] > low - 0.1) & (walls[:, 0] < high + 0.1)
+            inside &= (walls[:, 1] * sign > front - 0.1) & (walls[:, 1] * sign < back + 0.1)
+            edge = np.array(worlds[-1].base(np.array(low), np.array(back * sign), np.array(5.0)))
+            assert walls[inside, 2].min() < edge + 0.3  # kerbs and the road's edge are not known here
+
+
+def test_nothing_stands_on_the_shoulder_of_a_motorway(monkeypatch: pytest.MonkeyPatch) -> None:
+    sides: list[Side] = []
+    made = road.side_of
+
+    def noted(*given: Any) -> Side:
+        sides.append(made(*given))
+        return sides[-1]
+
+    monkeypatch.setattr(street, "side_of", noted)
+    for seed in range(8):
+        compose(load_recipe("street", ["street.kinds={motorway=1.0}"]), np.random.default_rng(seed))
+    assert all(side.walk[0] >= side.road_edge for side in sides)
 
 
 def test_houses_of_a_narrow_street_stand_beside_the_scanner() -> None:

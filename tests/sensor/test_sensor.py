@@ -142,6 +142,20 @@ def test_beams_leave_the_scanner_at_their_lift(deskewed: bool) -> None:
     np.testing.assert_allclose(low, 1.73 / np.sin(np.radians(10)), atol=drive)
 
 
+def test_what_the_carrier_hides_is_not_seen() -> None:
+    """Below -10 degrees from 30 to 90 degrees to the right, of a scanner above an endless plane."""
+    about = {**CLEAN, "kind": "spinning", "height": (1.8, 1.8), "azimuth_steps": 360, "mounting": 0.0}
+    counts = {}
+    for name, hidden in (("all", ()), ("some", ((30.0, 90.0, -10.0),))):
+        row = SensorRow(**about, hidden=hidden)  # type: ignore[arg-type]
+        seen = scan(scene_of((plane(), (0, 0, 0))), row, np.random.default_rng(0)).xyz
+        right = -np.degrees(np.arctan2(seen[:, 1], seen[:, 0]))
+        low = seen[:, 2] < -np.tan(np.radians(10.5)) * np.hypot(seen[:, 0], seen[:, 1])
+        counts[name] = [int((low & (right > a) & (right < b)).sum()) for a, b in ((32, 88), (-88, -32), (92, 178))]
+    assert counts["some"][0] == 0 < counts["all"][0]
+    assert counts["some"][1:] == counts["all"][1:]
+
+
 def test_an_airborne_scan_has_the_asked_density_and_angle() -> None:
     sensor = SensorRow(kind="airborne", height=(800, 800), density=(10, 10), strips=(1, 1), range_min=10, range_max=3000, **CLEAN)
     cloud = scan(scene_of((plane(40.0, "terrain", "grass"), (0, 0, 0))), sensor, np.random.default_rng(3))

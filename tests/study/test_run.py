@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from builders import run
 from pydantic import ValidationError
+from trimesh.creation import box
 
 from pcaug import catalogue
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.cloud import PointCloud
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.split import Split
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
@@ -27,7 +29,7 @@ from pcaug.study.plan import Job, plan, train_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
 from pcaug.study.run import run_study
-from pcaug.study.sources import real_corpus
+from pcaug.study.sources import made_by, real_corpus, state_of
 from pcaug.study.training import without_real
 
 TREE = catalogue.taxonomy()
@@ -488,6 +490,72 @@ def test_copies_of_the_test_are_no_source(tmp_path: Path, recipe: StudyRecipe) -
     with pytest.raises(PcaugError, match="more holds clouds that were made of the test's unit u2"):
         run_study(recipe.model_copy(update={"real": real, "synthetic": (copies,)}), tmp_path / "study")
     assert not list((tmp_path / "study").glob("results/*"))
+
+
+def test_copies_of_the_test_are_no_source_where_tiles_are_units_or_the_source_has_a_split(
+    tmp_path: Path, recipe: StudyRecipe
+) -> None:
+    files = [tmp_path / f"u{unit}.ply" for unit in range(3)]
+    for path, cloud in zip(files, Corpus.open(tmp_path / "real").clouds(), strict=True):
+        write(path, cloud)
+    merge(files, tmp_path / "files", tile=10.0)
+    jitter = AugmentRecipe(name="noisy", step=({"name": "jitter"},))
+    corpus = Corpus.open(tmp_path / "files")
+    test = next(tile for tile in corpus.tiles if tile.unit == "u2")
+    others = replace(corpus, tiles=tuple(tile for tile in corpus.tiles if tile.name != test.name))
+    augment_corpus(jitter, corpus, tmp_path / "all", 0)
+    augment_corpus(jitter, others, tmp_path / "others", 0)
+    by_tile = recipe.real.model_copy(update={"source": str(corpus.folder), "unit": "tile", "test_units": (test.name,)})
+
+    def study(real: object, source: str, folder: str) -> None:
+        copies = recipe.synthetic[0].model_copy(update={"corpus": str(tmp_path / source)})
+        small = {"real": real, "synthetic": (copies,), "budgets": (1,), "draws": 1, "seeds": 1}
+        run_study(recipe.model_copy(update=small), tmp_path / folder)
+
+    with pytest.raises(PcaugError, match="more holds clouds that were made of the test's unit u2"):
+        study(by_tile, "all", "one")
+    study(by_tile, "others", "two")  # of other tiles of the same file
+    merge(files, tmp_path / "split", split=Split("0.4/0.3/0.3", block=5.0, buffer=0.0), tile=5.0)
+    learned = next(tile.unit for tile in Corpus.open(tmp_path / "split").tiles if tile.split == "train")
+    augment_corpus(jitter, Corpus.open(tmp_path / "split"), tmp_path / "of-split", 0)
+    whole = recipe.real.model_copy(update={"source": str(tmp_path / "split"), "test_units": (learned,)})
+    with pytest.raises(PcaugError, match=f"more holds clouds that were made of the test's unit {learned}"):
+        study(whole, "of-split", "three")
+
+
+def test_one_training_that_fails_keeps_none_of_the_others_from_being_done(tmp_path: Path, recipe: StudyRecipe) -> None:
+    bad = recipe.arms[1].model_copy(update={"set": ("learning_rate=1e30",)})
+    small = recipe.model_copy(update={"arms": (recipe.arms[0], bad, recipe.arms[2]), "budgets": (1,), "draws": 1, "seeds": 1})
+    with pytest.raises(PcaugError, match=r"arm 'real \+ more': the loss of step \d+ is (nan|inf).*--so-far reports on them"):
+        run_study(small, tmp_path / "study")
+    assert len(list((tmp_path / "study" / "results").iterdir())) == 2
+    assert len(run_study(small, tmp_path / "study", so_far=True).results) == 2
+
+
+def test_what_no_study_can_compare_is_refused(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with pytest.raises(RecipeError, match="has validate_every=3, a study has no validation"):
+        run_study(recipe.model_copy(update={"set": (*recipe.set, "validate_every=3")}), tmp_path / "study")
+    with pytest.raises(ValidationError, match="baseline 'more only' has no real data"):
+        StudyRecipe.model_validate(recipe.model_dump() | {"baseline": "more only"})
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_corrected_card_or_other_meshes_make_another_study(tmp_path: Path) -> None:
+    card = Path(catalogue.shipped("datasets") / "las.toml").read_text()
+    (tmp_path / "mine.toml").write_text(card)
+    (tmp_path / "scan.laz").write_bytes(b"points")
+    scan = str(tmp_path / "scan.laz")
+    before = state_of(scan, card=str(tmp_path / "mine.toml"))
+    assert state_of(scan) == state_of(scan, card="las") != before
+    (tmp_path / "mine.toml").write_text(card.replace("ground", "road"))
+    assert state_of(scan, card=str(tmp_path / "mine.toml")) != before
+    box(extents=(4, 2, 1.5)).export(tmp_path / "car.obj")
+    (tmp_path / "own.toml").write_text('name = "own"\n[street]\n[[assets]]\npath = "car.obj"\nlabel = "car"\nkind = "car"\n')
+    source = Synthetic(name="own", recipe=str(tmp_path / "own.toml"), number=1)
+    told = made_by(source)
+    assert told == made_by(source)
+    box(extents=(4.2, 2, 1.5)).export(tmp_path / "car.obj")
+    assert made_by(source) != told
 
 
 def test_sources_alone_are_weighed_alike(recipe: StudyRecipe) -> None:
