@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pcaug.errors import FileError, LabelError, PcaugError
-from pcaug.files import TEMPORARY, Kind, atomic_path, claim, clear, is_taken, to_jsonable, write_text
+from pcaug.files import TEMPORARY, Kind, alone, atomic_path, claim, clear, is_taken, to_jsonable, write_text
 
 
 def test_a_file_takes_its_place_in_the_end_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -119,6 +119,22 @@ def test_processes_that_write_the_same_leave_each_others_work_alone(tmp_path: Pa
     third.communicate("\n")
     assert (tmp_path / "scan.ply").read_text() == "third"
     assert [path.name for path in tmp_path.iterdir()] == ["scan.ply"]
+
+
+def test_one_process_at_a_time_makes_a_folder(tmp_path: Path) -> None:
+    told = []
+
+    def other() -> None:
+        code = (
+            "import sys; from pathlib import Path; from pcaug.files import alone\nwith alone(Path(sys.argv[1]), Path('it')): pass"
+        )
+        told.append(subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False))
+
+    with alone(tmp_path, tmp_path):
+        other()
+    other()
+    assert "is being made by another process, it, wait for it" in told[0].stderr
+    assert told[1].returncode == 0
 
 
 def test_only_what_can_be_lost_is_taken(tmp_path: Path) -> None:

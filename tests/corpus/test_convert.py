@@ -78,6 +78,20 @@ def test_a_crs_that_is_told_stands_in_the_file(tmp_path: Path) -> None:
     assert laspy.read(tmp_path / "b.las").header.parse_crs() == CRS.from_epsg(2154)
 
 
+def test_class_ids_of_several_datasets_are_not_mixed_in_a_file(tmp_path: Path) -> None:
+    drive = tmp_path / "sequences" / "00" / "velodyne" / "000000.bin"
+    drive.parent.mkdir(parents=True)
+    write(drive, PointCloud(np.zeros((3, 3)), {"native_label": np.array([40, 50, 0], np.int32)}))
+    write(tmp_path / "a.las", PointCloud(np.ones((3, 3)), {"native_label": np.array([2, 6, 0], np.int32)}, crs="EPSG:25832"))
+    both = [tmp_path / "a.las", drive]
+    with pytest.raises(PcaugError, match="las and semantickitti mean different classes by the same ids"):
+        convert(both, tmp_path / "out.ply")
+    assert not (tmp_path / "out.ply").exists()
+    report = convert(both, tmp_path / "out.ply", ids_of="semantickitti")
+    assert any("1 scan with an origin of its own" in note for note in report.notes)
+    assert any("1 source without a CRS" in note for note in report.notes)
+
+
 def test_a_label_file_that_lies_there_is_kept_unless_forced(tmp_path: Path) -> None:
     write(tmp_path / "s.ply", PointCloud(np.zeros((2, 3))))
     (tmp_path / "scan.label").write_text("labels by hand")

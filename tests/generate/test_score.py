@@ -9,6 +9,7 @@ import pytest
 from generate.builders_generate import make_cars
 
 from pcaug.cloud import PointCloud
+from pcaug.errors import PcaugError
 from pcaug.generate import score as room
 from pcaug.generate.bank import ObjectSample, described
 from pcaug.generate.model import View, sampled
@@ -61,6 +62,17 @@ def test_copies_of_the_training_set_are_called_out() -> None:
     assert caught.nearest == tuple(range(10))
     honest = score(cars[12:24], cars[24:], cars[:12], rng)
     assert "no sign of copying" in honest.verdict
+
+
+def test_held_out_objects_that_are_training_objects_tell_nothing() -> None:
+    cars, rng = make_cars(30), np.random.default_rng(0)
+    with pytest.raises(PcaugError, match="all held-out objects are training objects"):
+        score(cars[:10], cars[:10], cars[:20], rng, points=10**6)  # all their points
+    mixed = score(cars[:10], [*cars[:4], *cars[20:]], cars[:20], rng, points=10**6)
+    assert "COPIES ITS TRAINING SET" in mixed.verdict
+    assert mixed.by_chance == pytest.approx((0.05 * 9 + 1) / 11)  # of ten that are held out
+    with pytest.raises(PcaugError, match="no objects to score"):
+        score([], cars[:3], cars, rng)
 
 
 def test_identical_sets_cannot_be_told_apart_and_noise_can() -> None:

@@ -68,6 +68,15 @@ def test_an_interval_of_few_clouds_is_as_wide_as_students_or_none(n: int) -> Non
         np.testing.assert_allclose((high - low) / np.diff(expected), 1, atol=0.3 if n < 8 else 0.1)  # five clouds make few sums
 
 
+def test_tiles_of_one_unit_are_not_called_independent() -> None:
+    tables = np.tile(np.array([[60, 40], [10, 90]]), (6, 1, 1)) + np.arange(6)[:, None, None]
+    drives = Scores(["a", "b"], tables.sum(axis=0), tables, clouds=tuple("abcdef"))
+    assert drives.interval_text().startswith("95 % over 6 independent clouds: ")
+    frames = Scores(["a", "b"], tables.sum(axis=0), tables, clouds=tuple("abcdef"), one_unit=True)
+    assert frames.interval_text().startswith("95 % over 6 tiles of one unit: ")
+    assert frames.interval_text().endswith(", too narrow for other places")
+
+
 def test_an_interval_is_over_the_same_classes_in_every_draw() -> None:
     tables = np.zeros((8, 3, 3), np.int64)
     tables[:, 0, 0] = tables[:, 0, 1] = tables[:, 1, 1] = 50  # every cloud is as good as any other
@@ -87,6 +96,7 @@ def test_every_group_adds_up_to_the_whole(trained: Run, corpus: Corpus) -> None:
     assert len(scores.per_cloud) == 3  # gardens are independent
     assert np.isnan(scores.interval()).all()  # and too few
     ground = scores.names.index("ground")
+    assert next(iter(scores.groups["height"])) == "below 0.5 m"
     high_up = scores.groups["height"]["5 to 10 m"]
     assert high_up[ground].sum() == 0
 

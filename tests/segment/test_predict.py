@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from segment.builders_segment import SMALL, TREE, garden
 
-from pcaug import formats
+from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.card import load_card
 from pcaug.corpus.read import Corpus
@@ -104,6 +105,32 @@ def test_folders_are_shared_by_workers_and_resumed(trained: Run, tmp_path: Path)
     assert (tmp_path / "one" / "in5.ply").stat().st_mtime_ns == kept
     with pytest.raises(PcaugError, match=r"holds predictions that were made otherwise \(views differ\)"):
         predict(trained, tmp_path / "in", tmp_path / "one", views=2)
+
+
+def test_a_corrected_card_labels_a_folder_anew(trained: Run, tmp_path: Path) -> None:
+    """What was read by the card as it was is not taken for what is read now."""
+    (tmp_path / "in").mkdir()
+    cloud = garden(5)
+    for name in ("a", "b"):
+        np.savetxt(tmp_path / "in" / f"{name}.xyz", cloud.xyz[:800])
+    card = (catalogue.shipped("datasets") / "oakland.toml").read_text()
+    for columns, refused in (('["x", "z", "y"]', False), ('["x", "y", "z"]', True)):
+        text = re.sub(r"columns = .*", f"columns = {columns}", card)
+        (tmp_path / "mine.toml").write_text(text.replace("*.xyz_label_conf", "*.xyz"))
+        if refused:
+            (tmp_path / "out" / "b.ply").unlink()
+            with pytest.raises(PcaugError, match=r"made otherwise \(card differ\)"):
+                predict(trained, tmp_path / "in", tmp_path / "out", str(tmp_path / "mine.toml"), ending=".ply")
+        else:
+            predict(trained, tmp_path / "in", tmp_path / "out", str(tmp_path / "mine.toml"), ending=".ply")
+
+
+@pytest.mark.parametrize("views", [0, -1, 9])
+def test_a_square_has_eight_views(trained: Run, tmp_path: Path, views: int) -> None:
+    with pytest.raises(PcaugError, match=f"{views} views cannot vote"):
+        Segmenter.load(trained, views)
+    with pytest.raises(PcaugError, match="take 1 to 8"):
+        predict(trained, tmp_path, tmp_path / "out", views=views)
 
 
 def test_more_views_vote(trained: Run) -> None:

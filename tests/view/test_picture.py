@@ -57,6 +57,20 @@ def test_the_same_cloud_gives_the_same_bytes() -> None:
     np.testing.assert_array_equal(render(cloud, 90, 90), render(cloud, 90, 90))
 
 
+def test_a_plan_has_north_above_and_a_span_the_same_scale_for_all() -> None:
+    """An arm of 20 m to the east and one of 10 m to the north, seen from above in 40 m."""
+    arm = np.linspace(0, 1, 400)[:, None]
+    cloud = PointCloud(np.concatenate([arm * (20, 0, 0), arm * (0, 10, 0)]))
+    image = render(cloud, 200, 200, "height", elevation=90.0, span=40.0)
+    row, column = np.nonzero((image != PAPER).any(axis=2))
+    assert np.ptp(column) == pytest.approx(20 / 40 * 0.92 * 200, abs=8)
+    assert np.ptp(row) == pytest.approx(10 / 40 * 0.92 * 200, abs=8)
+    corner = column[row > row.max() - 3]
+    assert np.ptp(corner) > 80  # the eastern arm is the lower one
+    assert np.ptp(column[row < row.min() + 10]) < 12  # and the northern one stands at its western end
+    assert column[row < row.min() + 10].max() < column.mean()
+
+
 def test_spacing_is_the_grid_step() -> None:
     grid = np.stack(np.meshgrid(np.arange(30.0), np.arange(30.0)), -1).reshape(-1, 2)
     assert spacing(PointCloud(np.column_stack([grid, np.zeros(900)]))) == pytest.approx(1.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import warnings
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -69,6 +71,18 @@ def test_charts_wear_the_ink_of_the_page() -> None:
 
 def test_text_of_any_script_draws_without_warnings() -> None:
     Report("t").bars({"日本": {"Москва": 1.0, "العربية": 2.0}})
+
+
+def test_charts_name_every_series_and_show_single_trainings() -> None:
+    names = [f"real + composed like it + mixed + learned, number {i}" for i in range(5)]
+    curves = {name: ([1, 2, 6], [0.1 * i, 0.2, 0.3]) for i, name in enumerate(names)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = str(Report("r").lines(curves, "", "real units", "mIoU").intervals([("one", 1.0, math.nan, math.nan)]).parts)
+    assert all(name in text for name in names)
+    assert all(f">{n}<" in text for n in (1, 2, 6))
+    assert ">1.5<" not in text
+    assert ">one<" in text
 
 
 def test_empty_charts_and_tables_do_not_fail() -> None:
