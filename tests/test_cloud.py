@@ -11,7 +11,7 @@ from builders import assert_same_cloud, make_cloud
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcaug.cloud import Kind, PointCloud, common_fields, concatenate, kind_of, on_scale
+from pcaug.cloud import Kind, PointCloud, about_z, common_fields, concatenate, kind_of, on_scale
 from pcaug.errors import LabelError, NotFound, PcaugError
 
 
@@ -141,3 +141,14 @@ def test_values_of_another_scale_are_brought_to_it_and_those_of_the_same_stay() 
 def test_open3d_is_found_by_a_cloud_alone() -> None:
     code = "import numpy as np, pcaug; pcaug.PointCloud(np.zeros((2, 3))).to_open3d()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+
+
+def test_where_a_sensor_was_moves_with_the_points() -> None:
+    xyz = np.random.default_rng(0).uniform(0, 9, (20, 3))
+    cloud = PointCloud(xyz, {"sensor_origin": xyz + (1, 0, 5)})
+    matrix = np.eye(4)
+    matrix[:3, :3] = about_z(0.5)
+    matrix[:3, 3] = (100, 200, 3)
+    moved = cloud.moved(matrix)
+    seen = moved["sensor_origin"] - moved.xyz
+    np.testing.assert_allclose(seen, np.tile(about_z(0.5) @ (1, 0, 5), (20, 1)), atol=1e-9)

@@ -87,7 +87,8 @@ def convert(
     lost = tuple(formats.lost(sorted(names), dst))
     notes = _uneven_notes(uneven, dst)
     if (own := sum(stream.frame == "sensor" for stream in streams)) and len(streams) > 1:
-        notes += (f"{counted(own, 'scan')} with an origin of its own lies on other points: a corpus keeps scans apart",)
+        lie = "lie on one another" if own > 1 else "lies among the points of the others"
+        notes += (f"{counted(own, 'scan')}, each with an origin of its own, {lie}: a corpus keeps them apart",)
     placeless = sum(stream.first.crs is None for stream in streams)
     if placeless < len(streams) and placeless:
         text = "without a CRS, taken to be in that of the others (else say which with --from-crs)"

@@ -334,3 +334,31 @@ def test_objects_of_maps_are_not_pasted_into_scans(tmp_path: Path) -> None:
         with pytest.raises(PcaugError, match="holds objects of a map"):
             augment_corpus(paste, scans, tmp_path / "out", 0, donors=donors)
     augment_corpus(paste, site, tmp_path / "out", 0, donors=Corpus.open(bank))
+
+
+def test_nothing_is_pasted_into_something() -> None:
+    az, z = np.meshgrid(np.arange(0, 2 * np.pi, 0.005), np.arange(-1.6, 1.5, 0.05))
+    wall = np.column_stack([8 * np.cos(az.ravel()), 8 * np.sin(az.ravel()), z.ravel()])
+    plan = np.stack(np.meshgrid(np.arange(-30, 30, 0.4), np.arange(-30, 30, 0.4)), axis=-1).reshape(-1, 2)
+    ground = np.column_stack([plan, np.full(len(plan), -1.7)])
+    label = np.repeat([TAXONOMY.id("building"), TAXONOMY.id("road")], [len(wall), len(ground)]).astype(np.uint16)
+    closed = PointCloud(np.concatenate([wall, ground]), {"label": label}, TAXONOMY)
+    y, zz = np.meshgrid(np.arange(-0.25, 0.25, 0.05), np.arange(-1.7, 0.1, 0.05))
+    person = PointCloud(
+        np.column_stack([np.full(y.size, 8.0), y.ravel(), zz.ravel()]),
+        {"label": np.full(y.size, TAXONOMY.id("person"), np.uint16)},
+        TAXONOMY,
+    )
+    opened = closed.take(label == TAXONOMY.id("road"))
+    for host, number in ((opened, 1), (closed, 0)):
+        assert PasteObjects(classes=("person",), number=1).apply(host, person, np.random.default_rng(0)).objects == number
+
+
+def test_objects_of_two_native_classes_may_have_one_number() -> None:
+    cloud = make_cloud(
+        40,
+        label=np.full(40, TAXONOMY.id("car"), np.uint16),
+        instance=np.ones(40, np.int32),
+        native_label=np.repeat([10, 252], 20).astype(np.int32),
+    )
+    assert sorted(len(rows) for _, rows in instances(cloud, "car")) == [20, 20]

@@ -363,3 +363,26 @@ def test_one_intensity_that_is_no_number_stays_the_only_one(step: str) -> None:
     cloud = make_cloud(50, intensity=np.r_[np.nan, np.linspace(0, 200, 49)].astype(np.float32))
     found = build(AUGMENTATIONS, {"name": step})(cloud, np.random.default_rng(0))["intensity"]
     assert np.isfinite(found[1:]).all()
+
+
+def test_a_gain_multiplies_every_intensity_alike() -> None:
+    cloud = make_cloud(100, intensity=np.linspace(0.1, 0.6, 100).astype(np.float32))
+    ratios = [
+        values.IntensityShift(gain=0.5, shift=0.0)(cloud, np.random.default_rng(s))["intensity"] / cloud["intensity"]
+        for s in range(20)
+    ]
+    assert all(np.ptp(r) < 1e-4 for r in ratios)
+    found = np.array([r[0] for r in ratios])
+    assert 0.5 <= found.min() < 0.8 < 1.2 < found.max() <= 1.5
+
+
+def test_jitter_is_clipped() -> None:
+    cloud = make_cloud(20000)
+    off = naive.Jitter(sigma=0.05, clip=0.06)(cloud, np.random.default_rng(0)).xyz - cloud.xyz
+    assert np.abs(off).max() == pytest.approx(0.06)
+
+
+def test_a_shift_is_as_far_as_asked_in_plan_and_height() -> None:
+    cloud = make_cloud(1)
+    off = np.array([(naive.Shift(xy=2.0, z=0.1)(cloud, np.random.default_rng(s)).xyz - cloud.xyz)[0] for s in range(200)])
+    np.testing.assert_allclose(np.abs(off).max(axis=0), (2, 2, 0.1), rtol=0.05)

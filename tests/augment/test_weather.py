@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pcaug.augment import weather
 from pcaug.augment.weather import Fog, Rain, Snow
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
@@ -85,3 +86,12 @@ def test_echoes_of_the_air_have_no_class_of_any_type() -> None:
     cloud = PointCloud(xyz, {"native_label": np.full(2000, 200, np.uint8)})
     found = Fog(nearest=20.0, farthest=20.0)(cloud, np.random.default_rng(0))["native_label"]
     assert set(found.tolist()) == {-1, 200}
+
+
+def test_echoes_too_weak_in_rain_are_lost() -> None:
+    xyz = np.random.default_rng(0).normal(size=(2000, 3))
+    xyz *= 60 / np.linalg.norm(xyz, axis=1, keepdims=True)
+    cloud = PointCloud(xyz, {"intensity": np.full(2000, 0.1, np.float32), "sensor_origin": np.zeros((2000, 3))})
+    for least, left in ((1e-3, 1.0), (5e-3, 0.0)):  # 0.1 (10 / 60)^2 = 0.0028
+        out = weather.Rain(low=0.01, high=0.01, noise=0, least=least)(cloud, np.random.default_rng(0))
+        assert (np.linalg.norm(out.xyz, axis=1) > 59.9).sum() / len(cloud) == pytest.approx(left, abs=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 from pyproj import CRS
 
-from pcaug import read, write
-from pcaug.cloud import PointCloud
-from pcaug.corpus.convert import convert
+from pcaug import catalogue, read, write
+from pcaug.cloud import PointCloud, Source
+from pcaug.corpus.convert import convert, with_ids
 from pcaug.corpus.steps import Steps
 from pcaug.errors import PcaugError
 
@@ -87,8 +88,9 @@ def test_class_ids_of_several_datasets_are_not_mixed_in_a_file(tmp_path: Path) -
     with pytest.raises(PcaugError, match="las and semantickitti mean different classes by the same ids"):
         convert(both, tmp_path / "out.ply")
     assert not (tmp_path / "out.ply").exists()
-    report = convert(both, tmp_path / "out.ply", ids_of="semantickitti")
-    assert any("1 scan with an origin of its own" in note for note in report.notes)
+    drive.with_suffix(".label").unlink()  # no ids, nothing to mix
+    report = convert(both, tmp_path / "out.ply")
+    assert any("1 scan, each with an origin of its own, lies among the points of the others" in note for note in report.notes)
     assert any("1 source without a CRS" in note for note in report.notes)
 
 
@@ -100,3 +102,15 @@ def test_a_label_file_that_lies_there_is_kept_unless_forced(tmp_path: Path) -> N
     assert (tmp_path / "scan.label").read_text() == "labels by hand"
     convert(tmp_path / "s.ply", tmp_path / "scan.bin", force=True)
     assert len(read(tmp_path / "scan.bin")) == 2
+
+
+TREE = catalogue.taxonomy()
+
+
+def test_labels_that_changed_are_written_and_not_the_ids_of_before() -> None:
+    label = np.array([TREE.id("road"), TREE.id("building")], np.uint16)
+    cloud = PointCloud(
+        np.zeros((2, 3)), {"label": label, "native_label": np.int32([40, 40])}, TREE, source=Source(dataset="semantickitti")
+    )
+    (out,) = with_ids(iter([cloud]), "semantickitti", Counter())
+    assert out["native_label"].tolist() == [40, 50]

@@ -17,7 +17,7 @@ from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.convert import convert
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.split import Split, block_split, count_blocks, parse_shares, unit_split
+from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import IdMap, Steps
 from pcaug.corpus.summary import summary
 from pcaug.corpus.write import CorpusWriter
@@ -357,3 +357,9 @@ def test_real_scans_keep_their_histogram(tmp_path: Path, path: str, card: str | 
     corpus = Corpus.open(tmp_path / "corpus")
     assert corpus.counts() == before["common"]
     assert corpus.units == [unit]
+
+
+def test_a_buffer_wider_than_a_block_reaches_over_it() -> None:
+    split = BlockSplit(10.0, 25.0, {(0, 0): "test", (1, 0): "train", (2, 0): "train", (3, 0): "train"})
+    xyz = np.column_stack([[5.0, 15, 25, 34.9, 35.1], np.full(5, 5.0), np.zeros(5)])
+    assert split.assign(xyz).tolist() == ["test", "buffer", "buffer", "buffer", "train"]

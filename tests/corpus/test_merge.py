@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 from pcaug import catalogue, formats
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus, load_recipe
 from pcaug.cloud import PointCloud
+from pcaug.corpus import duplicates
 from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
 from pcaug.corpus.manifest import SourceRow
@@ -664,3 +665,41 @@ def test_info_of_a_folder_tells_what_it_cannot_read(tmp_path: Path, capsys: pyte
     assert str(tmp_path / "in" / "b.ply") in err
     with pytest.raises(FileError):
         summary(tmp_path / "in" / "b.ply")
+
+
+def test_points_near_each_other_are_no_repeats(tmp_path: Path) -> None:
+    xyz = np.column_stack([np.arange(50) * 0.002, np.zeros(50), np.zeros(50)])
+    formats.write(tmp_path / "a.ply", PointCloud(xyz, {"label": np.ones(50, np.uint16)}, TREE))
+    formats.write(tmp_path / "b.ply", PointCloud(xyz[:20], {"label": np.ones(20, np.uint16)}, TREE))
+    assert merge([tmp_path / "a.ply", tmp_path / "b.ply"], tmp_path / "c", unique=True).points == 50
+
+
+def test_a_sample_of_places_estimates_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = make_cloud(4000)
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(cloud, "a", "a")
+        writer.add(cloud.take(slice(0, 2000)), "b", "b")
+    corpus = Corpus.open(tmp_path / "c")
+    assert duplicates.repeats(corpus.folder, corpus.tiles) == 2000
+    monkeypatch.setattr(duplicates, "HELD", 1000)
+    assert duplicates.repeats(corpus.folder, corpus.tiles) == pytest.approx(2000, rel=0.2)
+
+
+def test_what_was_made_of_a_split_is_not_split_anew(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "real")], tmp_path / "c", ["semantickitti"], split="0.4/0.3/0.3")
+    augment_corpus(load_recipe("spinning"), Corpus.open(tmp_path / "c"), tmp_path / "mixed", 0)
+    with pytest.raises(PcaugError, match="was mixed or moved before it was split"):
+        merge([tmp_path / "c", tmp_path / "mixed"], tmp_path / "both", split="0.3/0.3/0.4")
+
+
+def test_a_resumed_merge_takes_the_buffer_as_it_is_now(tmp_path: Path) -> None:
+    files = [tile(tmp_path / f"{i}.las", 300, seed=i) for i in range(20)]
+
+    def stop(text: str, done: int, total: int) -> None:
+        if text == "parts" and done == 1 and total > 1:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        merge(files, tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=0.0), progress=stop)
+    merge(files, tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=5.0))
+    assert leak(Corpus.open(tmp_path / "c")) >= 5

@@ -245,3 +245,10 @@ def test_here_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with CorpusWriter(Path(), force=True) as writer:
         writer.add(make_cloud(3), "a", "a")
     assert Corpus.open(tmp_path / "here").points == 3
+
+
+def test_the_area_of_a_tile_is_that_of_the_square_metres_with_points(tmp_path: Path) -> None:
+    grid = np.stack(np.meshgrid(np.arange(10) + 0.5, np.arange(7) + 0.5, [0.0]), axis=-1).reshape(-1, 3)
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(PointCloud(grid, {"label": np.ones(70, np.uint16)}, TREE), "a", "a")
+    assert Corpus.open(tmp_path / "c").tiles[0].area == 70

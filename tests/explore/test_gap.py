@@ -15,6 +15,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import LabelError, PcaugError
 from pcaug.explore import report
+from pcaug.explore.distances import Measured
 from pcaug.explore.faults import _rings, faults
 from pcaug.explore.gap import Gap, explore
 from pcaug.explore.inventory import oddities
@@ -22,7 +23,7 @@ from pcaug.explore.probe import Probe, probe
 from pcaug.explore.profile import profile
 from pcaug.explore.report import largest, ranked, write_report
 from pcaug.explore.statistics import Sample, sample
-from pcaug.explore.verdict import _difference, overall, phrases, scanner_differences
+from pcaug.explore.verdict import _difference, class_verdict, overall, phrases, scanner_differences
 from pcaug.labels import ClassSet
 from pcaug.scene.recipe import load_recipe
 from pcaug.sensor.compose import compose_one
@@ -312,3 +313,15 @@ def test_a_difference_is_told_by_numbers_that_differ() -> None:
     assert _difference("returns", some, ones) == (False, "less varied in returns (nine tenths within 1 to 1 against 1 to 2)")
     assert _difference("returns", few, ones)[1].endswith("(on average 1 against 1.02)")
     assert _difference("returns", ones, most)[0]
+
+
+TREE = catalogue.taxonomy()
+
+
+def test_a_share_that_halves_of_the_real_set_differ_by_is_not_blamed() -> None:
+    def said(low: float) -> str:
+        times = Measured(value=1.5, low=low, high=2.0, floor=0.5, ceiling=1.0)
+        return class_verdict("car", (0.1, 0.3), times, {}, {}, None, TREE)
+
+    assert "too common" in said(1.2)
+    assert "too common" not in said(0.8)

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from segment.builders_segment import SMALL, garden, gardens
+from segment.builders_segment import SMALL, TREE, garden, gardens
 from sklearn.metrics import jaccard_score, precision_score, recall_score
 
 from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.segment.evaluate import Scores, confusion, evaluate, trained_on
@@ -192,3 +193,27 @@ def test_an_interval_does_not_hang_on_its_seed() -> None:
     scores = Scores(list("abcd"), tables.sum(axis=0), tables)
     bounds = np.array([scores.interval(seed) for seed in range(5)])
     assert np.ptp(bounds, axis=0).max() < 0.01
+
+
+def test_scores_by_range_and_confidence_are_those_of_the_points(trained: Run, tmp_path: Path) -> None:
+    np.random.default_rng(0)
+    cloud = garden(0)
+    xyz = cloud.xyz - (650_010, 6_860_025, 101)
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        writer.add(PointCloud(xyz, {"label": cloud["label"]}, TREE), "a", "a", "test")
+    with CorpusWriter(tmp_path / "t", frame="sensor") as writer:
+        writer.add(PointCloud(xyz, {"label": cloud["label"]}, TREE), "a", "a", "train")
+    run = train(TrainRecipe(**SMALL | {"steps": 4}), tmp_path / "t", (), tmp_path / "run")
+    scores = evaluate(run, Corpus.open(tmp_path / "c"))
+    reach = np.hypot(xyz[:, 0], xyz[:, 1])
+    for low, high in ((0, 10), (10, 20), (20, 30)):
+        number = scores.groups["range"][f"{low} to {high} m"].sum()
+        assert number == pytest.approx(((reach >= low) & (reach < high)).sum(), rel=0.03)
+    assert scores.calibration[:, 2].sum() == np.trace(scores.confusion)
+
+
+def test_the_ground_lies_where_it_is_uphill_and_downhill() -> None:
+    plan_ = np.random.default_rng(0).uniform(0, 120, (80000, 2))
+    height = height_above_ground(np.column_stack([plan_, np.sin(plan_[:, 0] / 10)]))
+    slope = np.cos(plan_[:, 0] / 10)
+    assert abs(height[slope > 0.7].mean() - height[slope < -0.7].mean()) < 0.02

@@ -117,3 +117,14 @@ def test_rare_classes_weigh_more_and_absent_ones_nothing() -> None:
     assert weights[1] > weights[0] > weights[2] == 0
     assert float(weights[:2].mean()) == pytest.approx(1)
     assert class_weights(np.array([0.9, 0.1]), 0.0).tolist() == [1, 1]
+
+
+def test_a_set_of_classes_weighs_their_mean() -> None:
+    targets, weights = Targets.of(DRIVE), torch.arange(1.0, 10.0)
+    logits = torch.randn(2, 9, generator=torch.Generator().manual_seed(0))
+    code = torch.from_numpy(targets.code(np.array([TREE.id("car"), TREE.id("ground")])).astype(np.int64))
+    loss = Loss(TrainRecipe(label_smoothing=0.0), targets, weights)
+    one, some = (float(loss(logits[i : i + 1], code[i : i + 1])) for i in (0, 1))
+    a = float(weights[code[0]])
+    b = float(np.mean([weights[DRIVE.names.index(n)] for n in ("road", "sidewalk", "terrain")]))
+    assert float(loss(logits, code)) == pytest.approx((a * one + b * some) / (a + b), rel=1e-5)

@@ -25,8 +25,8 @@ from pcaug.segment import output
 from pcaug.segment.predict import Segmenter, predict
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
-from pcaug.segment.shift import Seen
-from pcaug.segment.stream import CELL, layout
+from pcaug.segment.shift import LEVELS, Seen, _distances
+from pcaug.segment.stream import CELL, Labels, layout
 from pcaug.segment.train import train
 
 
@@ -113,10 +113,9 @@ def test_a_corrected_card_labels_a_folder_anew(trained: Run, tmp_path: Path) -> 
     cloud = garden(5)
     for name in ("a", "b"):
         np.savetxt(tmp_path / "in" / f"{name}.xyz", cloud.xyz[:800])
-    card = (catalogue.shipped("datasets") / "oakland.toml").read_text()
+    card = (catalogue.shipped("datasets") / "oakland.toml").read_text().replace("*.xyz_label_conf", "*.xyz")
     for columns, refused in (('["x", "z", "y"]', False), ('["x", "y", "z"]', True)):
-        text = re.sub(r"columns = .*", f"columns = {columns}", card)
-        (tmp_path / "mine.toml").write_text(text.replace("*.xyz_label_conf", "*.xyz"))
+        (tmp_path / "mine.toml").write_text(re.sub(r"columns = \[.*\]", f"columns = {columns}", card))
         if refused:
             (tmp_path / "out" / "b.ply").unlink()
             with pytest.raises(PcaugError, match=r"made otherwise \(card differ\)"):
@@ -444,3 +443,27 @@ def test_scans_of_no_format_that_is_written_ask_for_one(trained: Run, tmp_path: 
     (tmp_path / "in" / "001" / "lidar" / "00.pkl.gz").write_bytes(b"x")
     with pytest.raises(PcaugError, match=r"00.pkl.gz is of no format that is written.*--format ply"):
         predict(trained, tmp_path / "in", tmp_path / "out", "pandaset")
+
+
+def test_tiles_are_as_bright_as_their_file(tmp_path: Path) -> None:
+    xyz = np.random.default_rng(0).uniform(0, (200, 40, 1), (20000, 3))
+    intensity = np.where(xyz[:, 0] < 100, 1.0, 100.0).astype(np.float32)
+    told = []
+
+    def prepare(cloud: PointCloud, bright: float) -> PointCloud:
+        told.append(bright)
+        return cloud
+
+    cloud = PointCloud(xyz, {"intensity": intensity})
+    labels = Labels(lambda: iter([cloud]), tmp_path / "parts", {}, 5.0, 6000)
+    labels.fill(prepare, lambda made: (np.zeros(len(made), np.uint8), np.zeros(len(made), np.float32)), lambda a, b: None)
+    assert len(told) > 3
+    assert set(told) == {100.0}
+
+
+@pytest.mark.parametrize("off", [-10.0, 10.0])
+def test_a_scan_is_far_on_either_side(off: float) -> None:
+    table = np.random.default_rng(0).normal(size=(5000, 1)).astype(np.float32)
+    quantiles = np.quantile(table, LEVELS, axis=0).astype(np.float32)
+    assert _distances(quantiles, table + np.float32(off))[0] == pytest.approx(0.99, abs=0.001)
+    assert _distances(quantiles, table)[0] < 0.01

@@ -418,3 +418,15 @@ def test_a_card_that_does_not_fit_together_is_one_line(trained: Run, tmp_path: P
 def test_shares_are_above_zero(shares: list[float]) -> None:
     with pytest.raises(RecipeError, match="synthetic_shares"):
         load_recipe("pillars", [f"synthetic_shares={shares}"])
+
+
+def test_heights_in_a_cell_are_told_from_its_lowest_and_highest() -> None:
+    xyz = np.column_stack([np.full(3, 0.5), np.full(3, 0.5), [0.0, 1.0, 3.0]])
+    found = prepare(PointCloud(xyz), ("plan",), 0.1, "sensor").features
+    np.testing.assert_allclose(found[:, :3], [[0, 3, np.log(3)], [1, 2, np.log(3)], [3, 0, np.log(3)]], atol=1e-6)
+
+
+def test_returns_are_the_number_and_how_many() -> None:
+    fields = {"return_number": np.uint8([1, 2]), "number_of_returns": np.uint8([3, 2])}
+    found = prepare(PointCloud(np.array([[0.0, 0, 0], [5, 5, 5]]), fields), ("returns",), 0.1, "sensor").features
+    np.testing.assert_array_equal(found, [[1, 3], [2, 2]])

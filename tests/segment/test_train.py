@@ -21,13 +21,14 @@ from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.labels import IGNORE
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
-from pcaug.segment.run import Run
-from pcaug.segment.train import Trainer, check, in_bfloat16, train
+from pcaug.segment.run import BEST, LAST, WEIGHTS, Run
+from pcaug.segment.train import Trainer, _finish, check, in_bfloat16, train
 
 
 def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) -> None:
@@ -222,3 +223,49 @@ def test_force_counts_the_unlabelled_among_the_shares(corpus: Corpus, tmp_path: 
     check(recipe, [corpus, corpus], unlabelled=1)
     with pytest.raises(RecipeError, match="2 values for 1 source"):
         check(recipe, [corpus, corpus])
+
+
+def test_the_best_weights_are_the_runs_and_the_last_lie_beside(tmp_path: Path) -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+    with torch.no_grad():
+        network.weight.fill_(1.0)
+    state = State(network, torch.optim.SGD(network.parameters()))
+    write({"weight": torch.full((1, 1), 7.0)}, tmp_path / BEST)
+    _finish(state, tmp_path)
+    assert load_file(tmp_path / WEIGHTS)["weight"].item() == 7
+    assert load_file(tmp_path / LAST)["weight"].item() == 1
+
+
+def test_synthetic_points_count_and_are_smoothed_as_the_recipe_says(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(
+        **SMALL
+        | {
+            "synthetic_weight": 0.25,
+            "synthetic_smoothing": 0.2,
+            "real_share": 0.5,
+            "balance": 0.0,
+            "label_smoothing": 0.0,
+            "arguments": {"dropout": 0.0},
+        }
+    )
+    data = Blocks.of([corpus, corpus], recipe)
+    trainer = Trainer.of(Run(tmp_path, recipe, data.classes, data.mean, data.spread), data)
+    batch = next(b for b in map(data.batch, range(9)) if 0 < b["synthetic"].sum() < len(b["synthetic"]))
+    logits = trainer.forward(batch["xyz"], batch["features"]).detach()
+    total = weight = 0.0
+    for block, label, made in zip(logits, batch["label"], batch["synthetic"], strict=False):
+        each = torch.nn.functional.cross_entropy(
+            block, label, ignore_index=IGNORE, reduction="sum", label_smoothing=0.2 * float(made)
+        )
+        w = 0.25 if made else 1.0
+        total, weight = total + w * float(each), weight + w * int((label != IGNORE).sum())
+    assert (batch["code"] == batch["label"]).all()
+    assert trainer.step(iter([batch]))["loss"] == pytest.approx(total / weight, rel=1e-4)
+
+
+def test_biases_and_norms_do_not_decay(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(**SMALL)
+    data = Blocks.of([corpus], recipe)
+    trainer = Trainer.of(Run(tmp_path, recipe, data.classes, data.mean, data.spread), data)
+    for group in trainer.state.optimiser.param_groups:
+        assert all((p.ndim > 1) == (group["weight_decay"] > 0) for p in group["params"])

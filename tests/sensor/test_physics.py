@@ -13,7 +13,7 @@ from pcaug.scene.shapes import box, quad
 from pcaug.sensor import physics
 from pcaug.sensor.engine import Caster, Rays
 from pcaug.sensor.footprint import LIGHT, merged, split, sub_beams
-from pcaug.sensor.physics import Echoes, detect, footprint_shares, reported, trace
+from pcaug.sensor.physics import Echoes, detect, footprint_shares, reported, resolved, trace
 from pcaug.sensor.scan import scan
 
 TREE = catalogue.taxonomy()
@@ -340,3 +340,14 @@ def test_beams_of_sub_rays_are_cast_in_parts_as_they_are_at_once(monkeypatch: py
     parts = trace(caster, rays, sensor, np.random.default_rng(0))
     np.testing.assert_array_equal(parts.ray, whole.ray)
     np.testing.assert_array_equal(parts.distance, whole.distance)
+
+
+def _echoes(ray: list[int], distance: list[float], strength: list[float], face: list[int]) -> Echoes:
+    s = np.array(strength, np.float32)
+    return Echoes(np.array(ray), np.array(distance, float), np.array(face), s, s.copy())
+
+
+def test_an_echo_of_two_surfaces_belongs_to_the_stronger() -> None:
+    for strength, face in (([0.1, 0.9], 7), ([0.9, 0.1], 3)):
+        out = resolved(_echoes([0, 0], [10.0, 10.1], strength, [3, 7]), 5.0)
+        assert out.face.tolist() == [face]

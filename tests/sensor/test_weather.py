@@ -7,10 +7,11 @@ import pytest
 from scipy.integrate import quad
 
 from pcaug import catalogue
+from pcaug.cloud import PointCloud
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
 from pcaug.scene.air import Air, Weather
-from pcaug.scene.asset import MATERIAL_NAMES, Asset, Builder, Scene, placed
+from pcaug.scene.asset import MATERIAL_NAMES, MATERIALS, Asset, Builder, Scene, placed
 from pcaug.scene.recipe import load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import quad as rectangle
@@ -180,3 +181,28 @@ def test_surveys_are_flown_in_clear_air() -> None:
 def test_amounts_that_are_no_weather_are_refused(wrong: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         load_recipe("street", [f"weather.{wrong}"])
+
+
+def road(air: Air | None, **changes: object) -> PointCloud:
+    """An endless road seen at 15 degrees by one beam."""
+    out = Builder()
+    out.add(rectangle((-100, -100, 0), (100, -100, 0), (100, 100, 0), (-100, 100, 0)), "road", "asphalt")
+    placements = (placed(out.asset("plane"), (0, 0, 0)),)
+    about = {**CLEAN, "elevations": (-15.0,), "azimuths": (), "firing": (), "lift": (), "mounting": 0.0, "height": (1.7, 1.7)}
+    sensor = SensorRow(**about | {"azimuth_steps": 1000} | changes)  # type: ignore[arg-type]
+    return scan(Scene(placements, "test", np.zeros(3), 0.0, np.zeros((2, 2)), air=air), sensor, np.random.default_rng(0))
+
+
+def test_rain_wets_the_road() -> None:
+    dry, wet = road(None), road(Air("rain", 2.0))
+    reach = np.median(np.linalg.norm(dry.xyz, axis=1))
+    seen = wet["intensity"][wet["label"] == catalogue.taxonomy().id("road")]
+    asphalt = WET[list(MATERIALS).index("asphalt")]
+    expected = asphalt * np.exp(-2 * rain(2.0).extinction * reach)
+    assert np.median(seen) / np.median(dry["intensity"]) == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("air", [Air("snow", 3.0), Air("rain", 80.0)])
+def test_the_air_answers_before_what_stands_in_it(air: Air) -> None:
+    cloud = road(air, azimuth_steps=2000, returns="last", threshold=1e-5)
+    assert (cloud["label"] == catalogue.taxonomy().id("road")).all()

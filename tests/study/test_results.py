@@ -224,3 +224,10 @@ def test_each_model_measures_an_arm_without_real_data_at_its_own_smallest_budget
     rows += [replace(row, model="trees", budget=row.budget * 2) for row in rows]
     gains = {row.model: row.gain for row in summarise(rows, "base") if row.arm == "synthetic"}
     assert [round(gain.mean, 6) for gain in gains.values() if gain] == [-0.1, -0.1]
+
+
+def test_an_arm_without_real_data_gains_by_the_mean_of_its_seeds() -> None:
+    rows = [result("base", m, seed=s) for s, m in enumerate((0.2, 0.4))] + [
+        result("synthetic", m, budget=0, seed=s) for s, m in enumerate((0.3, 0.6))
+    ]
+    assert summarise(rows, "base")[1].gain.mean == pytest.approx(0.15)

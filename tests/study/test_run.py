@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from builders import run
+from builders import make_cloud, run
 from pydantic import ValidationError
 from trimesh.creation import box
 
@@ -25,7 +25,7 @@ from pcaug.errors import NotFound, PcaugError, RecipeError
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
-from pcaug.study.plan import Job, plan, train_recipe
+from pcaug.study.plan import Job, plan, train_recipe, trainable_units
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
 from pcaug.study.run import run_study
@@ -609,3 +609,34 @@ def test_a_damaged_file_of_a_study_is_one_line(tmp_path: Path, recipe: StudyReci
         next((tmp_path / "a").glob(name)).write_text(text)
         with pytest.raises(PcaugError, match=r"is damaged|is no result|holds a study of another recipe"):
             run_study(small, tmp_path / "a", so_far=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_smallest_draws_begin_each_with_another_unit(recipe: StudyRecipe, seed: int) -> None:
+    jobs = plan(recipe.model_copy(update={"budgets": (1, 2), "draws": 4, "seeds": 1, "seed": seed}), ["a", "b", "c", "d"])
+    ones = {job.draw: job.units for job in jobs if job.budget == 1}
+    assert sorted(ones.values()) == [("a",), ("b",), ("c",), ("d",)]
+    assert all(set(ones[job.draw]) < set(job.units) for job in jobs if job.budget == 2)
+
+
+def test_nothing_is_trained_on_that_is_tested_on(recipe: StudyRecipe, tmp_path: Path) -> None:
+    assert trainable_units(recipe, Corpus.open(recipe.real.source)) == ["u0", "u1"]
+    with CorpusWriter(tmp_path / "c") as writer:
+        for split in ("train", "val", "test", None):
+            writer.add(make_cloud(5), str(split), str(split), split)
+    whole = recipe.model_copy(update={"real": recipe.real.model_copy(update={"test_units": ()})})
+    assert trainable_units(whole, Corpus.open(tmp_path / "c")) == ["None", "train"]
+
+
+def test_arms_share_seeds_which_differ_between_trainings(recipe: StudyRecipe) -> None:
+    plain = StudyRecipe(
+        **recipe.model_dump()
+        | {"arms": ({"name": "real"}, {"name": "bare", "augment": False}), "baseline": "real", "budgets": (1,)}
+    )
+    seeds = {}
+    for job in plan(plain, ["a", "b", "c"]):
+        how = train_recipe(job, plain)
+        seeds.setdefault(job.arm.name, []).append(how.seed)
+        assert bool(how.augment) == (job.arm.name == "real")
+    assert seeds["real"] == seeds["bare"]
+    assert len(set(seeds["real"])) == 2 * 2  # draws times seeds
