@@ -42,6 +42,7 @@ def explore(
     network = features_of(run) if run else None
     with TemporaryDirectory(prefix="pcaug-explore-") as folder, reporter() as progress:
         a, *others = (_opened(path, card, Path(folder) / str(n), workers) for n, path in enumerate([real, *synthetic]))
+        a = a.only(split="train") if "train" in a.splits else a  # what is tested on shall not be fitted
         shared = partial(compare, a, seed=seed, workers=workers, scheduler=scheduler, network=network, progress=progress)
         found = [shared(b, names=(str(real), str(path))) for path, b in zip(synthetic, others, strict=True)]
         write_report(found, a, others, output)
