@@ -90,6 +90,10 @@ def augment(recipe: AugmentRecipe, cloud: PointCloud, another: Callable[[], Poin
     return recipe.pipeline(cloud, rng)
 
 
+REPLACE = ("polarmix", "lasermix", "cutmix")
+"""Mixers that put parts of one scan in the place of another's."""
+
+
 @dataclass(frozen=True)
 class Donors:
     """Where clouds to mix with come from: tiles of a corpus, of another unit where there is one, else other tiles of the unit;
@@ -167,7 +171,7 @@ def _check_donors(recipe: AugmentRecipe, corpus: Corpus, donors: Corpus) -> None
     """Refuse to mix scans with single objects, which would leave half of a scan empty, and to paste objects of a map into scans:
     from its origin nobody saw them. (A bank is a corpus of objects, each with its sensor; from ``pcaug.generate.bank``.)"""
     names = [str(table["name"]) for table in recipe.mix]
-    if "objects" in donors.manifest.made_by and (whole := [name for name in names if name != "paste"]):
+    if "objects" in donors.manifest.made_by and (whole := [name for name in names if name in REPLACE]):
         do = """paste alone takes them: --set 'mix=[{name="paste"}]'"""
         raise PcaugError(f"holds single objects, which {', '.join(whole)} cannot mix with scans", donors.folder, do)
     if "paste" not in names:

@@ -14,6 +14,7 @@ from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.steps import Steps
 from pcaug.errors import FileError, PcaugError
+from pcaug.files import alone
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -69,13 +70,11 @@ def test_an_error_keeps_what_is_done_and_names_its_file(tmp_path: Path) -> None:
 
 
 def test_two_processes_do_not_make_one_corpus(tmp_path: Path) -> None:
-    fcntl = pytest.importorskip("fcntl")
+    pytest.importorskip("fcntl")
     staging = tmp_path / ".c.parts"
     staging.mkdir()
-    with (staging / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(PcaugError, match="another process"):
-            build(tmp_path / "c", jobs(tmp_path / "log", {}), {})
+    with alone(staging, staging), pytest.raises(PcaugError, match=r"is being made by another process, .*/c, wait for it"):
+        build(tmp_path / "c", jobs(tmp_path / "log", {}), {})
 
 
 def test_a_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
