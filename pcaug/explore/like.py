@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -114,6 +114,8 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
         near = recipe.sensor.intensity_near
         if isinstance(near, tuple) and near:
             new["intensity_near"] = tuple(near[beam] for beam in recipe.sensor.nearest(real.spinning.angles))
+        if not _alike(recipe.sensor.elevations, real.spinning.angles):
+            new["hidden"] = ()  # another scanner stands on another car
         new |= {
             "model": "",
             "azimuths": (),
@@ -138,6 +140,12 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
         if real.airborne.scan_angle:
             new["scan_angle"] = round(max(real.airborne.scan_angle, 1.0), 1)
     return recipe.model_copy(update={"sensor": recipe.sensor.model_copy(update=new)})
+
+
+def _alike(elevations: Sequence[float], others: Sequence[float]) -> bool:
+    """Whether two tables of beams, degrees, are of one model: scans show a few beams less, a fraction of a degree off."""
+    apart = np.abs(np.subtract.outer(np.asarray(others), np.asarray(elevations))).min(axis=1, initial=np.inf)
+    return abs(len(others) - len(elevations)) <= len(elevations) // 10 and bool(np.quantile(apart, 0.9) < 0.3)
 
 
 def with_amounts(

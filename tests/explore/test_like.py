@@ -150,6 +150,15 @@ def test_beams_of_another_number_take_the_focus_of_those_nearest_to_them(beams: 
     assert load_recipe(tmp_path / "fitted.toml").sensor == found.sensor
 
 
+@pytest.mark.parametrize(("model", "same"), [("HDL-64E", True), ("Pandar64", False), ("VLP-16", False)])
+def test_another_scanner_stands_on_another_car(model: str, same: bool) -> None:
+    street = load_recipe("street", [COARSE])
+    seen = compose_one(load_recipe("street", [f"sensor.model={model}", COARSE]), 3, 0)
+    found = with_scanner(street, profile([seen], "sensor"))
+    assert street.sensor.hidden
+    assert found.sensor.hidden == (street.sensor.hidden if same else ())
+
+
 def test_what_becomes_empty_is_told_as_none() -> None:
     before = load_recipe("street")
     new = {"model": "", "elevations": ()}
