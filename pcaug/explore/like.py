@@ -143,9 +143,9 @@ def with_scanner(recipe: SceneRecipe, real: Profile) -> SceneRecipe:
 
 
 def _alike(elevations: Sequence[float], others: Sequence[float]) -> bool:
-    """Whether two tables of beams, degrees, are of one model: scans show a few beams less, a fraction of a degree off."""
+    """Whether two tables of beams, degrees, are of one model: scans show a few beams less, each a fraction of a degree off."""
     apart = np.abs(np.subtract.outer(np.asarray(others), np.asarray(elevations))).min(axis=1, initial=np.inf)
-    return abs(len(others) - len(elevations)) <= len(elevations) // 10 and bool(np.quantile(apart, 0.9) < 0.3)
+    return abs(len(others) - len(elevations)) <= len(elevations) // 10 and bool(apart.max(initial=0) < 1)
 
 
 def with_amounts(
