@@ -31,7 +31,7 @@ def to_laspy(cloud: PointCloud) -> laspy.LasData:
     """
     import laspy
 
-    formats.check_placed(cloud, Path("LasData"))
+    formats.placed(cloud, Path("LasData"), gaps=False)
     header = las_header.make(cloud, las.least_format(cloud))
     points = las.record(cloud, header, las.in_units(cloud), Path("LasData"))
     return laspy.LasData(

@@ -133,22 +133,37 @@ def _locked(home: Path) -> int | None:
     """A handle to a folder, which is made where it is not there; it is locked until the handle is closed, by whatever end of this
     process. None where it is locked already, or locks are not to be had."""
     home.mkdir(mode=0o700, exist_ok=True)
-    handle = None
     try:
-        import fcntl
-
-        handle = os.open(home, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(handle), home.stat()):  # else its owner has just removed it
-            return handle
+        handle = _flocked(home)
     except (BlockingIOError, FileNotFoundError, PermissionError):  # somebody's who is at work, or another user's
-        pass
+        return None
     except (ImportError, OSError):  # nobody can lock it, so that nobody uses it
         with suppress(OSError):
             home.rmdir()
-    if handle is not None:
-        os.close(handle)
+        return None
+    with suppress(OSError):
+        if os.path.samestat(os.fstat(handle), home.stat()):
+            return handle
+    os.close(handle)  # its owner has just removed it
     return None
+
+
+def _flocked(folder: Path) -> int:
+    """A handle to a folder that is locked until it is closed, by whatever end of this process.
+
+    Raises:
+        BlockingIOError: If it is locked already.
+        ImportError, OSError: If locks are not to be had.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        raise
+    return handle
 
 
 @contextmanager
@@ -160,17 +175,12 @@ def alone(folder: Path, what: Path) -> Iterator[None]:
     Raises:
         PcaugError: Where another process is at work in it.
     """
-    handle = None
+    handle: int | None
     try:
-        import fcntl
-
-        handle = os.open(folder, os.O_RDONLY)
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (ImportError, OSError) as error:
-        if handle is not None:
-            os.close(handle)
-        if isinstance(error, BlockingIOError):
-            raise PcaugError("is being made by another process", what, "wait for it, or choose another name") from None
+        handle = _flocked(folder)
+    except BlockingIOError:
+        raise PcaugError("is being made by another process", what, "wait for it, or choose another name") from None
+    except (ImportError, OSError):
         handle = None
     try:
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -112,7 +112,9 @@ def merge(
     parts = with_unique_units(parts, before)
     _check_strays(parts, before, split)
     if coarse is not None:
-        steps = replace(steps, coarse=_class_set(coarse, parts))
+        used = _used(parts)
+        classes = _class_set(coarse, used)
+        steps, notes = replace(steps, coarse=classes), notes + _coarse_note(classes, used)
     frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
     frame: Frame = "map" if frames == {"map"} else "sensor"
     if before and frame != before.manifest.frame:
@@ -133,7 +135,7 @@ def merge(
     made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    notes += _composed_note(plan, parts) + _unit_note(plan, parts) + _coarse_note(plan, parts)
+    notes += _composed_note(plan, parts) + _unit_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
@@ -175,24 +177,26 @@ def _with_cards(sources: Sequence[str | Path], cards: Sequence[str | Path | None
     return list(zip(sources, cards if len(cards) > 1 else [*cards, None][:1] * len(sources), strict=True))
 
 
-def _class_set(coarse: str, parts: Sequence[Part]) -> ClassSet:
-    """The classes of a preset, or of the common cut of all parts."""
-    tree = catalogue.taxonomy()
-    if coarse != "cut":
-        return ClassSet(tree, tree.preset(coarse))
+def _used(parts: Sequence[Part]) -> dict[str, set[int]]:
+    """The nodes that each dataset tells."""
     seen: dict[str, set[int]] = {}
     for part in parts:
         seen.setdefault(part.dataset, set()).update(part.used())
-    return ClassSet.of_cut(tree, common_cut(tree, seen.values()))
+    return seen
 
 
-def _coarse_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
+def _class_set(coarse: str, used: Mapping[str, set[int]]) -> ClassSet:
+    """The classes of a preset, or of the common cut of all datasets."""
+    tree = catalogue.taxonomy()
+    if coarse != "cut":
+        return ClassSet(tree, tree.preset(coarse))
+    return ClassSet.of_cut(tree, common_cut(tree, used.values()))
+
+
+def _coarse_note(coarse: ClassSet, used: Mapping[str, set[int]]) -> tuple[str, ...]:
     """Which labels are ignored now, because they do not tell which of the coarse classes they are."""
-    coarse = plan.steps.coarse
-    if coarse is None:
-        return ()
-    used = np.array(sorted(set().union(*(part.used() for part in parts))), np.intp)
-    gone = [coarse.taxonomy.label_name(int(node)) for node in used[coarse.index(used) == IGNORE]]
+    nodes = np.array(sorted(set().union(*used.values())), np.intp)
+    gone = [coarse.taxonomy.label_name(int(node)) for node in nodes[coarse.index(nodes) == IGNORE]]
     return (f"--coarse has no class for points known only as {', '.join(gone)}: they are ignored",) if gone else ()
 
 

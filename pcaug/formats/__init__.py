@@ -113,30 +113,23 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         check_filled(path)
     seen = False
     for chunk in form.read(path, size, **options):
-        if form.labels is None:
-            chunk = placed(chunk, path)
-        check_placed(chunk, path)
+        chunk = placed(chunk, path, gaps=form.labels is None)
         if len(chunk) or not seen:
             seen = True
             yield chunk
 
 
-def placed(cloud: PointCloud, path: Path) -> PointCloud:
-    """A cloud without the points that have no position; errors as ``check_placed``."""
-    missed = np.isnan(cloud.xyz).all(axis=1)
-    kept = cloud.take(np.flatnonzero(~missed)) if missed.any() else cloud
-    check_placed(kept, path)
-    return kept
-
-
-def check_placed(cloud: PointCloud, path: Path) -> None:
-    """Raise FileError for positions that are not finite."""
+def placed(cloud: PointCloud, path: Path, *, gaps: bool = True) -> PointCloud:
+    """A cloud without its ``gaps``, points that have no position; raises FileError for others whose position is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(cloud.xyz.sum()):  # the sum alone is quick
-            return
+            return cloud
+    if gaps:
+        cloud = cloud.take(~np.asarray(np.isnan(cloud.xyz).all(axis=1)))
     bad = int((~np.isfinite(cloud.xyz)).any(axis=1).sum())
     if bad:
         raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")
+    return cloud
 
 
 def check_filled(path: Path) -> None:
@@ -234,7 +227,7 @@ def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
             raise LabelError("clouds differ in taxonomy", path, "map their labels to one")
         if first.crs != chunk.crs:
             raise PcaugError("clouds differ in CRS", path, "reproject one of them")
-        check_placed(chunk, path)
+        placed(chunk, path, gaps=False)
         if chunk.taxonomy and "label" in chunk:
             chunk.taxonomy.check(chunk["label"], path)
         yield chunk

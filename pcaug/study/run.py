@@ -7,7 +7,7 @@ A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -180,22 +180,24 @@ def _check_test(recipe: StudyRecipe, sources: Mapping[str, Corpus], real: Corpus
     other tile of it. What a source's own split keeps out of trainings may be of the test; where the test is a split, that is how
     the source was made."""
     test = test_corpus(recipe, real)
-    scored = {_made_of(test, tile) for tile in test.tiles if test.manifest.sources[tile.source].sha256}
+    scored = {key for tile, key in _made_of(test) if test.manifest.sources[tile.source].sha256}
     others = {tile.name for tile in real.tiles} - {tile.name for tile in test.tiles} if recipe.real.unit == "tile" else set()
     trained = (None, "train") if recipe.real.test_units else (None,)
     for name, corpus in sources.items():
-        for tile in (tile for tile in corpus.tiles if tile.split in trained):
-            of_others = any(tile.name == other or tile.name.startswith(f"{other}-") for other in others)
-            if _made_of(corpus, tile) in scored and not of_others:
+        for tile, key in _made_of(corpus):
+            if tile.split not in trained or key not in scored:
+                continue
+            if not any(tile.name == other or tile.name.startswith(f"{other}-") for other in others):
                 do = "split the real data first, and make the source of its training part"
                 raise PcaugError(f"{name} holds clouds that were made of the test's unit {tile.unit}", corpus.folder, do)
 
 
-def _made_of(corpus: Corpus, tile: Tile) -> tuple[str, str, str]:
-    """The unit, whatever a study counts as one, the card and the file of a tile."""
-    row = corpus.manifest.sources[tile.source]
-    unit = next((own.unit for own in corpus.manifest.tiles if own.path == tile.path), tile.unit)
-    return unit, row.card, Path(row.path).name
+def _made_of(corpus: Corpus) -> Iterator[tuple[Tile, tuple[str, str, str]]]:
+    """Each tile with its unit, whatever a study counts as one, its card and its file."""
+    units = {tile.path: tile.unit for tile in corpus.manifest.tiles}
+    for tile in corpus.tiles:
+        row = corpus.manifest.sources[tile.source]
+        yield tile, (units[tile.path], row.card, Path(row.path).name)
 
 
 def summary(study: Study) -> dict[str, object]:
