@@ -12,6 +12,8 @@ from pcaug.scene.lines import wire
 from pcaug.scene.ranges import draw
 from pcaug.scene.road import DENSE, OUTER, Side, World, free, on_lane
 
+LENGTH, WIDTH = 13.0, 2.6
+"""Of the longest and widest that drives, with some room, metres."""
 LUSH = {"country": 2.2, "suburban": 1.4, "residential": 1.0, "urban": 0.35, "narrow": 0.35, "motorway": 1.8}
 """How green each kind of street is."""
 
@@ -220,10 +222,13 @@ def vehicles(world: World, side: Side, lane: float) -> None:
             out = side.walk[1] + 2.8
             if out + 2.5 < side.house_line and world.clear(side, x, out, 2.4):
                 world.stand("car", side, x, out, np.pi / 2 * side.sign)
+    driven: list[tuple[float, float]] = []
     for x in _spots(world, recipe.moving, side):
         if abs(x) > 7:
             name, out = "lorry" if rng.random() < 0.1 else "car", on_lane(lane, rng)
-            world.stand(name, side, x, out, np.pi if side.sign > 0 else 0.0)
+            if all(abs(x - along) > LENGTH or abs(out - beside) > WIDTH for along, beside in driven):
+                world.stand(name, side, x, out, np.pi if side.sign > 0 else 0.0)
+                driven.append((x, out))
     if rng.random() < 0.15:
         x = rng.uniform(-40, 40)
         if abs(x) > 6:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,21 @@ def test_the_foot_of_a_house_is_nowhere_in_the_air(monkeypatch: pytest.MonkeyPat
             inside &= (walls[:, 1] * sign > front - 0.1) & (walls[:, 1] * sign < back + 0.1)
             edge = np.array(worlds[-1].base(np.array(low), np.array(back * sign), np.array(5.0)))
             assert walls[inside, 2].min() < edge + 0.3  # kerbs and the road's edge are not known here
+
+
+def test_no_car_drives_in_another() -> None:
+    tree, many = catalogue.taxonomy(), ["street.bend=0.0", "street.moving=[6.0, 9.0]", "street.parked=[0.0, 0.0]"]
+    driven = 0
+    for seed in range(12):
+        found = []
+        for p in world("street", *many, seed=seed).placements[1:]:
+            if np.isin(p.asset.face_label, [tree.id("car"), tree.id("heavy_vehicle")]).any():
+                corners = p.standing().reshape(-1, 3)[:, :2]
+                found.append((corners.min(axis=0) + 0.1, corners.max(axis=0) - 0.1))
+        driven += len(found)
+        for (low, high), (lower, higher) in combinations(found, 2):
+            assert not ((low < higher).all() and (lower < high).all())
+    assert driven > 60
 
 
 def test_nothing_stands_on_the_shoulder_of_a_motorway(monkeypatch: pytest.MonkeyPatch) -> None:
