@@ -21,8 +21,8 @@ from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import Progress, map_ahead, silent
 from pcaug.segment import distributed
-from pcaug.segment.blend import share_of, source_of
-from pcaug.segment.blocks import TilePool
+from pcaug.segment.blend import cut_together, cutmix_of, is_cut, partner_of, share_of, source_of
+from pcaug.segment.blocks import Block, TilePool
 from pcaug.segment.follow import augmented
 from pcaug.segment.recipe import TrainRecipe
 
@@ -56,7 +56,7 @@ class Blocks(Dataset[Sample]):
     """All blocks of a training, in order.
 
     Attributes:
-        recipe: What a block is, and how sources blend; its ``real_share`` is settled.
+        recipe: What a block is, and how sources blend; its ``real_share`` and ``cutmix`` are settled.
         classes: What labels mean.
         pools: One a corpus, the real one first.
         mean, spread: (F,) of the features: what they are moved and divided by.
@@ -85,7 +85,8 @@ class Blocks(Dataset[Sample]):
             raise RecipeError("no corpus to train on")
         recipe.check_shares(len(corpora) - 1)
         parts = [(c if isinstance(c, Corpus) else Corpus.open(c)).only(split="train") for c in corpora]
-        recipe = recipe.model_copy(update={"real_share": share_of(recipe, len(parts[0].units))})
+        units = len(parts[0].units)
+        recipe = recipe.model_copy(update={"real_share": share_of(recipe, units), "cutmix": cutmix_of(recipe, units)})
         classes = classes or class_set(recipe.classes, parts)
         pools = tuple(TilePool(part, classes, recipe, progress) for part in parts)
         mean, spread = (np.mean([pool.moments[i] for pool in pools], axis=0).astype(np.float32) for i in (0, 1))
@@ -100,22 +101,29 @@ class Blocks(Dataset[Sample]):
         Returns:
             ``xyz`` (P, 3) float32 in units of half a block; ``features`` (P, F) float32, normalised; ``label`` (P,) int64
             class index, 255 ignored; ``code`` (P,) int64, as ``label`` but with sets of classes for coarser labels (see
-            ``pcaug.segment.loss.Targets``); ``synthetic`` () float32, 0 or 1.
+            ``pcaug.segment.loss.Targets``); ``synthetic`` (P,) float32, 0 or 1.
         """
         if not 0 <= number < len(self):
             raise IndexError(number)
         recipe = self.recipe
         rng = np.random.default_rng((recipe.seed, number // recipe.batch, number % recipe.batch))
         source = source_of(number, len(self), len(self.pools), recipe, rng)
-        block = augmented(self.pools[source].draw(rng), recipe.features, augment.pipeline(recipe.augment), rng)
+        block, synthetic = self._drawn(source, rng), np.full(recipe.points, source > 0)
+        if is_cut(number, len(self), len(self.pools), recipe, rng):
+            other = self._drawn(partner_of(source, len(self.pools), recipe, rng), rng)
+            block, theirs = cut_together(block, other, recipe, rng)
+            synthetic ^= theirs
         code = block.label.astype(np.int64)
         return {
             "xyz": torch.from_numpy(block.xyz / np.float32(recipe.block / 2)),
             "features": torch.from_numpy(normalised(block.features, self.mean, self.spread)),
             "label": torch.from_numpy(np.where(code < len(self.classes.groups), code, IGNORE)),
             "code": torch.from_numpy(code),
-            "synthetic": torch.tensor(float(source > 0)),
+            "synthetic": torch.from_numpy(synthetic.astype(np.float32)),
         }
+
+    def _drawn(self, source: int, rng: np.random.Generator) -> Block:
+        return augmented(self.pools[source].draw(rng), self.recipe.features, augment.pipeline(self.recipe.augment), rng)
 
     def batch(self, number: int) -> Sample:
         """Batch ``number``: several processes share its blocks in turn."""

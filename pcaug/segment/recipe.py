@@ -51,6 +51,8 @@ class TrainRecipe(Strict):
         synthetic_shares: How often each synthetic source is drawn; () for equally often.
         synthetic_weight: What a synthetic point counts in the loss against a real one.
         synthetic_smoothing: Added to the label smoothing of synthetic points.
+        cutmix: Share of the blocks, where there are synthetic ones too, that are one half of a real and one of a synthetic block;
+            None: by the number of real units, see ``pcaug.segment.blend.cutmix_of``.
         source_norms: Whether real and synthetic blocks have batch-norm statistics of their own; prediction uses the real ones'.
         augment: Augmentations, in order; [] for none.
         accumulate: Batches whose gradients make one step.
@@ -88,6 +90,7 @@ class TrainRecipe(Strict):
     synthetic_shares: tuple[Annotated[float, Field(gt=0)], ...] = ()
     synthetic_weight: float = Field(default=1.0, gt=0)
     synthetic_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
+    cutmix: float | None = Field(default=None, ge=0, le=1)
     source_norms: bool = False
     augment: tuple[dict[str, Any], ...] = (
         {"name": "rotate_z"},
@@ -119,6 +122,12 @@ class TrainRecipe(Strict):
     def _something_to_learn_from(self) -> TrainRecipe:
         if self.is_forest and not self.features:
             raise ValueError("trees need features, they do not see positions")
+        return self
+
+    @model_validator(mode="after")
+    def _norms_of_whole_blocks(self) -> TrainRecipe:
+        if self.source_norms and self.cutmix:
+            raise ValueError("source_norms needs blocks of one source each: set cutmix=0")
         return self
 
     @model_validator(mode="after")

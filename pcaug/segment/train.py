@@ -267,12 +267,11 @@ class Trainer:
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
         with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
             if self.recipe.source_norms:
-                logits = per_domain(self.state.network, self.forward, xyz, features, made)
+                logits = per_domain(self.state.network, self.forward, xyz, features, made[:, 0])
             else:
                 logits = self.forward(xyz, features)
-        of_block = made[:, None].expand_as(code).flatten()
-        trust = 1 + (self.recipe.synthetic_weight - 1) * of_block
-        smoothing = self.recipe.synthetic_smoothing * of_block
+        trust = 1 + (self.recipe.synthetic_weight - 1) * made.flatten()
+        smoothing = self.recipe.synthetic_smoothing * made.flatten()
         loss = self.loss_of(logits.float().flatten(0, 1), code.flatten(), trust, smoothing)
         (loss / self.recipe.accumulate).backward()
         known = label != IGNORE

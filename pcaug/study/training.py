@@ -85,7 +85,7 @@ def without_real(how: TrainRecipe, sources: int) -> TrainRecipe:
     """The recipe where the first of some sources stands for the real clouds: drawn as often as the shares of all say, and all of
     them alike in everything else. It has no split to validate on."""
     shares = how.synthetic_shares or (1.0,) * sources
-    alike = {"real_start": None, "synthetic_weight": 1.0, "synthetic_smoothing": 0.0, "validate_every": 0}
+    alike = {"real_start": None, "synthetic_weight": 1.0, "synthetic_smoothing": 0.0, "cutmix": 0.0, "validate_every": 0}
     return how.model_copy(update={"real_share": shares[0] / sum(shares), "synthetic_shares": shares[1:], **alike})
 
 

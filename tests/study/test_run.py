@@ -563,6 +563,7 @@ def test_sources_alone_are_weighed_alike(recipe: StudyRecipe) -> None:
     told = {"real_start": 1.0, "synthetic_weight": 0.5, "synthetic_smoothing": 0.2}
     alone = without_real(how.model_copy(update=told), 2)
     assert (alone.real_share, alone.real_start, alone.synthetic_weight, alone.synthetic_smoothing) == (0.5, None, 1.0, 0.0)
+    assert alone.cutmix == 0
 
 
 def test_force_keeps_a_study_where_the_next_cannot_begin(tmp_path: Path, recipe: StudyRecipe) -> None:
