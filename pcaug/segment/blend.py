@@ -45,17 +45,21 @@ def real_blocks(number: int, blocks: int, recipe: TrainRecipe) -> float:
     The share runs from ``real_start`` to that of ``share_of`` in a straight line over the first ``anneal`` of the training, and
     stays there.
     """
-    share = share_of(recipe)
-    start = share if recipe.real_start is None else recipe.real_start
+    start, share = _ends(recipe)
     ramp = max(recipe.anneal * blocks, 1e-9)
     done = min(number, ramp)
     return start * done + (share - start) * done**2 / (2 * ramp) + share * (number - done)
 
 
+def _ends(recipe: TrainRecipe) -> tuple[float, float]:
+    """The share of real blocks at the start of a training and at its end."""
+    share = share_of(recipe)
+    return share if recipe.real_start is None else recipe.real_start, share
+
+
 def is_cut(number: int, blocks: int, sources: int, recipe: TrainRecipe, rng: np.random.Generator) -> bool:
     """Whether a block is to be cut together with one of the other kind: never while all are to be of one kind."""
-    share = share_of(recipe)
-    start = share if recipe.real_start is None else recipe.real_start
+    start, share = _ends(recipe)
     now = share + (start - share) * max(0.0, 1 - number / max(recipe.anneal * blocks, 1e-9))
     return sources > 1 and 0 < now < 1 and rng.random() < cutmix_of(recipe)
 
