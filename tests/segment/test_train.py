@@ -250,10 +250,10 @@ def test_synthetic_points_count_and_are_smoothed_as_the_recipe_says(corpus: Corp
     )
     data = Blocks.of([corpus, corpus], recipe)
     trainer = Trainer.of(Run(tmp_path, recipe, data.classes, data.mean, data.spread), data)
-    batch = next(b for b in map(data.batch, range(9)) if 0 < b["synthetic"].sum() < len(b["synthetic"]))
+    batch = next(b for b in map(data.batch, range(9)) if 0 < b["synthetic"].mean() < 1)
     logits = trainer.forward(batch["xyz"], batch["features"]).detach()
     total = weight = 0.0
-    for block, label, made in zip(logits, batch["label"], batch["synthetic"], strict=False):
+    for block, label, made in zip(logits, batch["label"], batch["synthetic"][:, 0], strict=True):
         each = torch.nn.functional.cross_entropy(
             block, label, ignore_index=IGNORE, reduction="sum", label_smoothing=0.2 * float(made)
         )
