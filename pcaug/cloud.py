@@ -328,6 +328,13 @@ def in_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return values.astype(dtype)
 
 
+def colour_scale(rgb: NDArray[Any]) -> float:
+    """Largest value of the scale of some colours: the least of 1 (of floats), 255 and 65535 that holds them."""
+    top = float(np.fmax.reduce(rgb, axis=None, initial=0))
+    floats = np.issubdtype(rgb.dtype, np.floating)
+    return next((scale for scale in (1.0, 255.0, 65535.0)[not floats :] if top <= scale), max(top, 1.0))
+
+
 def full_scale(values: NDArray[Any]) -> float:
     """Largest value of the scale of some intensities or colours: of integers 255 or their type's, of floats at least 1."""
     top = float(np.fmax.reduce(values, axis=None, initial=0))  # whatever is no number

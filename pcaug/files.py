@@ -168,7 +168,8 @@ def _flocked(folder: Path) -> int:
 
 @contextmanager
 def alone(folder: Path, what: Path) -> Iterator[None]:
-    """Keep a folder from other processes that would make the same thing in it at the same time.
+    """Keep a folder, which is made where it is not there, from other processes that would make the same thing in it at the same
+    time.
 
     A lock ends with its process, however that ends. Where a system has none nobody is kept out.
 
@@ -177,6 +178,7 @@ def alone(folder: Path, what: Path) -> Iterator[None]:
     """
     handle: int | None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         handle = _flocked(folder)
     except BlockingIOError:
         raise PcaugError("is being made by another process", what, "wait for it, or choose another name") from None

@@ -66,7 +66,7 @@ def compose(
             compose_corpus(wanted, number, output, seed, **shared)  # type: ignore[arg-type]
     save_recipe(wanted, output / "recipe.toml")
     corpus = Corpus.open(output)
-    if blind := number - len({tile.unit for tile in corpus.tiles if tile.points}):
+    if blind := number - sum(tile.points > 0 for tile in corpus.tiles):
         err().print(f"warning: {blind} of {counted(number, 'scan')} met nothing: check the sensor's ranges and height")
     for line in told:
         err().print(f"like: {line}", soft_wrap=True, markup=False)

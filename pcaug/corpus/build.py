@@ -82,7 +82,6 @@ def build(
         check_target(folder, force=force)
     staging = folder.with_name(f".{folder.name}.parts")
     homes = [staging / job.key for job in jobs]
-    staging.mkdir(parents=True, exist_ok=True)
     with alone(staging, folder):
         todo = [(job, home) for job, home in zip(jobs, homes, strict=True) if not (home / NAME).is_file()]
         done = len(jobs) - len(todo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import count
 from pathlib import Path
 
 from pcaug import formats
@@ -60,8 +61,8 @@ def export(
     with beside(folder) as home:
         partial = home / folder.name
         partial.mkdir()
-        for index, tile in enumerate(corpus.tiles):
-            path = partial / _name(corpus, index, suffix)
+        for index, (tile, name) in enumerate(zip(corpus.tiles, _names(corpus, suffix), strict=True)):
+            path = partial / name
             clouds = steps.apply([steps.prepare(corpus.read(tile))])
             if ids_of:
                 clouds = with_ids(clouds, ids_of, without)
@@ -94,13 +95,13 @@ def _kind(folder: Path) -> Kind:
     return Kind("an export", (WRITTEN,), listed=frozenset(listed.read_text("utf-8").splitlines() if listed.is_file() else ()))
 
 
-def _name(corpus: Corpus, index: int, suffix: str) -> str:
-    tile = corpus.tiles[index]
+def _names(corpus: Corpus, suffix: str) -> list[str]:
+    """Where each tile goes in an export."""
     if suffix != ".bin":
-        return Path(tile.path).with_suffix("").name + suffix
-    units = list(dict.fromkeys(t.unit for t in corpus.tiles))
-    number = sum(other.unit == tile.unit for other in corpus.tiles[:index])
-    return f"sequences/{units.index(tile.unit):02d}/velodyne/{number:06d}.bin"
+        return [Path(tile.path).with_suffix("").name + suffix for tile in corpus.tiles]
+    scans = {unit: (drive, count()) for drive, unit in enumerate(dict.fromkeys(tile.unit for tile in corpus.tiles))}
+    drives = [scans[tile.unit] for tile in corpus.tiles]
+    return [f"sequences/{drive:02d}/velodyne/{next(number):06d}.bin" for drive, number in drives]
 
 
 def _to_labels(path: Path) -> None:

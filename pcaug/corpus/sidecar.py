@@ -89,9 +89,11 @@ class LabelFile(Strict):
         def take(count: int) -> NDArray[np.int32]:
             lines = list(islice(filled, count))
             try:
-                ids = np.array(lines).astype(np.int64) if lines else np.zeros(0, np.int64)
+                ids = np.array(lines).astype(np.float64) if lines else np.zeros(0)  # some write "1.0"
             except (ValueError, OverflowError):
-                raise FileError("holds lines that are not class ids", path, "correct the card's [labels]") from None
+                ids = np.full(1, np.nan)
+            if not np.array_equal(ids, np.rint(ids)):
+                raise FileError("holds lines that are not class ids", path, "correct the card's [labels]")
             return _ids(ids, path)
 
         return take
@@ -127,7 +129,7 @@ class LabelFile(Strict):
         return take
 
 
-def _ids(values: NDArray[np.int64], path: Path) -> NDArray[np.int32]:
+def _ids(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
     if len(values) and (values.min() < -(2**31) or values.max() >= 2**31):
         raise FileError("holds class ids beyond 32 bits", path, "correct the card's [labels]")
     return values.astype(np.int32)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
@@ -22,6 +23,8 @@ from pcaug.labels import ClassSet, translated
 
 PENDING = 1_000_000
 """Points that wait before they are sorted into voxels."""
+KEYS = (1 << 21, 1 << 21, 1 << 20)
+"""Cells along each axis that have a key of their own: 100 km of 5 cm along x and y."""
 
 
 class IdMap(Strict):
@@ -32,7 +35,7 @@ class IdMap(Strict):
         other: What happens to an id that ``ids`` does not name: "error" or "keep".
     """
 
-    ids: dict[str, int]
+    ids: dict[str, Annotated[int, Field(ge=-(2**31), lt=2**31)]]
     other: Literal["error", "keep"] = "error"
 
     def apply(self, native: NDArray[Any], where: str | None = None) -> NDArray[np.int32]:
@@ -239,9 +242,9 @@ def thinned(chunks: Iterable[PointCloud], size: float) -> Iterator[PointCloud]:
         waiting.append(_Cells.of(cloud, size))
         held = sum(len(cells.key) for cells in waiting)
         if held > max(PENDING, len(state.key) if state else 0):
-            state, waiting = _Cells.joined([*([state] if state else []), *waiting]), []
+            state, waiting = _Cells.joined([*([state] if state else []), *waiting], size), []
     if state or waiting:
-        yield _Cells.joined([*([state] if state else []), *waiting]).majority()
+        yield _Cells.joined([*([state] if state else []), *waiting], size).majority()
 
 
 @dataclass(frozen=True)
@@ -261,16 +264,18 @@ class _Cells:
             raise PcaugError(f"coordinates are too large for cells of {size:g} m", cloud.source.file or None, "check their unit")
         off = ((cloud.xyz / size - cell - 0.5) ** 2).sum(axis=1)
         whole = cell.astype(np.int64)
-        # 21 bits along x and y, 20 along z: cells of 5 cm share a key from 100 km on
         key = ((whole[:, 0] & 0x1FFFFF) << 41) | ((whole[:, 1] & 0x1FFFFF) << 20) | (whole[:, 2] & 0xFFFFF)
         name = next((n for n in ("label", "native_label") if n in cloud), None)
         label = cloud[name].astype(np.int64) if name else np.zeros(len(cloud), np.int64)
         return cls(cloud, key, label, np.ones(len(cloud), np.int64), off)
 
     @classmethod
-    def joined(cls, parts: Sequence[_Cells]) -> _Cells:
+    def joined(cls, parts: Sequence[_Cells], size: float) -> _Cells:
         key, label, count, off = (np.concatenate([getattr(p, name) for p in parts]) for name in ("key", "label", "count", "off"))
         cloud = concatenate([p.cloud for p in parts])
+        if len(cloud) and (np.ptp(np.floor(cloud.xyz / size), axis=0) >= KEYS).any():
+            what = f"cells of {size:g} m are too small for points that lie {np.ptp(cloud.xyz, axis=0).max():g} m apart"
+            raise PcaugError(what, cloud.source.file or None, "take larger ones, or parts of it (--bounds)")
         order = np.lexsort((off, label, key))
         first = np.flatnonzero((np.diff(key[order], prepend=-1) != 0) | (np.diff(label[order], prepend=-1) != 0))
         counts = np.add.reduceat(count[order], first) if len(first) else count

@@ -200,9 +200,10 @@ def least_format(cloud: PointCloud) -> int:
 
 
 def in_units(first: PointCloud) -> set[str]:
-    """Which of intensity and rgb are floats within 0..1, and fill the 16 bits; the first cloud decides for all."""
+    """Which of intensity and rgb are floats within 0..1, but for a few above, and fill the 16 bits; the first cloud decides for
+    all. Nobody counts intensities or colours in whole numbers that end below 2."""
     floats = [n for n in ("intensity", "rgb") if n in first and len(first) and np.issubdtype(first[n].dtype, np.floating)]
-    return {name for name in floats if np.nan_to_num(first[name]).min() >= 0 and np.nan_to_num(first[name]).max() <= 1}
+    return {name for name in floats if np.nan_to_num(first[name]).min() >= 0 and np.nan_to_num(first[name]).max() < 2}
 
 
 def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
@@ -283,16 +284,20 @@ def _same_records(one: Any, other: Any) -> bool:
 
 
 def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) -> NDArray[np.uint16]:
-    """Round to 16 bits, what lies beyond them cut off with a warning; 0..1 fills them where the first cloud was within 0..1."""
-    if len(values) and not 0 <= np.nan_to_num(values).min() <= np.nan_to_num(values).max() <= 65535:
-        naming.skipped(f"what of {name} lies beyond the 16 bits of LAS (0 to 65535)", Path(path.name))
-    if not np.issubdtype(values.dtype, np.floating):
-        return np.asarray(np.clip(values, 0, 65535), np.uint16)
-    if name in units and len(values) and np.nan_to_num(values).max() > 1:
+    """Round to 16 bits, which 0..1 fills where the first cloud was within it; says what is lost: what lies beyond, fractions."""
+    values, top = np.nan_to_num(values), 1 if name in units else 65535
+    if name in units and len(values) and values.max() >= 2:
         what = f"{name} is {values.max():g} after clouds within 0..1"
         raise FileError(what, path, f"bring {name} to one range in all of them")
-    full = values.astype(np.float64) * (65535 if name in units else 1)
-    return np.asarray(np.clip(np.round(np.nan_to_num(full)), 0, 65535), np.uint16)
+    if len(values) and not 0 <= values.min() <= values.max() <= top:
+        naming.skipped(f"what of {name} lies beyond the 16 bits of LAS (0 to {top})", Path(path.name))
+    if not np.issubdtype(values.dtype, np.floating):
+        return np.asarray(np.clip(values, 0, 65535), np.uint16)
+    full = values.astype(np.float64) * (65535 / top)
+    whole = np.round(full)
+    if name not in units and not np.array_equal(whole, full):
+        naming.skipped(f"what of {name} follows the decimal point", Path(path.name))
+    return np.asarray(np.clip(whole, 0, 65535), np.uint16)
 
 
 def asprs(nodes: NDArray[np.integer]) -> NDArray[np.uint8]:

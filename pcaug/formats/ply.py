@@ -23,6 +23,9 @@ TYPES = {"i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int"
 MARK = "pcaug "
 """Begins the comment in our own files; what ``naming.describe`` says follows."""
 
+COUNT = re.compile(rb"\d{1,18}")
+"""An element's count; Python takes seconds for numbers of thousands of digits, and then refuses them."""
+
 
 def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
     """Stream a PLY file's points; binary files are memory-mapped.
@@ -55,7 +58,7 @@ def _check_counts(path: Path) -> None:
         raise FileError("is not a PLY file", path, "check the file")
     for line in head.split(b"end_header")[0].splitlines():
         words = line.split()
-        if words[:1] == [b"element"] and (len(words) != 3 or not words[2].isdigit() or int(words[2]) > size):
+        if words[:1] == [b"element"] and (len(words) != 3 or not COUNT.fullmatch(words[2]) or int(words[2]) > size):
             raise FileError(f"is truncated or malformed: {line.decode('latin-1')!r} in {size} bytes", path, "download it again")
 
 

@@ -88,7 +88,8 @@ def _typed(cloud: PointCloud, path: Path, types: dict[str, type[np.integer[Any]]
     for name, kind in types.items():
         fields[name] = cloud[name].astype(kind)
         if not np.array_equal(fields[name], cloud[name]):
-            raise LabelError(f"column {name!r} holds more than whole numbers", path, "correct the card's columns")
+            do = "round them, or correct the card's columns if another one is meant"
+            raise LabelError(f"column {name!r} holds more than whole numbers", path, do)
     return replace(cloud, fields={**cloud.fields, **fields})
 
 

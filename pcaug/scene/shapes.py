@@ -81,6 +81,19 @@ def grid(x: Points, y: Points, z: Points) -> Triangles:
     return triangles
 
 
+def height_on(z: Points, at: Points) -> Points:
+    """Height (N,) of the triangles of ``grid`` over a square (I, I), at plan positions (N, 2) counted in its cells; beyond it,
+    that of its edge."""
+    at = np.clip(at, 0, len(z) - 1)
+    i, j = np.minimum(at.astype(np.intp), len(z) - 2).T
+    u, v = (at - np.stack([i, j], axis=1)).T
+    low, high = z[i, j], z[i + 1, j + 1]
+    found: Points = low + np.where(
+        u >= v, u * (z[i + 1, j] - low) + v * (high - z[i + 1, j]), v * (z[i, j + 1] - low) + u * (high - z[i, j + 1])
+    )
+    return found
+
+
 def moved(triangles: Triangles, shift: ArrayLike = (0, 0, 0), yaw: float = 0.0, scale: ArrayLike = 1.0) -> Triangles:
     """Scaled, then turned about z by radians, then shifted."""
     out: Triangles = (triangles * np.asarray(scale)) @ about_z(yaw).T + np.asarray(shift, dtype=np.float64)

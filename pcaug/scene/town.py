@@ -15,7 +15,7 @@ from pcaug.scene.library import Library
 from pcaug.scene.lines import pylon, pylon_arms, wire
 from pcaug.scene.ranges import draw, draw_size
 from pcaug.scene.recipe import Town
-from pcaug.scene.shapes import Points, box, grid, moved, noise
+from pcaug.scene.shapes import Points, box, grid, height_on, moved, noise
 
 Rng = np.random.Generator
 CELL = 0.8
@@ -56,7 +56,7 @@ class _Brook:
 
 
 class _Land:
-    """The terrain's height anywhere, by interpolation in its grid."""
+    """The terrain: its grid, and a brook's bed in it."""
 
     def __init__(self, size: float, relief: float, rng: Rng) -> None:
         self.low = -8.0
@@ -75,9 +75,7 @@ class _Land:
 
     def height(self, x: float, y: float) -> float:
         """Of the ground at a plan position."""
-        i = int(np.clip((x - self.low) / CELL, 0, len(self.z) - 1))
-        j = int(np.clip((y - self.low) / CELL, 0, len(self.z) - 1))
-        return float(self.z[i, j])
+        return float(height_on(self.z, (np.array([[x, y]]) - self.low) / CELL)[0])
 
 
 class _World:

@@ -11,7 +11,7 @@ from pcaug.scene.asset import MATERIAL_NAMES, Builder, Placement, Scene, placed
 from pcaug.scene.library import Library
 from pcaug.scene.ranges import draw
 from pcaug.scene.recipe import Wood
-from pcaug.scene.shapes import Points, grid, noise, quad
+from pcaug.scene.shapes import Points, grid, height_on, noise, quad
 
 Rng = np.random.Generator
 CELL = 0.8
@@ -55,16 +55,8 @@ class _Slope:
         return away
 
     def height(self, xy: Points) -> Points:
-        """Of the ground's triangles (see ``grid``) at plan positions (N, 2)."""
-        i, j = np.minimum(self._cell(xy), len(self.z) - 2)
-        u, v = (np.clip((xy + MARGIN) / CELL, 0, len(self.z) - 1) - np.stack([i, j], axis=1)).T
-        low, high = self.z[i, j], self.z[i + 1, j + 1]
-        found: Points = low + np.where(
-            u >= v,
-            u * (self.z[i + 1, j] - low) + v * (high - self.z[i + 1, j]),
-            v * (self.z[i, j + 1] - low) + u * (high - self.z[i, j + 1]),
-        )
-        return found
+        """Of the ground at plan positions (N, 2)."""
+        return height_on(self.z, (xy + MARGIN) / CELL)
 
     def free(self, xy: Points, *, soil: bool) -> NDArray[np.bool_]:
         """Whether plan positions (N, 2) are dry, off the track and, where asked, on soil."""

@@ -36,11 +36,11 @@ def augmented(block: Block, groups: tuple[str, ...], pipe: Pipeline, rng: np.ran
     fields = {name: block.features[:, where] for name, where in columns.items()}
     fields = {name: values[:, 0] if values.shape[1] == 1 else values for name, values in fields.items()}
     probe = np.ones(len(block.xyz), np.float32)  # a metre: what becomes of it, becomes of all lengths
-    own: dict[str, NDArray[Any]] = {"features": block.features, "class": block.label, HEIGHT: probe}
+    own: dict[str, NDArray[Any]] = {"class": block.label, HEIGHT: probe, "row": np.arange(len(probe))}
     cloud = PointCloud(block.xyz.astype(np.float64), own | fields)
     cloud = pipe(cloud, rng)
     rows = np.resize(np.arange(len(cloud)), len(block.xyz))
-    table = cloud["features"][rows]
+    table = block.features[cloud["row"][rows]]
     for name in fields:
         table[:, columns[name]] = cloud[name][rows].reshape(len(rows), -1)
     factor = max(float(np.median(cloud[HEIGHT])), 1e-3) if len(cloud) else 1.0

@@ -170,12 +170,13 @@ def predict(
     frame = "map" if "map" in run.frames else "sensor"
     job = Job(run.folder, views, frame, most)
     pairs = [(scan, target if source.is_file() else _target_of(scan, source, target, ending)) for scan in found]
-    left = _left(pairs, source, target, job, ending, force=force)
-    if warn and len(left) < len(found):
-        warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
+    _check(pairs, source, target)
     total: Counter[str] = Counter()
     said: set[str] = set()
     with alone(target, target) if source.is_dir() else nullcontext():
+        left = _left(pairs, source, target, job, ending, force=force)
+        if warn and len(left) < len(found):
+            warn(f"{len(found) - len(left)} of {len(found)} scans were labelled before and are not counted")
         for done, (index, (classes, warnings)) in enumerate(_done(left, job, run, workers, progress), start=1):
             total += classes
             for warning in warnings:
@@ -196,7 +197,6 @@ def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Pa
 
 def _left(pairs: list[Pair], source: Path, target: Path, job: Job, ending: str | None, *, force: bool) -> list[Pair]:
     """The scans that an interrupted job left, or all of them; raises PcaugError where the target is not for this job."""
-    _check(pairs, source, target)
     if source.is_dir():
         how = {"format": ending and ending.lstrip(".")}
         _claim(target, pairs, job.identity | _source(source, pairs[0][0]) | how, force=force)
@@ -291,11 +291,13 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
         | {"scan": [stamp(file) for file in scan.files], "most": job.most, "layout": stream.LAYOUT}
     )
     margin = segmenter.run.recipe.block / 2
-    labels = stream.Labels(lambda: _clouds(scan), path.with_name(f".{path.name}.parts"), identity, margin, job.most)
-    labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))
-    clouds = labels.attached(lambda cloud, best, sure: _with(segmenter, cloud, best, sure))
-    classes, warnings = output.write(path, scan, clouds, unclassified=labels.survey.unclassified)
-    labels.remove()
+    parts = path.with_name(f".{path.name}.parts")
+    with alone(parts, path):
+        labels = stream.Labels(lambda: _clouds(scan), parts, identity, margin, job.most)
+        labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))
+        clouds = labels.attached(lambda cloud, best, sure: _with(segmenter, cloud, best, sure))
+        classes, warnings = output.write(path, scan, clouds, unclassified=labels.survey.unclassified)
+        labels.remove()
     return classes, warnings + seen.warnings(segmenter.run)
 
 

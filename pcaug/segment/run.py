@@ -23,7 +23,7 @@ from pcaug import __version__, catalogue
 from pcaug.corpus.manifest import KIND as CORPUS
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError
-from pcaug.files import Kind, claim, write_text
+from pcaug.files import Kind, alone, claim, write_text
 from pcaug.files import clear as remove
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION, names
@@ -52,13 +52,14 @@ def clear(folder: Path, inputs: Sequence[Corpus] = ()) -> None:
     """Remove what a training left in a folder.
 
     Raises:
-        PcaugError: If it holds anything else, or one of the corpora that are to be trained on.
+        PcaugError: If it holds anything else, or one of the corpora that are to be trained on, or somebody trains in it.
     """
     claim(folder, force=True, kind=KIND)
     for corpus in inputs:
         if corpus.folder.resolve().is_relative_to(folder.resolve()):
             raise PcaugError(f"holds the corpus {corpus.folder.name}, and is not removed", folder, "choose another folder")
-    remove(folder)
+    with alone(folder, folder), alone(folder / TEACHER, folder):
+        remove(folder)
 
 
 def digest(folder: Path) -> str:

@@ -67,7 +67,7 @@ def self_train(
         target = Path(folder) / f"unlabelled-{index}"
         opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
         done = Corpus.open(target) if target.is_dir() else None
-        if done is None or done.manifest.made_by != _made_by(teacher, opened, share):
+        if done is None or not _made_by(teacher, opened, share).items() <= done.manifest.made_by.items():
             done = pseudo_labelled(teacher, opened, target, share, progress)
         guessed.append(done)
     return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)

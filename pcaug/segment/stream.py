@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, full_scale
-from pcaug.files import read_json, write_text
+from pcaug.cloud import PointCloud, colour_scale
+from pcaug.files import clear, read_json, write_text
 from pcaug.parallel import map_ahead, prefetch
 from pcaug.segment.features import bright
 from pcaug.segment.voxel import voxels
@@ -133,8 +133,8 @@ class Labels:
         if kept.get("identity") == identity:
             self.survey = Survey(**kept["survey"])
         else:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            clear(folder)  # the folder itself may be locked
             self.survey = self._sort(most)
             write_text(plan, json.dumps({"identity": identity, "survey": asdict(self.survey)}))
         self.runs = np.load(folder / "runs.npy")
@@ -248,5 +248,5 @@ def _records(chunk: PointCloud, fields: tuple[str, ...], start: int) -> NDArray[
     for name in fields:
         records[name] = chunk[name]
     if "rgb" in fields and np.issubdtype(chunk["rgb"].dtype, np.floating):
-        records["rgb"] = np.rint(np.clip(chunk["rgb"] / full_scale(chunk["rgb"]), 0, 1) * 65535)
+        records["rgb"] = np.rint(np.clip(chunk["rgb"] / colour_scale(chunk["rgb"]), 0, 1) * 65535)
     return records

@@ -35,6 +35,9 @@ from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, WEIGHTS, Run
 from pcaug.segment.shift import learned
 
+SEEDS = 1 << 63
+"""Seeds that torch takes."""
+
 
 def train(
     recipe: TrainRecipe | str | Path,
@@ -79,18 +82,13 @@ def train(
         data = _following(start, data)
     validation = _validation(recipe, corpora[0])
     run = _run(data, corpora, validation, Path(folder))
-    finished = _is_finished(run)
-    if distributed.rank() == 0:
-        if not finished:
-            run.save()
-        distributed.barrier()
-    if finished:
-        return run
     with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
-        if recipe.is_forest:
-            trees.fit(run, data.pools, run.folder / WEIGHTS)
-        else:
+        if not _begun(run):
+            pass
+        elif not recipe.is_forest:
             _fit(run, data, validation, progress, tensorboard, start)
+        elif distributed.rank() == 0:
+            trees.fit(run, data.pools, run.folder / WEIGHTS)
     distributed.barrier()
     return run
 
@@ -129,6 +127,16 @@ def _following(start: Run, data: Blocks) -> Blocks:
     if start.recipe.is_forest or start.classes.names != data.classes.names:
         raise RecipeError(f"{start.folder} is not a network for the classes {', '.join(data.classes.names)}", do="start from one")
     return replace(data, mean=start.mean, spread=start.spread)
+
+
+def _begun(run: Run) -> bool:
+    """Whether there is something to train, which the first process then writes the card of; False where the run is finished."""
+    finished = _is_finished(run)
+    if distributed.rank() == 0:
+        if not finished:
+            run.save()
+        distributed.barrier()
+    return not distributed.agreed(finished)  # the first may have finished since: a forest takes a second
 
 
 def _is_finished(run: Run) -> bool:
@@ -230,7 +238,7 @@ class Trainer:
     def of(cls, run: Run, data: Blocks, start: Run | None = None) -> Trainer:
         """A trainer for a run, gone on to where an interrupted one stopped."""
         recipe = run.recipe
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(recipe.seed % SEEDS)
         network = (build(run) if start is None else Segmenter.load(start).model).train().to(device())
         if distributed.world() > 1:
             network = distributed.share_norms(network)
@@ -248,7 +256,8 @@ class Trainer:
         rate = one_cycle(state.step, recipe)
         for group in state.optimiser.param_groups:
             group["lr"] = rate
-        torch.manual_seed((recipe.seed * 1_000_003 + state.step) * 64 + distributed.rank())  # a resumed run drops the same again
+        seed = (recipe.seed * 1_000_003 + state.step) * 64 + distributed.rank()
+        torch.manual_seed(seed % SEEDS)  # a resumed run drops the same again
         state.optimiser.zero_grad(set_to_none=True)
         seen = [self._backward(sample) for sample in itertools.islice(batches, recipe.accumulate)]
         nn.utils.clip_grad_norm_(state.network.parameters(), recipe.clip)

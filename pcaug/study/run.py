@@ -86,11 +86,12 @@ def run_study(
         PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done
             ``so_far``.
     """
-    real, real_cost, jobs = _opened(recipe, folder, so_far=so_far, force=force)
-    planned, earlier = len(jobs), earlier_results(folder, jobs)
-    if so_far:
-        jobs = [job for job in jobs if result_file(job, folder).is_file()]
+    _check(recipe, folder, so_far=so_far, force=force)
     with nullcontext() if so_far else alone(folder, folder):
+        real, real_cost, jobs = _opened(recipe, folder, force=force)
+        planned, earlier = len(jobs), earlier_results(folder, jobs)
+        if so_far:
+            jobs = [job for job in jobs if result_file(job, folder).is_file()]
         synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
         theirs = {source.name for source in recipe.synthetic if source.corpus}
         _check_test(recipe, {name: corpus for name, corpus in synthetic.items() if name in theirs}, real)
@@ -108,8 +109,8 @@ def run_study(
     return study
 
 
-def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> tuple[Corpus, dict[str, float], list[Job]]:
-    """The real data, what it cost, and the trainings; the folder is this study's once no mistake is found."""
+def _check(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> None:
+    """Raise PcaugError for mistakes that can be found before the folder is touched."""
     check_arms(recipe)
     if force or not (folder / NOTE).is_file():
         _check_real(recipe)
@@ -118,6 +119,10 @@ def _opened(recipe: StudyRecipe, folder: Path, *, so_far: bool, force: bool) -> 
     _check_inputs(recipe, folder)
     if force and is_corpus(Path(recipe.real.source or "")):  # else what is there is known only once it is converted
         _planned(recipe, Corpus.open(recipe.real.source))
+
+
+def _opened(recipe: StudyRecipe, folder: Path, *, force: bool) -> tuple[Corpus, dict[str, float], list[Job]]:
+    """The real data, what it cost, and the trainings; the folder is this study's once no mistake is found."""
     told = state(recipe)
     open_folder(told, folder, force=force)
     real, real_cost = real_corpus(recipe, folder, told["real_data"])

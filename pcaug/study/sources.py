@@ -199,7 +199,8 @@ def _sampled(model: Generator, objects: int, rng: np.random.Generator) -> list[O
 
 def _with_noise(corpus: Corpus, folder: Path, share: float, seed: int) -> Corpus:
     """The corpus with the labels of a share of each cloud's points exchanged among these points."""
-    with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, force=True) as writer:
+    told = corpus.manifest.made_by | {"noise": share, "noise_seed": seed}
+    with CorpusWriter(folder, kind="synthetic", frame=corpus.manifest.frame, made_by=told, force=True) as writer:
         for index, tile in enumerate(corpus.tiles):
             rng = np.random.default_rng((seed, 2, index))
             cloud = corpus.read(tile)

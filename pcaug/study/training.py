@@ -33,11 +33,11 @@ def run_job(task: Task, progress: Progress = silent) -> PcaugError | None:
         started = time.perf_counter()
         try:
             run = _trained(job, recipe, real, synthetic, classes, home, progress)
+            trained = time.perf_counter()
+            test = test_corpus(recipe, real)
+            scores = evaluate(run, test)
         except PcaugError as error:
             return PcaugError(f"arm {job.arm.name!r}: {error.what}", error.where or home, error.do)
-        trained = time.perf_counter()
-        test = test_corpus(recipe, real)
-        scores = evaluate(run, test)
     result = Result(
         job.model,
         job.arm.name,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, colour_scale
 from pcaug.errors import PcaugError
 from pcaug.labels import IGNORE
 
@@ -60,7 +60,7 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
 def eight_bit(rgb: NDArray[Any]) -> Colours:
     """Colours (N, 3) as a file has them, as 8 bits: 16-bit colours are scaled, 8 bits stored in 16 are not."""
     if np.issubdtype(rgb.dtype, np.floating):
-        rgb = np.clip(np.nan_to_num(rgb), 0, 1) * 255
+        rgb = np.clip(np.nan_to_num(rgb) * (255 / colour_scale(rgb)), 0, 255)
     elif rgb.dtype != np.uint8 and len(rgb) and int(rgb.max()) > 255:
         rgb = rgb >> 8
     return np.asarray(rgb, dtype=np.uint8)

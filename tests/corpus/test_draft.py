@@ -63,7 +63,12 @@ def array_beside(folder: Path) -> None:
     np.save(folder / "a.npy", np.repeat(IDS, 20)[:, None])
 
 
-@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, binary_apart, array_beside])
+def text_with_points_beside(folder: Path) -> None:
+    text_beside(folder)
+    (folder / "a.ids").write_text("".join(f"{i}.0\n" for i in IDS))
+
+
+@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, text_with_points_beside, binary_apart, array_beside])
 def test_a_first_card_is_edited_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write: object
 ) -> None:

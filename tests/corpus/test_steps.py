@@ -20,7 +20,7 @@ from pcaug.corpus.merge import merge
 from pcaug.corpus.metres import same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.steps import IdMap, Steps, load_id_map, reprojected, thinned
-from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.errors import FileError, LabelError, PcaugError, RecipeError, UnmappedLabels
 from pcaug.labels import IGNORE
 
 TREE = catalogue.taxonomy()
@@ -134,6 +134,23 @@ def test_an_id_map_renames_and_refuses_what_it_does_not_know(tmp_path: Path) -> 
     convert(tmp_path / "a.las", tmp_path / "b.las", steps=Steps(ids=ids))
     before, after = formats.read(tmp_path / "a.las")["native_label"], formats.read(tmp_path / "b.las")["native_label"]
     np.testing.assert_array_equal(ids.apply(before), after)
+
+
+@pytest.mark.parametrize("wrong", [3_000_000_000, -3_000_000_000])
+def test_an_id_map_refuses_ids_beyond_32_bits(tmp_path: Path, wrong: int) -> None:
+    (tmp_path / "m.toml").write_text(f"[ids]\n1 = {wrong}\n")
+    with pytest.raises(RecipeError, match="ids"):
+        load_id_map(tmp_path / "m.toml")
+
+
+@pytest.mark.parametrize(("axis", "far"), [(0, 2_097.152), (1, 2_097.152), (2, 1_048.576)])
+def test_points_of_two_cells_are_never_taken_for_ones_of_the_same(axis: int, far: float) -> None:
+    xyz = np.full((2, 3), 0.0005)
+    xyz[1, axis] += far
+    for pieces in ([PointCloud(xyz)], [PointCloud(xyz[:1]), PointCloud(xyz[1:])]):
+        with pytest.raises(PcaugError, match=r"cells of 0\.001 m are too small"):
+            list(thinned(pieces, 0.001))
+        assert sum(map(len, thinned(pieces, 0.01))) == 2
 
 
 def test_labels_become_the_ids_of_a_dataset_and_come_back(tmp_path: Path) -> None:

@@ -321,7 +321,8 @@ def test_headers_that_promise_the_moon_cost_nothing(tmp_path: Path) -> None:
     (tmp_path / "c.ply").write_text(
         "ply\nformat binary_little_endian 1.0\nelement vertex 4000000000\nproperty double x\nend_header\n"
     )
-    for name in ("a.las", "b.las", "c.ply"):
+    (tmp_path / "d.ply").write_text(f"ply\nformat ascii 1.0\nelement vertex {'9' * 5000}\nproperty double x\nend_header\n")
+    for name in ("a.las", "b.las", "c.ply", "d.ply"):
         with pytest.raises(FileError, match="truncated"):
             read(tmp_path / name)
 

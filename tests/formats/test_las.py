@@ -148,8 +148,13 @@ def test_float_intensity_is_scaled_once_for_all_chunks(tmp_path: Path) -> None:
     high = PointCloud(np.zeros((2, 3)), {"intensity": np.array([3.0, 200.0], np.float32)})
     write(tmp_path / "a.las", iter([low, low]))
     assert laspy.read(tmp_path / "a.las").intensity.tolist() == [32768, 65535] * 2
-    write(tmp_path / "a.las", iter([high, low]))
+    with pytest.warns(UserWarning, match="what of intensity follows the decimal point is left out"):
+        write(tmp_path / "a.las", iter([high, low]))
     assert laspy.read(tmp_path / "a.las").intensity.tolist() == [3, 200, 0, 1]
+    noisy = PointCloud(np.zeros((3, 3)), {"intensity": np.array([0.5, 1.0, 1.02], np.float32)})
+    with pytest.warns(UserWarning, match=r"intensity lies beyond the 16 bits of LAS \(0 to 1\)"):
+        write(tmp_path / "a.las", iter([noisy, low]))
+    assert laspy.read(tmp_path / "a.las").intensity.tolist() == [32768, 65535, 65535, 32768, 65535]
     with pytest.raises(FileError, match=r"intensity is 200 after clouds within 0\.\.1"):
         write(tmp_path / "b.las", iter([low, high]))
     assert not (tmp_path / "b.las").exists()

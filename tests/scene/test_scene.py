@@ -21,7 +21,7 @@ from pcaug.scene.asset import MATERIAL_NAMES, Builder, Scene
 from pcaug.scene.library import MAKERS, variant
 from pcaug.scene.recipe import WORLDS, SceneRecipe, compose, load_recipe
 from pcaug.scene.road import Side, World
-from pcaug.scene.shapes import box, grid, loft, tube
+from pcaug.scene.shapes import box, grid, height_on, loft, tube
 from pcaug.sensor.engine import Caster
 
 SIZES = {  # lowest and highest plausible length, width, height in metres
@@ -57,6 +57,16 @@ def test_shapes_have_the_area_of_geometry_books() -> None:
     assert area(loft(np.stack([square, square + (0, 0, 1)]))) == pytest.approx(6)
     x, y = np.meshgrid([0.0, 1, 2], [0.0, 1], indexing="ij")
     assert area(grid(x, y, np.zeros_like(x))) == pytest.approx(2)
+
+
+def test_heights_are_those_of_the_triangles() -> None:
+    rng = np.random.default_rng(0)
+    z = rng.normal(0, 1, (6, 6))
+    x, y = np.meshgrid(np.arange(6.0), np.arange(6.0), indexing="ij")
+    triangles = grid(x, y, z)
+    on = np.einsum("tk,tkc->tc", rng.dirichlet(np.ones(3), len(triangles)), triangles)
+    np.testing.assert_allclose(height_on(z, on[:, :2]), on[:, 2], atol=1e-9)
+    np.testing.assert_allclose(height_on(z, np.array([[-3.0, 7.0]])), z[0, 5])
 
 
 @pytest.mark.parametrize("name", WORLDS[:4])

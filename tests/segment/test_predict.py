@@ -21,6 +21,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, scans
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
+from pcaug.files import alone
 from pcaug.segment import output
 from pcaug.segment.predict import Segmenter, predict
 from pcaug.segment.recipe import TrainRecipe
@@ -252,6 +253,7 @@ def test_force_removes_what_it_writes_and_nothing_else(trained: Run, tmp_path: P
     assert (out / "in6.ply").read_text() == "mine"
 
 
+@pytest.mark.filterwarnings("ignore:.*follows the decimal point")
 def test_formats_are_not_mixed_in_a_folder(trained: Run, tmp_path: Path) -> None:
     source, out = folder_of(tmp_path / "in", 5), tmp_path / "out"
     predict(trained, source, out, ending="ply")
@@ -358,6 +360,21 @@ def test_a_class_id_of_zero_is_no_unlabelled_point(tmp_path: Path) -> None:
     assert not (tmp_path / "b.label").exists()
 
 
+def test_predictions_under_way_are_not_touched(trained: Run, tmp_path: Path) -> None:
+    source, out = folder_of(tmp_path / "in", 5), tmp_path / "out"
+    predict(trained, source, out)
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+    with alone(out, out), pytest.raises(PcaugError, match="is being made by another process"):
+        predict(trained, source, out, force=True)
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir()} == before
+    parts = tmp_path / ".one.ply.parts"
+    with alone(parts, parts), pytest.raises(PcaugError, match=r"is being made by another process, .*one\.ply"):
+        predict(trained, source / "in5.ply", tmp_path / "one.ply", most=400)
+    predict(trained, source / "in5.ply", tmp_path / "one.ply", most=400)
+    assert not parts.exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*follows the decimal point")
 def test_a_folder_named_velodyne_is_written_to_like_others(trained: Run, tmp_path: Path) -> None:
     folder_of(tmp_path / "in", 5, suffix=".las")
     predict(trained, tmp_path / "in", tmp_path / "velodyne", "las", ending="label")

@@ -63,8 +63,10 @@ def test_self_training_goes_the_whole_way_and_on(corpus: Corpus, tmp_path: Path)
     run = self_train(recipe, corpus, [unlabelled], (), tmp_path / "run")
     assert len(run.data) == 2
     before = (run.folder / "weights.safetensors").read_bytes()
+    labelled = {tile.path: (run.folder / "unlabelled-0" / tile.path).stat().st_mtime_ns for tile in unlabelled.tiles}
     again = self_train(recipe, corpus, [unlabelled], (), tmp_path / "run")
     assert (again.folder / "weights.safetensors").read_bytes() == before
+    assert {path: (run.folder / "unlabelled-0" / path).stat().st_mtime_ns for path in labelled} == labelled  # not made again
 
 
 def test_labels_of_another_share_or_corpus_are_made_anew(corpus: Corpus, tmp_path: Path) -> None:

@@ -21,13 +21,15 @@ from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.files import alone
 from pcaug.labels import IGNORE
 from pcaug.segment.checkpoint import State, write
 from pcaug.segment.dataset import Blocks, Sample
+from pcaug.segment.evaluate import evaluate
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
-from pcaug.segment.run import BEST, LAST, WEIGHTS, Run
+from pcaug.segment.run import BEST, LAST, WEIGHTS, Run, clear
 from pcaug.segment.train import Trainer, _finish, check, in_bfloat16, train
 
 
@@ -116,6 +118,32 @@ def wrong(corpus: Corpus, tmp_path_factory: pytest.TempPathFactory) -> list[dict
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_of_two_processes(wrong: list[dict[str, str]], claim: str) -> None:
     assert [found.get(claim) for found in wrong] == [None, None]
+
+
+def test_a_run_that_somebody_trains_is_not_touched(corpus: Corpus, tmp_path: Path) -> None:
+    recipe = TrainRecipe(**SMALL | {"steps": 2})
+    run = train(recipe, corpus, (), tmp_path / "run")
+    (run.folder / "weights.safetensors").rename(run.folder / "resume.safetensors")  # as a training under way leaves it
+    before = {path.name: path.read_bytes() for path in run.folder.iterdir()}
+    for home in (run.folder, run.folder / "teacher"):
+        home.mkdir(exist_ok=True)
+        with alone(home, home), pytest.raises(PcaugError, match="is being made by another process"):
+            clear(run.folder)
+    (run.folder / "teacher").rmdir()
+    with alone(run.folder, run.folder), pytest.raises(PcaugError, match="is being made by another process"):
+        train(recipe, corpus, (), run.folder)
+    assert {path.name: path.read_bytes() for path in run.folder.iterdir()} == before
+
+
+def test_any_seed_trains(corpus: Corpus, tmp_path: Path) -> None:
+    for seed in (10**12, 2**80):
+        assert train(TrainRecipe(**SMALL | {"steps": 2, "seed": seed}), corpus, (), tmp_path / f"{seed}").recipe.seed == seed
+
+
+def test_a_network_without_features_learns_from_places_alone(corpus: Corpus, tmp_path: Path) -> None:
+    run = train(TrainRecipe(**SMALL | {"network": "pointnet", "features": ()}), corpus, (), tmp_path / "run")
+    assert run.mean.shape == (0,)
+    assert evaluate(run, corpus.only(split="test")).accuracy > 0.5
 
 
 def test_tensorboard_has_events(corpus: Corpus, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from segment.builders_segment import SMALL
 from pcaug.errors import RecipeError
 from pcaug.segment.distributed import SharedNorm
 from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.run import WEIGHTS
 from pcaug.segment.train import train
 
 
@@ -55,6 +56,11 @@ def only_the_first_process_writes(rank: int, folder: Path, corpus: str) -> None:
     assert run.folder.exists() == (rank == 0)
 
 
+def a_forest_is_fitted_by_the_first_alone(rank: int, folder: Path, corpus: str) -> None:
+    run = train(TrainRecipe(**SMALL | {"network": "trees", "trees": 3}), corpus, (), folder / "forest")
+    assert (run.folder / WEIGHTS).is_file()
+
+
 CLAIMS = {
     claim.__name__: claim
     for claim in (
@@ -62,6 +68,7 @@ CLAIMS = {
         a_shared_norm_without_momentum_learns_nothing,
         a_batch_must_be_shared_evenly,
         only_the_first_process_writes,
+        a_forest_is_fitted_by_the_first_alone,
     )
 }
 

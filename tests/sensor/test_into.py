@@ -192,6 +192,7 @@ def test_scans_of_other_splits_than_train_are_left_alone(tmp_path: Path, capsys:
     with pytest.raises(SystemExit, match=r"^0$"):
         main([*words, "--into", str(tmp_path / "real")])
     assert Corpus.open(tmp_path / "out").units == real.only(split="train").units
+    assert "met nothing" not in capsys.readouterr().err  # of three scans of one unit
     for tile in manifest["tiles"]:
         tile["split"] = "test"
     (tmp_path / "real" / "manifest.json").write_text(json.dumps(manifest))

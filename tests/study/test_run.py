@@ -22,6 +22,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import Split
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.files import alone
 from pcaug.formats import write
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.run import Run
@@ -530,6 +531,23 @@ def test_one_training_that_fails_keeps_none_of_the_others_from_being_done(tmp_pa
         run_study(small, tmp_path / "study")
     assert len(list((tmp_path / "study" / "results").iterdir())) == 2
     assert len(run_study(small, tmp_path / "study", so_far=True).results) == 2
+
+
+def test_one_scoring_that_fails_keeps_none_of_the_others_from_being_done(tmp_path: Path, recipe: StudyRecipe) -> None:
+    small = recipe.model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1})
+    tile = next(tile for tile in Corpus.open(str(recipe.real.source)).tiles if tile.unit == "u2")
+    (Path(str(recipe.real.source)) / tile.path).write_bytes(b"PAR1")
+    with pytest.raises(PcaugError, match=r"arm 'real': is not a Parquet file.*the first of 3 that failed"):
+        run_study(small, tmp_path / "study")
+    assert len(list((tmp_path / "study" / "runs").iterdir())) == 3
+
+
+def test_a_study_that_somebody_runs_is_not_touched(tmp_path: Path, recipe: StudyRecipe) -> None:
+    run_study(recipe.model_copy(update={"budgets": (1,), "draws": 1, "seeds": 1}), tmp_path / "a")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*")}
+    with alone(tmp_path / "a", tmp_path / "a"), pytest.raises(PcaugError, match="is being made by another process"):
+        run_study(recipe, tmp_path / "a", force=True)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "a").rglob("*")} == before
 
 
 def test_what_no_study_can_compare_is_refused(tmp_path: Path, recipe: StudyRecipe) -> None:
