@@ -75,10 +75,20 @@ def counted(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
+def printable(text: str) -> str:
+    """Text without what a terminal obeys, but for ends of lines: names in strangers' files may hold it."""
+    return "".join(letter if letter.isprintable() or letter == "\n" else "?" for letter in text)
+
+
+def one_line(text: str) -> str:
+    """Text in one line, of what is ``printable``."""
+    return printable(" ".join(text.split()))
+
+
 def plain_warnings() -> None:
     """Let warnings of this process be a line on stderr each, as errors are, without where in the code they were raised."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        sys.stderr.write(f"warning: {' '.join(str(message).split())}\n")
+        sys.stderr.write(f"warning: {one_line(str(message))}\n")
 
     warnings.showwarning = show

@@ -58,5 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 def complain(text: str, code: int) -> int:
     """Say what went wrong in one line on stderr; the exit code."""
-    sys.stderr.write("pcaug: error: " + " ".join(text.split()) + "\n")
+    from pcaug.errors import one_line
+
+    sys.stderr.write(f"pcaug: error: {one_line(text)}\n")
     return code

@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcaug.errors import PcaugError, counted
+from pcaug.errors import PcaugError, counted, printable
 from pcaug.files import Kind, claim, to_jsonable
 from pcaug.parallel import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.segment import Segment
 
 
 LINE_EVERY = 60.0
@@ -38,13 +39,18 @@ def err() -> Console:
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    class Piped(Console):
-        """One that leaves a pipe which nobody reads any more to the caller; rich would end the program with an error."""
+    class Safe(Console):
+        """Leaves a pipe which nobody reads any more to the caller; rich would end the program with an error."""
+
+        def render(self, renderable: Any, options: Any = None) -> Iterator[Segment]:
+            """As rich does, but that no text can give the terminal orders."""
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
 
         def on_broken_pipe(self) -> None:
             raise BrokenPipeError
 
-    return Piped(stderr=stderr, highlight=False)
+    return Safe(stderr=stderr, highlight=False)
 
 
 def emit_json(value: Any) -> None:

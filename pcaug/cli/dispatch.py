@@ -8,9 +8,25 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from pcaug.cli.app import COMMANDS, INTERRUPTED, complain
 from pcaug.errors import PcaugError, plain_warnings
+
+
+class _Once(TyperCommand):
+    """Refuses an option that is given twice and takes one value: the first would be lost without a word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        *_, given = self.make_parser(ctx).parse_args(args=list(args))
+        for param in given:
+            if (
+                given.count(param) > 1
+                and param.param_type_name == "option"
+                and not (param.multiple or getattr(param, "is_flag", False))
+            ):
+                ctx.fail(f"Option {param.opts[-1]} is given twice, and takes one value")
+        return super().parse_args(ctx, args)
 
 
 def dispatch(arguments: list[str]) -> int:
@@ -50,9 +66,11 @@ def _run(arguments: list[str]) -> int:
         if name == wanted or wanted is None or wanted not in COMMANDS:
             command = _command(name, load=name == wanted)
             if isinstance(command, typer.Typer):  # a command of commands
+                for below in command.registered_commands:
+                    below.cls = _Once
                 app.add_typer(command, name=name)
             else:
-                app.command(name, help=None if name == wanted else text, short_help=text)(command)
+                app.command(name, cls=_Once, help=None if name == wanted else text, short_help=text)(command)
     app.callback(invoke_without_command=True)(_version)
     try:
         result = app(args=arguments, prog_name="pcaug", standalone_mode=False)

@@ -28,6 +28,8 @@ def export(
     if test is None:
         from pcaug.segment.export import export as write
 
+        if output.suffix.lower() != ".onnx":
+            raise PcaugError("is not the name of an ONNX file", output, "end it in .onnx; a model to publish needs --test")
         fresh(output, force=force)
         difference = write(opened, output)
         if json:

@@ -39,13 +39,15 @@ def _table(item: dict[str, Any]) -> Any:
     from rich.markup import escape
     from rich.table import Table
 
-    from pcaug.corpus.metres import crs_name
+    from pcaug.corpus.metres import crs_name, unit
 
     table = Table(title=escape(item["path"]), show_header=False, title_justify="left", box=None)
     table.add_row("points", f"{item['points']:,} in {counted(item['scans'], 'scan')}")
     if item["bounds"]:
         low, high = item["bounds"]
-        table.add_row("bounds", "  ".join(f"{a}: {lo:.2f} to {hi:.2f}" for a, lo, hi in zip("xyz", low, high, strict=True)))
+        digits = (7, 7, 2) if unit(item["crs"]) is None else (2, 2, 2)  # of degrees, a centimetre
+        sides = zip("xyz", low, high, digits, strict=True)
+        table.add_row("bounds", "  ".join(f"{axis}: {lo:.{n}f} to {hi:.{n}f}" for axis, lo, hi, n in sides))
     table.add_row("fields", escape(", ".join(f"{name} ({kind})" for name, kind in item["fields"].items())))
     table.add_row("CRS", escape(crs_name(item["crs"]) or "none"))
     if item.get("other_crs"):

@@ -52,4 +52,5 @@ def predict(
         emit_json({"points": classes.total(), "classes": classes, "output": output, "warnings": warnings})
         return
     shares(classes)
-    out().print(f"{counted(classes.total(), 'point')} in {output}", soft_wrap=True, markup=False)
+    done = f"{counted(classes.total(), 'point')} in {output}" if classes else f"{output}: no point was left to label"
+    out().print(done, soft_wrap=True, markup=False)

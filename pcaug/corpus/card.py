@@ -10,14 +10,14 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
-from pcaug.errors import FileError, NotFound, RecipeError
-from pcaug.formats import FORMATS
+from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.formats import FORMATS, check_options
 from pcaug.labels import IGNORE, LabelMap
 
 Split = Literal["train", "val", "test"]
@@ -113,6 +113,17 @@ class DatasetCard(Strict):
         if encoding not in FORMATS and encoding not in LAYOUTS:
             raise ValueError(f"unknown encoding {encoding!r}: choose from {', '.join([*FORMATS, *LAYOUTS])}")
         return encoding
+
+    @model_validator(mode="after")
+    def _readable_so(self) -> DatasetCard:
+        if self.encoding in FORMATS:
+            try:
+                check_options(self.encoding, self.options)
+            except PcaugError as error:
+                raise ValueError(str(error)) from None
+        elif self.options:
+            raise ValueError(f"encoding {self.encoding!r} takes no options")
+        return self
 
     @field_validator("files", "companions")
     @classmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import FileError, NotFound, PcaugError, counted
+from pcaug.formats import naming
 from pcaug.labels import tally
 
 ENOUGH = 50_000_000
@@ -186,8 +188,9 @@ def _find_labels(first: Path, sample: list[PointCloud], found: _Found) -> None:
     ]
     if whole:
         found.remarks.append(f"no field is named like a class; whole numbers of few values: {', '.join(whole)}")
-        if found.encoding == "ply":
-            found.options = {"label": whole[-1]}
+        others = [name for name in whole if name not in naming.RENAMED.values()]
+        if others and found.encoding in formats.FORMATS and "label" in formats.options_of(found.encoding):
+            found.options |= {"label": others[-1]}
 
 
 def _namesakes(scan: Path) -> list[Path]:
@@ -227,7 +230,7 @@ def _text(found: _Found, folder: Path, name: str) -> str:
     lines = [
         f"# A first card of {_shown(str(folder))}.",
         f"# Name the classes and put a node of the taxonomy for each {TODO}, correct what is wrong, then",
-        f"#   pcaug convert {_shown(str(folder))} CORPUS --card {name}.toml",
+        f"#   {_shown(shlex.join(['pcaug', 'convert', str(folder), 'CORPUS', '--card', f'{name}.toml']))}",
         *(f"# {_shown(remark)}" for remark in [*_facts(found), *found.remarks]),
         f"name = {_toml(name)}",
         f"title = {_toml(name)}",

@@ -135,7 +135,7 @@ def merge(
     made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    notes += _composed_note(plan, parts) + _unit_note(plan, parts)
+    notes += _frame_note(parts, before) + _composed_note(plan, parts) + _unit_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
@@ -229,6 +229,15 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
     return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
 
 
+def _frame_note(parts: Sequence[Part], before: Corpus | None) -> tuple[str, ...]:
+    """That maps lie beside scans: of a corpus, all is taken for scans, whose heights and ranges count from the scanner."""
+    maps = sum(part.frame == "map" for part in parts)
+    if not maps or (maps == len(parts) and (before is None or before.manifest.frame == "map")):
+        return ()
+    do = "to train on both, make a corpus of each"
+    return (f"{counted(maps, 'map')} among scans with an origin of their own, for which no height or range is right: {do}",)
+
+
 def _composed_note(plan: _Plan, parts: Sequence[Part]) -> tuple[str, ...]:
     """That composed scenes are not tested on."""
     number = sum(part.unit in plan.composed for part in parts)
@@ -314,6 +323,8 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
             writer.tile = plan.tile if part.frame == "map" else None
             writer.split_of = plan.blocks.assign if plan.blocks and part.unit not in plan.composed else None
             for chunk in part.chunks(plan.steps):
+                if part.frame == "map" and chunk.crs is None:
+                    chunk = replace(chunk, crs=plan.crs)  # where it lies is taken to be told as the others' is
                 writer.add(chunk, part.name, part.unit, plan.split_of(part), part.kind)
 
 

@@ -93,6 +93,8 @@ class Corpus:
         tiles = tuple(
             t for t in self.tiles if (split is None or (t.split or "train") == split) and (wanted is None or t.unit in wanted)
         )
+        if not self.tiles:
+            raise NotFound("holds no point", self.folder, "look at what it was made of: pcaug info")
         if not tiles:
             of = [f"split {split!r}"] * (split is not None) + [f"units {', '.join(sorted(wanted or []))}"] * (wanted is not None)
             do = f"it has the splits {', '.join(self.splits)}" if self.splits else "make it with --split, such as 0.7/0.1/0.2"

@@ -151,7 +151,20 @@ def _same_files(corpus: Corpus) -> tuple[str, ...]:
             row = corpus.manifest.sources[source]
             if number > 1 and row.sha256:
                 paths[row.sha256] = [row.path] * number
-    return tuple(f"the same file is in {len(same)} times: {', '.join(same[:3])}" for same in paths.values() if len(same) > 1)
+    return tuple(_same(same, _splits_of(corpus, digest)) for digest, same in paths.items() if len(same) > 1)
+
+
+def _splits_of(corpus: Corpus, digest: str) -> list[str]:
+    """The splits that scans of a file's digest lie in; of a map, whose points at one place are in one split, none are told."""
+    tiles = corpus.tiles if corpus.manifest.frame == "sensor" else ()
+    return sorted({tile.split for tile in tiles if tile.split and corpus.manifest.sources[tile.source].sha256 == digest})
+
+
+def _same(paths: Sequence[str], splits: Sequence[str]) -> str:
+    where = (
+        f", in {' and in '.join(splits)}, so that what is tested on is known: take all but one away" if len(splits) > 1 else ""
+    )
+    return f"the same file is in {len(paths)} times{where}: {', '.join(paths[:3])}"
 
 
 def _licence_notes(corpus: Corpus) -> tuple[str, ...]:

@@ -127,7 +127,8 @@ class Scan:
         card = self.card
         if card is None or (card.encoding in LAYOUTS and (self.part or card.matches(self.path))):
             return card
-        return None if formats.is_known(self.path) and formats.sniff(self.path) != card.encoding else card
+        found = formats.sniff(self.path) if formats.is_known(self.path) else card.encoding
+        return card if found == card.encoding or (found, card.encoding) == ("copc", "las") else None
 
     @property
     def files(self) -> list[Path]:

@@ -174,12 +174,13 @@ def unit_split(units: Iterable[str], shares: Mapping[str, float], rng: np.random
 def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
     """Shortest distance in the plan between points of two splits of a corpus, metres.
 
-    Of scans with an origin of their own it is 0 where a unit has scans in both splits, else infinite, as it is where one of
-    the splits is empty. Reads only tiles that can hold the nearest pair.
+    Of scans with an origin of their own it is 0 where a unit, or the very same file, has scans in both splits, else infinite,
+    as it is where one of the splits is empty. Reads only tiles that can hold the nearest pair.
     """
     sides = [[t for t in corpus.tiles if (t.split or "train") == split and t.bounds] for split in (first, second)]
     if corpus.manifest.frame == "sensor":
-        return 0.0 if {t.unit for t in sides[0]} & {t.unit for t in sides[1]} else np.inf
+        a, b = ({t.unit for t in side} | {corpus.manifest.sources[t.source].sha256 for t in side} - {""} for side in sides)
+        return 0.0 if a & b else np.inf
     from scipy.spatial import cKDTree  # slow to load, and every worker of a merge would
 
     best = np.inf

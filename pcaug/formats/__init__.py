@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from lazrs import LazrsError
+from pydantic import TypeAdapter, ValidationError
 
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError, counted
@@ -96,10 +98,11 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         path: The file.
         size: Points per chunk.
         encoding: Name of the format, where the suffix does not tell.
-        **options: What the format needs to know (text ``columns``, PLY ``label``, HDF5 ``group``, COPC ``bounds``
-            and ``resolution``).
+        **options: What the format needs to know: ``label``, the column with the class ids (all but KITTI); text and NPY
+            ``columns``, HDF5 ``group``, COPC ``bounds`` and ``resolution``.
 
     Raises:
+        PcaugError: For an option that the format does not take, or not of this kind.
         FileError: Of no bytes, truncated, malformed, or with positions that are not finite.
         NotFound: If it does not exist or its suffix is unknown.
     """
@@ -109,6 +112,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     if encoding is not None and encoding not in FORMATS:
         raise NotFound(f"no format named {encoding!r}", path, f"choose from {', '.join(FORMATS)}")
     form = FORMATS[encoding or sniff(path)]
+    check_options(encoding or sniff(path), options, path)
     if form.labels is None or not form.labels(path).is_file():  # a .bin of no points has no head that says so, but labels
         check_filled(path)
     seen = False
@@ -117,6 +121,26 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         if len(chunk) or not seen:
             seen = True
             yield chunk
+
+
+def check_options(encoding: str, options: Mapping[str, Any], where: Path | None = None) -> None:
+    """Raise PcaugError for options that a format's reader does not take, or not of this kind."""
+    kinds = options_of(encoding)
+    for name, value in options.items():
+        if name not in kinds:
+            do = f"choose from {', '.join(kinds)}" if kinds else "take it away"
+            raise PcaugError(f"files of format {encoding} take no option {name!r}", where, do)
+        try:
+            kinds[name].validate_python(value)
+        except ValidationError as error:
+            raise PcaugError(f"option {name} is {value!r}: {error.errors()[0]['msg'].lower()}", where, "correct it") from None
+
+
+@cache
+def options_of(encoding: str) -> dict[str, TypeAdapter[Any]]:
+    """The options that a format's reader takes, and what tells whether a value fits."""
+    kinds = get_type_hints(FORMATS[encoding].read)
+    return {name: TypeAdapter(kind) for name, kind in kinds.items() if name not in ("path", "size", "return")}
 
 
 def placed(cloud: PointCloud, path: Path, *, gaps: bool = True) -> PointCloud:

@@ -38,13 +38,14 @@ WHOLES = 50
 """Bytes an array unpacks to for each that is stored, more than points of a scanner do."""
 
 
-def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Iterator[PointCloud]:
+def read_npy(path: Path, size: int, columns: Sequence[str] | None = None, label: str | None = None) -> Iterator[PointCloud]:
     """Stream an array from a memory map.
 
     Args:
         path: The file.
         size: Points per chunk.
         columns: Names of the columns of a plain array (N, k): x, y, z and any field names; "" skips one.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
     """
     try:
         table = npy.open_memmap(path, mode="r")
@@ -65,7 +66,7 @@ def read_npy(path: Path, size: int, columns: Sequence[str] | None = None) -> Ite
     else:
         do = 'name them in a card: columns = ["x", "y", "z", ...]'
         raise FileError(f"has an array of shape {table.shape} and no names of its columns", path, do)
-    made = naming.plan(at, path, said)
+    made = naming.plan(at, path, said, label)
     for start in range(0, max(len(table), 1), size):
         rows = table[start : start + size]
         yield naming.assemble(lambda c, r=rows: r[at[c]] if names else r[:, at[c]], made, path, said)  # type: ignore[misc]
@@ -137,11 +138,11 @@ class _Member:
         return np.frombuffer(data, self.kind).reshape(count, *self.shape[1:])
 
 
-def read_npz(path: Path, size: int) -> Iterator[PointCloud]:
-    """Stream the arrays of an archive side by side, compressed or not."""
+def read_npz(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
+    """Stream the arrays of an archive side by side, compressed or not; arguments as of ``read_npy``."""
     with _opened(path) as archive:
         members = {i.filename.removesuffix(".npy"): _Member.open(archive, i, path) for i in archive.infolist()}
-        yield from _side_by_side(members, size, path)
+        yield from _side_by_side(members, size, path, label)
 
 
 def named(path: Path, names: Sequence[str], limit: int) -> list[NDArray[Any]]:
@@ -174,17 +175,17 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         raise FileError(f"is not an .npz file, is truncated, or holds objects ({error})", path, "download it again") from None
 
 
-def _side_by_side(members: dict[str, _Member], size: int, path: Path) -> Iterator[PointCloud]:
+def _side_by_side(members: dict[str, _Member], size: int, path: Path, label: str | None) -> Iterator[PointCloud]:
     mark = members.pop("pcaug", None)
     said = naming.understand(str(mark.take(1)[0]), path) if mark and not mark.shape and mark.kind.kind == "U" else {}
-    made = naming.plan(members, path, said)
+    made = naming.plan(members, path, said, label)
     positions = members[made["xyz"][0]]
     count = positions.shape[0] if positions.shape else 0
     for name, member in list(members.items()):
         if member.kind.kind not in "iufb" or member.shape[:1] != (count,) or len(member.shape) > 2:
             naming.skipped(f"array {name!r} of shape {member.shape}", path)
             members.pop(name)
-    made = naming.plan(members, path, said)
+    made = naming.plan(members, path, said, label)
     for start in range(0, max(count, 1), size):
         rows = {name: member.take(min(size, count - start)) for name, member in members.items()}
         yield naming.assemble(rows.__getitem__, made, path, said)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,11 @@ AT = 375 + 54
 
 
 def read_chunks(
-    path: Path, size: int, bounds: Sequence[Sequence[float]] | None = None, resolution: float | None = None
+    path: Path,
+    size: int,
+    bounds: Any = None,
+    resolution: float | None = None,
+    label: str | None = None,
 ) -> Iterator[PointCloud]:
     """Stream a file as LAZ, or fetch a box of it.
 
@@ -45,9 +49,10 @@ def read_chunks(
         size: Points per chunk.
         bounds: ((x, y, z), (x, y, z)) or ((x, y), (x, y)): lowest and highest corner of a box, in the file's CRS.
         resolution: Spacing of points that is enough, in its units: deeper levels are left out.
+        label: As of LAS.
     """
     if bounds is None and resolution is None:
-        yield from las.read_chunks(path, size)
+        yield from las.read_chunks(path, size, label)
         return
     las_header.check(path)
     _check(path)
@@ -56,7 +61,7 @@ def read_chunks(
             source = Source(file=str(path), encoding=las_header.encoding(reader.header, path))
             box = None if bounds is None else laspy.Bounds(*(np.array(corner, float) for corner in bounds))
             points = reader.query(box, resolution=resolution)
-            cloud = las.decoded(points, las_header.crs(reader.header), source)
+            cloud = las.labelled_by(las.decoded(points, las_header.crs(reader.header), source), label, path)
     except BaseException as error:  # as for LAZ
         if isinstance(error, KeyboardInterrupt | SystemExit):
             raise

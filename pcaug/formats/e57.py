@@ -37,12 +37,18 @@ BUFFER = 1 << 16
 INVALID = ("cartesianInvalidState", "sphericalInvalidState")
 
 
-def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
-    """Stream all scans of a file."""
+def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
+    """Stream all scans of a file.
+
+    Args:
+        path: The file.
+        size: Points per chunk.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
+    """
     pye57 = naming.extra("pye57", "pye57", path)
     try:
         with pye57.E57(str(path)) as file:
-            yield from _scans(file, path, size)
+            yield from _scans(file, path, size, label)
     except PcaugError:
         raise
     except Exception as error:  # of libE57, and of its binding
@@ -54,7 +60,7 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).partition("****")[0].split())[:200]
 
 
-def _scans(file: Any, path: Path, size: int) -> Iterator[PointCloud]:
+def _scans(file: Any, path: Path, size: int, label: str | None) -> Iterator[PointCloud]:
     said = {}
     root = file.root
     if f"{NAMESPACE}:describes" in {root.get(i).elementName() for i in range(root.childCount())}:
@@ -68,7 +74,7 @@ def _scans(file: Any, path: Path, size: int) -> Iterator[PointCloud]:
         for left in sorted(set(header.point_fields) - set(shared)):
             naming.skipped(f"field {left!r} of scan {i}, which not all scans have,", path)
         for rows in _rows(file, header, shared, size):
-            cloud = naming.assemble(rows.__getitem__, naming.plan(rows, path, said), path, said, crs)
+            cloud = naming.assemble(rows.__getitem__, naming.plan(rows, path, said, label), path, said, crs)
             if header.has_pose():
                 turned = np.einsum("ij,kj->ik", cloud.xyz, header.rotation_matrix)
                 cloud = replace(cloud, xyz=turned + header.translation)

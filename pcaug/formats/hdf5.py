@@ -23,33 +23,34 @@ SHRINKS = 2000
 """More than any of HDF5's own filters shrinks: a dataset that claims more stores less than it promises."""
 
 
-def read_chunks(path: Path, size: int, group: str = "/") -> Iterator[PointCloud]:
+def read_chunks(path: Path, size: int, group: str = "/", label: str | None = None) -> Iterator[PointCloud]:
     """Stream a file.
 
     Args:
         path: The file.
         size: Points per chunk.
         group: Path of the group with the datasets.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
     """
     try:
         with h5py.File(path, "r") as file:
             if not isinstance(file.get(group), h5py.Group):
                 raise FileError(f"has no group {group!r}", path, f"it has {', '.join(file)}")
-            yield from _read(file[group], path, size)
+            yield from _read(file[group], path, size, label)
     except PcaugError:
         raise
     except Exception as error:  # h5py passes on whatever HDF5 met, as six types
         raise FileError(f"is not an HDF5 file, or is truncated ({error})", path, "download it again") from None
 
 
-def _read(group: Any, path: Path, size: int) -> Iterator[PointCloud]:
+def _read(group: Any, path: Path, size: int, label: str | None) -> Iterator[PointCloud]:
     columns = _columns({name: group[name] for name in group if _plain(group, name, path)}, path)
     said = naming.understand(group.attrs.get("pcaug", ""), path)
-    made = naming.plan(columns, path, said)
+    made = naming.plan(columns, path, said, label)
     length = len(columns[made["xyz"][0]][0])
     for name in [name for name, (table, _) in columns.items() if len(table) != length]:
         naming.skipped(f"dataset {name!r} of shape {columns.pop(name)[0].shape}", path)
-    made = naming.plan(columns, path, said)
+    made = naming.plan(columns, path, said, label)
     tables = {table.name: table for table, _ in columns.values()}
     for start in range(0, max(length, 1), size):
         read = {name: table[start : start + size] for name, table in tables.items()}

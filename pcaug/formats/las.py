@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -47,14 +48,20 @@ _untouched: WeakKeyDictionary[PointCloud, Any] = WeakKeyDictionary()
 """Clouds as they were read -> their records. A cloud never changes, so these are what writing it would make again."""
 
 
-def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
-    """Stream a LAS or LAZ file; raises FileError for anything broken."""
+def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
+    """Stream a LAS or LAZ file; raises FileError for anything broken.
+
+    Args:
+        path: The file.
+        size: Points per chunk.
+        label: Dimension with the class ids, where it is not ``classification``, which then stays a field of its own.
+    """
     encoding: dict[str, Any] | None = None
     crs = None
     for header, points in _records(path, size):
         if encoding is None:
             encoding, crs = las_header.encoding(header, path), las_header.crs(header)
-        cloud = decoded(points, crs, Source(file=str(path), encoding=encoding))
+        cloud = labelled_by(decoded(points, crs, Source(file=str(path), encoding=encoding)), label, path)
         _untouched[cloud] = points
         yield cloud
 
@@ -146,6 +153,16 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     return PointCloud(xyz, fields, catalogue.taxonomy() if labelled else None, crs, source)
 
 
+def labelled_by(cloud: PointCloud, label: str | None, path: Path) -> PointCloud:
+    """The cloud with the values of a dimension as its class ids; raises LabelError where it has none, or they are no ids."""
+    if label in (None, "classification"):
+        return cloud
+    if label not in cloud:
+        raise LabelError(f"has no dimension {label!r}", path, f"it has {', '.join(cloud.fields)}")
+    fields = {("classification" if name == "native_label" else name): values for name, values in cloud.fields.items()}
+    return replace(cloud, fields=fields | {"native_label": naming.whole(cloud[label], path)})
+
+
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:
     """Write LAS or LAZ by suffix. The encoding of the first chunk's source is kept where it came from LAS.
 
@@ -196,7 +213,8 @@ def _writer(path: Path, header: Any, first: PointCloud) -> Iterator[Any]:
 
 def least_format(cloud: PointCloud) -> int:
     """The point format that the classes of a cloud need: 6 where one is above 31."""
-    return 6 if len(cloud) and "native_label" in cloud and cloud["native_label"].max() > 31 else 0
+    apart = "classification" in cloud  # then ids are extra bytes
+    return 6 if len(cloud) and not apart and "native_label" in cloud and cloud["native_label"].max() > 31 else 0
 
 
 def in_units(first: PointCloud) -> set[str]:

@@ -95,6 +95,8 @@ def check(path: Path) -> int:
                 raise FileError(
                     f"is truncated or damaged: its chunks cannot be found ({error})", path, "download it again"
                 ) from None
+        if count and 0 in struct.unpack_from("<3d", head, 131):
+            raise FileError("is damaged: its header gives positions a scale of 0", path, "download it again")
     return length
 
 
@@ -367,7 +369,7 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
         e, target = known.get(name), dimension(name, dimensions)
         if target is not None and values.shape[1:] != ((3,) if target == "rgb" else ()):
             raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
-        if target is not None and not (name == "native_label" and (e or not kept)):
+        if target is not None and not (name == "native_label" and (e or not kept or "classification" in cloud)):
             continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
         if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))

@@ -33,13 +33,22 @@ RENAMED = {
     "intensity": "intensity", "scalar_intensity": "intensity", "reflectance": "intensity",
     "time": "time", "gps_time": "time", "gpstime": "time", "scalar_gpstime": "time", "timestamp": "time",
     "instance": "instance", "ins_class": "instance", "scalar_instance": "instance",
-    "returnnumber": "return_number", "numberofreturns": "number_of_returns", "colors": "rgb", "normals": "normal",
+    "returnnumber": "return_number", "return_number": "return_number",
+    "numberofreturns": "number_of_returns", "number_of_returns": "number_of_returns", "colors": "rgb", "normals": "normal",
 }  # fmt: skip
 VECTORS = {
     "rgb": (("red", "green", "blue"), ("r", "g", "b")),
     "normal": (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z")),
 }
 """Field -> the column names that make it together; the first are the ones that are written."""
+PARTS = {name: first for groups in VECTORS.values() for group in groups for name, first in zip(group, groups[0], strict=True)}
+"""Each of them -> the one that is written."""
+
+
+def known_as(name: str) -> str:
+    """What a column is taken for by its name, lower case: a field of ours, the first name of a part of a vector, or as it is."""
+    name = name.lower()
+    return "native_label" if name in LABELS else RENAMED.get(name, PARTS.get(name, name))
 
 
 def describe(cloud: PointCloud, *, split: bool = True) -> dict[str, Any]:
@@ -141,7 +150,7 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     if absent:
         raise FileError(f"has no columns {', '.join(sorted(absent))}", path, "it was damaged: download it again")
     if label is not None and label not in names:
-        raise LabelError(f"has no property {label!r}", path, f"it has {', '.join(names)}")
+        raise LabelError(f"has no column {label!r}", path, f"it has {', '.join(names)}")
     native = label or (None if said else next((lower[name] for name in LABELS if name in lower), None))
     if native is not None:
         made["native_label"] = (native,)

@@ -24,7 +24,9 @@ from pcaug.formats import naming
 NOISE = ("x_noise", "y_noise", "z_noise")
 
 
-def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coords: str = "clean") -> Iterator[PointCloud]:
+def read_chunks(
+    path: Path, size: int, fields: Iterable[str] | None = None, coords: str = "clean", label: str | None = None
+) -> Iterator[PointCloud]:
     """Stream a Parquet table column-wise; row groups of any size are read page by page.
 
     Args:
@@ -33,18 +35,19 @@ def read_chunks(path: Path, size: int, fields: Iterable[str] | None = None, coor
         fields: Only these fields (of our own tiles).
         coords: SynthCity only: "clean" reads X, Y, Z; "noisy" the noisy coordinates, taken as absolute where their median
             distance to the clean ones is below 0.1 m, as offsets where their own median is.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
     """
     try:
         with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
-            yield from _read(file, path, size, fields, coords)
+            yield from _read(file, path, size, fields, coords, label)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise FileError(f"is not a Parquet file, or is truncated ({error})", path, "download it again") from None
 
 
-def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords: str) -> Iterator[PointCloud]:
+def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords: str, label: str | None) -> Iterator[PointCloud]:
     schema = file.schema_arrow
     said = understood(schema.metadata, path)
-    made = _plan(_numeric(schema, path, said), path, said)
+    made = _plan(_numeric(schema, path, said), path, said, label)
     if wanted is not None:
         keep = {"xyz", *wanted}
         made = {name: columns for name, columns in made.items() if name in keep}
@@ -78,8 +81,8 @@ def _numeric(schema: Any, path: Path, said: Mapping[str, Any]) -> list[str]:
     return [name for name in schema.names if name not in {column.name for column in strange}]
 
 
-def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any]) -> naming.Plan:
-    return naming.plan([name for name in names if said or name.lower() not in NOISE], path, said)
+def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any], label: str | None = None) -> naming.Plan:
+    return naming.plan([name for name in names if said or name.lower() not in NOISE], path, said, label)
 
 
 def _cloud(rows: Mapping[str, NDArray[Any]], made: naming.Plan, path: Path, said: Mapping[str, Any]) -> PointCloud:

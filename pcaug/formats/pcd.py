@@ -32,13 +32,19 @@ SHRINKS = 270
 """More than LZF can shrink: 264 bytes into three, a little for rounding."""
 
 
-def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
-    """Stream a file; binary_compressed is decompressed as a whole, as the format demands."""
+def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[PointCloud]:
+    """Stream a file; binary_compressed is decompressed as a whole, as the format demands.
+
+    Args:
+        path: The file.
+        size: Points per chunk.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
+    """
     meta, said, start = _header(path)
     kind = _kind(meta, path)
     left = path.stat().st_size - start
     if meta.data is Encoding.ASCII:
-        yield from _ascii(path, size, meta, kind, said, start)
+        yield from _ascii(path, size, meta, kind, said, start, label)
         return
     rows: Callable[[int, int], Any]
     if meta.data is Encoding.BINARY:
@@ -53,7 +59,7 @@ def read_chunks(path: Path, size: int) -> Iterator[PointCloud]:
         rows = lambda a, b: {name: values[a:b] for name, values in columns.items()}  # noqa: E731
     for first in range(0, max(meta.points, 1), size):
         part = rows(first, first + size)
-        yield _cloud({name: part[name] for name in kind.names or ()}, path, said)
+        yield _cloud({name: part[name] for name in kind.names or ()}, path, said, label)
 
 
 def _header(path: Path) -> tuple[Any, dict[str, Any], int]:
@@ -114,7 +120,9 @@ def _decompress(path: Path, meta: Any, kind: np.dtype[Any], start: int) -> dict[
     return columns
 
 
-def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str, Any], start: int) -> Iterator[PointCloud]:
+def _ascii(
+    path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str, Any], start: int, label: str | None
+) -> Iterator[PointCloud]:
     spans = {}
     kinds: list[np.dtype[Any]] = []
     for name in kind.names or ():
@@ -129,7 +137,7 @@ def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str
             values = np.stack(rows[span], axis=1) if kind[name].shape else rows[span.start]
             whole = packed and (values >= 1).any()  # some write the bits as a whole number
             columns[name] = values.astype("<u4" if whole else kind[name].base)
-        return _cloud(columns, path, said)
+        return _cloud(columns, path, said, label)
 
     seen = 0
     for cloud in text.parsed(path, size, kinds, make, start, 1):
@@ -139,14 +147,14 @@ def _ascii(path: Path, size: int, meta: Any, kind: np.dtype[Any], said: dict[str
         raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "download it again")
 
 
-def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any]) -> PointCloud:
+def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any], label: str | None) -> PointCloud:
     """A cloud of columns, with colours unpacked and without padding."""
     columns = {name: values for name, values in columns.items() if not name.startswith(PADDING)}
     for name in PACKED:
         if name in columns and columns[name].ndim == 1 and columns[name].itemsize == 4 and "red" not in columns:
             bits = np.ascontiguousarray(columns.pop(name)).view("<u4")
             columns |= {c: (bits >> shift & 0xFF).astype(np.uint8) for c, shift in (("red", 16), ("green", 8), ("blue", 0))}
-    return naming.assemble(columns.__getitem__, naming.plan(columns, path, said), path, said)
+    return naming.assemble(columns.__getitem__, naming.plan(columns, path, said, label), path, said)
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, data: str = "binary") -> int:

@@ -33,7 +33,7 @@ def read_chunks(path: Path, size: int, label: str | None = None) -> Iterator[Poi
     Args:
         path: The file.
         size: Points per chunk.
-        label: Property with the class ids, where its name is not one of ``columns.LABELS``.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
     """
     _check_counts(path)
     try:

@@ -48,13 +48,14 @@ Kinds = Sequence[np.dtype[Any]]
 Columns = list[NDArray[Any]]
 
 
-def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> Iterator[PointCloud]:
+def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None, label: str | None = None) -> Iterator[PointCloud]:
     """Stream a text file.
 
     Args:
         path: The file.
         size: Points per chunk.
         columns: Names of the columns, where the file has no header: x, y, z and any field names; "" skips one.
+        label: Column with the class ids, where its name is not one of ``naming.LABELS``.
     """
     with path.open("rb") as file:
         first = file.readline(LONGEST)
@@ -63,7 +64,7 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None) -> 
         names, start, line = _head(file, path, columns)
     at = {name: i for i, name in enumerate(names) if name}
     kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
-    made = naming.plan(at, path, said)
+    made = naming.plan(at, path, said, label)
     types = None
     for cloud in parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line):
         types = _types(cloud, said) if types is None else types
@@ -108,7 +109,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         if not words or text.startswith(b"#") or (len(words) == 1 and (number == 1 or header)):  # a count may stand at the top
             continue
         if not _numeric(words):
-            names = [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b"/#")]
+            names = _names(text)
             if text.startswith(b"//") and not naming.positions(names):
                 continue
             if header or b"\0" in text:
@@ -116,6 +117,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             header = names
             continue
         names = list(columns) if columns else header
+        _check_order(header, names, path)
         if twice := next((name for name in names if name and names.count(name) > 1), None):
             raise FileError(f"names the column {twice!r} twice", path, "correct the names")
         if not names and len(words) == 3:
@@ -129,6 +131,22 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
     if not naming.positions(header):
         raise FileError("holds no line of coordinates", path, "each line must be x, y and z, and what a header or a card names")
     return list(columns) if columns else header, file.tell(), number
+
+
+def _names(text: bytes) -> list[str]:
+    """The names of a header. Between commas or the like they may hold spaces, which no field's name has."""
+    at = next((separator for separator in (b"\t", b";", b",") if separator in text.strip()), None)
+    words = [b"_".join(word.split()) for word in text.split(at)] if at else text.split()
+    return [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b'/#"')]
+
+
+def _check_order(header: Sequence[str], names: Sequence[str], path: Path) -> None:
+    """Refuse names that a header contradicts: one of them is that of another column there."""
+    known, told = ([naming.known_as(name) for name in row] for row in (names, header))
+    for place, name in enumerate(told[: len(known)]):
+        if name in known and known[place] != name:
+            what = f"has {header[place]!r} as column {place + 1}, which is {names[place]!r} in the card's columns"
+            raise FileError(what, path, "give files of another order a card of their own")
 
 
 def _text(word: bytes) -> str:

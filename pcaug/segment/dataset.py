@@ -53,7 +53,7 @@ def class_set(name: str, corpora: Sequence[Corpus]) -> ClassSet:
 
 @dataclass(frozen=True)
 class Blocks(Dataset[Sample]):
-    """All blocks of a training, in order.
+    """All blocks of a training, in order: one pass is the whole of it, ``steps`` batches, and another pass gives the same blocks.
 
     Attributes:
         recipe: What a block is, and how sources blend; its ``real_share`` and ``cutmix`` are settled.

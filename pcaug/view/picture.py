@@ -25,6 +25,8 @@ PAPER = 250
 """Brightness of the background."""
 FINE = 2
 """Each pixel is drawn as FINE x FINE and averaged: smooth edges."""
+FAR = 1.25
+"""Times as long as that of 99 % of its points that a cloud's extent is where a picture leaves the others out."""
 PER_ROW = 3
 """Clouds beside each other in a PNG before the next row starts."""
 RAMPED = ("height", "intensity")
@@ -74,7 +76,8 @@ def render(
         colour: One of ``colours.MODES``; None chooses.
         azimuth: Where the viewer stands, degrees from +x counter-clockwise; None is -60, and of a plan -90: north is up.
         elevation: Degrees above the horizon; 90 is a plan.
-        span: Metres that the shorter side shows; None takes the cloud's extent without the outermost 1 % of points.
+        span: Metres that the shorter side shows; None takes the cloud's extent, without the outermost 1 % of points where they
+            lie far out.
 
     Returns:
         (height, width, 3) uint8.
@@ -82,7 +85,7 @@ def render(
     if not len(cloud):
         return np.full((height, width, 3), PAPER, np.uint8)
     u, v, depth = _project(cloud.xyz, standing(elevation) if azimuth is None else azimuth, elevation)
-    low, high = np.percentile(u, [0.5, 99.5]), np.percentile(v, [0.5, 99.5])
+    low, high = _extent(u), _extent(v)
     fits = min(width / max(np.ptp(low), 1e-6), height / max(np.ptp(high), 1e-6)) if span is None else min(width, height) / span
     scale = FINE * 0.92 * fits
     column = np.clip((u - low.mean()) * scale + FINE * width / 2, -99, FINE * width + 99).astype(np.int64)
@@ -93,6 +96,12 @@ def render(
         row[order], column[order], depth[order], paint[order], FINE * height, FINE * width, _size(cloud, scale)
     )
     return _smaller(_eye_dome(image, nearest, scale))
+
+
+def _extent(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Lowest and highest of coordinates (N,), as of `span` in ``render``."""
+    whole, most = np.array([values.min(), values.max()]), np.percentile(values, [0.5, 99.5])
+    return whole if np.ptp(whole) <= FAR * np.ptp(most) else most
 
 
 def standing(elevation: float) -> float:

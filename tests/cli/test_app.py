@@ -12,6 +12,7 @@ import time
 import warnings
 from pathlib import Path
 
+import laspy
 import numpy as np
 import pytest
 from builders import make_cloud, run
@@ -205,6 +206,30 @@ def test_a_file_that_pcaug_labelled_points_at_its_card(capsys: pytest.CaptureFix
         assert "pcaug predicted its classes: --card pcaug-las" in run(capsys, *words, tmp_path / "predicted.laz")[1]
         assert "does not know all class ids: --card pcaug-las" in run(capsys, *words, tmp_path / "plain.laz")[1]
         assert run(capsys, *words, tmp_path / "predicted.laz", "--card", "pcaug-las")[1] == ""
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_names_in_files_give_the_terminal_no_orders(capsys: pytest.CaptureFixture[str], tmp_path: Path, stream: str) -> None:
+    evil = "q\x1b]0;pwn\x07\x1b[31m"
+    file = laspy.create(point_format=0, file_version="1.2")
+    file.add_extra_dim(laspy.ExtraBytesParams(name=evil, type="u1"))
+    file.x, file.y, file.z = np.zeros((3, 2))
+    file.write(tmp_path / "a.las")
+    assert any("\x1b" in name for name in formats.read(tmp_path / "a.las").fields)
+    if stream == "stdout":
+        out, _ = run(capsys, "info", str(tmp_path / "a.las"), code=0)
+        assert "q?]0;pwn" in out
+    else:
+        _, out = run(capsys, "info", str(tmp_path / evil), code=1)
+    assert "\x1b" not in out
+
+
+def test_an_option_that_takes_one_value_is_given_once(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in ("train pillars --real a -o r --real b", "generate fit a -o r -o b"):
+        _, err = run(capsys, *words.split(), code=2)
+        assert "is given twice, and takes one value" in err
+    _, err = run(capsys, "train", "nothing", "--real", "a", "--synthetic", "b", "--synthetic", "c", "-o", "r", code=1)
+    assert "twice" not in err
 
 
 @pytest.mark.parametrize("width", ["30", "60"])

@@ -221,6 +221,34 @@ def test_the_same_source_is_not_taken_twice(tmp_path: Path) -> None:
     assert any("the same file is in 2 times" in note for note in report.notes)
 
 
+def test_one_scan_in_two_splits_is_told(tmp_path: Path) -> None:
+    home = drive(tmp_path / "set")
+    shutil.copytree(home / "sequences/00", home / "sequences/44")
+    reports = [merge([home], tmp_path / f"c{seed}", split=Split("0.5/0.25/0.25", seed=seed)) for seed in range(4)]
+    parted = [leak(Corpus.open(tmp_path / f"c{seed}")) == 0 for seed in range(4)]
+    assert any(parted)
+    for seed, report in enumerate(reports):
+        split_of = {tile.unit: tile.split for tile in Corpus.open(tmp_path / f"c{seed}").tiles}
+        told = [note for note in report.notes if "the same file is in 2 times, in " in note and "is known" in note]
+        assert bool(told) == (split_of["00"] != split_of["44"])
+
+
+def test_maps_among_scans_are_told(tmp_path: Path) -> None:
+    told = "1 map among scans with an origin of their own"
+    assert any(told in note for note in merge([drive(tmp_path / "set"), tile(tmp_path / "a.las")], tmp_path / "c").notes)
+    assert not any("among scans" in note for note in merge([tmp_path / "a.las"], tmp_path / "map").notes)
+    assert not any("among scans" in note for note in merge([tmp_path / "set"], tmp_path / "scans").notes)
+
+
+def test_a_source_without_a_crs_takes_that_of_the_others(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for number, crs in enumerate(["EPSG:25832", None, "EPSG:25832"]):
+        tile(folder / f"{number}.las", seed=number, crs=crs)
+    merge([folder], tmp_path / "c")
+    corpus = Corpus.open(tmp_path / "c")
+    assert {cloud.crs for cloud in corpus.clouds()} == {corpus.manifest.crs}
+
+
 def test_scans_and_maps_together_keep_their_own_tiling(tmp_path: Path) -> None:
     merge([drive(tmp_path / "set"), tile(tmp_path / "a.las")], tmp_path / "c", tile=30.0)
     corpus = Corpus.open(tmp_path / "c")
@@ -397,6 +425,7 @@ def test_leak_is_the_true_distance_and_never_below_the_buffer(tmp_path: Path, bu
     assert leak(corpus, "train", "nothing") == np.inf
 
 
+@pytest.mark.filterwarnings("ignore:.*follows the decimal point")
 @pytest.mark.parametrize("suffix", [".ply", ".laz", ".parquet", ".txt"])
 def test_sources_of_several_kinds_become_one_file(tmp_path: Path, suffix: str) -> None:
     """Intensity is a float in one and 16 bits in the other; only one has return numbers and colours."""

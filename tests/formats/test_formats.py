@@ -170,8 +170,65 @@ def test_ply_of_others_is_read_by_property_names(tmp_path: Path, binary: bool) -
     assert cloud["intensity"].tolist() == [9]
     assert cloud["rgb"].tolist() == [[255, 0, 1]]
     assert cloud["big"].dtype == np.uint32
-    with pytest.raises(LabelError, match="has no property 'nope'"):
+    with pytest.raises(LabelError, match="has no column 'nope'"):
         read(tmp_path / "a.ply", label="nope")
+
+
+@pytest.mark.parametrize(
+    "suffix", [".ply", ".las", ".laz", ".copc.laz", ".pcd", ".npy", ".npz", ".h5", ".parquet", ".txt", ".e57"]
+)
+def test_the_column_with_the_class_ids_may_have_any_name(tmp_path: Path, suffix: str) -> None:
+    path, ids = tmp_path / f"a{suffix}", np.arange(1100, 1140)
+    cloud = make_cloud(40, labelled=False, Klasse=ids.astype(np.int32))
+    write(path, cloud)
+    back = read(path, label="Klasse")
+    assert sorted(back["native_label"].tolist()) == ids.tolist()
+    las = suffix in (".las", ".laz", ".copc.laz")
+    assert ("Klasse" in back) == ("classification" in back) == las  # its own dimensions all stay
+    write(tmp_path / f"b{suffix}", back)
+    assert sorted(read(tmp_path / f"b{suffix}")["native_label"].tolist()) == ids.tolist()
+    with pytest.raises(LabelError, match="'nope'"):
+        read(path, label="nope")
+
+
+def test_options_that_a_format_does_not_take_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", make_cloud(3))
+    (tmp_path / "a.bin").write_bytes(bytes(16))
+    for name, options, wrong in (
+        ("a.txt", {"colums": ["x"]}, "files of format text take no option 'colums', .*choose from columns, label"),
+        ("a.txt", {"columns": "xyz"}, "option columns is 'xyz'"),
+        ("a.txt", {"label": 3}, "option label is 3"),
+        ("a.bin", {"label": "x"}, "files of format kitti take no option 'label'"),
+    ):
+        with pytest.raises(PcaugError, match=wrong):
+            read(tmp_path / name, **options)
+
+
+def test_a_header_may_name_columns_with_spaces(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("X,Y,Z,Return Number,Scalar field,Classification\n1,2,3,1,7.5,6\n")
+    cloud = read(tmp_path / "a.csv")
+    assert {name: values.tolist() for name, values in cloud.fields.items()} == {
+        "return_number": [1], "Scalar_field": [7.5], "native_label": [6]
+    }  # fmt: skip
+    (tmp_path / "b.txt").write_text("//X Y Z R G B Classification\n1 2 3 4 5 6 7\n")
+    assert read(tmp_path / "b.txt")["native_label"].tolist() == [7]
+
+
+def test_columns_that_contradict_a_header_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("X;Y;Z;Klasse;Intensity\n1;2;3;11;30\n")
+    with pytest.raises(FileError, match="has 'Intensity' as column 5, which is 'native_label' in the card's columns"):
+        read(tmp_path / "a.csv", columns=["x", "y", "z", "intensity", "native_label"])
+    told = read(tmp_path / "a.csv", columns=["x", "y", "z", "native_label", "intensity"])
+    assert told["native_label"].tolist() == read(tmp_path / "a.csv", label="Klasse")["native_label"].tolist() == [11]
+
+
+def test_a_scale_of_zero_is_damage(tmp_path: Path) -> None:
+    write(tmp_path / "a.las", make_cloud(5))
+    data = bytearray((tmp_path / "a.las").read_bytes())
+    data[131:139] = bytes(8)
+    (tmp_path / "a.las").write_bytes(data)
+    with pytest.raises(FileError, match="a scale of 0"):
+        read(tmp_path / "a.las")
 
 
 def test_ply_is_read_by_an_independent_library(tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_far_strays_do_not_shrink_the_picture() -> None:
     assert both[1] == pytest.approx(both[0], rel=0.1)
 
 
+def test_nothing_of_a_square_is_cut_off() -> None:
+    x, y = np.meshgrid(np.arange(120.0), np.arange(120.0))
+    cloud = PointCloud(np.column_stack([x.ravel(), y.ravel(), np.zeros(x.size)]))
+    image = render(cloud, 300, 300, azimuth=-45.0, elevation=90.0)  # on a corner
+    border = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+    assert (border == 250).all()
+    assert (image != 250).any()
+
+
 def test_the_same_cloud_gives_the_same_bytes() -> None:
     cloud = make_cloud(500)
     np.testing.assert_array_equal(render(cloud, 90, 90), render(cloud, 90, 90))
