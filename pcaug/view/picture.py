@@ -25,8 +25,8 @@ PAPER = 250
 """Brightness of the background."""
 FINE = 2
 """Each pixel is drawn as FINE x FINE and averaged: smooth edges."""
-FAR = 1.25
-"""Times as long as that of 99 % of its points that a cloud's extent is where a picture leaves the others out."""
+BEYOND = 0.1
+"""How far beyond 99 % of its points, of their extent, a cloud is shown whole: its corners are in the picture, strays are not."""
 PER_ROW = 3
 """Clouds beside each other in a PNG before the next row starts."""
 RAMPED = ("height", "intensity")
@@ -76,8 +76,7 @@ def render(
         colour: One of ``colours.MODES``; None chooses.
         azimuth: Where the viewer stands, degrees from +x counter-clockwise; None is -60, and of a plan -90: north is up.
         elevation: Degrees above the horizon; 90 is a plan.
-        span: Metres that the shorter side shows; None takes the cloud's extent, without the outermost 1 % of points where they
-            lie far out.
+        span: Metres that the shorter side shows; None takes the cloud's extent but for what lies far out of 99 % of its points.
 
     Returns:
         (height, width, 3) uint8.
@@ -100,8 +99,9 @@ def render(
 
 def _extent(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lowest and highest of coordinates (N,), as of `span` in ``render``."""
-    whole, most = np.array([values.min(), values.max()]), np.percentile(values, [0.5, 99.5])
-    return whole if np.ptp(whole) <= FAR * np.ptp(most) else most
+    low, high = np.percentile(values, [0.5, 99.5])
+    near = values[np.abs(values - (low + high) / 2) <= (0.5 + BEYOND) * (high - low)]
+    return np.array([near.min(), near.max()])
 
 
 def standing(elevation: float) -> float:
