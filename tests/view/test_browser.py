@@ -120,7 +120,7 @@ def test_truth_stands_beside_prediction(tmp_path: Path) -> None:
     found = run(
         tmp_path / "a.html",
         """
-        const out = { layouts: layouts() }; arrange("beside");
+        const out = { layouts: layouts(), first: layout };
         out.heads = [...document.querySelectorAll(".title")].map(e => e.firstChild.textContent);
         out.counts = [...document.querySelectorAll('[data-class="car"]')].map(
           e => [...e.parentNode.querySelectorAll("span")].map(s => s.title));
@@ -133,6 +133,7 @@ def test_truth_stands_beside_prediction(tmp_path: Path) -> None:
     )
     cloud = rich_cloud().take(slice(0, 2000))
     assert found["layouts"] == ["one", "beside", "swipe"]
+    assert found["first"] == "beside"
     assert found["heads"] == ["truth", "prediction"]
     assert found["counts"] == [[f"{(cloud[field] == 21).sum():,}" for field in ("label", "prediction")]]
     assert found["fewer"] == [True, True]

@@ -4,7 +4,8 @@ const gl = canvas.getContext("webgl2", { preserveDrawingBuffer: true, antialias:
 const clouds = [], hidden = data.modes.map(() => new Set());
 const truth = data.modes.findIndex(m => m.name === "class"), guess = data.modes.findIndex(m => m.name === "prediction");
 const family = m => m === guess && truth >= 0 ? truth : m;  // truth and prediction share ids, colours, and what is hidden
-let mode = data.start, layout = data.clouds.length > 1 ? "beside" : "one", split = .5;
+let mode = data.start, split = .5;
+let layout = data.clouds.length > 1 || (truth >= 0 && guess >= 0 && (mode === truth || mode === guess)) ? "beside" : "one";
 
 function panes() {  // what stands beside each other: a cloud, the mode that colours it (or -1), and its part of the width
   const both = clouds.length === 1 && layout !== "one" ? [truth, mode === truth ? guess : mode].map(m => ({ cloud: clouds[0], mode: m }))
