@@ -192,6 +192,17 @@ def alone(folder: Path, what: Path) -> Iterator[None]:
 
 
 @contextmanager
+def told_of(partial: Path, path: Path) -> Iterator[None]:
+    """Let errors that name a file in the making name the one that is wanted."""
+    try:
+        yield
+    except PcaugError as error:
+        if error.where != str(partial):
+            raise
+        raise type(error)(error.what, path, error.do) from None
+
+
+@contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A path to write to, of the same name in a folder ``beside`` it. What is written there takes the file's place
     in the end, or goes if that failed; missing folders are made.
@@ -209,12 +220,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise FileError(f"cannot be written ({error.strerror})", path, "check the path and its permissions") from None
         partial = home / path.name
         try:
-            yield partial
+            with told_of(partial, path):
+                yield partial
             partial.replace(path)
-        except PcaugError as error:
-            if error.where != str(partial):
-                raise
-            raise type(error)(error.what, path, error.do) from None
         except OSError as error:
             if error.filename is not None and not Path(error.filename).is_relative_to(home):
                 raise

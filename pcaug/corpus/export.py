@@ -15,7 +15,7 @@ from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import named, put_in_place
 from pcaug.errors import NotFound
-from pcaug.files import Kind, beside, claim, contents
+from pcaug.files import Kind, beside, claim, contents, told_of
 from pcaug.parallel import Progress, silent
 
 WRITTEN = ".pcaug-export"
@@ -68,7 +68,8 @@ def export(
                 clouds = with_ids(clouds, ids_of, without)
             if pieces := list(clouds):
                 found |= set(formats.lost(pieces[0].fields, path))
-                written += formats.write(path, concatenate(pieces))
+                with told_of(path, folder / name):
+                    written += formats.write(path, concatenate(pieces))
                 if suffix == ".bin":
                     _to_labels(path)
             progress("tiles", index + 1, len(corpus.tiles))

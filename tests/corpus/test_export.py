@@ -92,6 +92,16 @@ def test_filters_hold_for_tiles_that_become_files(tmp_path: Path, capsys: pytest
         assert not (tmp_path / "none").exists()
 
 
+def test_an_error_names_the_file_that_is_wanted(tmp_path: Path) -> None:
+    far = PointCloud(np.full((3, 3), 20_000.0), {"label": np.full(3, TREE.id("road"), np.uint16)}, TREE)
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(far, "a", "a")
+    with pytest.raises(PcaugError, match="too far from the origin") as caught:
+        export(Corpus.open(tmp_path / "c"), tmp_path / "out", ".bin")
+    assert caught.value.where == str(tmp_path / "out/sequences/00/velodyne/000000.bin")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("suffix", [".ply", ".bin"])
 def test_force_replaces_what_an_export_wrote_and_nothing_else(tmp_path: Path, suffix: str) -> None:
     whole = corpus(tmp_path / "c")

@@ -31,7 +31,7 @@ function shift(dx, dy) {  // pixels: what is under the cursor stays there
 function home() {
   if (camera.walk) stride(false);
   const aspect = canvas.clientWidth * panes()[0].width / canvas.clientHeight;
-  Object.assign(camera, { at: [...camera.home.at], distance: .98 * camera.home.size / Math.min(1, aspect) ** .9 + .1, yaw: -1.05, pitch: .65 });
+  Object.assign(camera, { at: [...camera.home.at], distance: Math.max(1.04, 1.1 / aspect) * camera.home.size + .1, yaw: -1.05, pitch: .65 });
   shift(0, -.06 * canvas.clientHeight);
 }
 function goTo(place) { camera.at = place; if (camera.walk) land(1); else zoom(.5); draw(); }
