@@ -144,7 +144,7 @@ def _check_order(header: Sequence[str], names: Sequence[str], path: Path) -> Non
     """Refuse names that a header contradicts: one of them is that of another column there."""
     known, told = ([naming.known_as(name) for name in row] for row in (names, header))
     for place, name in enumerate(told[: len(known)]):
-        if name in known and known[place] != name:
+        if name in known and known[place] != name and name not in ("x", "y", "z"):  # which some surveys swap
             what = f"has {header[place]!r} as column {place + 1}, which is {names[place]!r} in the card's columns"
             raise FileError(what, path, "give files of another order a card of their own")
 

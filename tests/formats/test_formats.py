@@ -220,6 +220,8 @@ def test_columns_that_contradict_a_header_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "a.csv", columns=["x", "y", "z", "intensity", "native_label"])
     told = read(tmp_path / "a.csv", columns=["x", "y", "z", "native_label", "intensity"])
     assert told["native_label"].tolist() == read(tmp_path / "a.csv", label="Klasse")["native_label"].tolist() == [11]
+    turned = read(tmp_path / "a.csv", columns=["y", "x", "z", "native_label", "intensity"])  # northing before easting
+    assert turned.xyz.tolist() == [[2, 1, 3]]
 
 
 def test_a_scale_of_zero_is_damage(tmp_path: Path) -> None:
