@@ -155,7 +155,7 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
 
 def labelled_by(cloud: PointCloud, label: str | None, path: Path) -> PointCloud:
     """The cloud with the values of a dimension as its class ids; raises LabelError where it has none, or they are no ids."""
-    if label in (None, "classification"):
+    if label in (None, "classification", "native_label"):
         return cloud
     if label not in cloud:
         raise LabelError(f"has no dimension {label!r}", path, f"it has {', '.join(cloud.fields)}")

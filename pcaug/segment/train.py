@@ -83,11 +83,10 @@ def train(
     validation = _validation(recipe, corpora[0])
     run = _run(data, corpora, validation, Path(folder))
     with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
-        if not _begun(run):
-            pass
-        elif not recipe.is_forest:
+        begun = _begun(run)
+        if begun and not recipe.is_forest:
             _fit(run, data, validation, progress, tensorboard, start)
-        elif distributed.rank() == 0:
+        elif begun and distributed.rank() == 0:
             trees.fit(run, data.pools, run.folder / WEIGHTS)
     distributed.barrier()
     return run
