@@ -329,10 +329,12 @@ def in_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
 
 
 def colour_scale(rgb: NDArray[Any]) -> float:
-    """Largest value of the scale of some colours: the least of 1 (of floats), 255 and 65535 that holds them."""
+    """Largest value of the scale of some colours: the least of 1 (of floats), 255 and 65535 that holds them. A few may lie above
+    1, for nobody counts in whole numbers that end below 2."""
     top = float(np.fmax.reduce(rgb, axis=None, initial=0))
-    floats = np.issubdtype(rgb.dtype, np.floating)
-    return next((scale for scale in (1.0, 255.0, 65535.0)[not floats :] if top <= scale), max(top, 1.0))
+    if np.issubdtype(rgb.dtype, np.floating) and top < 2:
+        return 1.0
+    return next((scale for scale in (255.0, 65535.0) if top <= scale), top)
 
 
 def full_scale(values: NDArray[Any]) -> float:

@@ -18,7 +18,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
-from pcaug.errors import FileError, NotFound, PcaugError, counted
+from pcaug.errors import FileError, NotFound, PcaugError, counted, printable
 from pcaug.formats import naming
 from pcaug.labels import tally
 
@@ -314,7 +314,7 @@ def _unit(found: _Found) -> str:
 
 def _shown(text: str) -> str:
     """Text of a path or file on one line of a comment."""
-    return "".join(c if c.isprintable() else "?" for c in text.encode("utf-8", "replace").decode())
+    return printable(text).replace("\n", "?")
 
 
 def _toml(value: Any) -> str:

@@ -135,7 +135,7 @@ def merge(
     made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
-    notes += _frame_note(parts, before) + _composed_note(plan, parts) + _unit_note(plan, parts)
+    notes += _frame_note(parts, frames) + _composed_note(plan, parts) + _unit_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
     return Report(corpus.points, notes=notes, splits=corpus.split_points)
 
@@ -229,11 +229,11 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
     return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
 
 
-def _frame_note(parts: Sequence[Part], before: Corpus | None) -> tuple[str, ...]:
+def _frame_note(parts: Sequence[Part], frames: set[Frame]) -> tuple[str, ...]:
     """That maps lie beside scans: of a corpus, all is taken for scans, whose heights and ranges count from the scanner."""
-    maps = sum(part.frame == "map" for part in parts)
-    if not maps or (maps == len(parts) and (before is None or before.manifest.frame == "map")):
+    if len(frames) < 2:
         return ()
+    maps = sum(part.frame == "map" for part in parts)
     do = "to train on both, make a corpus of each"
     return (f"{counted(maps, 'map')} among scans with an origin of their own, for which no height or range is right: {do}",)
 

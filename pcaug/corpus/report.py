@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,13 +151,17 @@ def _same_files(corpus: Corpus) -> tuple[str, ...]:
             row = corpus.manifest.sources[source]
             if number > 1 and row.sha256:
                 paths[row.sha256] = [row.path] * number
-    return tuple(_same(same, _splits_of(corpus, digest)) for digest, same in paths.items() if len(same) > 1)
+    splits = _splits_of_files(corpus)
+    return tuple(_same(same, sorted(splits[digest])) for digest, same in paths.items() if len(same) > 1)
 
 
-def _splits_of(corpus: Corpus, digest: str) -> list[str]:
+def _splits_of_files(corpus: Corpus) -> dict[str, set[str]]:
     """The splits that scans of a file's digest lie in; of a map, whose points at one place are in one split, none are told."""
-    tiles = corpus.tiles if corpus.manifest.frame == "sensor" else ()
-    return sorted({tile.split for tile in tiles if tile.split and corpus.manifest.sources[tile.source].sha256 == digest})
+    found: dict[str, set[str]] = defaultdict(set)
+    for tile in corpus.tiles if corpus.manifest.frame == "sensor" else ():
+        if tile.split:
+            found[corpus.manifest.sources[tile.source].sha256].add(tile.split)
+    return found
 
 
 def _same(paths: Sequence[str], splits: Sequence[str]) -> str:

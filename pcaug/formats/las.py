@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, Source
+from pcaug.cloud import PointCloud, Source, colour_scale
 from pcaug.errors import FileError, LabelError, counted
 from pcaug.formats import las_header, naming
 from pcaug.parallel import prefetch
@@ -218,10 +218,10 @@ def least_format(cloud: PointCloud) -> int:
 
 
 def in_units(first: PointCloud) -> set[str]:
-    """Which of intensity and rgb are floats within 0..1, but for a few above, and fill the 16 bits; the first cloud decides for
-    all. Nobody counts intensities or colours in whole numbers that end below 2."""
+    """Which of intensity and rgb are floats within 0..1, see ``colour_scale``, and fill the 16 bits; the first cloud decides for
+    all."""
     floats = [n for n in ("intensity", "rgb") if n in first and len(first) and np.issubdtype(first[n].dtype, np.floating)]
-    return {name for name in floats if np.nan_to_num(first[name]).min() >= 0 and np.nan_to_num(first[name]).max() < 2}
+    return {name for name in floats if np.nan_to_num(first[name]).min() >= 0 and colour_scale(first[name]) == 1}
 
 
 def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
@@ -304,7 +304,7 @@ def _same_records(one: Any, other: Any) -> bool:
 def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) -> NDArray[np.uint16]:
     """Round to 16 bits, which 0..1 fills where the first cloud was within it; says what is lost: what lies beyond, fractions."""
     values, top = np.nan_to_num(values), 1 if name in units else 65535
-    if name in units and len(values) and values.max() >= 2:
+    if name in units and colour_scale(values) > 1:
         what = f"{name} is {values.max():g} after clouds within 0..1"
         raise FileError(what, path, f"bring {name} to one range in all of them")
     if len(values) and not 0 <= values.min() <= values.max() <= top:

@@ -76,6 +76,7 @@ def test_colours_of_floats_end_at_1_255_or_65535() -> None:
     for top in (1.0, 255.0, 65535.0):
         assert eight_bit(np.array([[0.0, 0.5, 1.0]]) * top).tolist() == [[0, 127, 255]]
     assert eight_bit(np.array([[10.0, 20.0, 200.0]])).tolist() == [[10, 20, 200]]
+    assert eight_bit(np.array([[0.0, 0.5, 1.02]])).tolist() == [[0, 127, 255]]  # noise above 1 makes nothing black
 
 
 def test_agreement_knows_the_tree() -> None:
