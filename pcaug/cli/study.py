@@ -43,7 +43,7 @@ def study(
     wanted = catalogue.load(path, StudyRecipe, said)
     if full:
         wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
-    wanted = narrowed(wanted, arm or (), train_set or (), path)
+    wanted = narrowed(wanted, arm or (), train_set or (), path, full=full)
     from pcaug.study.report import write_report
     from pcaug.study.run import run_study, summary
 

@@ -110,6 +110,7 @@ class Arm(Strict):
         augment: Whether the training recipe's augmentations are on.
         pretrain: Train on the synthetic sources alone for half of the steps, then on the real data alone; networks only.
         set: Further ``key=value`` changes of the training recipe.
+        full: Part of the full grid alone; else trained where it is asked for by name.
     """
 
     name: str
@@ -118,6 +119,7 @@ class Arm(Strict):
     augment: bool = True
     pretrain: bool = False
     set: tuple[str, ...] = ()
+    full: bool = False
 
     @property
     def slug(self) -> str:
@@ -180,6 +182,8 @@ class StudyRecipe(Strict):
         real = {arm.name: arm.real for arm in self.arms}
         if not real[self.baseline] and any(real.values()):
             raise ValueError(f"baseline {self.baseline!r} has no real data, but other arms have: no draw of both compares")
+        if any(arm.full for arm in self.arms if arm.name == self.baseline):
+            raise ValueError(f"baseline {self.baseline!r} is part of every grid: leave full out")
         for arm in self.arms:
             unknown = set(arm.synthetic) - sources
             if unknown:
@@ -195,15 +199,21 @@ class StudyRecipe(Strict):
 
 
 def narrowed(
-    recipe: StudyRecipe, arms: Sequence[str] = (), train_set: Sequence[str] = (), where: Path | None = None
+    recipe: StudyRecipe,
+    arms: Sequence[str] = (),
+    train_set: Sequence[str] = (),
+    where: Path | None = None,
+    *,
+    full: bool = False,
 ) -> StudyRecipe:
-    """A study of some of its arms beside the baseline (all, for none named), with further changes of every training.
+    """A study of some of its arms beside the baseline (for none named those of its grid), with further changes of every training.
 
     Args:
         recipe: The study.
         arms: Names of arms.
         train_set: ``key=value`` changes.
         where: The recipe's file, for errors.
+        full: Whether the grid is the full one.
 
     Raises:
         RecipeError: For an arm that it does not have.
@@ -214,7 +224,7 @@ def narrowed(
     kept = tuple(
         arm.model_copy(update={"set": (*arm.set, *train_set)})  # after what an arm or a model changes
         for arm in recipe.arms
-        if not arms or arm.name in (*arms, recipe.baseline)
+        if (arm.name in (*arms, recipe.baseline) if arms else full or not arm.full)
     )
     needed = {name for arm in kept for name in arm.synthetic}
     sources = tuple(source for source in recipe.synthetic if source.name in needed)

@@ -135,6 +135,11 @@ def test_a_study_is_narrowed_to_some_arms_and_its_trainings_changed(recipe: Stud
     alone = narrowed(recipe, ["real"])
     assert ([arm.name for arm in alone.arms], alone.synthetic) == (["real"], ())
     assert narrowed(recipe) == recipe
+    arms = tuple(arm.model_copy(update={"full": arm.name == "more only"}) for arm in recipe.arms)
+    flagged = recipe.model_copy(update={"arms": arms})
+    assert [arm.name for arm in narrowed(flagged).arms] == ["real", "real + more"]
+    assert narrowed(flagged, full=True) == flagged
+    assert [arm.name for arm in narrowed(flagged, ["more only"]).arms] == ["real", "more only"]
     with pytest.raises(RecipeError, match=r"no arm is called mixed, r\.toml, choose from: real; real \+ more; more only"):
         narrowed(recipe, ["mixed"], where=Path("r.toml"))
 
@@ -148,12 +153,18 @@ def test_another_test_and_fewer_arms_are_asked_for_by_option(
     file.write_text(
         'title = "t"\nbaseline = "real"\nset = ["points=64", "block=6.0", "batch=2"]\nseeds = 1\n[real]\ntest_units = ["u9"]\n'
         '[[arms]]\nname = "real"\n[[arms]]\nname = "naive"\naugment = false\n[[arms]]\nname = "third"\n'
+        '[[arms]]\nname = "fourth"\nfull = true\n'
     )
     words = ("--real", tmp_path / "real", "--test", "u1, u2", "--arm", "naive", "--train-set", "steps=2", "--json")
     made = json.loads(run(capsys, "study", file, "-o", tmp_path / "s", *words)[0])
     assert {arm["arm"] for arm in made["arms"]} == {"real", "naive"}
     assert set(made["arms"][0]["places"]) == {"u1", "u2"}
     assert Run.open(next((tmp_path / "s" / "runs").iterdir())).recipe.steps == 2
+    words = (*words[:4], *words[6:])
+    reduced = json.loads(run(capsys, "study", file, "-o", tmp_path / "r", *words)[0])
+    assert {arm["arm"] for arm in reduced["arms"]} == {"real", "naive", "third"}
+    full = json.loads(run(capsys, "study", file, "-o", tmp_path / "r", *words, "--full")[0])
+    assert {arm["arm"] for arm in full["arms"]} == {"real", "naive", "third", "fourth"}
 
 
 def test_tiles_of_one_unit_can_be_counted_by_tile(tmp_path: Path, recipe: StudyRecipe) -> None:
@@ -172,8 +183,9 @@ def test_nothing_done_so_far_is_told(tmp_path: Path, recipe: StudyRecipe) -> Non
 
 @pytest.mark.parametrize("path", list(catalogue.names("models/studies").values()), ids=lambda path: path.stem)
 def test_every_shipped_study_can_be_read_reduced_and_full(path: Path) -> None:
-    reduced = catalogue.load(path, StudyRecipe)
-    full = catalogue.load(path, StudyRecipe, list(reduced.full))
+    said = catalogue.load(path, StudyRecipe)
+    reduced = narrowed(said)
+    full = narrowed(catalogue.load(path, StudyRecipe, list(said.full)), full=True)
     units = [f"u{number}" for number in range(12)]
     assert 1 < len(plan(reduced, units)) <= len(plan(full, units))
 
