@@ -11,7 +11,18 @@ from builders import assert_same_cloud, make_cloud
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pcaug.cloud import Kind, PointCloud, about_z, common_fields, concatenate, kind_of, on_scale
+from pcaug.cloud import (
+    Kind,
+    PointCloud,
+    about_z,
+    bright,
+    common_fields,
+    concatenate,
+    full_scale,
+    intensity_scale,
+    kind_of,
+    on_scale,
+)
 from pcaug.errors import LabelError, NotFound, PcaugError
 
 
@@ -127,15 +138,31 @@ def test_open3d_keeps_every_field() -> None:
 def test_values_of_another_scale_are_brought_to_it_and_those_of_the_same_stay() -> None:
     unit = np.linspace(0, 1, 101, dtype=np.float32)
     wide = np.rint(unit * 65535).astype(np.uint16)
-    np.testing.assert_array_equal(on_scale(unit, wide), wide)
-    np.testing.assert_allclose(on_scale(wide, unit), unit, atol=1e-5)
-    assert on_scale(wide, unit).dtype == np.float32
-    np.testing.assert_array_equal(on_scale(np.uint16([0, 100, 255]), wide), [0, 25700, 65535])
-    dark, bright = np.arange(200, dtype=np.uint16), np.arange(900, dtype=np.uint16)  # of one scanner, that counts up to 1000
+    for scale in (full_scale, bright):
+        np.testing.assert_allclose(on_scale(unit, wide, scale).astype(int), wide, atol=1)
+        np.testing.assert_allclose(on_scale(wide, unit, scale), unit, atol=2e-5)
+        assert on_scale(wide, unit, scale).dtype == np.float32
+    np.testing.assert_array_equal(on_scale(np.uint16([0, 100, 255]), wide, full_scale), [0, 25700, 65535])
+    dark, light = np.arange(200, dtype=np.uint16), np.arange(900, dtype=np.uint16)  # of one scanner, that counts up to 1000
     decibels = -20 * unit - 1
-    for values, like in ((dark, bright), (bright, dark), (unit * 243, unit * 255), (decibels, wide), (wide, decibels)):
-        assert on_scale(values, like) is values
-    assert len(on_scale(unit[:0], wide)) == 0
+    for values, like in ((dark, light), (light, dark), (unit * 243, unit * 255), (decibels, wide), (wide, decibels)):
+        assert on_scale(values, like, bright) is values
+    assert len(on_scale(unit[:0], wide, bright)) == 0
+
+
+def test_intensities_of_instruments_that_do_not_fill_their_type_meet_in_brightness() -> None:
+    rng = np.random.default_rng(0)
+    airborne = np.rint(rng.beta(3, 2, 5000) * 4095).astype(np.uint16)  # 12 bits in a file of 16, and a stray echo
+    airborne[7] = 43_840
+    composed, eight = rng.beta(3, 2, 5000).astype(np.float32), np.rint(rng.beta(3, 2, 5000) * 255).astype(np.uint8)
+    for values in (composed, eight):
+        brought = on_scale(values, airborne, bright)
+        assert brought.dtype == np.uint16
+        for share in (25, 50, 95):
+            assert np.percentile(brought, share) == pytest.approx(np.percentile(airborne, share), rel=0.06)
+    told = [intensity_scale(values) for values in (airborne, airborne.astype(np.float32), composed, eight, -20 * composed - 1)]
+    assert told == [4095, 4095, 1, 255, 1]
+    assert intensity_scale(np.full(3, np.nan)) == 1
 
 
 def test_open3d_is_found_by_a_cloud_alone() -> None:

@@ -15,12 +15,12 @@ from pydantic import Field
 from pcaug.augment.attributes import kept
 from pcaug.augment.naive import Positive, Rng, Share, turn
 from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
-from pcaug.cloud import PointCloud, common_fields, concatenate, on_scale
+from pcaug.cloud import PointCloud, bright, common_fields, concatenate, full_scale, on_scale
 from pcaug.errors import PcaugError, RecipeError
 
 Angle = Annotated[float, Field(ge=-90, le=360)]
 Classes = tuple[str, ...]
-SCALED = ("intensity", "rgb")
+SCALED = {"intensity": bright, "rgb": full_scale}
 INSTEAD = "mix maps and airborne tiles with mix3d, cutmix or paste"
 
 
@@ -56,7 +56,8 @@ def alike(first: PointCloud, second: PointCloud) -> PointCloud:
         raise PcaugError(
             "mixing needs two clouds labelled in one taxonomy", second.source.file or None, "convert them with cards"
         )
-    return second.with_fields(None, **{n: on_scale(second[n], first[n]) for n in SCALED if n in first and n in second})
+    both = {name: scale for name, scale in SCALED.items() if name in first and name in second}
+    return second.with_fields(None, **{name: on_scale(second[name], first[name], scale) for name, scale in both.items()})
 
 
 def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:

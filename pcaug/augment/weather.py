@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
-from pcaug.cloud import PointCloud, full_scale, in_type
+from pcaug.cloud import PointCloud, in_type, intensity_scale
 from pcaug.errors import PcaugError
 from pcaug.scene.air import LEAST
 from pcaug.sensor.physics import R0
@@ -41,7 +41,7 @@ def _beams(cloud: PointCloud, what: str) -> _Beams:
     if (cloud["intensity"] < 0).any():
         do = "weather dims power: make intensities linear, or leave the step out"
         raise PcaugError(f"{what} does not know intensities below zero (decibels)", cloud.source.file or None, do)
-    scale = full_scale(cloud["intensity"])
+    scale = intensity_scale(cloud["intensity"])
     told = cloud["intensity"] / scale
     return _Beams(vector, distance, np.maximum(told, FAINT), told, scale)
 
@@ -50,8 +50,9 @@ def _answered(cloud: PointCloud, beams: _Beams, distance: Array, intensity: Arra
     """The scan with other ranges and intensities; echoes of the air belong to no class."""
     out = displaced(cloud, beams.vector * ((distance / beams.distance) - 1)[:, None])
     if "intensity" in cloud:
+        bright = np.maximum(1, beams.told)  # a stray echo stays above the scale
         faint = ~air & (beams.told < beams.intensity)  # dimmed as much, but not brighter than it was told
-        value = np.clip(np.where(faint, intensity * (beams.told / beams.intensity), intensity), 0, 1) * beams.scale
+        value = np.clip(np.where(faint, intensity * (beams.told / beams.intensity), intensity), 0, bright) * beams.scale
         out = out.with_fields(intensity=in_type(value, cloud["intensity"].dtype))
     return scattered(out, air)
 

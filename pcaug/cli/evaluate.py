@@ -25,7 +25,7 @@ def evaluate(
     from pcaug.cli.console import emit_json, err, figures, fresh, out, page, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import evaluate as score
-    from pcaug.segment.evaluate import trained_on
+    from pcaug.segment.evaluate import not_scored, trained_on
     from pcaug.segment.run import Run
 
     report = fresh(page(report), force=force) if report else None
@@ -54,6 +54,8 @@ def evaluate(
     out().print(
         f"mIoU {100 * scores.miou:.1f}{spread}, accuracy {100 * scores.accuracy:.1f}, {error}", soft_wrap=True, markup=False
     )
+    if strangers := not_scored(scores.others, int(scores.confusion.sum())):
+        out().print(strangers, soft_wrap=True, markup=False)
     if report is not None:
         out().print(f"report: {report}", soft_wrap=True, markup=False)
 
@@ -71,6 +73,7 @@ def _plain(scores: Scores) -> dict[str, Any]:
         "calibration_error": scores.calibration_error,
         "names": scores.names,
         "confusion": scores.confusion,
+        "not_scored": dict(scores.others),
         "groups": {
             key: {value: {"miou": miou(table), "iou": iou(table, scores.names)} for value, table in tables.items()}
             for key, tables in scores.groups.items()

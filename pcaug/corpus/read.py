@@ -16,7 +16,7 @@ from pcaug import catalogue, formats
 from pcaug.cloud import FIELDS, PointCloud, concatenate
 from pcaug.corpus.manifest import BUFFER, SPLITS, Manifest, SourceRow, Tile, load_manifest
 from pcaug.errors import FileError, NotFound, PcaugError
-from pcaug.labels import IGNORE, Taxonomy
+from pcaug.labels import IGNORE, ClassSet, Taxonomy
 
 
 @dataclass(frozen=True)
@@ -206,6 +206,12 @@ class Corpus:
             for node, number in tile.counts.items():
                 total[int(node)] = total.get(int(node), 0) + number
         return {self.taxonomy.label_name(node): total[node] for node in sorted(total)}
+
+    def left_out(self, classes: ClassSet, split: str | None = None) -> dict[str, int]:
+        """Points per class name that are of none of some classes, but of others or of coarser ones."""
+        told = classes.index(np.array([*self.taxonomy.nodes])) == IGNORE
+        strangers = {self.taxonomy.label_name(node) for node, strange in zip(self.taxonomy.nodes, told, strict=True) if strange}
+        return {name: points for name, points in self.counts(split).items() if name in strangers}
 
     @cached_property
     def used_nodes(self) -> set[int]:

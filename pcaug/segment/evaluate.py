@@ -45,6 +45,7 @@ class Scores:
         calibration: (10, 3), a bin of confidence each: points, their summed confidence, how many are right.
         clouds: Names of the C independent clouds.
         one_unit: Whether they are tiles of one unit, which are alike: they say little of other places.
+        others: Points per class name of what is not scored, for its class is none of these, or a coarser one.
     """
 
     names: list[str]
@@ -54,6 +55,7 @@ class Scores:
     calibration: NDArray[np.float64] = field(default_factory=lambda: np.zeros((BINS, 3)))
     clouds: tuple[str, ...] = ()
     one_unit: bool = False
+    others: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def iou(self) -> dict[str, float]:
@@ -151,6 +153,16 @@ def miou(table: Confusion, least: int = 1) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
+def not_scored(others: Mapping[str, int], scored: int) -> str:
+    """The classes of labelled points that are not scored (points per name) beside so many that are, in words; "" for none."""
+    if not others:
+        return ""
+    most = sorted(others, key=lambda name: -others[name])
+    named = f"{', '.join(most[:5])}{', ...' if len(most) > 5 else ''}"
+    share = 100 * (left := sum(others.values())) / (left + scored)
+    return f"{share:.1f} % of the labelled points are not scored, being of other or coarser classes: {named}"
+
+
 def _between(low: float, high: float) -> str:
     """A bin in words."""
     return f"below {high:g} m" if low == -np.inf else f"above {low:g} m" if high == np.inf else f"{low:g} to {high:g} m"
@@ -181,7 +193,14 @@ def evaluate(run: Run | str | Path, corpus: Corpus | str | Path, split: str | No
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))
     return Scores(
-        run.classes.names, tables.sum(axis=0), tables, tally.groups, tally.calibration, tuple(tally.clouds), not tally.by_unit
+        names=run.classes.names,
+        confusion=tables.sum(axis=0),
+        per_cloud=tables,
+        groups=tally.groups,
+        calibration=tally.calibration,
+        clouds=tuple(tally.clouds),
+        one_unit=not tally.by_unit,
+        others=part.left_out(run.classes),
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, full_scale
+from pcaug.cloud import PointCloud, bright, full_scale
 from pcaug.corpus.cells import numbered
 from pcaug.errors import FileError
 from pcaug.labels import IGNORE
@@ -160,13 +160,6 @@ def _intensity(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) ->
 def brightness(cloud: PointCloud) -> float:
     """The intensity that counts as bright in a cloud, so that sources with other units look alike; 1 where it has none."""
     return bright(cloud["intensity"]) if "intensity" in cloud else 1.0
-
-
-def bright(intensity: NDArray[Any]) -> float:
-    """The 95th percentile of intensities (N,) that are numbers; 1 where it is none, or not above 0."""
-    known = intensity[np.isfinite(intensity)]
-    top = float(np.percentile(known, 95)) if len(known) else 0.0
-    return top if top > 0 else 1.0
 
 
 def _returns(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:

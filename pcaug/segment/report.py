@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
-from pcaug.segment.evaluate import BINS, Confusion, Scores, miou
+from pcaug.segment.evaluate import BINS, Confusion, Scores, miou, not_scored
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import Run
 from pcaug.view.report import Report
@@ -25,10 +25,12 @@ def write_report(
     """Write the page of an evaluation as one HTML file; ``shown`` is a cloud with label and prediction, and its name."""
     report = Report("How well does it label?", f"{run.folder} ({run.recipe.network}) on {corpus}")
     spread = f", {told}" if (told := scores.interval_text()) else ""
+    points = int(scores.confusion.sum())
     report.verdict([
-        f"mIoU {100 * scores.miou:.1f}{spread}; {100 * scores.accuracy:.1f} % of {scores.confusion.sum():,} points are right.",
+        f"mIoU {100 * scores.miou:.1f}{spread}; {100 * scores.accuracy:.1f} % of {points:,} points are right.",
         _weakest(scores),
         f"Its confidence is off by {100 * scores.calibration_error:.1f} % on average.",
+        *([f"{told}."] if (told := not_scored(scores.others, points)) else ()),
     ])  # fmt: skip
     if shown is not None:
         report.heading("Look at it")

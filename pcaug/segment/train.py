@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import NotFound, PcaugError, RecipeError
+from pcaug.errors import LabelError, NotFound, PcaugError, RecipeError
 from pcaug.files import alone, claim
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
@@ -80,7 +80,7 @@ def train(
     data = Blocks.of(corpora, recipe, progress, classes)
     if start:
         data = _following(start, data)
-    validation = _validation(recipe, corpora[0])
+    validation = _validation(recipe, corpora[0], data.classes)
     run = _run(data, corpora, validation, Path(folder))
     with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
         begun = _begun(run)
@@ -97,8 +97,8 @@ def check(recipe: TrainRecipe, corpora: Sequence[Corpus], unlabelled: int = 0) -
     earlier run is removed."""
     _check_network(recipe)
     recipe.check_shares(len(corpora) - 1 + unlabelled)
-    class_set(recipe.classes, [corpus.only(split="train") for corpus in corpora])
-    _validation(recipe, corpora[0])
+    classes = class_set(recipe.classes, [corpus.only(split="train") for corpus in corpora])
+    _validation(recipe, corpora[0], classes)
 
 
 def _check_network(recipe: TrainRecipe) -> None:
@@ -178,12 +178,17 @@ def _run(data: Blocks, corpora: Sequence[Corpus], validation: Sequence[Stored], 
     return Run(folder, data.recipe, data.classes, data.mean, data.spread, seen, *learned(data.pools, data.recipe.seed))
 
 
-def _validation(recipe: TrainRecipe, real: Corpus) -> list[Stored]:
+def _validation(recipe: TrainRecipe, real: Corpus, classes: ClassSet) -> list[Stored]:
     if recipe.is_forest or not recipe.validate_every:
         return []
     if "val" not in real.splits:
         raise NotFound("has no split val to validate on", real.folder, "convert with --split, or set validate_every=0")
-    return prepare_corpus(real.only(split="val"), recipe)
+    part = real.only(split="val")
+    nodes = np.array([node for tile in part.tiles for node in tile.counts], np.int64)
+    if (classes.index(nodes) == IGNORE).all():
+        do = f"the classes are {', '.join(classes.names)}; or set validate_every=0"
+        raise LabelError("no point of the split val has a class of the training", real.folder, do)
+    return prepare_corpus(part, recipe)
 
 
 def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progress, tensorboard: bool, start: Run | None) -> None:

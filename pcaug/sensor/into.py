@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, concatenate, full_scale, in_type
+from pcaug.cloud import PointCloud, concatenate, in_type, intensity_scale
 from pcaug.errors import LabelError
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
@@ -143,12 +143,12 @@ def _seen(caster: Caster, cloud: PointCloud, beams: Beams, sensor: SensorRow, rn
 
 def _on_its_scale(new: PointCloud, scan: PointCloud, transfers: Mapping[str, Transfer]) -> PointCloud:
     """Simulated intensities, 0 to 1, on the scale and in the type of the scan's: by the transfer of a class, else up to the
-    scan's largest value."""
+    end of the scan's."""
     if "intensity" not in scan:
         return new
     tree, dtype = catalogue.taxonomy(), scan["intensity"].dtype
     told = np.isin(new["label"], [tree.id(name) for name in transfers])
-    values = np.where(told, transferred(new, transfers)["intensity"], new["intensity"] * full_scale(scan["intensity"]))
+    values = np.where(told, transferred(new, transfers)["intensity"], new["intensity"] * intensity_scale(scan["intensity"]))
     return new.with_fields(intensity=in_type(values, dtype))
 
 

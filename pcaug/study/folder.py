@@ -11,10 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pcaug.catalogue import taxonomy
 from pcaug.corpus.manifest import KIND as CORPUS
 from pcaug.corpus.sample import FILES as SCANS
 from pcaug.errors import PcaugError
 from pcaug.files import Kind, claim, clear, read_json, to_jsonable, write_text
+from pcaug.labels import ClassSet
+from pcaug.segment.dataset import class_set
 from pcaug.segment.features import VERSION
 from pcaug.segment.run import KIND as RUN
 from pcaug.study.plan import Job, ways
@@ -71,6 +74,15 @@ def check_classes(names: Sequence[str], folder: Path) -> None:
         what = f"the classes that all sources can label are now {', '.join(names)}, and were {', '.join(kept['classes'])}"
         raise PcaugError(what, folder, "choose another folder, or name classes: --train-set classes=urban6")
     _write(folder, kept | {"classes": list(names)})
+
+
+def told_classes(recipe: StudyRecipe, folder: Path) -> ClassSet:
+    """The classes that trainings are scored on: of a preset, or of the cut that was noted."""
+    name = ways(recipe)[0][1].classes
+    if name != "cut":
+        return class_set(name, ())
+    tree = taxonomy()
+    return ClassSet.of_cut(tree, [tree.id(noted) for noted in _read(folder)["classes"]])
 
 
 def earlier_results(folder: Path, jobs: Sequence[Job]) -> list[Result]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pcaug.catalogue import taxonomy
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError, RecipeError, counted
 from pcaug.segment.networks import FOREST
@@ -122,6 +123,18 @@ def check_arms(recipe: StudyRecipe) -> None:
             do = "choose the settings with pcaug train first; a study trains all arms alike, for the same number of steps"
             raise RecipeError(f"arm {job.arm.name!r} has validate_every={how.validate_every}, a study has no validation", do=do)
         how.check_shares(len(job.arm.synthetic), f"arm {job.arm.name!r}")
+        if how.classes != "cut":
+            taxonomy().preset(how.classes)
+    _check_steps(recipe)
+
+
+def _check_steps(recipe: StudyRecipe) -> None:
+    """Raise RecipeError where an arm of a network is trained for longer or shorter than the baseline."""
+    blocks = {(job.model, job.arm.name): how.steps * how.accumulate * how.batch for job, how in ways(recipe) if not how.is_forest}
+    for (model, arm), number in blocks.items():
+        if number != (usual := blocks[model, recipe.baseline]):
+            what = f"arm {arm!r} sees {number:,} blocks (steps x batch x accumulate), and {recipe.baseline!r} {usual:,}"
+            raise RecipeError(what, do="change steps for all arms alike: in set, or with --train-set steps=...")
 
 
 def by_cut(recipe: StudyRecipe) -> bool:
@@ -135,6 +148,6 @@ def folder_of(source: Synthetic, job: Job) -> str:
 
 
 def corpora_of(source: Synthetic, jobs: Sequence[Job], synthetic: dict[str, Corpus]) -> list[Corpus]:
-    """The corpora of a source that jobs train on, one for each draw where it is made of real clouds."""
+    """The corpora of a source that jobs train on, as far as they are there: one for each draw where it is made of real clouds."""
     keys = dict.fromkeys(folder_of(source, job) for job in jobs if source.name in job.arm.synthetic)
-    return [synthetic[key] for key in keys]
+    return [synthetic[key] for key in keys if key in synthetic]

@@ -156,10 +156,10 @@ class StudyRecipe(Strict):
     arms: tuple[Arm, ...]
     baseline: str
     train: str = "pointnet"
-    models: tuple[str, ...] = ("pointnet",)
+    models: tuple[str, ...] = Field(default=("pointnet",), min_length=1)
     set: tuple[str, ...] = ()
     model_set: dict[str, tuple[str, ...]] = {}
-    budgets: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    budgets: tuple[Annotated[int, Field(ge=0)], ...] = Field(default=(0,), min_length=1)
     draws: int = Field(default=1, ge=1)
     seeds: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)

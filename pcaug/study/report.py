@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import counted
 from pcaug.explore.gap import explore
 from pcaug.explore.report import add_fit, largest
+from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
+from pcaug.segment.evaluate import not_scored
 from pcaug.segment.predict import Segmenter, labelled
 from pcaug.segment.run import WEIGHTS, Run
 from pcaug.study.plan import Job, corpora_of, test_corpus, trainable_units
@@ -49,12 +52,16 @@ def _lead(study: Study, test: Corpus) -> str:
     most = max((len(job.units) for job in study.jobs), default=0)
     by_area = BUFFER in study.real.splits and not study.recipe.real.test_units
     split = "a spatial test area, with a buffer around it" if by_area else f"units {', '.join(test.units)}"
-    scored = sum(tile.points for tile in test.tiles if tile.split != BUFFER)
+    test = replace(test, tiles=tuple(tile for tile in test.tiles if tile.split != BUFFER))
+    others = test.left_out(study.classes)
+    unknown = test.counts().get(test.taxonomy.label_name(IGNORE), 0)
+    scored = sum(tile.points for tile in test.tiles) - unknown - sum(others.values())
+    left = f"; {told}" if (told := not_scored(others, scored)) else ""
     of = "" if len(study.results) == study.planned else f"{len(study.results)} of "
     return (
         f"{of}{counted(study.planned, 'training')}{earlier_in_words(study)} with equal numbers of steps; up to "
-        f"{counted(most, 'real training unit')} each; tested on {split} ({scored:,} points, each scored whose class is "
-        "known), which no arm trained on. Intervals are 95 % over the drawn sets of real units, wider where these overlap, and "
+        f"{counted(most, 'real training unit')} each; tested on {split} ({scored:,} points{left}), "
+        "which no arm trained on. Intervals are 95 % over the drawn sets of real units, wider where these overlap, and "
         "over seeds where there is one set; they say nothing about other places than the test's."
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import combinations, pairwise
+from itertools import accumulate, combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -195,15 +195,18 @@ def _means(results: Sequence[Result], tables: Sequence[dict[str, float]]) -> dic
 def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline: str) -> dict[int, float]:
     """How many times more real units the baseline needs for the arm's mIoU, per budget.
 
-    Linear in the logarithm of the budget between measured budgets; infinite where the baseline never gets there, NaN where
-    it is better with the fewest units that were tried.
+    Linear in the logarithm of the budget between measured budgets, on the best that the baseline reached so far: a curve that
+    falls with more units falls by chance. At least 1 where the arm is no worse with as many; infinite where the baseline never
+    gets there, NaN where it is better with the fewest units that were tried.
     """
     curve = sorted((s.budget, s.miou.mean) for s in summaries if s.model == model and s.arm == baseline and s.budget > 0)
+    best = list(zip((budget for budget, _ in curve), accumulate((mean for _, mean in curve), max), strict=True))
     factors: dict[int, float] = {}
     for row in summaries:
         if row.model != model or row.arm != arm or row.budget <= 0 or len(curve) < 2:
             continue
-        factors[row.budget] = _budget_for(row.miou.mean, curve) / row.budget
+        factor = _budget_for(row.miou.mean, best) / row.budget
+        factors[row.budget] = max(factor, 1.0) if row.miou.mean >= dict(curve).get(row.budget, np.inf) else factor
     return factors
 
 
@@ -243,13 +246,13 @@ def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) 
     """The sentences on some arms, the best of each outcome first, and what chance alone would have them say."""
     said: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
     most = max((gain for _, gain in rows), key=lambda gain: gain.n)
-    loses = False
+    losers = 0
     for row, gain in sorted(rows, key=lambda pair: -pair[1].mean):
         lost = [f"{name} {100 * of.mean:+.1f}" for name, of in row.class_gain.items() if of.high < 0]
         fewer = f", {_number(gain)}" if 1 < gain.n != most.n else ""
         words = f"{row.arm} {gain.points('+')}{fewer}" + (f", but {', '.join(lost)}" if lost else "")
         said[_outcome(gain)].append(words)
-        loses = loses or bool(lost)
+        losers += len(lost)
     over = f", 95 % intervals over {_number(most)}" if most.n > 1 else ""
     sentences = " ".join(f"{outcome}: {'; '.join(arms)}." for outcome, arms in said.items() if arms)
     proved = [row for row, gain in rows if not np.isnan(gain.low)]
@@ -258,9 +261,10 @@ def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) 
         chances.append(
             f"of {len(proved)} arms that change nothing one would help by chance in {_by_chance(len(proved))} of studies"
         )
-    if loses:
-        number = max(len(row.class_gain) for row, _ in rows)
-        chances.append(f"of {number} classes that do not change one would lose by chance in {_by_chance(number)}")
+    if losers:
+        number = sum(len(row.class_gain) for row in proved)
+        of = f" of {len(proved)} arms" if len(proved) > 1 else ""
+        chances.append(f"of {number} classes{of} that do not change one would lose by chance in {_by_chance(number)}")
     sentences += f" ({'; '.join(chances)})" if chances else ""
     who = counted(budget, "real unit") if budget else "no real data, against the fewest real units"
     return f"{model}, {who} (points of mIoU{over}). {sentences}"

@@ -25,11 +25,11 @@ from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
-from pcaug.study.folder import NOTE, check_classes, earlier_results, open_folder, state, take
+from pcaug.study.folder import NOTE, check_classes, earlier_results, open_folder, state, take, told_classes
 from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units
 from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
 from pcaug.study.results import ArmSummary, Result, read_result, summarise, verdicts, write_parquet
-from pcaug.study.sources import COST, cost, make, real_corpus
+from pcaug.study.sources import COST, cost, is_made, make, real_corpus
 from pcaug.study.training import Task, result_file, run_job, write_json
 
 Making = tuple[Synthetic, Corpus, Path, int]
@@ -41,7 +41,7 @@ class Study:
     """A study, or what is done of it: what the report is made of.
 
     Attributes:
-        recipe, folder, real, synthetic: What is compared, where it lies, and its data by folder name.
+        recipe, folder, classes, real, synthetic: What is compared, where it lies, what is scored, and its data by folder name.
         jobs, results: The trainings that the recipe asks for and that are done.
         earlier: Results of the folder that earlier commands asked for and this recipe does not.
         summaries: Of all results.
@@ -51,6 +51,7 @@ class Study:
 
     recipe: StudyRecipe
     folder: Path
+    classes: ClassSet
     real: Corpus
     synthetic: dict[str, Corpus]
     jobs: list[Job]
@@ -63,7 +64,7 @@ class Study:
 
 def run_study(
     recipe: StudyRecipe,
-    folder: Path,
+    folder: str | Path,
     progress: Progress = silent,
     *,
     workers: int = 1,
@@ -86,24 +87,29 @@ def run_study(
         PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done
             ``so_far``.
     """
+    folder = Path(folder)
     _check(recipe, folder, so_far=so_far, force=force)
     with nullcontext() if so_far else alone(folder, folder):
         real, real_cost, jobs = _opened(recipe, folder, force=force)
         planned, earlier = len(jobs), earlier_results(folder, jobs)
         if so_far:
             jobs = [job for job in jobs if result_file(job, folder).is_file()]
-        synthetic = _sources(recipe, jobs, real, folder, progress, workers, scheduler)
+        making = _makings(recipe, jobs, real, folder)
+        if so_far:
+            making = {key: task for key, task in making.items() if is_made(task[0], task[2])}
+        synthetic = _sources(making, recipe.threads, progress, workers, scheduler)
         theirs = {source.name for source in recipe.synthetic if source.corpus}
         _check_test(recipe, {name: corpus for name, corpus in synthetic.items() if name in theirs}, real)
         classes = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
         if classes:
             check_classes(classes.names, folder)
+        classes = classes or told_classes(recipe, folder)
         tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
         _train_all(tasks, progress, workers, scheduler)
     results = [read_result(result_file(job, folder)) for job in jobs]
     summaries = summarise([*results, *earlier], recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
-    study = Study(recipe, folder, real, synthetic, jobs, results, earlier, summaries, costs, planned)
+    study = Study(recipe, folder, classes, real, synthetic, jobs, results, earlier, summaries, costs, planned)
     write_parquet([*results, *earlier], folder / "results.parquet")
     write_json(folder / "summary.json", summary(study))
     return study
@@ -156,7 +162,8 @@ def _train_all(tasks: Sequence[Task], progress: Progress, workers: int, schedule
         progress("trainings", before + done, len(tasks))
     if failed:
         more = f", the first of {len(failed)} that failed" if len(failed) > 1 else ""
-        do = f"{failed[0].do or 'see its log.csv'}; the others are done, --so-far reports on them"
+        others = "; the others are done, --so-far reports on them" if len(failed) < len(tasks) else ""
+        do = f"{failed[0].do or 'see its log.csv'}{others}"
         raise PcaugError(f"{failed[0].what}{more}", failed[0].where, do)
 
 
@@ -220,10 +227,8 @@ def summary(study: Study) -> dict[str, object]:
     }
 
 
-def _sources(
-    recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, folder: Path, progress: Progress, workers: int, scheduler: str | None
-) -> dict[str, Corpus]:
-    """The corpora of the synthetic sources that jobs train on, by folder name; sources of real clouds for every draw anew."""
+def _makings(recipe: StudyRecipe, jobs: Sequence[Job], real: Corpus, folder: Path) -> dict[str, Making]:
+    """How the synthetic sources that jobs train on are made, by folder name; sources of real clouds for every draw anew."""
     by_name = {source.name: source for source in recipe.synthetic}
     wanted: dict[str, Making] = {}
     for job in jobs:
@@ -232,14 +237,21 @@ def _sources(
             if key not in wanted:
                 clouds = real.only(units=job.units, split="train") if job.units else real
                 wanted[key] = (by_name[name], clouds, folder / "synthetic" / key, recipe.seed)
-    keys, made = list(wanted), dict.fromkeys(wanted, real)
+    return wanted
+
+
+def _sources(
+    wanted: dict[str, Making], threads: int, progress: Progress, workers: int, scheduler: str | None
+) -> dict[str, Corpus]:
+    """The corpora of sources, by folder name."""
+    keys, made = list(wanted), dict[str, Corpus]()
     alone = workers == 1 and scheduler is None
-    work = partial(_make, threads=recipe.threads, progress=progress if alone else silent)
+    work = partial(_make, threads=threads, progress=progress if alone else silent)
     for done, (index, corpus) in enumerate(completed(work, list(wanted.values()), workers=workers, scheduler=scheduler), start=1):
         made[keys[index]] = corpus
         if not alone:
             progress("sources", done, len(keys))
-    return made
+    return {key: made[key] for key in keys}
 
 
 def _make(task: Making, threads: int, progress: Progress = silent) -> Corpus:

@@ -81,19 +81,26 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
         seed: Of every random choice.
         progress: Called as ``progress(text, done, total)``.
     """
-    if source.corpus is not None and is_corpus(Path(source.corpus)) and not source.noise:
-        return Corpus.open(source.corpus)
+    there = source.corpus is not None and is_corpus(Path(source.corpus))
+    if there and not source.noise:
+        return Corpus.open(str(source.corpus))
     if (folder / COST).is_file():
         return Corpus.open(folder)
     started = time.perf_counter()
     partial, clean = folder.with_name(f".{folder.name}.making"), folder.with_name(f".{folder.name}.clean")
-    corpus = _made(source, real, clean if source.noise else partial, seed, progress)
+    target = clean if source.noise else partial
+    corpus = Corpus.open(str(source.corpus)) if there else _made(source, real, target, seed, progress)
     if source.noise:
         corpus = _with_noise(corpus, partial, source.noise, seed)
-        shutil.rmtree(clean)
+        shutil.rmtree(clean, ignore_errors=there)
     note_cost(corpus.folder, started, corpus.folder / COST)
     put_in_place(corpus.folder, folder)
     return Corpus.open(folder)
+
+
+def is_made(source: Synthetic, folder: Path) -> bool:
+    """Whether ``make`` would find a corpus."""
+    return (folder / COST).is_file() or (source.corpus is not None and is_corpus(Path(source.corpus)) and not source.noise)
 
 
 def made_by(source: Synthetic) -> dict[str, Any]:

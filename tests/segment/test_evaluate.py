@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run as run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -18,6 +19,7 @@ from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
+from pcaug.labels import IGNORE
 from pcaug.segment.evaluate import Scores, confusion, evaluate, trained_on
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.recipe import TrainRecipe
@@ -154,6 +156,26 @@ def test_the_command_writes_page_and_json(trained: Run, tmp_path: Path, capsys: 
     assert set(told) >= {"miou", "interval", "iou", "precision", "recall", "calibration_error", "groups", "confusion"}
     assert told["interval"] == [None, None]  # one cloud says nothing of others
     assert (tmp_path / "page.html").is_file()
+
+
+def test_what_is_of_other_classes_is_not_scored_and_told(
+    trained: Run, corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(trained, corpus).others == {}
+    cloud = next(corpus.clouds())
+    tree = cloud.taxonomy
+    assert tree is not None
+    label = cloud["label"].copy()
+    label[:300], label[300:400], label[400:450] = tree.id("car"), tree.id("vegetation"), IGNORE
+    with CorpusWriter(tmp_path / "other", kind="real", frame="map") as writer:
+        writer.add(cloud.with_fields(label=label), "a", "a", "test")
+    scores = evaluate(trained, tmp_path / "other")
+    assert scores.others == {"car": 300, "vegetation": 100}  # vegetation is coarser than tree
+    assert scores.confusion.sum() == len(cloud) - 450
+    said = f"{40_000 / (len(cloud) - 50):.1f} % of the labelled points are not scored"
+    told = run_command(capsys, "evaluate", trained.folder, tmp_path / "other", "--report", tmp_path / "p.html")[0]
+    assert f"{said}, being of other or coarser classes: car, vegetation" in told
+    assert said in (tmp_path / "p.html").read_text()
 
 
 @pytest.mark.parametrize("slope", [0.08, 0.7])

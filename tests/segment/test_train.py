@@ -20,7 +20,7 @@ from segment.builders_segment import SMALL, gardens
 from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
-from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, RecipeError
 from pcaug.files import alone
 from pcaug.labels import IGNORE
 from pcaug.segment.checkpoint import State, write
@@ -69,6 +69,22 @@ def test_training_stops_when_validation_no_longer_gets_better(tmp_path: Path) ->
 def test_validation_needs_a_split(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no split val"):
         train(TrainRecipe(**SMALL | {"validate_every": 5}), corpus, (), tmp_path / "run")
+
+
+def test_a_validation_without_a_point_to_score_is_refused_before_anything_is_removed(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "blank") as writer:
+        for seed, split in enumerate(("train", "val")):
+            cloud = garden(seed)
+            label = cloud["label"] if split == "train" else np.full(len(cloud), IGNORE, np.uint16)
+            writer.add(cloud.with_fields(label=label), split, split, split)
+    blank = Corpus.open(tmp_path / "blank")
+    recipe = TrainRecipe(**SMALL | {"validate_every": 1, "patience": 2})
+    for training in (lambda: check(recipe, [blank]), lambda: train(recipe, blank, (), tmp_path / "run")):
+        with pytest.raises(
+            LabelError, match=r"no point of the split val has a class.*blank, the classes are tree, building, ground"
+        ):
+            training()
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_average_follows_the_weights() -> None:

@@ -140,7 +140,7 @@ def test_what_chance_would_say_of_several_arms_and_classes_is_told() -> None:
         rows += [replace(row, iou={"road": 0.5 + gain, "car": 0.1 + 0.001 * row.draw}) for row in better]
     (said,) = verdicts(summarise(rows, "base"))
     assert "of 3 arms that change nothing one would help by chance in 7 % of studies" in said
-    assert "of 2 classes that do not change one would lose by chance in 5 %" in said
+    assert "of 6 classes of 3 arms that do not change one would lose by chance in 14 %" in said
 
 
 def test_draws_that_overlap_make_a_wide_interval() -> None:
@@ -186,6 +186,15 @@ def test_label_factor_reads_the_baseline_curve() -> None:
     assert factors[4] == np.inf
     worse = [*rows, result("worse", 0.05, budget=1)]
     assert np.isnan(label_factor(summarise(worse, "base"), "pointnet", "worse", "base")[1])
+
+
+def test_a_baseline_that_falls_with_more_units_makes_no_arm_harmful() -> None:
+    rows = [result("base", m, budget=b) for b, m in ((1, 0.28), (2, 0.40), (3, 0.38))]
+    rows += [result("more", m + 0.01, budget=b) for b, m in ((1, 0.28), (2, 0.40), (3, 0.38))]
+    factors = label_factor(summarise(rows, "base"), "pointnet", "more", "base")
+    assert factors == {1: pytest.approx(2 ** (1 / 12)), 2: np.inf, 3: 1.0}
+    rows += [result("less", 0.34, budget=3)]
+    assert label_factor(summarise(rows, "base"), "pointnet", "less", "base") == {3: pytest.approx(2**0.5 / 3)}
 
 
 def test_parquet_has_a_row_a_training(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from pcaug.study.plan import Job, plan, train_recipe, trainable_units
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic, narrowed
 from pcaug.study.report import write_report
 from pcaug.study.run import run_study
-from pcaug.study.sources import made_by, real_corpus, state_of
+from pcaug.study.sources import made_by, make, real_corpus, state_of
 from pcaug.study.training import without_real
 
 TREE = catalogue.taxonomy()
@@ -142,6 +142,65 @@ def test_a_study_is_narrowed_to_some_arms_and_its_trainings_changed(recipe: Stud
     assert [arm.name for arm in narrowed(flagged, ["more only"]).arms] == ["real", "more only"]
     with pytest.raises(RecipeError, match=r"no arm is called mixed, r\.toml, choose from: real; real \+ more; more only"):
         narrowed(recipe, ["mixed"], where=Path("r.toml"))
+
+
+def test_arms_compare_with_equal_steps_and_known_classes_alone(tmp_path: Path, recipe: StudyRecipe) -> None:
+    longer = tuple(arm.model_copy(update={"set": ("steps=13",) if arm.name == "more only" else ()}) for arm in recipe.arms)
+    with pytest.raises(RecipeError, match=r"arm 'more only' sees 52 blocks \(steps x batch x accumulate\), and 'real' 48"):
+        run_study(recipe.model_copy(update={"arms": longer}), tmp_path / "a")
+    with pytest.raises(PcaugError, match="preset 'foo'"):
+        run_study(narrowed(recipe, (), ["classes=foo"]), tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+    for key in ("models", "budgets"):
+        with pytest.raises(ValidationError, match=key):
+            StudyRecipe(**recipe.model_dump() | {key: ()})
+
+
+def test_what_has_no_class_of_all_sources_is_told_as_not_scored(tmp_path: Path, recipe: StudyRecipe) -> None:
+    with CorpusWriter(tmp_path / "ground", kind="synthetic") as writer:
+        cloud = next(Corpus.open(tmp_path / "made").clouds())
+        label = np.where(cloud["label"] == TREE.id("tree"), TREE.id("car"), cloud["label"]).astype(np.uint16)
+        label[:100] = TREE.id("low_vegetation")
+        writer.add(cloud.with_fields(label=label), "a", "a")
+    with CorpusWriter(tmp_path / "three", kind="real") as writer:
+        for tile, cloud in ((t, Corpus.open(tmp_path / "real").read(t)) for t in Corpus.open(tmp_path / "real").tiles):
+            label = cloud["label"].copy()
+            label[:100] = TREE.id("low_vegetation")
+            writer.add(cloud.with_fields(label=label), tile.name, tile.unit)
+    small = recipe.model_copy(update={
+        "real": recipe.real.model_copy(update={"source": str(tmp_path / "three")}),
+        "synthetic": (recipe.synthetic[0].model_copy(update={"corpus": str(tmp_path / "ground")}),),
+        "budgets": (1,), "draws": 1, "seeds": 1,
+    })  # fmt: skip
+    for so_far in (False, True):
+        study = run_study(small, str(tmp_path / "a"), so_far=so_far)
+        page = write_report(study, tmp_path / "a" / "report.html").read_text()
+        assert "tested on units u2 (1,500 points; 25.0 % of the labelled points are not scored" in page
+        assert "of other or coarser classes: tree)" in page
+
+
+def test_a_look_at_what_is_done_makes_no_source(tmp_path: Path, recipe: StudyRecipe) -> None:
+    copies = recipe.synthetic[0].model_copy(update={"corpus": None, "copies": True, "number": 1})
+    arms = tuple(arm for arm in recipe.arms if arm.real)
+    small = recipe.model_copy(update={"synthetic": (copies,), "arms": arms, "budgets": (1,), "draws": 1, "seeds": 1})
+    run_study(small, tmp_path / "a")
+    shutil.rmtree(tmp_path / "a" / "synthetic")
+    study = run_study(small, tmp_path / "a", so_far=True)
+    assert len(study.results) == 2
+    write_report(study, tmp_path / "a" / "report.html")
+    assert not (tmp_path / "a" / "synthetic").exists()
+
+
+def test_noise_leaves_the_tiles_of_a_corpus_as_they_are(tmp_path: Path) -> None:
+    source = make_corpus(tmp_path / "clean", 2, "synthetic", 1)
+    before = sorted(path.name for path in source.rglob("*"))
+    noisy = make(Synthetic(name="wrong", corpus=str(source), noise=0.5), Corpus.open(source), tmp_path / "s" / "wrong", 0)
+    clean = Corpus.open(source)
+    assert [(t.name, t.points) for t in noisy.tiles] == [(t.name, t.points) for t in clean.tiles]
+    for one, other in zip(noisy.clouds(), clean.clouds(), strict=True):
+        np.testing.assert_array_equal(one.xyz, other.xyz)
+        assert 0.05 < (one["label"] != other["label"]).mean() < 0.5
+    assert sorted(path.name for path in source.rglob("*")) == before
 
 
 def test_another_test_and_fewer_arms_are_asked_for_by_option(
