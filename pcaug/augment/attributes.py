@@ -19,12 +19,14 @@ from pcaug.labels import IGNORE
 def moved(cloud: PointCloud, matrix: NDArray[np.float64]) -> PointCloud:
     """Apply an affine transform (4, 4) to points and all that depends on them.
 
-    A height above locally level ground becomes h det(A) / det(A_xy): the vertical distance to the transformed plane.
+    A height above locally level ground becomes h det(A) / det(A_xy): the vertical distance to the transformed plane. What was
+    seen on the left of a flight is on its right in a mirror: scan angles change their sign.
     """
-    out = cloud.moved(matrix)
+    out, linear = cloud.moved(matrix), matrix[:3, :3]
+    if "scan_angle" in cloud and np.linalg.det(linear) < 0:
+        out = out.with_fields(scan_angle=(-cloud["scan_angle"]).astype(cloud["scan_angle"].dtype))
     if HEIGHT not in cloud:
         return out
-    linear = matrix[:3, :3]
     return with_heights_times(out, np.linalg.det(linear) / np.linalg.det(linear[:2, :2]))
 
 
@@ -84,7 +86,8 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     before = np.cumsum(lost, axis=1)
     first, total = cloud["return_number"].copy(), cloud["number_of_returns"].copy()
     first[several] -= before[pulse, number].astype(first.dtype)
-    total[several] -= before[pulse, -1].astype(total.dtype)
+    left = total[several].astype(np.int64) - before[pulse, -1]
+    total[several] = np.maximum(left, first[several])  # a file may count fewer returns than it numbers
     return out.with_fields(return_number=first[rows], number_of_returns=total[rows])
 
 

@@ -172,6 +172,11 @@ def _files(path: Path) -> list[Path]:
 
 
 def build_helios(recipe: Helios, name: str, rng: Rng, library: Library) -> Scene:
-    """A HELIOS++ scene, the same every time."""
+    """A HELIOS++ scene, the same every time. Its ground is no object, and a scanner in its middle stands on it."""
     scene = load_scene(library.inside(recipe.path))
-    return Scene(scene.placements, name, scene.viewpoint, scene.heading, scene.extent)
+    nodes = catalogue.taxonomy().subtree("ground")
+    parts = tuple(replace(p, instance=0) if np.isin(p.asset.face_label, nodes).all() else p for p in scene.placements)
+    viewpoint, ground = scene.viewpoint.copy(), ground_of(scene)
+    if ground is not None:
+        viewpoint[2] = height_at(ground, viewpoint[0], viewpoint[1])
+    return Scene(parts, name, viewpoint, scene.heading, scene.extent)

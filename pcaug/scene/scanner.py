@@ -107,7 +107,7 @@ class SensorRow(Strict):
     source: str = ""
     height: Range = (1.7, 1.76)
     range_min: float = 2.5
-    range_max: float = 80.0
+    range_max: float = Field(default=80.0, gt=0)
     elevations: tuple[float, ...] = ()
     azimuths: tuple[float, ...] = ()
     firing: tuple[float, ...] = ()

@@ -337,6 +337,21 @@ def test_a_drop_is_taken_before_what_moves_points_one_by_one_and_after_all_else(
     assert set(map(tuple, out.xyz)) <= set(map(tuple, cloud.xyz))
 
 
+def test_a_file_that_counts_fewer_returns_than_it_numbers_wraps_nothing() -> None:
+    fields = {"return_number": np.arange(1, 5, dtype=np.uint8), "number_of_returns": np.full(4, 2, np.uint8), "time": np.ones(4)}
+    out = kept(make_cloud(4).with_fields(**fields), np.array([False, False, False, True]))
+    assert (out["return_number"].tolist(), out["number_of_returns"].tolist()) == ([1], [1])
+
+
+def test_scan_angles_change_sides_in_a_mirror() -> None:
+    cloud = make_cloud(10).with_fields(scan_angle=np.arange(10, dtype=np.float32))
+    for probability, sign in ((1.0, 1), (0.0, 1)):  # mirrored twice, or not at all: a turn
+        out = naive.Flip(probability=probability)(cloud, np.random.default_rng(0))
+        np.testing.assert_array_equal(out["scan_angle"], sign * cloud["scan_angle"])
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(moved(cloud, mirror)["scan_angle"], -cloud["scan_angle"])
+
+
 def test_echoes_keep_their_numbers_where_pulses_share_a_time() -> None:
     number = np.tile([1, 2], 1000).astype(np.uint8)
     fields = {"return_number": number, "number_of_returns": np.full(2000, 2, np.uint8), "time": np.zeros(2000)}

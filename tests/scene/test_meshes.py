@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 import zipfile
 from pathlib import Path
@@ -300,11 +301,53 @@ def changed_gltf(path: Path, change: Any) -> Path:
         (lambda t: t["accessors"][0].update(count=10**9), "announces 1,000,000,000 numbers"),
         (lambda t: t.update(nodes=[]), "mesh without faces|cannot be read"),
         (lambda t: t.update(meshes="many"), "cannot be read as a mesh"),
+        (lambda t: t["accessors"][1].update(sparse={"count": 1}), "holds sparse vertices, whose changes would be lost"),
+        (lambda t: t["accessors"][1].update(componentType=5123, normalized=True), "normalised whole numbers as vertices"),
+        (
+            lambda t: t["nodes"][-1].update(extensions={"EXT_mesh_gpu_instancing": {}}),
+            "EXT_mesh_gpu_instancing, which would be lost",
+        ),
     ],
 )
 def test_a_gltf_that_would_lose_surfaces_is_refused(tmp_path: Path, change: Any, message: str) -> None:
     with pytest.raises(FileError, match=message):
         load(changed_gltf(tmp_path / "m.gltf", change))
+
+
+def test_a_skin_is_told(tmp_path: Path) -> None:
+    _, problems = load(changed_gltf(tmp_path / "m.gltf", lambda t: t["nodes"][-1].update(skin=0)))
+    assert "skinned meshes stand as their nodes do: joints and poses are not applied" in problems
+
+
+@pytest.mark.parametrize("ending", ["glb", "gltf"])
+def test_materials_without_names_and_of_one_name_keep_what_they_let_through(tmp_path: Path, ending: str) -> None:
+    scene = trimesh.Scene()
+    for x, alpha in ((0.0, 0.2), (3.0, 1.0)):
+        mesh = trimesh.creation.box()
+        paint = trimesh.visual.material.PBRMaterial(
+            baseColorFactor=(1, 1, 1, alpha), alphaMode="BLEND" if alpha < 1 else "OPAQUE"
+        )
+        mesh.visual = trimesh.visual.TextureVisuals(material=paint)
+        scene.add_geometry(mesh.apply_translation((x, 0, 0)), geom_name=f"m{x:.0f}")
+    for name in ("m", None):
+        path = tmp_path / f"{name}.{ending}"
+        scene.export(path)
+        data = path.read_bytes()
+        start, length = (20, struct.unpack_from("<I", data, 12)[0]) if ending == "glb" else (0, len(data))
+        tree = json.loads(data[start : start + length])
+        assert len(tree["materials"]) == 2
+        for entry in tree["materials"]:
+            entry.pop("name", None)
+            entry |= {} if name is None else {"name": name}
+        text = json.dumps(tree).encode()
+        text += b" " * (-len(text) % 4)
+        rest = data[start + length :]
+        size = 20 + len(text) + len(rest)
+        head = struct.pack("<4sIIII", b"glTF", 2, size, len(text), 0x4E4F534A) if ending == "glb" else b""
+        path.write_bytes(head + text + rest)
+        parts = read_mesh(Bundle(tmp_path), path.name).parts
+        assert sorted(part.transmission or 0.0 for part in parts) == pytest.approx([0.0, 0.8], abs=0.01)
+        assert {part.material for part in parts} == {name or ""}
 
 
 DAE = """<?xml version="1.0"?>{doctype}
@@ -383,6 +426,14 @@ def test_lost_faces_of_an_obj_are_counted(tmp_path: Path) -> None:
     assert not [p for p in problems if "corners" in p]  # a line of two corners promises no triangle
     asset, _ = load(written(tmp_path / "n.obj", *CUBE, *FACES[:-1], "f -8 -5 -1 -4"))
     assert len(asset.triangles) == 12
+
+
+def test_corners_that_count_back_count_from_their_own_line(tmp_path: Path) -> None:
+    sheet = ["v 0 0 0", "v 4 0 0", "v 4 3 0", "v 0 3 0", "f -4 -3 -2 # a comment", "f\t-4\t-2\t-1"]
+    asset, problems = load(written(tmp_path / "m.obj", *sheet, "v 0 0 9", "v 2 0 9", "v 0 2 9", "f -3// -2// -1//"))
+    edges = asset.triangles[:, 1:] - asset.triangles[:, :1]
+    assert np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1).sum() / 2 == pytest.approx(4 * 3 + 2)
+    assert not [p for p in problems if "left out" in p]
 
 
 def test_many_instances_of_one_mesh_do_not_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,6 +215,16 @@ def test_a_helios_scene_is_a_world_of_a_recipe(tmp_path: Path) -> None:
     assert [e.name for e in entries(tmp_path / "data/scenes/s.xml")] == ["ground", "tree"]
 
 
+def test_a_scanner_in_a_helios_scene_stands_on_its_ground_which_is_no_object(tmp_path: Path) -> None:
+    path = helios_scene(tmp_path)
+    slope = "mtllib g.mtl\nv -60 -60 0\nv 60 -60 24\nv 60 60 24\nv -60 60 0\nusemtl g\nf 1 2 3\nf 1 3 4\n"
+    (tmp_path / "data/parts/ground.obj").write_text(slope)
+    (tmp_path / "r.toml").write_text('name = "demo"\n[helios]\npath = "data/scenes/s.xml"\n[sensor]\nmodel = "HDL-64E"\n')
+    scene = compose(load_recipe(tmp_path / "r.toml"), np.random.default_rng(0))
+    np.testing.assert_allclose(scene.viewpoint, [0, 0, 12], atol=1e-9)
+    assert [p.instance for p in scene.placements] == [0, helios.load_scene(path).placements[1].instance]
+
+
 @pytest.mark.parametrize("degrees", [0, 30, 45, 90, 200])
 def test_the_extent_of_a_helios_scene_holds_its_turned_parts_and_no_more(tmp_path: Path, degrees: int) -> None:
     """A rectangle of 80 m by 20 m turned by a: as wide as 80 |cos a| + 20 |sin a|."""

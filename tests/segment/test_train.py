@@ -16,10 +16,11 @@ import torch
 from builders import run as command_line
 from pydantic import ValidationError
 from safetensors.torch import load_file
-from segment.builders_segment import SMALL, gardens
+from segment.builders_segment import SMALL, garden, gardens
 from segment.together import CLAIMS
 
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError, NotFound, PcaugError, RecipeError
 from pcaug.files import alone
 from pcaug.labels import IGNORE
@@ -80,9 +81,7 @@ def test_a_validation_without_a_point_to_score_is_refused_before_anything_is_rem
     blank = Corpus.open(tmp_path / "blank")
     recipe = TrainRecipe(**SMALL | {"validate_every": 1, "patience": 2})
     for training in (lambda: check(recipe, [blank]), lambda: train(recipe, blank, (), tmp_path / "run")):
-        with pytest.raises(
-            LabelError, match=r"no point of the split val has a class.*blank, the classes are tree, building, ground"
-        ):
+        with pytest.raises(LabelError, match=r"no point of the split val has a class.*blank, the classes are tree, building,"):
             training()
     assert not (tmp_path / "run").exists()
 

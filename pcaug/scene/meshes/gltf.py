@@ -17,6 +17,9 @@ from pcaug.scene.meshes.part import MAX_TRIANGLES, OPAQUE, MeshFile, Part, cut_o
 DRACO = "KHR_draco_mesh_compression"
 UNDECODED = ("EXT_meshopt_compression", "KHR_meshopt_compression")
 """Extensions that hold vertices in a form that no Python library here decodes."""
+INSTANCED = "EXT_mesh_gpu_instancing"
+FLOAT, JSON = 5126, 0x4E4F534A
+"""Component type of 32-bit floats, and type of the chunk that holds the tree (glTF 2.0, sections 3.6.2.2 and 4.4.3)."""
 MODES = {0: "points", 1: "lines", 2: "lines", 3: "lines", 5: "triangle strips", 6: "triangle fans"}
 
 
@@ -27,7 +30,8 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
     data = bundle.read(name)
     tree = _tree(bundle, name, data)
     problems = _checked(bundle.where(name), tree)
-    binary = data[:4] == b"glTF"
+    binary, materials = data[:4] == b"glTF", tree.get("materials", [])
+    data = _with_numbers(data, tree)
     loaded: Any = trimesh.load_scene(
         io.BytesIO(data),
         file_type="glb" if binary else "gltf",
@@ -35,7 +39,6 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
         process=False,
         ignore_broken=False,
     )
-    materials = {m.get("name"): m for m in tree.get("materials", [])}
     parts: list[Part] = []
     for node in loaded.graph.nodes_geometry:
         matrix, key = loaded.graph[node]
@@ -46,15 +49,30 @@ def read_gltf(bundle: Bundle, name: str) -> MeshFile:
             raise FileError(f"mesh {key!r} points at vertices that do not exist", bundle.where(name), "export it again")
         if not np.any(mesh.vertices):
             raise FileError(f"mesh {key!r} was not decoded: all its vertices are 0", bundle.where(name), "export it uncompressed")
-        material = getattr(getattr(mesh.visual, "material", None), "name", None) or ""
-        part = Part(placed_in(matrix, mesh.triangles), node=str(node), mesh=str(key), material=material)
-        gather(parts, _dressed(part, materials.get(material, {}), mesh, problems))
+        number = str(getattr(getattr(mesh.visual, "material", None), "name", None) or "")
+        material = materials[int(number)] if number.isdigit() and int(number) < len(materials) else {}
+        part = Part(placed_in(matrix, mesh.triangles), node=str(node), mesh=str(key), material=str(material.get("name") or ""))
+        gather(parts, _dressed(part, material, mesh, problems))
     if unused := set(map(str, loaded.geometry)) - {part.mesh for part in parts}:
         problems.append(f"not placed in the scene, without faces or lines, left out: {', '.join(sorted(unused)[:5])}")
     asset = tree.get("asset", {})
     extras = asset.get("extras") if isinstance(asset.get("extras"), dict) else {}
     licence = str(extras.get("license") or asset.get("copyright") or "")
     return MeshFile(parts, unit=1.0, up="y", forward="z", licence=licence, problems=problems)
+
+
+def _with_numbers(data: bytes, tree: dict[str, Any]) -> bytes:
+    """The file with its materials named by their numbers: names may be absent or shared, and trimesh tells no number."""
+    numbered = {**tree, "materials": [{**entry, "name": str(i)} for i, entry in enumerate(tree.get("materials", []))]}
+    if not numbered["materials"]:
+        return data
+    text = json.dumps(numbered).encode()
+    if data[:4] != b"glTF":
+        return text
+    (length,) = struct.unpack_from("<I", data, 12)
+    text += b" " * (-len(text) % 4)
+    rest = data[20 + length :]
+    return struct.pack("<4sIIII", b"glTF", 2, 20 + len(text) + len(rest), len(text), JSON) + text + rest
 
 
 def _tree(bundle: Bundle, name: str, data: bytes) -> dict[str, Any]:
@@ -83,11 +101,29 @@ def _checked(where: str, tree: dict[str, Any]) -> list[str]:
     most = max((int(a.get("count", 0)) for a in tree.get("accessors", [])), default=0)
     if most > 3 * MAX_TRIANGLES:
         raise FileError(f"announces {most:,} numbers in one place", where, f"simplify it below {MAX_TRIANGLES:,} triangles")
+    _check_vertices(where, tree, primitives)
     modes = [int(p.get("mode", 4)) for p in primitives]
     if 6 in modes:
         raise FileError("holds triangle fans, which would be lost", where, "export it as triangles")
     loose = sorted({MODES[m] for m in modes if m in (0, 1, 2, 3)})
-    return [f"{' and '.join(loose)} are left out: they have no surface"] if loose else []
+    problems = [f"{' and '.join(loose)} are left out: they have no surface"] if loose else []
+    if any("skin" in node for node in tree.get("nodes", [])):
+        problems.append("skinned meshes stand as their nodes do: joints and poses are not applied")
+    return problems
+
+
+def _check_vertices(where: str, tree: dict[str, Any], primitives: list[dict[str, Any]]) -> None:
+    """Raise FileError for vertices that trimesh would misread or place once in many places."""
+    if any(INSTANCED in node.get("extensions", {}) for node in tree.get("nodes", [])):
+        raise FileError(f"places meshes with {INSTANCED}, which would be lost", where, "export it with a node for each")
+    accessors = tree.get("accessors", [])
+    for primitive in primitives:
+        used = (primitive.get("indices"), primitive.get("attributes", {}).get("POSITION"))
+        found = [accessors[i] for i in used if isinstance(i, int) and 0 <= i < len(accessors)]
+        if any("sparse" in accessor for accessor in found):
+            raise FileError("holds sparse vertices, whose changes would be lost", where, "export it without sparse accessors")
+        if any(accessor.get("normalized") and accessor.get("componentType") != FLOAT for accessor in found):
+            raise FileError("holds normalised whole numbers as vertices", where, "export it with vertices as floats")
 
 
 def _dressed(part: Part, entry: dict[str, Any], mesh: Any, problems: list[str]) -> Part:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ def read_obj(bundle: Bundle, name: str) -> MeshFile:
     import trimesh
 
     text = trimesh.util.decode_text(bundle.read(name)).replace("\r\n", "\n").replace("\\\n", " ")
-    lines = [line.strip() for line in text.split("\n")]
+    lines = list(_plain(line.strip() for line in text.split("\n")))
     problems: list[str] = []
     mtl = _materials(bundle, name, [line[6:].strip() for line in lines if line.startswith("mtllib")], problems)
     used = list(dict.fromkeys(line[6:].strip() for line in lines if line.startswith("usemtl")))
@@ -46,6 +47,27 @@ def read_obj(bundle: Bundle, name: str) -> MeshFile:
     if (found := sum(len(p.triangles) for p in parts)) < promised:
         problems.append(f"{promised - found} of {promised} triangles have too few or impossible corners and are left out")
     return MeshFile(parts, problems=problems)
+
+
+def _plain(lines: Iterable[str]) -> Iterator[str]:
+    """Vertices and faces as trimesh reads them: parted by spaces, without comments, and corners that are counted back from the
+    line they stand in (-1 is the last vertex so far) by their numbers."""
+    seen = {"v": 0, "vt": 0, "vn": 0}
+    for line in lines:
+        key = line.split(None, 1)[0] if line else ""
+        if key in seen:
+            seen[key] += 1
+            yield line.replace("\t", " ")
+        elif key == "f" and not {"-", "#", "\t"}.isdisjoint(line):
+            yield " ".join(["f", *(_corner(word, tuple(seen.values())) for word in line.split("#")[0].split()[1:])])
+        else:
+            yield line
+
+
+def _corner(word: str, seen: tuple[int, ...]) -> str:
+    """A corner (vertex, texture, normal) whose negative numbers count back from what was seen of each so far."""
+    parts = zip(word.split("/"), seen, strict=False)
+    return "/".join(str(int(part) + count + 1) if part[:1] == "-" and part[1:].isdigit() else part for part, count in parts)
 
 
 def _materials(bundle: Bundle, name: str, libraries: list[str], problems: list[str]) -> Mtl:
