@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -223,12 +223,13 @@ def kind_of(name: str, values: NDArray[Any]) -> Kind:
     return Kind.QUANTITY if np.issubdtype(values.dtype, np.floating) else Kind.CATEGORY
 
 
-def concatenate(clouds: Sequence[PointCloud]) -> PointCloud:
+def concatenate(clouds: Iterable[PointCloud]) -> PointCloud:
     """Join clouds point by point. Fields, taxonomy and CRS must be the same in all of them; integers may differ in width.
 
     Raises:
         PcaugError: Naming the fields, their types, taxonomies or CRS that differ.
     """
+    clouds = list(clouds)
     if not clouds:
         raise PcaugError("no clouds to concatenate")
     first = clouds[0]

@@ -118,7 +118,7 @@ def test_concatenate_is_all_or_none() -> None:
     with pytest.raises(PcaugError, match=r"differ in fields: \['intensity'\]"):
         concatenate([make_cloud(3), make_cloud(3).with_fields(intensity=None)])
     a, b = common_fields([make_cloud(3), make_cloud(3).with_fields(intensity=None)])
-    assert len(concatenate([a, b])) == 6
+    assert len(concatenate(cloud for cloud in (a, b))) == 6
 
 
 def test_kind_follows_the_name_then_the_dtype() -> None:

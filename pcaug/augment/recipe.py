@@ -125,8 +125,8 @@ def _numbered(thing: PointCloud) -> PointCloud:
 
 
 def augment_corpus(
-    recipe: AugmentRecipe,
-    corpus: Corpus,
+    recipe: AugmentRecipe | str | Path,
+    corpus: Corpus | str | Path,
     folder: str | Path,
     seed: int,
     *,
@@ -141,8 +141,8 @@ def augment_corpus(
     made.
 
     Args:
-        recipe: What to do.
-        corpus: The clouds.
+        recipe: What to do: a recipe, the name of one, or a TOML file.
+        corpus: The clouds: a corpus, or its folder.
         folder: The new corpus.
         seed: The same seed gives the same bytes.
         copies: Of every tile, at least one.
@@ -150,6 +150,8 @@ def augment_corpus(
         force: Replace a corpus that exists.
         progress: Called as ``progress("clouds", done, total)``.
     """
+    recipe = recipe if isinstance(recipe, AugmentRecipe) else load_recipe(recipe)
+    corpus = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
     if copies < 1:
         raise PcaugError(f"{copies} copies cannot be made", folder, "ask for at least one")
     made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -54,7 +54,7 @@ class CorpusOptions(TypedDict, total=False):
 
 
 def merge(
-    sources: str | Path | Sequence[str | Path],
+    sources: str | Path | Iterable[str | Path],
     dst: str | Path,
     cards: str | Path | Sequence[str | Path | None] = (),
     *,
@@ -96,7 +96,7 @@ def merge(
         UnmappedLabels: For class ids that a card does not know, with counts.
     """
     dst = Path(dst)
-    sources = [sources] if isinstance(sources, (str, Path)) else sources
+    sources = [sources] if isinstance(sources, (str, Path)) else list(sources)
     cards = [cards] if isinstance(cards, (str, Path)) else cards
     split = split if isinstance(split, Split) else Split(split)
     pairs = _with_cards(sources, cards)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class Blocks(Dataset[Sample]):
     @classmethod
     def of(
         cls,
-        corpora: Sequence[Corpus | str | Path],
+        corpora: Corpus | str | Path | Iterable[Corpus | str | Path],
         recipe: TrainRecipe,
         progress: Progress = silent,
         classes: ClassSet | None = None,
@@ -81,6 +81,7 @@ class Blocks(Dataset[Sample]):
         Raises:
             RecipeError: If there are none, they share no class, or ``synthetic_shares`` names another number of sources.
         """
+        corpora = [corpora] if isinstance(corpora, (Corpus, str, Path)) else list(corpora)
         if not corpora:
             raise RecipeError("no corpus to train on")
         recipe.check_shares(len(corpora) - 1)

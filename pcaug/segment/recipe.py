@@ -110,6 +110,11 @@ class TrainRecipe(Strict):
     trees_points: int = Field(default=40_000, ge=100)
     seed: int = Field(default=0, ge=0)
 
+    @field_validator("features", "synthetic_shares", "augment", mode="before")
+    @classmethod
+    def _lists(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value  # a list is what a notebook says
+
     @field_validator("features")
     @classmethod
     def _known(cls, features: tuple[str, ...]) -> tuple[str, ...]:

@@ -160,3 +160,13 @@ def test_the_command_writes_corpus_and_picture(tmp_path: Path, capsys: pytest.Ca
 def test_bands_have_a_width() -> None:
     with pytest.raises(RecipeError, match="bands have no width"):
         mixers([{"name": "lasermix", "low": 3.0, "high": 3.0}])
+
+
+def test_names_and_folders_do_for_recipes_and_corpora(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "a") as writer:
+        writer.add(make_cloud(50), "s", "u")
+    (tmp_path / "r.toml").write_text('name = "r"\nstep = [{ name = "jitter" }]\n')
+    augment_corpus(tmp_path / "r.toml", str(tmp_path / "a"), tmp_path / "named", 3)
+    augment_corpus(load_recipe(tmp_path / "r.toml"), Corpus.open(tmp_path / "a"), tmp_path / "opened", 3)
+    one, other = (next(Corpus.open(tmp_path / name).clouds()) for name in ("named", "opened"))
+    np.testing.assert_array_equal(one.xyz, other.xyz)

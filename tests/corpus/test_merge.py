@@ -263,7 +263,7 @@ def test_synthetic_and_real_count_alike_in_a_merged_corpus(tmp_path: Path) -> No
     with CorpusWriter(tmp_path / "synthetic", kind="synthetic", frame="sensor") as writer:
         writer.source(SourceRow(path="street", licence="made by pcaug"))
         writer.add(make_cloud(100), "s", "street-00000")
-    merge([drive(tmp_path / "real"), tmp_path / "synthetic"], tmp_path / "both")
+    merge((path for path in (drive(tmp_path / "real"), tmp_path / "synthetic")), tmp_path / "both")
     corpus = Corpus.open(tmp_path / "both")
     assert [t.kind for t in corpus.tiles] == ["real"] * 3 + ["synthetic"]
     assert corpus.used_nodes == {0, 7, 21} | {0, 1, 2, 5, 7, 21}

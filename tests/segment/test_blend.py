@@ -37,6 +37,8 @@ def test_the_more_real_units_the_more_real_blocks(corpus: Corpus) -> None:
     assert cutmix_of(TrainRecipe(cutmix=0.1), 6) == 0.1
     assert cutmix_of(TrainRecipe(source_norms=True), 6) == 0
     data = Blocks.of([corpus, corpus], TrainRecipe(**SMALL))
+    for alone in (corpus.folder, str(corpus.folder), (one for one in [corpus])):
+        assert len(Blocks.of(alone, TrainRecipe(**SMALL)).pools) == 1
     units = len(corpus.only(split="train").units)
     assert data.recipe.real_share == pytest.approx(min(0.75, max(0.5, units / (units + 2))))
     made = [float(data[n]["synthetic"].mean()) for n in range(len(data))]

@@ -430,3 +430,9 @@ def test_returns_are_the_number_and_how_many() -> None:
     fields = {"return_number": np.uint8([1, 2]), "number_of_returns": np.uint8([3, 2])}
     found = prepare(PointCloud(np.array([[0.0, 0, 0], [5, 5, 5]]), fields), ("returns",), 0.1, "sensor").features
     np.testing.assert_array_equal(found, [[1, 3], [2, 2]])
+
+
+def test_a_recipe_takes_lists_as_files_do() -> None:
+    said = {"features": ["plan", "geometry"], "synthetic_shares": [1, 2], "augment": [{"name": "flip"}]}
+    assert TrainRecipe(**said) == TrainRecipe(**{key: tuple(value) for key, value in said.items()})
+    assert TrainRecipe(**said).synthetic_shares == (1.0, 2.0)
