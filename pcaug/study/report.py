@@ -81,8 +81,9 @@ def _arms(report: Report, study: Study) -> None:
     rows = [(_who(study, s), 100 * s.miou.mean, 100 * s.miou.low, 100 * s.miou.high) for s in study.summaries]
     report.intervals(
         rows,
-        "mIoU with its 95 % interval; a single training has none.",
+        "mIoU with its 95 % interval; a single training has none. Each arm has a colour.",
         "mIoU, %",
+        [s.arm for s in study.summaries],
     )
     table = []
     for s in study.summaries:

@@ -183,12 +183,18 @@ class Report:
         axis.grid(axis="y", color=GRID)
         return self._chart(figure, axis, caption, y)
 
-    def intervals(self, rows: Sequence[tuple[str, float, float, float]], caption: str = "", x: str = "") -> Report:
-        """Points with whiskers, one a row: (name, mean, low, high); without those where the bounds are NaN."""
+    def intervals(
+        self, rows: Sequence[tuple[str, float, float, float]], caption: str = "", x: str = "", groups: Sequence[str] = ()
+    ) -> Report:
+        """Points with whiskers, one a row: (name, mean, low, high); without those where the bounds are NaN. Rows of one group
+        have one colour; each is its own group where none are given."""
         figure, axis = _axis(8, 0.7 + 0.42 * len(rows))
-        for index, (_, mean, low, high) in enumerate(rows):
-            axis.plot([low, high], [-index, -index], color=PALETTE[index % len(PALETTE)], lw=2.4, solid_capstyle="round")
-            axis.plot([mean], [-index], "o", color=PALETTE[index % len(PALETTE)], ms=7)
+        kinds = list(groups or range(len(rows)))
+        number = {kind: index for index, kind in enumerate(dict.fromkeys(kinds))}
+        for index, ((_, mean, low, high), kind) in enumerate(zip(rows, kinds, strict=True)):
+            colour = PALETTE[number[kind] % len(PALETTE)]
+            axis.plot([low, high], [-index, -index], color=colour, lw=2.4, solid_capstyle="round")
+            axis.plot([mean], [-index], "o", color=colour, ms=7)
         axis.set_yticks(-np.arange(len(rows)), [plain_text(name) for name, *_ in rows])
         axis.set_ylim(0.4 - max(len(rows), 1), 0.6)
         axis.spines["left"].set_visible(False)

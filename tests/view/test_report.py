@@ -9,7 +9,7 @@ import numpy as np
 from builders import make_cloud
 from view.chromium import needs_chromium, run
 
-from pcaug.view.report import Report
+from pcaug.view.report import PALETTE, Report
 
 HOSTILE = "<script>alert(\"1\")</script> $x$ & 'quotes'"
 VOID = {"meta", "img", "br", "input", "hr", "link"}
@@ -120,3 +120,11 @@ def test_a_viewer_inside_a_report_draws(tmp_path: Path) -> None:
     )
     assert found["inside"]
     assert found["height"] > 300
+
+
+def test_rows_of_one_group_have_one_colour() -> None:
+    rows = [(name, 1.0, 0.5, 1.5) for name in ("a, 1", "b, 1", "a, 2", "b, 2")]
+    grouped = str(Report("r").intervals(rows, groups=["a", "b", "a", "b"]).parts).lower()
+    alone = str(Report("r").intervals(rows).parts).lower()
+    assert [PALETTE[index].lower() in grouped for index in range(4)] == [True, True, False, False]
+    assert all(PALETTE[index].lower() in alone for index in range(4))
