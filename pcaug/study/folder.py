@@ -20,7 +20,7 @@ from pcaug.labels import ClassSet
 from pcaug.segment.dataset import class_set
 from pcaug.segment.features import VERSION
 from pcaug.segment.run import KIND as RUN
-from pcaug.study.plan import Job, ways
+from pcaug.study.plan import Job, by_cut, ways
 from pcaug.study.recipe import StudyRecipe
 from pcaug.study.results import Result, read_result
 from pcaug.study.sources import REAL, made_by, state_of
@@ -78,9 +78,8 @@ def check_classes(names: Sequence[str], folder: Path) -> None:
 
 def told_classes(recipe: StudyRecipe, folder: Path) -> ClassSet:
     """The classes that trainings are scored on: of a preset, or of the cut that was noted."""
-    name = ways(recipe)[0][1].classes
-    if name != "cut":
-        return class_set(name, ())
+    if not by_cut(recipe):
+        return class_set(ways(recipe)[0][1].classes, ())
     tree = taxonomy()
     return ClassSet.of_cut(tree, [tree.id(noted) for noted in _read(folder)["classes"]])
 

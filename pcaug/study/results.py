@@ -246,13 +246,13 @@ def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) 
     """The sentences on some arms, the best of each outcome first, and what chance alone would have them say."""
     said: dict[str, list[str]] = {outcome: [] for outcome in OUTCOMES}
     most = max((gain for _, gain in rows), key=lambda gain: gain.n)
-    losers = 0
+    loses = False
     for row, gain in sorted(rows, key=lambda pair: -pair[1].mean):
         lost = [f"{name} {100 * of.mean:+.1f}" for name, of in row.class_gain.items() if of.high < 0]
         fewer = f", {_number(gain)}" if 1 < gain.n != most.n else ""
         words = f"{row.arm} {gain.points('+')}{fewer}" + (f", but {', '.join(lost)}" if lost else "")
         said[_outcome(gain)].append(words)
-        losers += len(lost)
+        loses = loses or bool(lost)
     over = f", 95 % intervals over {_number(most)}" if most.n > 1 else ""
     sentences = " ".join(f"{outcome}: {'; '.join(arms)}." for outcome, arms in said.items() if arms)
     proved = [row for row, gain in rows if not np.isnan(gain.low)]
@@ -261,7 +261,7 @@ def _told(model: str, budget: int, rows: Sequence[tuple[ArmSummary, Interval]]) 
         chances.append(
             f"of {len(proved)} arms that change nothing one would help by chance in {_by_chance(len(proved))} of studies"
         )
-    if losers:
+    if loses:
         number = sum(len(row.class_gain) for row in proved)
         of = f" of {len(proved)} arms" if len(proved) > 1 else ""
         chances.append(f"of {number} classes{of} that do not change one would lose by chance in {_by_chance(number)}")

@@ -100,15 +100,15 @@ def run_study(
         synthetic = _sources(making, recipe.threads, progress, workers, scheduler)
         theirs = {source.name for source in recipe.synthetic if source.corpus}
         _check_test(recipe, {name: corpus for name, corpus in synthetic.items() if name in theirs}, real)
-        classes = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
-        if classes:
-            check_classes(classes.names, folder)
-        classes = classes or told_classes(recipe, folder)
-        tasks = [(job, recipe, real, synthetic, classes, folder) for job in jobs]
+        cut = _cut(recipe, jobs, real, synthetic) if not so_far and by_cut(recipe) else None
+        if cut:
+            check_classes(cut.names, folder)
+        tasks = [(job, recipe, real, synthetic, cut, folder) for job in jobs]
         _train_all(tasks, progress, workers, scheduler)
     results = [read_result(result_file(job, folder)) for job in jobs]
     summaries = summarise([*results, *earlier], recipe.baseline)
     costs = {"real": real_cost} | _costs(recipe, jobs, synthetic)
+    classes = told_classes(recipe, folder)
     study = Study(recipe, folder, classes, real, synthetic, jobs, results, earlier, summaries, costs, planned)
     write_parquet([*results, *earlier], folder / "results.parquet")
     write_json(folder / "summary.json", summary(study))

@@ -81,18 +81,17 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
         seed: Of every random choice.
         progress: Called as ``progress(text, done, total)``.
     """
-    there = source.corpus is not None and is_corpus(Path(source.corpus))
-    if there and not source.noise:
-        return Corpus.open(str(source.corpus))
-    if (folder / COST).is_file():
-        return Corpus.open(folder)
+    there = _is_there(source)
+    if is_made(source, folder):
+        return Corpus.open(str(source.corpus) if there and not source.noise else folder)
     started = time.perf_counter()
     partial, clean = folder.with_name(f".{folder.name}.making"), folder.with_name(f".{folder.name}.clean")
     target = clean if source.noise else partial
     corpus = Corpus.open(str(source.corpus)) if there else _made(source, real, target, seed, progress)
     if source.noise:
         corpus = _with_noise(corpus, partial, source.noise, seed)
-        shutil.rmtree(clean, ignore_errors=there)
+        if not there:
+            shutil.rmtree(clean)
     note_cost(corpus.folder, started, corpus.folder / COST)
     put_in_place(corpus.folder, folder)
     return Corpus.open(folder)
@@ -100,7 +99,12 @@ def make(source: Synthetic, real: Corpus, folder: Path, seed: int, progress: Pro
 
 def is_made(source: Synthetic, folder: Path) -> bool:
     """Whether ``make`` would find a corpus."""
-    return (folder / COST).is_file() or (source.corpus is not None and is_corpus(Path(source.corpus)) and not source.noise)
+    return (folder / COST).is_file() or (_is_there(source) and not source.noise)
+
+
+def _is_there(source: Synthetic) -> bool:
+    """Whether a source names a corpus, which is read where it lies."""
+    return source.corpus is not None and is_corpus(Path(source.corpus))
 
 
 def made_by(source: Synthetic) -> dict[str, Any]:
