@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.errors import LabelError, MissingExtra, NotFound, PcaugError, counted
-from pcaug.labels import Taxonomy
+from pcaug.labels import IGNORE, Taxonomy
 
 
 @cache
@@ -145,6 +145,8 @@ class PointCloud:
         if name == "label" and (array.ndim > 1 or array.dtype.kind not in "iu"):
             what = f"field 'label' has shape {array.shape} and type {array.dtype}"
             raise LabelError(what, where, "labels are (N,) ids of the taxonomy's nodes")
+        if name == "label" and array.dtype.kind == "i" and len(array) and array.min() < 0:
+            raise LabelError(f"labels go down to {array.min()}", where, f"what is unlabelled is {IGNORE}")
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
     def __len__(self) -> int:
@@ -299,75 +301,3 @@ def with_heights_times(cloud: PointCloud, factor: float) -> PointCloud:
     if HEIGHT not in cloud:
         return cloud
     return cloud.with_fields(None, **{HEIGHT: (cloud[HEIGHT] * factor).astype(cloud[HEIGHT].dtype)})
-
-
-UNLIKE = 8.0
-"""Times as large as others that intensities or colours are where they are on another scale: 1, 255, 4095 and 65535 are more
-apart."""
-
-
-def on_scale(values: NDArray[Any], like: NDArray[Any], scale: Callable[[NDArray[Any]], float]) -> NDArray[Any]:
-    """Intensities or colours brought to the scale and the type of others, where theirs is another one; else as they are.
-
-    Scales end at ``full_scale``. That alone would tell a dark tile from a bright one of the same scanner: to be of another scale,
-    the brightest of both (at 95 %) have to be UNLIKE times apart, too. Negative ones (decibels) are on no such scale.
-
-    Args:
-        values, like: Those to bring, and those whose scale it is.
-        scale: What is to be the same of both: ``full_scale`` of colours, ``bright`` of intensities, for each instrument counts to
-            a number of its own.
-    """
-    if not len(values) or not len(like) or min(values.min(), like.min()) < 0:
-        return values
-    factor = full_scale(like) / full_scale(values)
-    if 1 / UNLIKE < factor < UNLIKE:
-        return values
-    own, other = (float(np.nanpercentile(array, 95)) for array in (values, like))
-    if (other <= own * UNLIKE) if factor > 1 else (own <= other * UNLIKE):
-        return values
-    return in_type(values * (scale(like) / scale(values)), like.dtype)
-
-
-def bright(intensity: NDArray[Any]) -> float:
-    """The 95th percentile of intensities (N,) that are numbers; 1 where it is none, or not above 0."""
-    known = intensity[np.isfinite(intensity)]
-    top = float(np.percentile(known, 95)) if len(known) else 0.0
-    return top if top > 0 else 1.0
-
-
-def intensity_scale(intensity: NDArray[Any]) -> float:
-    """Largest value of the scale of some intensities, which stray echoes may exceed: the least of 1 (of floats), 255, 511, 1023
-    and so on that holds 99 % of them; of decibels their largest, at least 1."""
-    known = intensity[np.isfinite(intensity)]
-    if not len(known):
-        return 1.0
-    if known.min() < 0:
-        return max(1.0, float(known.max()))
-    top = float(np.percentile(known, 99))
-    if np.issubdtype(intensity.dtype, np.floating) and top < 2:
-        return 1.0
-    return float(2 ** max(8, int(np.floor(np.log2(top))) + 1) - 1) if top > 255 else 255.0
-
-
-def in_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Intensities or colours in a type: rounded where it is an integer, none above its largest."""
-    if np.issubdtype(dtype, np.integer):
-        values = np.rint(np.minimum(values, np.iinfo(dtype).max))
-    return values.astype(dtype)
-
-
-def colour_scale(rgb: NDArray[Any]) -> float:
-    """Largest value of the scale of some colours: the least of 1 (of floats), 255 and 65535 that holds them. A few may lie above
-    1, for nobody counts in whole numbers that end below 2."""
-    top = float(np.fmax.reduce(rgb, axis=None, initial=0))
-    if np.issubdtype(rgb.dtype, np.floating) and top < 2:
-        return 1.0
-    return next((scale for scale in (255.0, 65535.0) if top <= scale), top)
-
-
-def full_scale(values: NDArray[Any]) -> float:
-    """Largest value of what holds some intensities or colours: of integers 255 or their type's, of floats at least 1."""
-    top = float(np.fmax.reduce(values, axis=None, initial=0))  # whatever is no number
-    if np.issubdtype(values.dtype, np.integer):
-        return 255.0 if top <= 255 else float(np.iinfo(values.dtype).max)
-    return max(1.0, top)

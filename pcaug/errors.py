@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,13 @@ class RecipeError(PcaugError):
 
 class MissingExtra(PcaugError):
     """A library is needed that is not installed; the message holds the pip line."""
+
+
+def check_whole(least: int, **numbers: object) -> None:
+    """Raise PcaugError for the first of some arguments that is no whole number, or one below ``least``."""
+    for name, value in numbers.items():
+        if not isinstance(value, Integral) or value < least:
+            raise PcaugError(f"{name} is {value!r}", do=f"give a whole number of at least {least}")
 
 
 def counted(number: int, what: str) -> str:

@@ -247,7 +247,14 @@ class ClassSet:
         return table
 
     def index(self, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Map node ids (N,) to class indices (N,) uint8; 255 where a label is coarser than any class or ignored."""
+        """Map node ids (N,) to class indices (N,) uint8; 255 where a label is coarser than any class or ignored.
+
+        Raises:
+            LabelError: For what is no id of a node.
+        """
+        labels = np.asarray(labels)
+        if len(labels) and (labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(self._table)):
+            raise LabelError(f"labels of type {labels.dtype} are not all nodes of {self.taxonomy.name}")
         result: NDArray[np.uint8] = self._table[labels]
         return result
 

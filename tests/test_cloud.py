@@ -15,13 +15,9 @@ from pcaug.cloud import (
     Kind,
     PointCloud,
     about_z,
-    bright,
     common_fields,
     concatenate,
-    full_scale,
-    intensity_scale,
     kind_of,
-    on_scale,
 )
 from pcaug.errors import LabelError, NotFound, PcaugError
 
@@ -108,6 +104,11 @@ def test_a_missing_field_lists_what_there_is() -> None:
         make_cloud(3)["rgb"]
 
 
+def test_labels_are_never_negative() -> None:
+    with pytest.raises(LabelError, match="labels go down to -1"):
+        make_cloud(3).with_fields(label=np.array([1, -1, 2]))
+
+
 def test_arrays_cannot_be_written() -> None:
     cloud = make_cloud(3)
     with pytest.raises(ValueError, match="read-only"):
@@ -133,36 +134,6 @@ def test_open3d_keeps_every_field() -> None:
     np.testing.assert_array_equal(there.point["label"].numpy()[:, 0], cloud["label"])
     np.testing.assert_array_equal(there.point["instance"].numpy()[:, 0], cloud["instance"])
     np.testing.assert_array_equal(there.point.positions.numpy(), cloud.xyz)
-
-
-def test_values_of_another_scale_are_brought_to_it_and_those_of_the_same_stay() -> None:
-    unit = np.linspace(0, 1, 101, dtype=np.float32)
-    wide = np.rint(unit * 65535).astype(np.uint16)
-    for scale in (full_scale, bright):
-        np.testing.assert_allclose(on_scale(unit, wide, scale).astype(int), wide, atol=1)
-        np.testing.assert_allclose(on_scale(wide, unit, scale), unit, atol=2e-5)
-        assert on_scale(wide, unit, scale).dtype == np.float32
-    np.testing.assert_array_equal(on_scale(np.uint16([0, 100, 255]), wide, full_scale), [0, 25700, 65535])
-    dark, light = np.arange(200, dtype=np.uint16), np.arange(900, dtype=np.uint16)  # of one scanner, that counts up to 1000
-    decibels = -20 * unit - 1
-    for values, like in ((dark, light), (light, dark), (unit * 243, unit * 255), (decibels, wide), (wide, decibels)):
-        assert on_scale(values, like, bright) is values
-    assert len(on_scale(unit[:0], wide, bright)) == 0
-
-
-def test_intensities_of_instruments_that_do_not_fill_their_type_meet_in_brightness() -> None:
-    rng = np.random.default_rng(0)
-    airborne = np.rint(rng.beta(3, 2, 5000) * 4095).astype(np.uint16)  # 12 bits in a file of 16, and a stray echo
-    airborne[7] = 43_840
-    composed, eight = rng.beta(3, 2, 5000).astype(np.float32), np.rint(rng.beta(3, 2, 5000) * 255).astype(np.uint8)
-    for values in (composed, eight):
-        brought = on_scale(values, airborne, bright)
-        assert brought.dtype == np.uint16
-        for share in (25, 50, 95):
-            assert np.percentile(brought, share) == pytest.approx(np.percentile(airborne, share), rel=0.06)
-    told = [intensity_scale(values) for values in (airborne, airborne.astype(np.float32), composed, eight, -20 * composed - 1)]
-    assert told == [4095, 4095, 1, 255, 1]
-    assert intensity_scale(np.full(3, np.nan)) == 1
 
 
 def test_open3d_is_found_by_a_cloud_alone() -> None:

@@ -5,8 +5,9 @@ A method that makes no sense for some data refuses it with the reason (``pcaug.a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,13 @@ from pydantic import Field
 from pcaug.augment.attributes import kept
 from pcaug.augment.naive import Positive, Rng, Share, turn
 from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
-from pcaug.cloud import PointCloud, bright, common_fields, concatenate, full_scale, on_scale
+from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.errors import PcaugError, RecipeError
+from pcaug.scales import bright, colour_scale, on_scale
 
 Angle = Annotated[float, Field(ge=-90, le=360)]
 Classes = tuple[str, ...]
-SCALED = {"intensity": bright, "rgb": full_scale}
+SCALED: dict[str, Callable[[NDArray[Any]], float]] = {"intensity": bright, "rgb": colour_scale}
 INSTEAD = "mix maps and airborne tiles with mix3d, cutmix or paste"
 
 

@@ -14,17 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.augment.naive import Length, Positive, Rng, Share
-from pcaug.cloud import PointCloud, full_scale, in_type, intensity_scale
+from pcaug.cloud import PointCloud
+from pcaug.scales import colour_scale, full_scale, in_type, intensity_scale
 
-SCALES = {"intensity": intensity_scale, "rgb": full_scale}
+SCALES = {"intensity": intensity_scale, "rgb": colour_scale}
 """Where the scale of a field ends."""
+ENDS = {"intensity": full_scale, "rgb": colour_scale}
+"""Above what none of its values may lie."""
 
 
 def _set(cloud: PointCloud, name: str, unit: NDArray[Any]) -> PointCloud:
     """Set a field from values of its scale, which ends at 1: stray echoes lie above."""
     old = cloud[name]
     low = _least(old)
-    scaled = np.clip(low + np.maximum(unit, 0) * (SCALES[name](old) - low), low, full_scale(old))
+    scaled = np.clip(low + np.maximum(unit, 0) * (SCALES[name](old) - low), low, ENDS[name](old))
     return cloud.with_fields(None, **{name: in_type(scaled, old.dtype)})
 
 

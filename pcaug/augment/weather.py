@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pcaug.augment.attributes import displaced, kept, scattered
 from pcaug.augment.naive import Length, Positive, Rng, Share
 from pcaug.augment.sight import origins
-from pcaug.cloud import PointCloud, in_type, intensity_scale
+from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
+from pcaug.scales import in_type, intensity_scale
 from pcaug.scene.air import LEAST
 from pcaug.sensor.physics import R0
 from pcaug.sensor.weather import STEP, Precipitation, fog_depth, fog_extinction, fog_power, particle_echoes, rain, snow

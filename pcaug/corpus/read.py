@@ -166,7 +166,12 @@ class Corpus:
         """
         if len(bounds) != 2 or any(np.shape(corner) not in ((2,), (3,)) for corner in bounds) or len(bounds[0]) != len(bounds[1]):
             raise PcaugError("bounds are two corners, low and high, of two or three coordinates each", self.folder)
-        low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
+        try:
+            low, high = np.asarray(bounds[0], float), np.asarray(bounds[1], float)
+        except (TypeError, ValueError):
+            low, high = np.full((2, 2), np.nan)
+        if not (low <= high).all():
+            raise PcaugError(f"bounds {bounds} do not go from low to high numbers", self.folder)
         axes = len(low)
         classes, fields = ([name] if isinstance(name, str) else name for name in (classes, fields))
         nodes = None if classes is None else self.taxonomy.subtree(*classes)

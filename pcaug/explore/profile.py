@@ -17,6 +17,7 @@ from pcaug.explore.ground import height_of_scanner, unevenness
 from pcaug.explore.pattern import RANGES, Airborne, Spinning, airborne, joined, spinning
 from pcaug.generate.objects import parts
 from pcaug.labels import IGNORE
+from pcaug.scales import bright
 from pcaug.segment.ground import height_above_ground
 
 LEVELS = (5, 25, 50, 75, 95)
@@ -159,7 +160,7 @@ def describe_cloud(cloud: PointCloud, frame: Frame, height: Values | None = None
     else:
         part.flight = airborne(cloud)
     if "intensity" in cloud:
-        part.bright = float(np.nan_to_num(np.percentile(cloud["intensity"], 95)))
+        part.bright = bright(cloud["intensity"], 0.0)
     if cloud.taxonomy is not None:
         part.taxonomy = cloud.taxonomy.name
         height = height_above_ground(cloud.xyz) if height is None else height

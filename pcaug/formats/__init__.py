@@ -16,7 +16,7 @@ from lazrs import LazrsError
 from pydantic import TypeAdapter, ValidationError
 
 from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import FileError, LabelError, NotFound, PcaugError, counted
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, check_whole, counted
 from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
@@ -109,6 +109,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     path = Path(path)
     if not path.is_file():
         raise NotFound("no such file", path)
+    check_whole(1, size=size)
     if encoding is not None and encoding not in FORMATS:
         raise NotFound(f"no format named {encoding!r}", path, f"choose from {', '.join(FORMATS)}")
     form = FORMATS[encoding or sniff(path)]

@@ -23,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, Source, colour_scale
+from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, counted
 from pcaug.formats import las_header, naming
 from pcaug.parallel import prefetch
+from pcaug.scales import colour_scale
 
 ASPRS = {
     "ground": 2, "terrain": 2, "paved": 2, "sidewalk": 2, "floor": 2, "road": 11, "low_vegetation": 3, "vegetation": 5,

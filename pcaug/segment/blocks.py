@@ -27,7 +27,7 @@ from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the arrays that are kept beside the features: raised whenever they change."""
 OPEN = 128
 """Tiles that are mapped at once: each takes a descriptor, of which there may be 1024."""

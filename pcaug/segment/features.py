@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, bright, full_scale
+from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import numbered
 from pcaug.errors import FileError
 from pcaug.labels import IGNORE
+from pcaug.scales import bright, colour_scale
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surroundings
 from pcaug.segment.voxel import voxels
@@ -178,7 +179,7 @@ def _colour(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> ND
     if "rgb" not in cloud:
         return np.zeros((len(xyz), 3))
     rgb: NDArray[Any] = np.nan_to_num(cloud["rgb"])
-    scaled: NDArray[np.float64] = rgb.astype(np.float64) / full_scale(rgb)
+    scaled: NDArray[np.float64] = rgb.astype(np.float64) / colour_scale(rgb)
     return scaled
 
 

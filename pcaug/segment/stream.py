@@ -18,9 +18,10 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import PointCloud, bright, colour_scale
+from pcaug.cloud import PointCloud
 from pcaug.files import clear, read_json, write_text
 from pcaug.parallel import map_ahead, prefetch
+from pcaug.scales import bright, colour_scale
 from pcaug.segment.voxel import voxels
 
 Chunks = Callable[[], Iterator[PointCloud]]

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, concatenate, in_type, intensity_scale
+from pcaug.cloud import PointCloud, concatenate
 from pcaug.errors import LabelError
+from pcaug.scales import in_type, intensity_scale
 from pcaug.scene.asset import Asset, Placement, Scene, placed
 from pcaug.scene.recipe import Transfer
 from pcaug.scene.scanner import SensorRow

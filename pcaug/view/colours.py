@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.cloud import PointCloud, colour_scale
+from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
 from pcaug.labels import IGNORE
+from pcaug.scales import colour_scale
 
 Colours = NDArray[np.uint8]
 MODES = ("class", "prediction", "error", "native", "intensity", "height", "return", "instance", "rgb")
