@@ -94,12 +94,14 @@ class Source:
         file: Path as the user gave it.
         unit: The independent unit that it belongs to (drive, site, tile): what budgets and splits count.
         encoding: What a writer needs to write the same encoding again (LAS scales, offsets, point format).
+        gaps: Points of the file that have no position, and are left out of this cloud: rows are counted with them.
     """
 
     dataset: str = ""
     file: str = ""
     unit: str = ""
     encoding: Mapping[str, Any] = field(default_factory=dict)
+    gaps: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -109,3 +109,10 @@ def test_a_wrong_name_offers_a_near_one() -> None:
         TREE.id("buildin")
     with pytest.raises(NotFound, match="choose from"):
         TREE.preset("nope")
+
+
+def test_only_nodes_have_an_index() -> None:
+    classes = ClassSet(TREE, TREE.preset("coarse8"))
+    for wrong in (np.array([-254]), np.array([9999]), np.array([1.0])):
+        with pytest.raises(LabelError, match="are not all nodes"):
+            classes.index(wrong)

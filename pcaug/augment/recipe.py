@@ -19,7 +19,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError, RecipeError
+from pcaug.errors import PcaugError, RecipeError, check_whole
 from pcaug.parallel import Progress, silent
 
 Tables = tuple[dict[str, Any], ...]
@@ -131,7 +131,7 @@ def augment_corpus(
     seed: int,
     *,
     copies: int = 1,
-    donors: Corpus | None = None,
+    donors: Corpus | str | Path | None = None,
     force: bool = False,
     progress: Progress = silent,
 ) -> None:
@@ -152,6 +152,8 @@ def augment_corpus(
     """
     recipe = recipe if isinstance(recipe, AugmentRecipe) else load_recipe(recipe)
     corpus = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
+    donors = donors if isinstance(donors, Corpus | None) else Corpus.open(donors)
+    check_whole(0, seed=seed, copies=copies)
     if copies < 1:
         raise PcaugError(f"{copies} copies cannot be made", folder, "ask for at least one")
     made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}

@@ -88,11 +88,9 @@ def steps_of(
 
 
 def _box(text: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    from pcaug.corpus.steps import box
+
     try:
-        numbers = [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    half = len(numbers) // 2
-    if len(numbers) not in (4, 6) or not all(a < b for a, b in zip(numbers[:half], numbers[half:], strict=True)):
-        raise PcaugError(f"--bounds {text!r} is not a bounding box", do="write xmin,ymin,xmax,ymax")
-    return tuple(numbers[:half]), tuple(numbers[half:])
+        return box([float(part) for part in text.replace(",", " ").split()])
+    except (PcaugError, ValueError):
+        raise PcaugError(f"--bounds {text!r} is not a bounding box", do="write xmin,ymin,xmax,ymax") from None

@@ -26,6 +26,7 @@ from pcaug.errors import NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.files import claim
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
+from pcaug.scales import colour_scale, in_type
 
 
 def convert(
@@ -79,13 +80,14 @@ def convert(
     if not (card or ids_of or steps.ids):
         _check_ids(streams, dst)
     chunks, uneven = _even(streams, dst)
+    notes = _clock_note(streams)
     without: Counter[str] = Counter()
     if ids_of:
         chunks = with_ids(chunks, ids_of, without)
     names: set[str] = set()
     written = formats.write(dst, _watched(chunks, names, sum(s.points for s in streams), progress))
     lost = tuple(formats.lost(sorted(names), dst))
-    notes = _uneven_notes(uneven, dst)
+    notes += _uneven_notes(uneven, dst)
     if (own := sum(stream.frame == "sensor" for stream in streams)) and len(streams) > 1:
         lie = "lie on one another" if own > 1 else "lies among the points of the others"
         notes += (f"{counted(own, 'scan')}, each with an origin of its own, {lie}: a corpus keeps them apart",)
@@ -94,6 +96,14 @@ def convert(
         text = "without a CRS, taken to be in that of the others (else say which with --from-crs)"
         notes += (f"{counted(placeless, 'source')} {text}",)
     return Report(written, lost, notes + losses(dst.suffix, lost, ids_of, without))
+
+
+def _clock_note(streams: Sequence[_Stream]) -> tuple[str, ...]:
+    """That GPS times do not compare: in LAS a bit of the header says what they count from (1.4 R16, table 4)."""
+    clocks = {s.first.source.encoding["global_encoding"] & 1 for s in streams if "global_encoding" in s.first.source.encoding}
+    if len(clocks) < 2 or not all("time" in stream.first for stream in streams):
+        return ()
+    return ("times of some sources count from the week's beginning, those of others are adjusted standard GPS times",)
 
 
 def _uneven_notes(uneven: Sequence[str], dst: Path) -> tuple[str, ...]:
@@ -188,21 +198,48 @@ def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], 
             raise PcaugError("is in another CRS than the points before it", cloud.source.file, "choose one with --crs EPSG:...")
     shared = set(firsts[0].fields).intersection(*(cloud.fields for cloud in firsts))
     types = {name: reduce(np.promote_types, (cloud[name].dtype for cloud in firsts)) for name in shared}
+    factors = _on_one_scale(streams, types)
     order = [name for name in firsts[0].fields if name in shared]
     encoding = _one_encoding(firsts)
 
     def clouds() -> Iterator[PointCloud]:
         first = True
-        for stream in streams:
+        for number, stream in enumerate(streams):
             for cloud in stream.clouds():
                 same = cloud.crs == crs and {name: values.dtype for name, values in cloud.fields.items()} == types
                 if first or not same:  # a cloud as it was read is written without encoding it again
                     fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
+                    fields |= {name: in_type(cloud[name] * factor[number], types[name]) for name, factor in factors.items()}
                     cloud = replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
                 first = False
                 yield cloud
 
     return clouds(), tuple(sorted(set().union(*(cloud.fields for cloud in firsts)) - shared))
+
+
+def _on_one_scale(streams: Sequence[_Stream], types: dict[str, np.dtype[Any]]) -> dict[str, list[float]]:
+    """What each source's colours and intensities are multiplied by, where sources count them in several types: 0..1, 0..255 and
+    16 bits mean the same. The ``types`` become those that hold them. What whole intensities mean is their instrument's matter."""
+    factors = {}
+    for name in {"intensity", "rgb"} & types.keys():
+        kinds = [stream.first[name].dtype for stream in streams]
+        if len(set(kinds)) == 1:
+            continue
+        heads = [next(stream.clouds(), stream.first)[name] for stream in streams]
+        scales = [colour_scale(head) for head in heads]
+        unit = [kind.kind == "f" and scale == 1 for kind, scale in zip(kinds, scales, strict=True)]
+        if all(unit) or max(scales) > 65535 or any(np.nanmin(head, initial=0) < 0 for head in heads):  # decibels
+            continue
+        if name == "intensity":
+            others = [kind for kind, is_unit in zip(kinds, unit, strict=True) if not is_unit]
+            types[name] = reduce(np.promote_types, others)
+            top = 255.0 if types[name] == np.uint8 else 65535.0
+            factors[name] = [top if is_unit else 1.0 for is_unit in unit]
+        else:
+            top = max(scales)
+            types[name] = np.dtype(np.uint8 if top <= 255 else np.uint16)
+            factors[name] = [top / scale for scale in scales]
+    return factors
 
 
 def _one_encoding(firsts: Sequence[PointCloud]) -> Any:

@@ -31,7 +31,7 @@ from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import Steps
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError, counted
+from pcaug.errors import PcaugError, check_whole, counted
 from pcaug.files import stamp
 from pcaug.labels import IGNORE, ClassSet, common_cut
 from pcaug.parallel import Progress, completed, silent
@@ -99,6 +99,11 @@ def merge(
     sources = [sources] if isinstance(sources, (str, Path)) else list(sources)
     cards = [cards] if isinstance(cards, (str, Path)) else cards
     split = split if isinstance(split, Split) else Split(split)
+    if not sources:
+        raise PcaugError("no source to merge", dst, "name at least one file, folder or corpus")
+    if tile is not None and not 0 < tile < np.inf:
+        raise PcaugError(f"tiles of {tile:g} m cannot be made", dst, "give metres, such as 100")
+    check_whole(1, scans=1 if scans is None else scans, workers=workers)
     pairs = _with_cards(sources, cards)
     refuse_twice(sources)
     for path in map(Path, sources):

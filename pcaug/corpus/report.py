@@ -7,12 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from pcaug.corpus.duplicates import repeats
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.split import Split, parse_shares
 from pcaug.errors import counted
 from pcaug.labels import IGNORE
 
+FAR = 100_000.0
+"""Metres between sources from which on they are hardly one survey."""
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
 FAR_OFF = 0.1
@@ -107,7 +111,16 @@ def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:
         return ()
     listed = ", ".join(sorted(placeless)[:3])
     text = "without a CRS, taken to be in that of the others (else say which with --from-crs)"
-    return (f"{counted(len(placeless), 'source')} {text}: {listed}",)
+    apart = _apart(corpus, placeless)
+    shift = f"; they lie {apart / 1000:,.0f} km from the others: was a shift taken off, as CloudCompare does?"
+    return (f"{counted(len(placeless), 'source')} {text}: {listed}{shift if apart > FAR else ''}",)
+
+
+def _apart(corpus: Corpus, placeless: set[str]) -> float:
+    """Metres in plan between the middle of some sources' tiles and that of the others'; 0 where there are none."""
+    rows = [(corpus.manifest.sources[tile.source].path in placeless, tile.bounds) for tile in corpus.tiles if tile.bounds]
+    middles = [[np.mean(bounds, axis=0)[:2] for is_theirs, bounds in rows if is_theirs is wanted] for wanted in (True, False)]
+    return float(np.linalg.norm(np.mean(middles[0], axis=0) - np.mean(middles[1], axis=0))) if all(middles) else 0.0
 
 
 def _empty_notes(corpus: Corpus, files: set[str]) -> tuple[str, ...]:

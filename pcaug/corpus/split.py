@@ -12,7 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
 from pcaug.corpus.manifest import BUFFER, SPLITS
 from pcaug.corpus.read import Corpus
-from pcaug.errors import PcaugError, counted
+from pcaug.errors import PcaugError, check_whole, counted
 from pcaug.labels import IGNORE
 
 TRIES = 64
@@ -39,6 +39,7 @@ class Split:
         if not 0 < self.block < np.inf or not 0 <= self.buffer < np.inf:
             do = "give metres, such as 50 and 2"
             raise PcaugError(f"blocks of {self.block:g} m with a buffer of {self.buffer:g} m cannot be made", do=do)
+        check_whole(0, seed=self.seed)
 
     def __bool__(self) -> bool:
         return self.shares is not None

@@ -16,7 +16,7 @@ from pydantic import Field
 from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.cloud import Kind, PointCloud, concatenate, kind_of, with_heights_times
-from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels
+from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels, check_whole
 from pcaug.formats import las_header
 from pcaug.formats.naming import skipped
 from pcaug.labels import ClassSet, translated
@@ -46,6 +46,17 @@ class IdMap(Strict):
         return renumbered
 
 
+Corner = tuple[float, ...]
+
+
+def box(numbers: Sequence[float]) -> tuple[Corner, Corner]:
+    """The low and the high corner (x, y[, z]) that four or six numbers are; raises PcaugError where they are no box."""
+    half = len(numbers) // 2
+    if len(numbers) not in (4, 6) or not all(a < b for a, b in zip(numbers[:half], numbers[half:], strict=True)):
+        raise PcaugError(f"{list(numbers)} is not a bounding box", do="give xmin, ymin, xmax, ymax")
+    return tuple(numbers[:half]), tuple(numbers[half:])
+
+
 @dataclass(frozen=True)
 class Steps:
     """Steps, in this order; each is left out where it is None.
@@ -58,8 +69,8 @@ class Steps:
             it counts in them.
         classes: Names of classes (with all below them) or native ids that are kept.
         every: Keep every n-th point of a scan.
-        voxel: Edge of cells that keep one point each, in the unit of ``bounds``: of those of the cell's majority label,
-            the nearest to its centre, with all its fields.
+        voxel: Edge of cells that keep one point each, metres: of those of the cell's majority label, the nearest to its centre,
+            with all its fields.
         coarse: Classes that labels are made to; finer ones become theirs, coarser ones are ignored.
         unlabelled: True takes scans without class ids into a corpus, too: all of their points are ignored.
     """
@@ -73,6 +84,13 @@ class Steps:
     voxel: float | None = None
     coarse: ClassSet | None = None
     unlabelled: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_whole(1, every=1 if self.every is None else self.every)
+        if self.voxel is not None and not 0 < self.voxel < np.inf:
+            raise PcaugError(f"voxels of {self.voxel:g} m cannot be made", do="give metres, such as 0.1")
+        if self.bounds is not None:
+            box([value for corner in self.bounds for value in corner])
 
     def __bool__(self) -> bool:
         return self != Steps()

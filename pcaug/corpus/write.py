@@ -290,9 +290,12 @@ def put_in_place(new: Path, folder: Path, kind: Kind = KIND) -> None:
 
 
 def check_target(folder: Path, *, force: bool) -> None:
-    """Refuse file names, and what is taken, see ``claim``; raises PcaugError."""
+    """Refuse file names, what is taken, see ``claim``, and folders of a corpus, which could not be replaced then; raises
+    PcaugError."""
     if not folder.exists() and formats.is_known(folder):
         raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
+    if home := next((parent for parent in folder.resolve().parents if (parent / NAME).is_file()), None):
+        raise PcaugError(f"lies in the corpus {home}", folder, "choose a folder beside it")
     claim(folder, force=force, kind=KIND)
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -119,7 +119,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
     seen = False
     for chunk in form.read(path, size, **options):
         chunk = placed(chunk, path, gaps=form.labels is None)
-        if len(chunk) or not seen:
+        if len(chunk) or chunk.source.gaps or not seen:
             seen = True
             yield chunk
 
@@ -150,7 +150,8 @@ def placed(cloud: PointCloud, path: Path, *, gaps: bool = True) -> PointCloud:
         if np.isfinite(cloud.xyz.sum()):  # the sum alone is quick
             return cloud
     if gaps:
-        cloud = cloud.take(~np.asarray(np.isnan(cloud.xyz).all(axis=1)))
+        empty = np.asarray(np.isnan(cloud.xyz).all(axis=1))
+        cloud = replace(cloud.take(~empty), source=replace(cloud.source, gaps=int(empty.sum())))
     bad = int((~np.isfinite(cloud.xyz)).any(axis=1).sum())
     if bad:
         raise FileError(f"has {counted(bad, 'point')} whose position is not finite", path, "remove them at the source")

@@ -331,9 +331,15 @@ def load_recipe(name: str | Path, changes: Sequence[str] = ()) -> SceneRecipe:
     """A recipe by name or path, with ``key=value`` changes; raises RecipeError, NotFound."""
     path = catalogue.find("datasets/recipes", name)
     recipe = catalogue.load(path, SceneRecipe, changes)
-    if len(recipe.worlds) != 1:
-        raise RecipeError(f"needs one world: {', '.join(f'[{name}]' for name in WORLDS[:-1])} or [{WORLDS[-1]}]", path)
+    check_world(recipe, path)
     return recipe.model_copy(update={"folder": str(path.parent)})
+
+
+def check_world(recipe: SceneRecipe, where: Path | None = None) -> str:
+    """The name of the recipe's world; raises RecipeError unless it has one."""
+    if len(recipe.worlds) != 1:
+        raise RecipeError(f"needs one world: {', '.join(f'[{name}]' for name in WORLDS[:-1])} or [{WORLDS[-1]}]", where)
+    return recipe.worlds[0]
 
 
 def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
@@ -348,7 +354,7 @@ def compose(recipe: SceneRecipe, rng: np.random.Generator) -> Scene:
         "street": build_street, "town": build_town, "wood": build_wood, "room": build_room, "helios": build_helios,
     }  # fmt: skip
     library = Library(recipe.assets, Path(recipe.folder))
-    (world,) = recipe.worlds
+    world = check_world(recipe)
     scene: Scene = builders[world](getattr(recipe, world), recipe.name, rng, library)
     scene = library.scattered(scene, rng)
     if not recipe.helios:  # HELIOS++'s scenes say what they reflect

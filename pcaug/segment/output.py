@@ -24,7 +24,12 @@ ADDED = ("prediction", "confidence")
 
 def is_file_name(path: Path) -> bool:
     """Whether a path names a file that predictions can be written to, and no folder."""
-    return formats.is_known(path) or path.suffix.lower() == IDS
+    return formats.is_known(path) or is_of_rows(path)
+
+
+def is_of_rows(path: Path) -> bool:
+    """Whether a prediction belongs to its point by its row alone."""
+    return path.suffix.lower() == IDS
 
 
 def named(path: Path, ending: str | None) -> Path:
@@ -37,7 +42,7 @@ def named(path: Path, ending: str | None) -> Path:
 
 def check(scan: Scan, path: Path, *, single: bool) -> None:
     """Refuse a file that cannot hold what is predicted of a scan; raises PcaugError."""
-    if path.suffix.lower() == IDS:
+    if is_of_rows(path):
         if scan.card is None:
             raise PcaugError("class ids of which dataset?", path, "name its card with --card (pcaug datasets lists them)")
     elif not formats.is_known(path):
@@ -63,7 +68,7 @@ def write(path: Path, scan: Scan, clouds: Iterator[PointCloud], *, unclassified:
     """
     classes: Counter[str] = Counter()
     counted = (_counted(cloud, classes) for cloud in clouds)
-    if path.suffix.lower() == IDS:
+    if is_of_rows(path):
         return classes, _write_ids(path, scan, counted, classes)
     if unclassified and path.suffix.lower() in (".las", ".laz"):
         counted = (c.with_fields(native_label=formats.las.asprs(c["prediction"]).astype(np.int32)) for c in counted)

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, refuse_nested, scans
-from pcaug.errors import FileError, PcaugError
+from pcaug.errors import FileError, PcaugError, check_whole
 from pcaug.files import Kind, alone, claim, read_json, stamp, write_text
 from pcaug.parallel import Progress, completed, silent
 from pcaug.segment import output, region, shift, stream, trees
@@ -160,6 +160,7 @@ def predict(
             the source or around it, or is of a format that cannot hold predictions.
     """
     check_views(views)
+    check_whole(1, most=most, workers=workers)
     run = run if isinstance(run, Run) else Run.open(run)
     source, target = Path(source), Path(target)
     found = scans(source, card)
@@ -274,7 +275,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
         return tile
 
     chunks, points = [], 0
-    for chunk in _clouds(scan):
+    for chunk in _clouds(scan, path):
         chunks.append(chunk)
         points += len(chunk)
         if points > job.most:
@@ -293,7 +294,7 @@ def label_file(segmenter: Segmenter, scan: Scan, path: Path, job: Job, progress:
     margin = segmenter.run.recipe.block / 2
     parts = path.with_name(f".{path.name}.parts")
     with alone(parts, path):
-        labels = stream.Labels(lambda: _clouds(scan), parts, identity, margin, job.most)
+        labels = stream.Labels(lambda: _clouds(scan, path), parts, identity, margin, job.most)
         labels.fill(prepared, segmenter.label_prepared, lambda done, total: progress("tiles", done, total))
         clouds = labels.attached(lambda cloud, best, sure: _with(segmenter, cloud, best, sure))
         classes, warnings = output.write(path, scan, clouds, unclassified=labels.survey.unclassified)
@@ -305,22 +306,31 @@ def _frame(scan: Scan, job: Job) -> str:
     """The frame that its card names, or the job's; without a card, what lies far from the origin is a map."""
     if scan.card:
         return scan.card.frame
-    return "map" if is_far(next(_clouds(scan))) else job.frame
+    return "map" if is_far(next(_clouds(scan, scan.path))) else job.frame
 
 
-def _clouds(scan: Scan) -> Iterator[PointCloud]:
-    """A scan as its card reads it, in metres, with its own ids: what they mean is not asked, and unknown ones are no error."""
+def _clouds(scan: Scan, path: Path) -> Iterator[PointCloud]:
+    """A scan as its card reads it, in metres, with its own ids: what they mean is not asked, and unknown ones are no error.
+
+    Raises:
+        PcaugError: Where points without a position are left out, and what is written to ``path`` counts them, too.
+    """
     for chunk in scan.raw():
+        if chunk.source.gaps and output.is_of_rows(path):
+            what = f"has points without a position, which {path.suffix} files count, too"
+            raise PcaugError(what, scan.path, "write .ply, which has positions")
         yield to_metres(replace(chunk, source=replace(chunk.source, unit=scan.unit)))
 
 
 def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:
-    """The cloud with ``prediction`` (taxonomy node) and ``confidence`` beside its own fields."""
+    """The cloud with ``prediction`` (taxonomy node) and ``confidence`` beside its own fields; those of these names get a "_"."""
     return _with(segmenter, cloud, *segmenter.label(cloud, frame))
 
 
 def _with(segmenter: Segmenter, cloud: PointCloud, best: NDArray[np.uint8], sure: NDArray[np.float32]) -> PointCloud:
-    return cloud.with_fields(cloud.taxonomy, prediction=segmenter.run.classes.node(best), confidence=sure)
+    added: dict[str, NDArray[Any]] = {"prediction": segmenter.run.classes.node(best), "confidence": sure}
+    theirs: dict[str, NDArray[Any]] = {f"{name}_": cloud[name] for name in added if name in cloud}
+    return cloud.with_fields(cloud.taxonomy, **(theirs | added))
 
 
 def _unclassified(cloud: PointCloud) -> bool:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import is_corpus
 from pcaug.errors import LabelError, NotFound, PcaugError, RecipeError
 from pcaug.files import alone, claim
 from pcaug.labels import IGNORE, ClassSet
@@ -81,6 +82,8 @@ def train(
     if start:
         data = _following(start, data)
     validation = _validation(recipe, corpora[0], data.classes)
+    if is_corpus(Path(folder)):
+        raise PcaugError("is a corpus, and no place for a run", folder, "choose another folder")
     run = _run(data, corpora, validation, Path(folder))
     with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
         begun = _begun(run)

@@ -12,7 +12,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import SourceRow
 from pcaug.corpus.write import CorpusWriter
-from pcaug.errors import PcaugError
+from pcaug.errors import PcaugError, check_whole
 from pcaug.parallel import Progress, silent
 from pcaug.scene.asset import NOT_STATED, Asset, Scene
 from pcaug.scene.library import stamped
@@ -62,6 +62,7 @@ def compose_corpus(
         progress: Called as ``progress("scenes", done, n)``.
     """
     recipe = recipe if isinstance(recipe, SceneRecipe) else load_recipe(recipe)
+    check_whole(0, seed=seed, n=n)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
     how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}

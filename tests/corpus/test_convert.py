@@ -114,3 +114,33 @@ def test_labels_that_changed_are_written_and_not_the_ids_of_before() -> None:
     )
     (out,) = with_ids(iter([cloud]), "semantickitti", Counter())
     assert out["native_label"].tolist() == [40, 50]
+
+
+def test_colours_and_intensities_of_several_scales_meet_in_one_file(tmp_path: Path) -> None:
+    unit = np.linspace(0, 1, 64).astype(np.float32)
+    byte, wide = np.rint(unit * 255).astype(np.uint8), np.rint(unit * 65535).astype(np.uint16)
+    sources = []
+    for name, values in (("bytes", byte), ("unit", unit), ("wide", wide)):
+        fields = {"rgb": np.stack([values, values, values[::-1]], axis=1), "intensity": values}
+        sources.append(tmp_path / f"{name}.npz")
+        write(sources[-1], PointCloud(np.random.default_rng(0).uniform(0, 9, (64, 3)), fields))
+    for order in (sources, sources[::-1]):
+        convert(order, tmp_path / "all.laz", force=True)
+        rgb = read(tmp_path / "all.laz")["rgb"].reshape(3, 64, 3)[:, :, 0]
+        np.testing.assert_allclose(rgb, np.stack([wide] * 3), atol=129)  # half a step of 8 bits
+    convert(sources[:2], tmp_path / "two.ply")  # nothing of 16 bits: as other programs expect it
+    assert read(tmp_path / "two.ply")["rgb"].dtype == np.uint8
+    convert(sources[1:], tmp_path / "counts.laz")
+    intensity = read(tmp_path / "counts.laz")["intensity"].reshape(2, 64)
+    np.testing.assert_allclose(intensity, [wide, wide], atol=1)
+
+
+def test_times_that_count_from_other_beginnings_are_told(tmp_path: Path) -> None:
+    for kind in (0, 1):
+        las = laspy.create(point_format=6, file_version="1.4")
+        las.header.global_encoding.gps_time_type = laspy.header.GpsTimeType(kind)
+        las.x, las.y, las.z, las.gps_time = [1.0, 2], [3.0, 4], [5.0, 6], [1e5, 2e5]
+        las.write(tmp_path / f"{kind}.las")
+    told = convert([tmp_path / "0.las", tmp_path / "1.las"], tmp_path / "both.las")
+    assert any("adjusted standard GPS" in note for note in told.notes)
+    assert not convert([tmp_path / "0.las", tmp_path / "0.las"], tmp_path / "one.las").notes

@@ -363,3 +363,11 @@ def test_a_buffer_wider_than_a_block_reaches_over_it() -> None:
     split = BlockSplit(10.0, 25.0, {(0, 0): "test", (1, 0): "train", (2, 0): "train", (3, 0): "train"})
     xyz = np.column_stack([[5.0, 15, 25, 34.9, 35.1], np.full(5, 5.0), np.zeros(5)])
     assert split.assign(xyz).tolist() == ["test", "buffer", "buffer", "buffer", "train"]
+
+
+@pytest.mark.parametrize("bounds", [((5, 5), (1, 1)), ((np.nan, 0), (1, 1)), (("a", "b"), ("c", "d"))])
+def test_a_query_needs_a_box(tmp_path: Path, bounds: object) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    with pytest.raises(PcaugError, match="do not go from low to high"):
+        next(Corpus.open(tmp_path / "c").query(bounds))  # type: ignore[arg-type]

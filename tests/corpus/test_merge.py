@@ -732,3 +732,25 @@ def test_a_resumed_merge_takes_the_buffer_as_it_is_now(tmp_path: Path) -> None:
         merge(files, tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=0.0), progress=stop)
     merge(files, tmp_path / "c", split=Split("0.5/0.5", block=30.0, buffer=5.0))
     assert leak(Corpus.open(tmp_path / "c")) >= 5
+
+
+def test_sources_that_lost_their_place_are_told(tmp_path: Path) -> None:
+    place = np.array([770_000.0, 6_277_600, 0])
+    near = PointCloud(make_cloud(50).xyz, {"intensity": np.arange(50)})
+    formats.write(tmp_path / "far.las", PointCloud(near.xyz + place, dict(near.fields), crs="EPSG:2154"))
+    formats.write(tmp_path / "near.ply", near)
+    formats.write(tmp_path / "there.ply", PointCloud(near.xyz + place + (80, 0, 0), dict(near.fields)))
+    for name, is_told in (("near", True), ("there", False)):
+        steps = Steps(unlabelled=True)
+        notes = merge([tmp_path / "far.las", tmp_path / f"{name}.ply"], tmp_path / name, steps=steps).notes
+        assert any("km from the others" in note for note in notes) is is_told
+
+
+def test_what_cannot_be_merged_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(PcaugError, match="no source to merge"):
+        merge([], tmp_path / "c")
+    for tile in (0, -1, np.nan):
+        with pytest.raises(PcaugError, match=r"tiles of .* m cannot be made"):
+            merge(tmp_path, tmp_path / "c", tile=tile)
+    with pytest.raises(PcaugError, match="scans is 0, give a whole number of at least 1"):
+        merge(tmp_path, tmp_path / "c", scans=0)

@@ -271,3 +271,11 @@ def test_what_augmentation_scattered_is_written_as_unlabelled() -> None:
     cloud = PointCloud(np.zeros((2, 3)), {"label": label, "native_label": np.int32([40, -1])}, TREE, source=source)
     (out,) = with_ids(iter([cloud]), "semantickitti", Counter())
     assert out["native_label"].tolist() == [40, 0]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"every": 0}, {"every": 1.5}, {"voxel": -1.0}, {"voxel": np.nan}, {"bounds": ((3, 3), (1, 1))}, {"bounds": "ab"}]
+)
+def test_steps_that_cannot_be_taken_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(PcaugError):
+        Steps(**wrong)  # type: ignore[arg-type]

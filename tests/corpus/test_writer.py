@@ -252,3 +252,12 @@ def test_the_area_of_a_tile_is_that_of_the_square_metres_with_points(tmp_path: P
     with CorpusWriter(tmp_path / "c") as writer:
         writer.add(PointCloud(grid, {"label": np.ones(70, np.uint16)}, TREE), "a", "a")
     assert Corpus.open(tmp_path / "c").tiles[0].area == 70
+
+
+def test_nothing_is_written_into_a_corpus(tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "c") as writer:
+        writer.add(make_cloud(10), "a", "a")
+    for inner in ("more", "tiles/more"):
+        with pytest.raises(PcaugError, match="lies in the corpus"):
+            CorpusWriter(tmp_path / "c" / inner)
+    assert not (tmp_path / "c" / "more").exists()

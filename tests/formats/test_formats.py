@@ -497,3 +497,10 @@ def test_source_of_a_written_cloud_is_the_file(tmp_path: Path) -> None:
     write(tmp_path / "a.las", PointCloud(np.zeros((1, 3)), source=Source(file="elsewhere")))
     assert read(tmp_path / "a.las").source.file == str(tmp_path / "a.las")
     assert {"las", "ply", "kitti", "parquet", "text"} <= set(FORMATS)
+
+
+@pytest.mark.parametrize("size", [0, -1, 2.5])
+def test_chunks_have_at_least_one_point(tmp_path: Path, size: object) -> None:
+    write(tmp_path / "a.ply", make_cloud(5))
+    with pytest.raises(PcaugError, match=r"size is .*, give a whole number of at least 1"):
+        next(iter_chunks(tmp_path / "a.ply", size))  # type: ignore[arg-type]

@@ -484,3 +484,26 @@ def test_a_scan_is_far_on_either_side(off: float) -> None:
     quantiles = np.quantile(table, LEVELS, axis=0).astype(np.float32)
     assert _distances(quantiles, table + np.float32(off))[0] == pytest.approx(0.99, abs=0.001)
     assert _distances(quantiles, table)[0] < 0.01
+
+
+def test_ids_by_row_are_refused_where_points_have_no_place(trained: Run, tmp_path: Path) -> None:
+    cloud = garden(3)
+    gone = cloud.xyz.copy()
+    gone[::3] = np.nan
+    np.savez(tmp_path / "holes.npz", x=gone[:, 0], y=gone[:, 1], z=gone[:, 2])
+    with pytest.raises(PcaugError, match=r"has points without a position, which \.label files count, too"):
+        predict(trained, tmp_path / "holes.npz", tmp_path / "out.label", "las")
+    assert not (tmp_path / "out.label").exists()
+    assert predict(trained, tmp_path / "holes.npz", tmp_path / "out.ply").total() == np.isfinite(gone[:, 0]).sum()
+
+
+@pytest.mark.parametrize("most", [3_000_000, 4_000])
+def test_predictions_of_another_model_are_kept(trained: Run, tmp_path: Path, most: int) -> None:
+    cloud = garden(4)
+    theirs = {"confidence": np.arange(len(cloud), dtype=np.float32), "prediction": np.arange(len(cloud), dtype=np.uint16)}
+    formats.write(tmp_path / "in.ply", PointCloud(cloud.xyz, theirs))
+    predict(trained, tmp_path / "in.ply", tmp_path / "out.ply", most=most)
+    after = formats.read(tmp_path / "out.ply")
+    for name, values in theirs.items():
+        np.testing.assert_array_equal(after[f"{name}_"], values)
+    assert after["confidence"].max() <= 1

@@ -312,3 +312,9 @@ def test_biases_and_norms_do_not_decay(corpus: Corpus, tmp_path: Path) -> None:
     trainer = Trainer.of(Run(tmp_path, recipe, data.classes, data.mean, data.spread), data)
     for group in trainer.state.optimiser.param_groups:
         assert all((p.ndim > 1) == (group["weight_decay"] > 0) for p in group["params"])
+
+
+def test_a_corpus_is_no_place_for_a_run(corpus: Corpus) -> None:
+    with pytest.raises(PcaugError, match="is a corpus, and no place for a run"):
+        train(TrainRecipe(**SMALL), corpus, (), corpus.folder)
+    assert not (corpus.folder / "card.json").exists()
