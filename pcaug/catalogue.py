@@ -47,7 +47,8 @@ def shipped(kind: str) -> Path:
 def folders(kind: str) -> list[Path]:
     """Folders that are searched for named content: each in ``PCAUG_CARDS`` (``:``-separated), then the shipped one.
 
-    Cards lie in such a folder itself, scene recipes in its ``recipes``, training recipes in its ``models``.
+    Cards lie in such a folder itself, scene recipes in its ``recipes``, scanners in its ``sensors``, augmentations in its
+    ``augmentations``, training recipes in its ``models``.
     """
     inner = kind.removeprefix("datasets").lstrip("/")
     extra = [Path(part) / inner for part in os.environ.get("PCAUG_CARDS", "").split(os.pathsep) if part]
@@ -58,7 +59,7 @@ def names(kind: str, pattern: str = "*.toml") -> dict[str, Path]:
     """Named content of a kind: name -> file.
 
     Args:
-        kind: "datasets", "datasets/recipes", "models", "models/studies".
+        kind: "datasets", "datasets/recipes", "datasets/sensors", "datasets/augmentations", "models", "models/studies".
         pattern: "*.toml" names files by their stem; "*/recipe.toml" names folders.
 
     Raises:

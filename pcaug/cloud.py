@@ -127,7 +127,10 @@ class PointCloud:
     source: Source = field(default_factory=Source)
 
     def __post_init__(self) -> None:
-        xyz = _read_only(np.asarray(self.xyz, dtype=np.float64))
+        try:
+            xyz = _read_only(np.asarray(self.xyz, dtype=np.float64))
+        except (TypeError, ValueError):  # ragged, or no numbers
+            raise PcaugError("xyz is no table of numbers", self.source.file or None, "give (N, 3)") from None
         if xyz.ndim != 2 or xyz.shape[1] != 3:
             raise PcaugError(f"xyz has shape {xyz.shape}, expected (N, 3)", self.source.file or None)
         checked = {name: _read_only(self._column(name, values, len(xyz))) for name, values in self.fields.items()}
@@ -144,6 +147,8 @@ class PointCloud:
         if array.dtype.kind not in "iufb" or array.ndim > 2 or 0 in array.shape[1:]:
             what = f"field {name!r} has shape {array.shape} and type {array.dtype}"
             raise PcaugError(what, where, "a field is (N,) or (N, k) numbers")
+        if name in FIELDS and (width := array.size // max(1, len(array))) != FIELDS[name].width and len(array):
+            raise PcaugError(f"field {name!r} has {counted(width, 'column')}, expected {FIELDS[name].width}", where)
         if name == "label" and (array.ndim > 1 or array.dtype.kind not in "iu"):
             what = f"field 'label' has shape {array.shape} and type {array.dtype}"
             raise LabelError(what, where, "labels are (N,) ids of the taxonomy's nodes")
@@ -173,7 +178,10 @@ class PointCloud:
         return replace(self, fields=merged, taxonomy=taxonomy or self.taxonomy)
 
     def moved(self, new_from_old: NDArray[np.float64]) -> PointCloud:
-        """Apply an affine transform (4, 4); positions move with it, directions turn with it and stay unit vectors."""
+        """Apply an affine transform (4, 4); positions move with it, directions turn with it and stay unit vectors. Raises
+        PcaugError for another shape."""
+        if np.shape(new_from_old) != (4, 4):
+            raise PcaugError(f"a transform has shape (4, 4), not {np.shape(new_from_old)}")
         linear, shift = new_from_old[:3, :3], new_from_old[:3, 3]
         turned = dict(self.fields)
         for name, values in self.fields.items():
@@ -238,16 +246,20 @@ def concatenate(clouds: Iterable[PointCloud]) -> PointCloud:
         raise PcaugError("no clouds to concatenate")
     first = clouds[0]
     for other in clouds[1:]:
-        differing = set(first.fields) ^ set(other.fields)
-        if differing:
-            where = other.source.file or None
-            raise PcaugError(f"clouds differ in fields: {sorted(differing)}", where, "take the same fields of each")
-        if (first.taxonomy and first.taxonomy.name) != (other.taxonomy and other.taxonomy.name):
-            raise LabelError("clouds differ in taxonomy", other.source.file or None)
-        if first.crs != other.crs:
-            raise PcaugError("clouds differ in CRS", other.source.file or None, "reproject one of them")
+        check_alike(first, other, other.source.file or None)
     joined = {name: _joined(name, [cloud[name] for cloud in clouds]) for name in first.fields}
     return replace(first, xyz=np.concatenate([cloud.xyz for cloud in clouds]), fields=joined)
+
+
+def check_alike(first: PointCloud, other: PointCloud, where: str | Path | None) -> None:
+    """Raise PcaugError or LabelError for clouds of other fields, another taxonomy or CRS, which do not go together."""
+    differing = sorted(set(first.fields) ^ set(other.fields))
+    if differing:
+        raise PcaugError(f"clouds differ in fields: {differing}", where, "take the same fields of each")
+    if (first.taxonomy and first.taxonomy.name) != (other.taxonomy and other.taxonomy.name):
+        raise LabelError("clouds differ in taxonomy", where, "map their labels to one")
+    if first.crs != other.crs:
+        raise PcaugError("clouds differ in CRS", where, "reproject one of them")
 
 
 def _joined(name: str, parts: list[NDArray[Any]]) -> NDArray[Any]:

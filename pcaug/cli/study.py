@@ -32,7 +32,7 @@ def study(
     """Train every arm on every budget, draw and seed; write results.parquet, summary.json and report.html."""
     from pcaug import catalogue
     from pcaug.cli.console import emit_json, out, reporter
-    from pcaug.study.recipe import StudyRecipe, narrowed
+    from pcaug.study.recipe import load_recipe, narrowed
 
     path = catalogue.find("models/studies", recipe)
     said = [*(change or []), *([f"real.source={Path(real).resolve() if real != 'sample' else real}"] if real else [])]
@@ -40,10 +40,7 @@ def study(
     if test is not None and not units:
         raise typer.BadParameter("--test names no unit: write --test 08,10")
     said += [f"real.test_units={units}"] if units else []
-    wanted = catalogue.load(path, StudyRecipe, said)
-    if full:
-        wanted = catalogue.load(path, StudyRecipe, [*wanted.full, *said])
-    wanted = narrowed(wanted, arm or (), train_set or (), path, full=full)
+    wanted = narrowed(load_recipe(path, said, full=full), arm or (), train_set or (), path, full=full)
     from pcaug.study.report import write_report
     from pcaug.study.run import run_study, summary
 

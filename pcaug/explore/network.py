@@ -31,7 +31,7 @@ def features_of(folder: Path) -> Callable[[Corpus], Grouped]:
     from pcaug.segment.run import Run
 
     run = Run.open(folder)
-    if run.recipe.network == "trees":
+    if run.recipe.is_forest:
         raise PcaugError("holds trees, which have no features of their own", folder, "give a run of a network")
     segmenter = Segmenter.load(run)
     last = [module for module in segmenter.model.modules() if isinstance(module, nn.Linear)][-1]

@@ -15,8 +15,8 @@ import numpy as np
 from lazrs import LazrsError
 from pydantic import TypeAdapter, ValidationError
 
-from pcaug.cloud import PointCloud, concatenate
-from pcaug.errors import FileError, LabelError, NotFound, PcaugError, check_whole, counted
+from pcaug.cloud import PointCloud, check_alike, concatenate
+from pcaug.errors import FileError, NotFound, PcaugError, check_whole, counted
 from pcaug.files import atomic_path
 from pcaug.formats import arrays, copc, e57, hdf5, kitti, las, parquet, pcd, ply, text
 
@@ -239,20 +239,16 @@ def _alike(chunks: Iterator[PointCloud], path: Path) -> Iterator[PointCloud]:
     """
     first: PointCloud | None = None
     for chunk in chunks:
+        if not isinstance(chunk, PointCloud):
+            raise PcaugError(f"a {type(chunk).__name__} is no point cloud", path, "give one PointCloud, or several")
         if first is None:
             first = chunk
-        differing = sorted(set(chunk.fields) ^ set(first.fields))
-        if differing:
-            raise PcaugError(f"clouds differ in fields: {differing}", path, "take the same fields of each")
+        check_alike(first, chunk, path)
         for name, values in first.fields.items():
             one, other = (f"{v.dtype} {v.shape[1:] or ''}".strip() for v in (values, chunk[name]))
             if one != other:
                 what = f"clouds differ in the type of field {name!r}: {one}, then {other}"
                 raise PcaugError(what, path, "give it one type in all of them")
-        if (first.taxonomy and first.taxonomy.name) != (chunk.taxonomy and chunk.taxonomy.name):
-            raise LabelError("clouds differ in taxonomy", path, "map their labels to one")
-        if first.crs != chunk.crs:
-            raise PcaugError("clouds differ in CRS", path, "reproject one of them")
         placed(chunk, path, gaps=False)
         if chunk.taxonomy and "label" in chunk:
             chunk.taxonomy.check(chunk["label"], path)

@@ -24,7 +24,7 @@ from pcaug.segment import distributed
 from pcaug.segment.blend import cut_together, cutmix_of, is_cut, partner_of, share_of, source_of
 from pcaug.segment.blocks import Block, TilePool
 from pcaug.segment.follow import augmented
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 
 Sample = dict[str, Tensor]
 AHEAD = 2
@@ -72,7 +72,7 @@ class Blocks(Dataset[Sample]):
     def of(
         cls,
         corpora: Corpus | str | Path | Iterable[Corpus | str | Path],
-        recipe: TrainRecipe,
+        recipe: TrainRecipe | str | Path,
         progress: Progress = silent,
         classes: ClassSet | None = None,
     ) -> Blocks:
@@ -84,6 +84,7 @@ class Blocks(Dataset[Sample]):
         corpora = [corpora] if isinstance(corpora, (Corpus, str, Path)) else list(corpora)
         if not corpora:
             raise RecipeError("no corpus to train on")
+        recipe = recipe if isinstance(recipe, TrainRecipe) else load_recipe(recipe)
         recipe.check_shares(len(corpora) - 1)
         parts = [(c if isinstance(c, Corpus) else Corpus.open(c)).only(split="train") for c in corpora]
         units = len(parts[0].units)

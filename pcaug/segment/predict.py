@@ -126,7 +126,7 @@ def predict(
     run: Run | str | Path,
     source: str | Path,
     target: str | Path,
-    card: str | None = None,
+    card: str | Path | None = None,
     *,
     force: bool = False,
     views: int = 1,

@@ -33,8 +33,8 @@ LEVELS = 1000
 def self_train(
     recipe: TrainRecipe | str | Path,
     real: Corpus | str | Path,
-    unlabelled: Sequence[Corpus | str | Path],
-    synthetic: Sequence[Corpus | str | Path] = (),
+    unlabelled: Corpus | str | Path | Sequence[Corpus | str | Path],
+    synthetic: Corpus | str | Path | Sequence[Corpus | str | Path] = (),
     folder: str | Path = "run",
     progress: Progress = silent,
     *,
@@ -47,7 +47,7 @@ def self_train(
 
     Args:
         recipe, real, synthetic, progress, tensorboard: As of ``train``.
-        unlabelled: Corpora of real scans; labels that they have are not looked at.
+        unlabelled: One corpus or several of real scans; labels that they have are not looked at.
         folder: The run.
         share: Of the points of each class that are kept.
 
@@ -58,6 +58,9 @@ def self_train(
         raise RecipeError("self-training works in one process alone", do="train without torchrun")
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
+    unlabelled, synthetic = (
+        [corpora] if isinstance(corpora, (Corpus, str, Path)) else corpora for corpora in (unlabelled, synthetic)
+    )
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})

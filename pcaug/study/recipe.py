@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import RecipeError
 from pcaug.segment.networks import MODELS
@@ -196,6 +197,17 @@ class StudyRecipe(Strict):
             if of_real and not arm.real:
                 raise ValueError(f"arm {arm.name!r} has no real data, but {sorted(of_real)} is made out of it")
         return self
+
+
+def load_recipe(name: str | Path, changes: Sequence[str] = (), *, full: bool = False) -> StudyRecipe:
+    """A study by name or path, with ``key=value`` changes and the ``full`` grid or the reduced one.
+
+    Raises:
+        RecipeError, NotFound: As ``pcaug.catalogue``.
+    """
+    path = catalogue.find("models/studies", name)
+    recipe = catalogue.load(path, StudyRecipe, changes)
+    return catalogue.load(path, StudyRecipe, [*recipe.full, *changes]) if full else recipe
 
 
 def narrowed(

@@ -1,8 +1,8 @@
 """Run a study: prepare data once, train every arm on every budget, draw and seed, keep each result on disk.
 
 A study folder holds ``real/`` and ``synthetic/<name>/`` (corpora; ``<name>_b1_d0`` where one is made for a draw of a budget),
-``runs/<job>/`` (trainings), ``results/<job>.json`` (one a training), and at the end ``results.parquet``, ``summary.json`` and
-``report.html``. What is there is not done again, so a killed study goes on where it stopped.
+``runs/<job>/`` (trainings), ``results/<job>.json`` (one a training), and at the end ``results.parquet`` and ``summary.json``;
+the command adds ``report.html``. What is there is not done again, so a killed study goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pcaug.segment.dataset import class_set
 from pcaug.segment.distributed import on_threads
 from pcaug.study.folder import NOTE, check_classes, earlier_results, open_folder, state, take, told_classes
 from pcaug.study.plan import Job, by_cut, check_arms, corpora_of, folder_of, plan, test_corpus, trainable_units
-from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic
+from pcaug.study.recipe import SAMPLE, StudyRecipe, Synthetic, load_recipe, narrowed
 from pcaug.study.results import ArmSummary, Result, read_result, summarise, verdicts, write_parquet
 from pcaug.study.sources import COST, cost, is_made, make, real_corpus
 from pcaug.study.training import Task, result_file, run_job, write_json
@@ -63,7 +63,7 @@ class Study:
 
 
 def run_study(
-    recipe: StudyRecipe,
+    recipe: StudyRecipe | str | Path,
     folder: str | Path,
     progress: Progress = silent,
     *,
@@ -75,7 +75,7 @@ def run_study(
     """Run a study, or what is left of it.
 
     Args:
-        recipe: What to compare.
+        recipe: What to compare: a recipe, or the name or file of one, whose reduced grid is taken.
         folder: Study folder; an earlier study there goes on, where all that both have is the same (see ``pcaug.study.folder``).
         progress: Called as ``progress(text, done, total)``.
         workers: Trainings side by side; the numbers are the same for any number.
@@ -87,6 +87,8 @@ def run_study(
         PcaugError: If the folder holds a study of another recipe or anything else, a source cannot be read, or nothing is done
             ``so_far``.
     """
+    if not isinstance(recipe, StudyRecipe):
+        recipe = narrowed(load_recipe(recipe))
     folder = Path(folder)
     _check(recipe, folder, so_far=so_far, force=force)
     with nullcontext() if so_far else alone(folder, folder):

@@ -504,3 +504,10 @@ def test_chunks_have_at_least_one_point(tmp_path: Path, size: object) -> None:
     write(tmp_path / "a.ply", make_cloud(5))
     with pytest.raises(PcaugError, match=r"size is .*, give a whole number of at least 1"):
         next(iter_chunks(tmp_path / "a.ply", size))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("wrong", ["abc", [None], np.zeros((2, 3))])
+def test_only_clouds_are_written(tmp_path: Path, wrong: Any) -> None:
+    with pytest.raises(PcaugError, match="is no point cloud"):
+        write(tmp_path / "a.ply", wrong)
+    assert not list(tmp_path.iterdir())
