@@ -55,6 +55,17 @@ def test_what_cannot_be_exported_says_so(trained: Run, tmp_path: Path) -> None:
         export(replace(trained, folder=tmp_path), tmp_path / "m.onnx")
 
 
+def test_a_network_that_answers_with_no_numbers_is_not_exported(trained: Run, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    made = build(trained)
+    with torch.no_grad():
+        list(made.parameters())[-1].fill_(torch.nan)
+    write(made.state_dict(), tmp_path / "weights.safetensors")
+    with pytest.raises(PcaugError, match="differs from torch's by nan"):
+        export(replace(trained, folder=tmp_path), tmp_path / "model.onnx")
+    assert not list(tmp_path.glob("*.onnx*"))
+
+
 def test_a_published_model_is_found_by_name_and_says_what_the_run_said(
     trained: Run, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
