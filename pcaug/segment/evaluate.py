@@ -19,7 +19,7 @@ from pcaug.segment.blocks import folder_of, stored
 from pcaug.segment.features import Prepared
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.run import Run
+from pcaug.segment.run import SOURCE_CLASSES, Run
 
 Confusion = NDArray[np.int64]
 RESAMPLES, AT_ONCE = 20_000, 1000
@@ -214,7 +214,8 @@ def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
     learned = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
     train = (sorted({tile.unit for tile in learned}), corpus.counts("train") if learned else {})
     for row in run.data:
-        same = (row["units"], row["classes"]) == train or Path(row["corpus"]).resolve() == corpus.folder.resolve()
+        classes = row.get(SOURCE_CLASSES, row["classes"])  # a run's own labels lie on tiles of the corpus that it labelled
+        same = (row["units"], classes) == train or Path(row["corpus"]).resolve() == corpus.folder.resolve()
         for tile in part.tiles:
             if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
                 found.add(tile.unit)

@@ -35,6 +35,8 @@ BEST, RESUME = ".best.safetensors", "resume.safetensors"
 """Of a training under way."""
 TEACHER = "teacher"
 """Folder in a run that was trained by self-training: the run that labelled its unlabelled clouds."""
+SOURCE_CLASSES = "source_classes"
+"""Key in ``made_by`` of a corpus that a run labelled, and in a card's ``data``: counts of its source, which is told by them."""
 FILES = (CARD, WEIGHTS, LAST, BEST, RESUME, LOG, "tensorboard/events.*")
 KIND = Kind(
     "a run",

@@ -23,7 +23,7 @@ from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
-from pcaug.segment.run import TEACHER, Run, digest
+from pcaug.segment.run import SOURCE_CLASSES, TEACHER, Run, digest
 from pcaug.segment.train import train
 
 LEVELS = 1000
@@ -95,7 +95,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
         progress("labelling scans", index + 1, steps)
     least = _least(table, share)
     nodes = tuple(int(node) for node in run.classes.node(np.arange(count, dtype=np.uint8)))
-    made_by = _made_by(run, corpus, share)
+    made_by = _made_by(run, corpus, share) | {SOURCE_CLASSES: corpus.counts("train")}
     with CorpusWriter(folder, frame=corpus.manifest.frame, crs=corpus.manifest.crs, made_by=made_by, force=True) as writer:
         for index, tile in enumerate(tiles):
             cloud = corpus.read(tile)

@@ -33,7 +33,7 @@ from pcaug.segment.networks import MODELS
 from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
-from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, WEIGHTS, Run
+from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, SOURCE_CLASSES, WEIGHTS, Run
 from pcaug.segment.shift import learned
 
 SEEDS = 1 << 63
@@ -174,6 +174,7 @@ def _run(data: Blocks, corpora: Sequence[Corpus], validation: Sequence[Stored], 
             "frame": c.manifest.frame,
             "labels": labels_digest(pool.tiles),
         }
+        | {key: c.manifest.made_by[key] for key in (SOURCE_CLASSES,) if key in c.manifest.made_by}
         for c, pool in zip(parts, data.pools, strict=True)
     )
     if validation:

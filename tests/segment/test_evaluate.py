@@ -25,6 +25,7 @@ from pcaug.segment.ground import height_above_ground
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.report import confusion_picture, write_report
 from pcaug.segment.run import Run
+from pcaug.segment.selftrain import self_train
 from pcaug.segment.train import train
 
 
@@ -112,6 +113,21 @@ def test_a_split_tells_the_parts_of_a_site_apart_wherever_its_corpus_lies(tmp_pa
     shutil.move(tmp_path / "site", tmp_path / "moved")
     assert trained_on(run, Corpus.open(tmp_path / "moved"), "test") == []
     assert trained_on(run, Corpus.open(tmp_path / "moved"), "train") == ["site"]
+
+
+def test_a_split_tells_the_parts_of_a_site_apart_that_a_run_labelled_itself(tmp_path: Path) -> None:
+    for name, seeds in (("real", (5,)), ("site", (0, 1))):
+        with CorpusWriter(tmp_path / name) as writer:
+            for seed, split in zip(seeds, ("train", "test"), strict=False):
+                writer.add(garden(seed), split, name, split)
+    run = self_train(TrainRecipe(**SMALL | {"steps": 2}), tmp_path / "real", [tmp_path / "site"], (), tmp_path / "run")
+    shutil.move(tmp_path / "site", tmp_path / "moved")
+    run, moved = Run.open(run.folder), Corpus.open(tmp_path / "moved")
+    assert trained_on(run, moved, "test") == []
+    assert trained_on(run, moved, "train") == trained_on(run, moved) == ["site"]
+    with CorpusWriter(tmp_path / "again") as writer:
+        writer.add(garden(7), "a", "site", "test")
+    assert trained_on(run, Corpus.open(tmp_path / "again"), "test") == ["site"]
 
 
 def test_units_that_were_trained_on_are_told(
