@@ -38,6 +38,8 @@ from pcaug.segment.shift import learned
 
 SEEDS = 1 << 63
 """Seeds that torch takes."""
+FEW = "Expected more than 1 value per channel"
+"""How torch says that batch norm has a single row."""
 
 
 def train(
@@ -282,11 +284,7 @@ class Trainer:
         """Gradients of a batch; its loss and the share of points that were right, (2,)."""
         names = ("xyz", "features", "code", "label", "synthetic")
         xyz, features, code, label, made = (sample[name].to(device()) for name in names)
-        with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
-            if self.recipe.source_norms:
-                logits = per_domain(self.state.network, self.forward, xyz, features, made[:, 0])
-            else:
-                logits = self.forward(xyz, features)
+        logits = self._logits(xyz, features, made[:, 0])
         trust = 1 + (self.recipe.synthetic_weight - 1) * made.flatten()
         smoothing = self.recipe.synthetic_smoothing * made.flatten()
         loss = self.loss_of(logits.float().flatten(0, 1), code.flatten(), trust, smoothing)
@@ -294,6 +292,19 @@ class Trainer:
         known = label != IGNORE
         right = ((logits.argmax(2) == label) & known).sum() / known.sum()  # nan where nothing is known
         return torch.stack([loss.detach(), right])
+
+    def _logits(self, xyz: Tensor, features: Tensor, made: Tensor) -> Tensor:
+        """Answers (B, P, K); raises RecipeError for a batch with nothing to normalise over."""
+        try:
+            with torch.autocast(device().type, torch.bfloat16, enabled=self.cast):
+                if self.recipe.source_norms:
+                    return per_domain(self.state.network, self.forward, xyz, features, made)
+                return self.forward(xyz, features)
+        except ValueError as error:
+            if FEW not in str(error):
+                raise
+            do = "take a larger batch or more points"
+            raise RecipeError("a batch is too small for the network's batch norm", do=do) from None
 
 
 def _optimiser(network: nn.Module, recipe: TrainRecipe) -> torch.optim.Optimizer:

@@ -334,6 +334,19 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], me
         catalogue.load(tmp_path / "r.toml", TrainRecipe)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": "randla", "points": 16},
+        {"network": "pillars", "arguments": {"grid": 8}, "points": 256},
+    ],
+)
+def test_a_batch_that_is_too_small_is_one_line(corpus: Corpus, tmp_path: Path, change: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="take a larger batch or more points"):
+        train(TrainRecipe(**SMALL | {"batch": 1} | change), corpus, (), tmp_path / "run")  # type: ignore[arg-type]
+    train(TrainRecipe(**SMALL | {"batch": 2, "steps": 1} | change), corpus, (), tmp_path / "two")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("network", ["pointnet", "randla", "trees", "torch-pointcloud"])
 def test_another_network_brings_its_own_arguments(network: str) -> None:
     recipe = load_recipe("pillars", [f"network={network}", "steps=7"])
