@@ -27,6 +27,7 @@ from pcaug.files import Kind, alone, claim, write_text
 from pcaug.files import clear as remove
 from pcaug.labels import ClassSet, Group
 from pcaug.segment.features import VERSION, names
+from pcaug.segment.networks import MODELS
 from pcaug.segment.recipe import TrainRecipe
 
 CARD, LOG = "card.json", "log.csv"
@@ -143,12 +144,28 @@ class Run:
             data, current, tree = tuple(dict(row) for row in raw["data"]), raw.get("features") == VERSION, raw["taxonomy"]
             if not groups or not all(g.nodes and set(g.nodes) <= catalogue.taxonomy().nodes.keys() for g in groups):
                 raise ValueError("classes")
-            if current and not len(mean) == len(spread) == len(names(recipe.features)):
+            if current and len(mean) != len(names(recipe.features)):
                 raise ValueError("features")
+            run = cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles, usual)
+            run._check()
         except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
             raise FileError(f"is damaged ({type(error).__name__})", folder / CARD, "train again") from None
         if not current:
             raise FileError("was trained on features that are computed otherwise in this version", folder / CARD, "train again")
         if tree != catalogue.taxonomy().name:
             raise FileError(f"was trained under another class tree, {tree}", folder / CARD, "train again")
-        return cls(folder, recipe, ClassSet(catalogue.taxonomy(), groups), mean, spread, data, quantiles, usual)
+        return run
+
+    def _check(self) -> None:
+        """Raise ValueError where what a card says does not fit together."""
+        mean, spread, kinds = self.mean, self.spread, {"corpus": str, "units": list, "classes": dict}
+        if self.recipe.network not in MODELS:
+            raise ValueError("network")
+        if not mean.shape == spread.shape == (len(mean),) or not np.isfinite([mean, spread]).all() or not (spread > 0).all():
+            raise ValueError("mean and spread")
+        if (self.quantiles.size and self.quantiles.shape != (9, len(mean))) or (
+            self.usual.size and self.usual.shape != mean.shape
+        ):
+            raise ValueError("quantiles")
+        if not all(isinstance(row.get(key), kind) for row in self.data for key, kind in kinds.items()):
+            raise ValueError("data")

@@ -24,7 +24,7 @@ from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
-from pcaug.segment.features import GROUPS, Setting, brightness, prepare
+from pcaug.segment.features import GROUPS, Setting, brightness, names, prepare
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import pooled
 from pcaug.segment.networks.pointnet import PointNet
@@ -34,6 +34,8 @@ from pcaug.segment.run import Run
 from pcaug.segment.shapes import TRIANGLE, principal
 from pcaug.segment.train import one_cycle, train
 from pcaug.segment.voxel import voxels
+
+FEATURES = len(names(TrainRecipe().features))
 
 
 @settings(max_examples=30, deadline=None)
@@ -418,7 +420,24 @@ def test_a_damaged_checkpoint_is_one_line(corpus: Corpus, tmp_path: Path, damage
 
 @pytest.mark.parametrize(
     "change",
-    [{"data": [1]}, {"mean": [0.0]}, {"classes": []}, {"classes": [{"name": "a", "nodes": [9999], "colour": [0, 0, 0]}]}],
+    [
+        {"data": [1]},
+        {"data": [{"units": ["a"], "classes": {}}]},
+        {"data": [{"units": 1, "classes": {}, "corpus": "a"}]},
+        {"mean": [0.0]},
+        {"mean": 0.0},
+        {"mean": [float("nan")] * FEATURES},
+        {"mean": [[0.0]] * FEATURES},
+        {"mean": [[0.0]] * FEATURES, "spread": [[1.0]] * FEATURES},
+        {"spread": [0.0] * FEATURES},
+        {"spread": [float("inf")] * FEATURES},
+        {"quantiles": [[0.0] * FEATURES] * 8},
+        {"quantiles": [0.0] * FEATURES},
+        {"usual": [0.0]},
+        {"recipe": {"network": "pointnot"}},
+        {"classes": []},
+        {"classes": [{"name": "a", "nodes": [9999], "colour": [0, 0, 0]}]},
+    ],
 )
 def test_a_card_that_does_not_fit_together_is_one_line(trained: Run, tmp_path: Path, change: dict[str, object]) -> None:
     card = json.loads((trained.folder / "card.json").read_text())
