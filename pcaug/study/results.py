@@ -197,7 +197,7 @@ def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline
 
     Linear in the logarithm of the budget between measured budgets, on the best that the baseline reached so far: a curve that
     falls with more units falls by chance. At least 1 where the arm is no worse with as many; infinite where the baseline never
-    gets there, NaN where it is better with the fewest units that were tried.
+    gets there, NaN where the arm is worse than that and than the baseline with the fewest units that were tried.
     """
     curve = sorted((s.budget, s.miou.mean) for s in summaries if s.model == model and s.arm == baseline and s.budget > 0)
     best = list(zip((budget for budget, _ in curve), accumulate((mean for _, mean in curve), max), strict=True))
@@ -206,7 +206,8 @@ def label_factor(summaries: Sequence[ArmSummary], model: str, arm: str, baseline
         if row.model != model or row.arm != arm or row.budget <= 0 or len(curve) < 2:
             continue
         factor = _budget_for(row.miou.mean, best) / row.budget
-        factors[row.budget] = max(factor, 1.0) if row.miou.mean >= dict(curve).get(row.budget, np.inf) else factor
+        no_worse = row.miou.mean >= dict(curve).get(row.budget, np.inf)
+        factors[row.budget] = float(np.fmax(factor, 1.0)) if no_worse else factor
     return factors
 
 

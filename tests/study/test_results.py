@@ -197,6 +197,14 @@ def test_a_baseline_that_falls_with_more_units_makes_no_arm_harmful() -> None:
     assert label_factor(summarise(rows, "base"), "pointnet", "less", "base") == {3: pytest.approx(2**0.5 / 3)}
 
 
+def test_an_arm_that_is_no_worse_with_as_many_units_needs_no_fewer_where_the_baseline_only_falls() -> None:
+    rows = [result("base", m, budget=b) for b, m in ((1, 0.5), (2, 0.4))]
+    rows += [result("more", m, budget=b) for b, m in ((1, 0.45), (2, 0.45))]
+    factors = label_factor(summarise(rows, "base"), "pointnet", "more", "base")
+    assert factors[2] == 1.0
+    assert np.isnan(factors[1])
+
+
 def test_parquet_has_a_row_a_training(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
