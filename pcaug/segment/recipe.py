@@ -136,6 +136,12 @@ class TrainRecipe(Strict):
         return self
 
     @model_validator(mode="after")
+    def _true_class_stays_up(self) -> TrainRecipe:
+        if self.label_smoothing + self.synthetic_smoothing >= 1:  # from there on the loss would push the true class down
+            raise ValueError("label_smoothing and synthetic_smoothing must be less than 1 together")
+        return self
+
+    @model_validator(mode="after")
     def _built_of(self) -> TrainRecipe:
         known = arguments_of(self.network)
         if known is None:

@@ -325,6 +325,7 @@ def test_the_schedule_rises_and_falls() -> None:
         ({"network": "pillars", "arguments": {"grid": "wide"}}, "arguments.grid must be a whole number"),
         ({"arguments": {"tnets": 1}}, "arguments.tnets must be true or false"),
         ({"arguments": {"dropout": 1.0}}, "dropout must be a share below 1"),
+        ({"label_smoothing": 0.75, "synthetic_smoothing": 0.25}, "must be less than 1 together"),
     ],
 )
 def test_a_wrong_recipe_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
