@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from pcaug.errors import FileError
 from pcaug.segment import region
 from pcaug.segment.blocks import Block, GridIndex, cut
 from pcaug.segment.dataset import normalised
@@ -24,6 +25,8 @@ from pcaug.segment.run import Run
 from pcaug.segment.voxel import voxels
 
 Rows = slice | NDArray[np.intp]
+FARTHEST = 2.0**24
+"""Metres from a cloud's origin from where float32 no longer tells one metre from the next, and a region would miss its point."""
 PIECE = 512
 """Cells along an edge of the pieces of a plan: what bounds memory, whatever a cloud's extent."""
 
@@ -36,7 +39,13 @@ def votes(run: Run, network: nn.Module, tile: Prepared, views: int = 1) -> NDArr
         network: In evaluation mode.
         tile: Any number of voxels.
         views: Turned and mirrored views that vote, 1 to 8.
+
+    Raises:
+        FileError: If a point lies too far from the others to be placed.
     """
+    far = float(np.abs(tile.xyz).max(initial=0))
+    if far > FARTHEST:
+        raise FileError(f"a point lies {far:.2g} m from the middle of the cloud", do="check its unit, or remove stray points")
     summed = np.zeros((len(tile.xyz), len(run.classes.groups)), np.float32)
     if not len(summed):
         return summed

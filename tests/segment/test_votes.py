@@ -3,12 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from segment.builders_segment import TREE, garden
 
 from pcaug import catalogue
+from pcaug.cloud import PointCloud
+from pcaug.errors import FileError
 from pcaug.labels import ClassSet
 from pcaug.segment import votes as module
 from pcaug.segment.features import Prepared
 from pcaug.segment.networks.pillars import Pillars
+from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.run import Run
 from pcaug.segment.votes import votes
@@ -93,6 +97,19 @@ def test_a_stray_point_far_away_costs_nothing() -> None:
         Prepared(xyz, np.concatenate([tile.features, tile.features[:1]]), rows.astype(np.uint16), rows, np.zeros(3)),
     )
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("far", [1e9, 1e12])
+def test_a_point_too_far_to_be_placed_is_one_line(trained: Run, far: float) -> None:
+    near = garden(9, 60)
+    stray = PointCloud(np.concatenate([near.xyz, near.xyz[:1] + (far, 0, 0)]), {}, TREE)
+    with pytest.raises(FileError, match="m from the middle of the cloud, check its unit"):
+        Segmenter.load(trained).label(stray, "map")
+    tile = cloud(20.0)
+    tile.xyz[0, 0] = far
+    for shape in ("block", "sphere"):
+        with pytest.raises(FileError, match="check its unit"):
+            votes(run(region=shape), network(), tile)
 
 
 @pytest.mark.parametrize(("frame", "shape"), [("map", "sphere"), ("sensor", "block")])
