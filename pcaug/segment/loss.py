@@ -102,26 +102,33 @@ class Loss(nn.Module):
         each = (1 - smooth) * each - smooth * log_p.mean(1)
         weight = self.weights[code] * (1.0 if trust is None else trust[known])
         loss = (each * weight).sum() / distributed.total(weight.sum()).clamp(min=1e-9) * distributed.world()
-        return loss + lovasz_softmax(log_p.exp(), code) if self.kind == "lovasz" else loss
+        if self.kind != "lovasz":
+            return loss
+        return loss + lovasz_softmax(log_p.exp(), code, None if trust is None else trust[known])
 
 
-def lovasz_softmax(probability: Tensor, label: Tensor) -> Tensor:
+def lovasz_softmax(probability: Tensor, label: Tensor, trust: Tensor | None = None) -> Tensor:
     """Lovász extension of 1 - IoU, mean over the classes that occur (Berman et al., CVPR 2018, algorithm 1).
 
     Args:
         probability: (N, K).
         label: (N,) int64; values of K and above (sets of classes) are left out.
+        trust: (N,) what each point counts in intersection and union, 1 without; a class counts as its most trusted point does.
     """
     classes, where = probability.shape[1], probability.device
     one = (label < classes).nonzero()[:, 0]
+    if not len(one):
+        return (probability * 0).sum()
     truth = (label[one] == torch.arange(classes, device=where)[:, None]).to(probability.dtype)
+    weight = torch.ones_like(truth[0]) if trust is None else trust[one] / trust[one].max().clamp(min=1e-9)
     error = (truth - probability.index_select(0, one).T).abs()
     order = _descending(error.detach())  # a class is a row: sums along columns take a GPU six times as long as the rest of a step
-    error, truth = error.gather(1, order), truth.gather(1, order)
+    error, weight = error.gather(1, order), weight[order]
+    truth = truth.gather(1, order) * weight
     size, found = truth.sum(1, keepdim=True), truth.cumsum(1)
-    jaccard = 1 - (size - found) / (size + torch.arange(1, len(one) + 1, device=where) - found)
+    jaccard = 1 - (size - found) / (size + weight.cumsum(1) - found).clamp(min=1e-9)
     slope = jaccard.diff(dim=1, prepend=jaccard.new_zeros(classes, 1))
-    present = size[:, 0] > 0
+    present = truth.amax(1)
     return ((error * slope).sum(1) * present).sum() / present.sum().clamp(min=1)
 
 

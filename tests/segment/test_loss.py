@@ -83,6 +83,48 @@ def test_lovasz_of_hard_predictions_is_one_minus_iou(pairs: list[tuple[int, int]
     assert float(value) == pytest.approx(expected, abs=1e-5)
 
 
+def some_points(count: int = 200) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = torch.Generator().manual_seed(0)
+    return torch.randn(count, 4, generator=rng).softmax(1), torch.randint(0, 4, (count,), generator=rng)
+
+
+@pytest.mark.parametrize("trust", [1.0, 0.3])
+def test_lovasz_of_points_that_all_count_alike_is_the_published_one_to_the_last_bit(trust: float) -> None:
+    probability, label = some_points()
+    terms = []
+    for cls in range(4):  # algorithm 1 of the paper, on counts
+        truth = (label == cls).float()
+        error, order = (truth - probability[:, cls]).abs().sort(descending=True, stable=True)
+        found, size = truth[order].cumsum(0), truth.sum()
+        jaccard = 1 - (size - found) / (size + torch.arange(1, 201) - found)
+        terms.append((error * jaccard.diff(prepend=torch.zeros(1)))[None].sum(1))
+    alike = lovasz_softmax(probability, label, torch.full((200,), trust))
+    assert torch.equal(alike, lovasz_softmax(probability, label))
+    torch.testing.assert_close(alike, torch.stack(terms).mean())
+
+
+def test_lovasz_counts_a_point_as_often_as_it_is_trusted() -> None:
+    probability, label = some_points()
+    twice = torch.arange(200) % 3 == 0
+    doubled = lovasz_softmax(torch.cat([probability, probability[twice]]), torch.cat([label, label[twice]]))
+    torch.testing.assert_close(lovasz_softmax(probability, label, 0.25 + 0.25 * twice), doubled)
+
+
+@pytest.mark.parametrize("classes", ["the same", "one of their own"])
+def test_lovasz_learns_next_to_nothing_from_points_that_are_not_trusted(classes: str) -> None:
+    targets, made = Targets.of(DRIVE), torch.arange(60) >= 30
+    logits = torch.randn(60, 9, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    code = torch.arange(60) % 5
+    if classes == "one of their own":
+        code[made] = 7
+    loss_of(targets, loss="lovasz")(logits, code, torch.where(made, 1e-6, 1.0)).backward()
+    assert logits.grad is not None
+    assert logits.grad[made].abs().max() < 1e-5 < 1e-3 < logits.grad[~made].abs().max()
+    with_them = loss_of(targets, loss="lovasz")(logits, code, torch.where(made, 1e-6, 1.0))
+    torch.testing.assert_close(with_them, loss_of(targets, loss="lovasz")(logits[~made], code[~made]), rtol=1e-4, atol=1e-4)
+    assert torch.isfinite(loss_of(targets, loss="lovasz")(logits, code, torch.where(made, 0.0, 1.0)))
+
+
 def test_lovasz_leaves_partial_labels_to_the_cross_entropy() -> None:
     targets = Targets.of(DRIVE)
     logits = torch.randn(20, 9, generator=torch.Generator().manual_seed(1))
