@@ -9,16 +9,35 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pcaug.errors import NotFound, RecipeError
 from pcaug.labels import Node, Taxonomy
 
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
-class Strict(BaseModel):
-    """Base of every card and recipe: frozen, unknown keys, nan and inf refused, no silent conversion of types."""
+
+class _Told(ModelMetaclass):
+    """Makes the mistakes of a constructor's arguments an error of ours."""
+
+    def __call__(cls, *arguments: Any, **values: Any) -> Any:
+        try:
+            return super().__call__(*arguments, **values)
+        except ValidationError as error:
+            raise RecipeError(mistakes(error, cls), cls.__name__, "correct the arguments") from None
+
+
+class Strict(BaseModel, metaclass=_Told):
+    """Base of every card and recipe: frozen, unknown keys, nan and inf refused, no silent conversion of types.
+
+    Raises:
+        RecipeError: Where one is made of arguments that do not fit.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -123,8 +142,7 @@ def decode(data: dict[str, Any], path: Path, model: type[Model], changes: Sequen
     try:
         return model.model_validate_json(json.dumps(data, default=str))  # JSON mode: arrays may be tuples, all else strict
     except ValidationError as error:
-        problems = "; ".join(_problem(item, model) for item in error.errors(include_url=False))
-        raise RecipeError(problems, path, "see the comments in the shipped recipes and cards") from None
+        raise RecipeError(mistakes(error, model), path, "see the comments in the shipped recipes and cards") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -190,11 +208,16 @@ def override(data: dict[str, Any], change: str) -> None:
     data[last] = value
 
 
-def _problem(error: Any, model: type[BaseModel]) -> str:
+def mistakes(error: ValidationError, model: Any = None) -> str:
+    """What pydantic found, in plain words: all of it, with the known keys of a model that are near to unknown ones."""
+    return "; ".join(_problem(item, model) for item in error.errors(include_url=False))
+
+
+def _problem(error: Any, model: Any) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] != "extra_forbidden":
         return f"{where}: {plain(error['msg'])}" if where else plain(error["msg"])
-    near = _near(error["loc"], _known_keys(model))
+    near = _near(error["loc"], _known_keys(model)) if model else None
     return f"unknown key {where!r}" + (f" (did you mean {near!r}?)" if near else "")
 
 

@@ -11,6 +11,7 @@ from pcaug import catalogue
 from pcaug.catalogue import Strict
 from pcaug.errors import NotFound, RecipeError
 from pcaug.labels import ClassSet
+from pcaug.segment.recipe import TrainRecipe
 
 
 class Beam(Strict):
@@ -130,3 +131,13 @@ def test_what_a_preset_predicts_holds_all_of_the_class() -> None:
 def test_a_bad_taxonomy_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         catalogue.load_taxonomy(write(tmp_path, text))
+
+
+def test_a_recipe_that_is_made_in_code_is_checked_as_one_in_a_file() -> None:
+    for wrong, what in (
+        ({"steps": -1}, "steps: must be at least 1"),
+        ({"stepz": 1}, "did you mean 'steps'"),
+        ({"steps": "a"}, "steps"),
+    ):
+        with pytest.raises(RecipeError, match=what):
+            TrainRecipe(**wrong)

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pcaug.augment import mixing, naive, paste, thinning, values, weather
 from pcaug.augment.attributes import moved
-from pcaug.catalogue import plain
+from pcaug.catalogue import mistakes
 from pcaug.cloud import PointCloud
 from pcaug.errors import RecipeError
 
@@ -143,8 +143,7 @@ def build(known: Mapping[str, type[Any]], table: Mapping[str, Any]) -> Any:
         kind: Any = known[name]
         made = _adapter(kind).validate_json(json.dumps(arguments, default=str), strict=True)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {plain(e['msg'])}" for e in error.errors(include_url=False))
-        raise RecipeError(f"augmentation {name!r}: {problems}") from None
+        raise RecipeError(f"augmentation {name!r}: {mistakes(error)}") from None
     for low, high in ENDS:
         if hasattr(made, low) and hasattr(made, high) and getattr(made, low) > getattr(made, high):
             raise RecipeError(f"augmentation {name!r}: {low} is above {high}")

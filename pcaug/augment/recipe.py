@@ -16,7 +16,7 @@ from pcaug.augment import MIXERS, Mixer, Pipeline, build, pipeline, split_chance
 from pcaug.augment.mixing import join
 from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
-from pcaug.corpus.manifest import Tile
+from pcaug.corpus.manifest import BUFFER, Tile
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, RecipeError, check_whole
@@ -135,7 +135,8 @@ def augment_corpus(
     force: bool = False,
     progress: Progress = silent,
 ) -> None:
-    """Write augmented copies of every tile of a corpus as a new one; units and splits stay, so that no test data leaks.
+    """Write augmented copies of every tile of a corpus as a new one, but of buffers between splits; units and splits stay, so
+    that no test data leaks.
 
     The sources of the corpus and, where the recipe mixes, of the donors are its common sources: their licences hold for what is
     made.
@@ -159,7 +160,7 @@ def augment_corpus(
     made_by = {"augmentation": recipe.model_dump(mode="json"), "seed": seed, "copies": copies, "source": str(corpus.folder)}
     mixed = donors if recipe.mix else None
     made_by |= {} if mixed is None else {"donors": str(mixed.folder)}
-    done, total = 0, copies * len(corpus.tiles)
+    done, total = 0, copies * sum(tile.split != BUFFER for tile in corpus.tiles)
     with CorpusWriter(Path(folder), kind="synthetic", frame=corpus.manifest.frame, made_by=made_by, force=force) as writer:
         for tile, copy, cloud in draws(recipe, corpus, seed, copies=copies, donors=donors):
             writer.source(corpus.manifest.sources[tile.source].model_copy(update={"sha256": ""}))  # no longer that file's points
@@ -199,6 +200,8 @@ def draws(
     if donors is not None:
         _check_donors(recipe, corpus, donors)
     for index, tile in enumerate(corpus.tiles):
+        if tile.split == BUFFER:  # which nothing is trained or tested on
+            continue
         source = Donors(_of_split(donors or corpus, tile.split), bank=donors is not None and "objects" in donors.manifest.made_by)
         for copy in range(copies):
             rng = np.random.default_rng((seed, copy, index))

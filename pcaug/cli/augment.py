@@ -87,14 +87,15 @@ def _tell_lost(corpus: Corpus, made: Corpus, donors: Corpus | None) -> None:
 
 
 def _picture(recipe: AugmentRecipe, corpus: Corpus, donors: Corpus | None, seed: int, png: Path, colour: str | None) -> None:
-    """Rows of one cloud and two draws, spread over the corpus."""
+    """Rows of one cloud and two draws, spread over the larger clouds that are trained on."""
     from dataclasses import replace
 
     from pcaug.augment.recipe import draws
     from pcaug.view.picture import save_png
 
-    step = max(1, len(corpus.tiles) // SHOWN)
-    some = replace(corpus, tiles=corpus.tiles[::step][:SHOWN])
+    trained = corpus.only(split="train") if "train" in corpus.splits else corpus
+    whole = [tile for tile in trained.tiles if 2 * tile.points >= max(t.points for t in trained.tiles)]  # no slivers
+    some = replace(trained, tiles=tuple(whole[:: max(1, len(whole) // SHOWN)][:SHOWN]))
     clouds, titles = [], []
     for tile, copy, cloud in draws(recipe, some, seed, copies=2, donors=donors or corpus):
         if copy == 0:

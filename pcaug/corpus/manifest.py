@@ -155,8 +155,4 @@ def load_manifest(folder: Path) -> Manifest:
             raise LabelError(f"is labelled in {head.taxonomy}", folder, f"this pcaug knows {catalogue.taxonomy().name}")
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise FileError(
-            f"is damaged: {place + ': ' if place else ''}{catalogue.plain(first['msg'])}", path, "make the corpus again"
-        ) from None
+        raise FileError(f"is damaged: {catalogue.mistakes(error)}", path, "make the corpus again") from None

@@ -274,7 +274,26 @@ def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
         return matching
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
     found = [p for p in files if formats.is_known(p) or any(c.matches(p) for c in special)]
-    return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
+    found = [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
+    return _without_prose(folder, found)
+
+
+def _without_prose(folder: Path, files: list[Path]) -> list[Path]:
+    """The files without texts that hold no points, such as notes and logs, where there are scans in other formats; told."""
+    texts = [path for path in files if formats.is_known(path) and formats.sniff(path) == "text"]
+    prose = [path for path in texts if not _holds_points(path)] if len(texts) < len(files) else []
+    if prose:
+        named = ", ".join(str(path.relative_to(folder)) for path in prose[:3]) + (", ..." if len(prose) > 3 else "")
+        skipped(f"what holds no points ({counted(len(prose), 'file')}: {named})", folder)
+    return [path for path in files if path not in prose]
+
+
+def _holds_points(path: Path) -> bool:
+    try:
+        next(formats.iter_chunks(path, 1))
+    except FileError:
+        return False
+    return True
 
 
 def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:

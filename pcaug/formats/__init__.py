@@ -15,6 +15,7 @@ import numpy as np
 from lazrs import LazrsError
 from pydantic import TypeAdapter, ValidationError
 
+from pcaug.catalogue import mistakes
 from pcaug.cloud import PointCloud, check_alike, concatenate
 from pcaug.errors import FileError, NotFound, PcaugError, check_whole, counted
 from pcaug.files import atomic_path
@@ -134,7 +135,7 @@ def check_options(encoding: str, options: Mapping[str, Any], where: Path | None 
         try:
             kinds[name].validate_python(value)
         except ValidationError as error:
-            raise PcaugError(f"option {name} is {value!r}: {error.errors()[0]['msg'].lower()}", where, "correct it") from None
+            raise PcaugError(f"option {name} is {value!r}: {mistakes(error)}", where, "correct it") from None
 
 
 @cache

@@ -170,3 +170,26 @@ def test_names_and_folders_do_for_recipes_and_corpora(tmp_path: Path) -> None:
     augment_corpus(load_recipe(tmp_path / "r.toml"), Corpus.open(tmp_path / "a"), tmp_path / "opened", 3)
     one, other = (next(Corpus.open(tmp_path / name).clouds()) for name in ("named", "opened"))
     np.testing.assert_array_equal(one.xyz, other.xyz)
+
+
+def test_buffers_between_splits_are_neither_copied_nor_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with CorpusWriter(tmp_path / "c", frame="map") as writer:
+        for name, split, size in (
+            ("strip", "buffer", 900),
+            ("large", "train", 600),
+            ("sliver", "train", 9),
+            ("kept", "test", 800),
+        ):
+            writer.add(make_cloud(size), name, name, split=split)
+    augment_corpus("airborne", tmp_path / "c", tmp_path / "more", 0)
+    assert [(tile.unit, tile.split) for tile in Corpus.open(tmp_path / "more").tiles] == [
+        ("large", "train"),
+        ("sliver", "train"),
+        ("kept", "test"),
+    ]
+    shown: list[str] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pcaug.view.picture.save_png", lambda clouds, png, titles, colour: shown.extend(titles))
+        run(capsys, "augment", "airborne", tmp_path / "c", "--png", tmp_path / "a.png")
+    assert shown[0] == "large"
+    assert len(shown) == 3

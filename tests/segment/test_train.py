@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import torch
 from builders import run as command_line
-from pydantic import ValidationError
 from safetensors.torch import load_file
 from segment.builders_segment import SMALL, garden, gardens
 from segment.together import CLAIMS
@@ -215,7 +214,7 @@ def test_a_checkpoint_that_finds_no_room_leaves_the_one_before(tmp_path: Path) -
 
 
 def test_a_block_cannot_have_weather() -> None:
-    with pytest.raises(ValidationError, match="fog: a block does not know"):
+    with pytest.raises(RecipeError, match="fog: a block does not know"):
         TrainRecipe(augment=({"name": "fog", "chance": 0.1},))
 
 

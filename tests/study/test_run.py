@@ -152,7 +152,7 @@ def test_arms_compare_with_equal_steps_and_known_classes_alone(tmp_path: Path, r
         run_study(narrowed(recipe, (), ["classes=foo"]), tmp_path / "a")
     assert not (tmp_path / "a").exists()
     for key in ("models", "budgets"):
-        with pytest.raises(ValidationError, match=key):
+        with pytest.raises(RecipeError, match=key):
             StudyRecipe(**recipe.model_dump() | {key: ()})
 
 
@@ -514,8 +514,8 @@ def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: St
 
 
 def test_names_of_networks_and_budgets_are_checked(recipe: StudyRecipe) -> None:
-    for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "greater than or equal to 0")):
-        with pytest.raises(ValidationError, match=what):
+    for change, what in (({"models": ("pointnett",)}, "names no network"), ({"budgets": (-1,)}, "budgets.0: must be at least 0")):
+        with pytest.raises(RecipeError, match=what):
             StudyRecipe(**recipe.model_dump() | change)
 
 
