@@ -254,7 +254,7 @@ def _by_arrow(block: bytes | memoryview, separator: str, kinds: Kinds) -> Column
 
 
 def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int]) -> Columns:
-    rows = []
+    rows, offsets = [], []
     for offset, raw in enumerate(block.split(b"\n")):
         words = raw.translate(SEPARATORS).split()
         if not words or words[0].startswith(COMMENTS):
@@ -263,8 +263,29 @@ def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int
             what = f"line {line() + offset} is not {len(kinds)} numbers"
             raise FileError(what, path, "it may be truncated: download it again")
         rows.append(words)
-    columns = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    return [np.array([float(word) for word in column]).astype(kind) for column, kind in zip(columns, kinds, strict=True)]
+        offsets.append(offset)
+    columns: list[NDArray[Any]] = []
+    for column, kind in zip(zip(*rows, strict=True) if rows else [()] * len(kinds), kinds, strict=True):
+        if kind.kind == "f":
+            columns.append(np.array([float(word) for word in column]).astype(kind))
+            continue
+        most = np.iinfo(np.uint8 if kind.kind == "b" else kind)
+        numbers = [_whole(word, most.min, most.max) for word in column]  # never as floats, which hold 53 bits
+        if None in numbers:
+            wrong, place = numbers.index(None), len(columns) + 1
+            what = f"line {line() + offsets[wrong]} has {_text(column[wrong])[:40]!r} in column {place}"
+            raise FileError(what, path, f"whole numbers from {most.min} to {most.max} stand there: correct it")
+        columns.append(np.array(numbers, most.dtype).astype(kind))
+    return columns
+
+
+def _whole(word: bytes, least: int, most: int) -> int | None:
+    """A word as a whole number; None where it is no such number, or lies outside."""
+    try:
+        number = int(word)
+    except ValueError:
+        return None
+    return number if least <= number <= most else None
 
 
 def write(path: Path, chunks: Iterator[PointCloud]) -> int:

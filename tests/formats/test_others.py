@@ -370,6 +370,25 @@ def test_a_damaged_line_of_a_text_file_is_an_error_of_ours(tmp_path: Path, said:
         read(tmp_path / "a.csv")
 
 
+@pytest.mark.parametrize("word", ["2.7", "300", "-1", "nan", "1e2", "9" * 5000])
+def test_a_number_that_its_column_of_a_text_file_cannot_hold_is_named_with_its_line(tmp_path: Path, word: str) -> None:
+    write(tmp_path / "a.csv", make_cloud(3, labelled=False, ring=np.array([1, 2, 253], np.uint8)))
+    text = (tmp_path / "a.csv").read_text()
+    assert text.endswith(",253\n")
+    (tmp_path / "a.csv").write_text(text[: -len("253\n")] + word)
+    column = text.splitlines()[1].split(",").index("ring") + 1
+    with pytest.raises(FileError, match=rf"line 5 has '{word[:40]}' in column {column}, .*whole numbers from 0 to 255"):
+        read(tmp_path / "a.csv")
+
+
+def test_long_ids_stay_what_they_are_where_lines_are_read_one_by_one(tmp_path: Path) -> None:
+    cloud = make_cloud(3, labelled=False, id=np.array([-1, 2**53 + 1, 2**63 - 1]), many=np.array([0, 1, 2**64 - 1], np.uint64))
+    write(tmp_path / "a.csv", cloud)
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("# the end\n")
+    assert_same_cloud(read(tmp_path / "a.csv"), cloud)
+
+
 @pytest.mark.parametrize("ids", [[1, 2, 3_000_000_000], [3_000_000_000, 2, -1]])
 def test_whole_numbers_that_outgrow_their_ply_property_are_refused(tmp_path: Path, ids: list[int]) -> None:
     cloud = make_cloud(3, labelled=False, number=np.array(ids, np.int64))
