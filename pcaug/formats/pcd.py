@@ -136,7 +136,7 @@ def _ascii(
         for (name, span), packed in zip(spans.items(), bits, strict=True):
             values = np.stack(rows[span], axis=1) if kind[name].shape else rows[span.start]
             whole = packed and (values >= 1).any()  # some write the bits as a whole number
-            columns[name] = values.astype("<u4" if whole else kind[name].base)
+            columns[name] = values.astype("<u4") if whole else _cast(name, values, kind[name].base, path)
         return _cloud(columns, path, said, label)
 
     seen = 0
@@ -145,6 +145,17 @@ def _ascii(
         yield cloud
     if seen != meta.points:
         raise FileError(f"is truncated: it holds {seen} of {meta.points} points", path, "download it again")
+
+
+def _cast(name: str, values: NDArray[Any], kind: np.dtype[Any], path: Path) -> NDArray[Any]:
+    """Numbers of an ascii file in the type of their field; raises FileError for whole ones that it cannot hold."""
+    with np.errstate(invalid="ignore"):  # what does not fit is found below
+        cast = values.astype(kind)
+    if kind.kind in "iu" and not np.array_equal(cast, values):
+        wrong = values[cast != values][0]
+        what = f"has {wrong:.15g} in field {name!r}, which is a whole number of {8 * kind.itemsize} bits"
+        raise FileError(what, path, "correct it, or TYPE and SIZE in its header")
+    return cast
 
 
 def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any], label: str | None) -> PointCloud:

@@ -91,6 +91,19 @@ def test_pcd_headers_that_lie(tmp_path: Path, old: bytes, new: bytes, message: s
         read(tmp_path / "b.pcd")
 
 
+@pytest.mark.parametrize(
+    ("kind", "wrong"), [("U2", "70000"), ("U2", "-1"), ("I4", "2.7"), ("I4", "nan"), ("U1", "1e9"), ("I8", "2.5")]
+)
+def test_a_number_that_its_field_of_an_ascii_pcd_cannot_hold_is_refused(tmp_path: Path, kind: str, wrong: str) -> None:
+    head = (f"VERSION .7\nFIELDS x y z ring\nSIZE 4 4 4 {kind[1]}\nTYPE F F F {kind[0]}\nCOUNT 1 1 1 1\nWIDTH 2\nHEIGHT 1\n"
+            "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 2\nDATA ascii\n1 2 3 7\n")  # fmt: skip
+    (tmp_path / "a.pcd").write_text(f"{head}4 5 6 9\n")
+    assert read(tmp_path / "a.pcd")["ring"].tolist() == [7, 9]
+    (tmp_path / "a.pcd").write_text(f"{head}4 5 6 {wrong}\n")
+    with pytest.raises(FileError, match=f"has '?{float(wrong):.15g}'? in "):
+        read(tmp_path / "a.pcd")
+
+
 def test_e57_is_read_by_pye57_and_reads_its_scans_and_poses(tmp_path: Path) -> None:
     import pye57
 
