@@ -26,7 +26,8 @@ Plan = dict[str, tuple[str, ...]]
 POSITIONS = ("xyz", "positions", "points", "position", "coords", "coord", "pos")
 """Names, lower case, of one column (N, 3) with the positions."""
 LABELS = (
-    "native_label", "label", "labels", "class", "classification", "semantic", "scalar_label", "scalar_classification", "sem_class"
+    "native_label", "scalar_native_label", "label", "labels", "class", "classification", "semantic", "scalar_label",
+    "scalar_classification", "sem_class"
 )  # fmt: skip
 """Names, lower case, of a column with class ids, the surest first."""
 RENAMED = {

@@ -312,6 +312,17 @@ def test_ply_lists_are_left_out_with_a_word(tmp_path: Path) -> None:
     assert cloud["native_label"].tolist() == [4, 5]
 
 
+def test_ids_of_the_dataset_stay_ids_when_cloudcompare_saves_our_ply(tmp_path: Path) -> None:
+    from plyfile import PlyData, PlyElement
+
+    kinds = [("x", "f8"), ("y", "f8"), ("z", "f8"), ("scalar_label", "f4"), ("scalar_native_label", "f4")]
+    rows = np.array([(1, 2, 3, 12, 6), (4, 5, 6, 40, 2)], kinds)  # which renames all but positions, and makes floats of them
+    PlyData([PlyElement.describe(rows, "vertex")]).write(str(tmp_path / "a.ply"))
+    cloud = read(tmp_path / "a.ply")
+    assert cloud["native_label"].tolist() == [6, 2]
+    assert cloud["scalar_label"].tolist() == [12, 40]
+
+
 def test_what_a_format_cannot_name_is_refused(tmp_path: Path) -> None:
     words = {".pcd": ("two words", "höhe"), ".e57": ("two words",), ".ply": ("two words", "höhe", ""),
              ".npy": ("Δz", ""), ".h5": ("a/b", "/a", ".", ""),
