@@ -245,11 +245,11 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
             )
         points[axis] = grid.astype(np.int32)
     dimensions = set(header.point_format.standard_dimension_names)
-    extras = set(header.point_format.extra_dimension_names)
+    extras = las_header.extra_bytes(cloud.fields, header.point_format)
     for name, values in cloud.fields.items():
         target = las_header.dimension(name, dimensions)
         if name in extras:
-            _set_extra(points, name, values, path)
+            _set_extra(points, extras[name], values, path)
         elif target == "rgb":
             wide = values.astype(np.uint16) * 257 if values.dtype == np.uint8 else _sixteen_bits(name, values, units, path)
             for column, colour in enumerate(("red", "green", "blue")):

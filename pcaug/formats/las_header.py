@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -360,8 +360,10 @@ def _grid(crs: str | None) -> list[float]:
 def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
     """Parameters of the dimensions that the point format lacks; raises PcaugError for a field that LAS cannot hold."""
     dimensions = set(header.point_format.standard_dimension_names)
-    renamed = ("label", "native_label")  # unless they are ours, a producer's are read as "label_" and "native_label_"
-    known = {e["name"]: e for e in kept.get("extra", []) if e["name"] not in renamed or e["description"] == OWN}
+    ours = {"label"} & cloud.fields.keys() | ({"native_label"} if "classification" in cloud else set())
+    extras = kept.get("extra", [])
+    known = {f"{e['name']}_": e for e in extras if _theirs(e["name"], e["description"])}
+    known |= {e["name"]: e for e in extras if not _theirs(e["name"], e["description"])}
     params = []
     for name, values in cloud.fields.items():
         if name.lower() in {"x", "y", "z"}:
@@ -371,12 +373,29 @@ def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
             raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
         if target is not None and not (name == "native_label" and (e or not kept or "classification" in cloud)):
             continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
+        own = OWN if name in ("label", "native_label", "prediction") else ""
+        name = e["name"] if e and e["name"] not in ours else name
         if e and _holds(e, values):
             params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
         else:
-            own = OWN if name in ("label", "native_label", "prediction") else ""
             params.append(_dimension_for(name, values, e["description"] if e else own))
     return params
+
+
+def _theirs(name: str, description: str) -> bool:
+    """Whether extra bytes are a producer's that are called like our ids: they are read with a "_" behind their name."""
+    return name in ("label", "native_label") and description != OWN
+
+
+def extra_bytes(fields: Collection[str], point_format: Any) -> dict[str, str]:
+    """Field -> the extra bytes that hold it, among those of a point format that was made for such fields."""
+    held = {}
+    for dimension in point_format.extra_dimensions:
+        behind = f"{dimension.name}_" if _theirs(dimension.name, dimension.description) else dimension.name
+        field = behind if behind in fields else dimension.name
+        if field in fields:
+            held[field] = dimension.name
+    return held
 
 
 def _dimension_for(name: str, values: NDArray[Any], description: str) -> Any:

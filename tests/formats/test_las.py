@@ -414,6 +414,44 @@ def test_extra_bytes_named_like_our_fields_leave_these_alone(tmp_path: Path) -> 
     assert set(laspy.read(tmp_path / "b.las").classification) == {2}
 
 
+def make_las_with_labels(path: Path) -> None:
+    """A file of a producer whose extra bytes are called like ids of ours."""
+    las = make_las(path, 6, 4)
+    las.add_extra_dims([laspy.ExtraBytesParams("label", "i2", "by hand", np.zeros(1), np.full(1, 0.5)),
+                        laspy.ExtraBytesParams("native_label", "u1", "of the maker")])  # fmt: skip
+    las["label"], las["native_label"] = [0.5, 1, 1.5, 2], [9, 8, 7, 6]
+    las.write(path)
+
+
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+def test_a_producers_labels_keep_their_names(tmp_path: Path, suffix: str) -> None:
+    make_las_with_labels(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las")
+    classes = laspy.read(tmp_path / "a.las").classification.tolist()
+    for kept in (cloud, cloud.take(slice(0, 3)), cloud.with_fields(prediction=np.arange(4, dtype=np.uint16))):
+        write(tmp_path / f"b{suffix}", kept)
+        after, back = laspy.read(tmp_path / f"b{suffix}"), read(tmp_path / f"b{suffix}")
+        label, native = (after.point_format.dimension_by_name(name) for name in ("label", "native_label"))
+        assert (label.description, label.scales.tolist(), native.description) == ("by hand", [0.5], "of the maker")
+        assert sorted(after["label"]) == [0.5, 1, 1.5, 2][: len(kept)]
+        assert sorted(after["native_label"], reverse=True) == [9, 8, 7, 6][: len(kept)]
+        assert sorted(after.classification) == sorted(classes[: len(kept)])
+        assert set(back.fields) == set(kept.fields)
+
+
+def test_a_producers_labels_make_room_for_ours(tmp_path: Path) -> None:
+    make_las_with_labels(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las", label="user_data")
+    nodes = make_cloud(4)
+    cloud = cloud.with_fields(nodes.taxonomy, label=nodes["label"])
+    for _ in range(2):
+        write(tmp_path / "b.las", cloud)
+        cloud = read(tmp_path / "b.las").take(slice(None))
+        assert cloud["label"].tolist() == nodes["label"].tolist()
+        assert cloud["native_label"].tolist() == cloud["user_data"].tolist()
+        assert (cloud["label_"].tolist(), cloud["native_label_"].tolist()) == ([0.5, 1, 1.5, 2], [9, 8, 7, 6])
+
+
 def test_what_a_move_to_another_crs_does_not_touch_stays_in_the_header(tmp_path: Path) -> None:
     las = make_las(tmp_path / "a.las", 6, crs="EPSG:32631")
     las.header.global_encoding.gps_time_type = laspy.header.GpsTimeType.STANDARD
