@@ -159,6 +159,8 @@ def labelled_by(cloud: PointCloud, label: str | None, path: Path) -> PointCloud:
     """The cloud with the values of a dimension as its class ids; raises LabelError where it has none, or they are no ids."""
     if label in (None, "classification", "native_label"):
         return cloud
+    if label not in cloud and f"{label}_" in cloud:
+        label = f"{label}_"  # a producer's "label", see ``decoded``
     if label not in cloud:
         raise LabelError(f"has no dimension {label!r}", path, f"it has {', '.join(cloud.fields)}")
     fields = {("classification" if name == "native_label" else name): values for name, values in cloud.fields.items()}

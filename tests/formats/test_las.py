@@ -439,6 +439,20 @@ def test_a_producers_labels_keep_their_names(tmp_path: Path, suffix: str) -> Non
         assert set(back.fields) == set(kept.fields)
 
 
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+def test_a_card_names_a_producers_label_as_the_file_does(tmp_path: Path, suffix: str) -> None:
+    las = make_las(tmp_path / "a.las", 6, 3)
+    las.add_extra_dim(laspy.ExtraBytesParams("label", "u2"))
+    las["label"] = [3, 1, 2]
+    las.write(tmp_path / "a.las")
+    write(tmp_path / f"b{suffix}", read(tmp_path / "a.las"))
+    cloud = read(tmp_path / f"b{suffix}", label="label")
+    assert sorted(cloud["native_label"].tolist()) == [1, 2, 3]
+    assert sorted(cloud["classification"]) == sorted(las.classification)
+    with pytest.raises(LabelError, match="has no dimension 'labels'"):
+        read(tmp_path / f"b{suffix}", label="labels")
+
+
 def test_a_producers_labels_make_room_for_ours(tmp_path: Path) -> None:
     make_las_with_labels(tmp_path / "a.las")
     cloud = read(tmp_path / "a.las", label="user_data")
