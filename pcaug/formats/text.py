@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,9 +66,14 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None, lab
     at = {name: i for i, name in enumerate(names) if name}
     kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
     made = naming.plan(at, path, said, label)
+
+    def clouds() -> Iterator[PointCloud]:
+        return parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line)
+
     types = None
-    for cloud in parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line):
-        types = _types(cloud, said) if types is None else types
+    for cloud in clouds():
+        if types is None:  # black or white fits both scales: then a later cloud tells, which costs a look ahead
+            types = {} if said else _types(next((c for c in chain([cloud], clouds()) if _tells(c)), cloud))
         yield _typed(cloud, path, types)
 
 
@@ -78,10 +84,15 @@ def _kind(name: Any, path: Path) -> np.dtype[Any]:
     return kind
 
 
-def _types(first: PointCloud, said: dict[str, Any]) -> dict[str, type[np.integer[Any]]]:
+def _tells(cloud: PointCloud) -> bool:
+    """Whether a cloud's colours, if it has any, can be of one scale alone: 0 and 1 are of both."""
+    return "rgb" not in cloud or not np.isin(cloud["rgb"], (0, 1)).all()
+
+
+def _types(telling: PointCloud) -> dict[str, type[np.integer[Any]]]:
     """The types that fields of a file that pcaug did not write, all float64, have everywhere else. Colours of 0 to 1 stay."""
-    fractions = "rgb" in first and not np.array_equal(first["rgb"], np.rint(first["rgb"]))
-    return {} if said else {n: kind for n, kind in INTEGERS.items() if n in first and not (n == "rgb" and fractions)}
+    fractions = "rgb" in telling and not np.array_equal(telling["rgb"], np.rint(telling["rgb"]))
+    return {n: kind for n, kind in INTEGERS.items() if n in telling and not (n == "rgb" and fractions)}
 
 
 def _typed(cloud: PointCloud, path: Path, types: dict[str, type[np.integer[Any]]]) -> PointCloud:

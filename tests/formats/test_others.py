@@ -18,7 +18,7 @@ from builders import assert_same_cloud, make_cloud
 from pcaug import catalogue, exchange, formats, iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError
-from pcaug.formats import arrays
+from pcaug.formats import arrays, text
 
 
 def coloured(n: int = 50, kind: Any = np.uint8) -> PointCloud:
@@ -455,6 +455,18 @@ def test_fields_that_are_no_columns_of_numbers_are_left_out_with_a_word(tmp_path
 def test_heads_of_text_files(tmp_path: Path, text: bytes, points: int) -> None:
     (tmp_path / "a.txt").write_bytes(text)
     assert read(tmp_path / "a.txt").xyz[:, 0].tolist() == [1.0, 4.0][:points]
+
+
+@pytest.mark.parametrize(("late", "kind"), [("0.25,0.5,1", np.float64), ("1,0,255", np.uint16), ("1,0,1", np.uint16)])
+def test_the_scale_of_colours_is_found_behind_black_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str, kind: type
+) -> None:
+    monkeypatch.setattr(text, "BLOCK", 1000)
+    (tmp_path / "a.csv").write_text("x,y,z,r,g,b\n" + "1,2,3,0,0,0\n" * 900 + f"1,2,3,{late}\n" * 3)
+    chunks = list(iter_chunks(tmp_path / "a.csv", 100))
+    assert {chunk["rgb"].dtype for chunk in chunks} == {np.dtype(kind)}
+    colours = np.concatenate([chunk["rgb"] for chunk in chunks])
+    assert colours[[0, 899, 900, 902]].tolist() == [[0] * 3] * 2 + [[float(word) for word in late.split(",")]] * 2
 
 
 def test_names_of_other_programs_whatever_their_case(tmp_path: Path) -> None:
