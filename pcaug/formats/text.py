@@ -117,6 +117,8 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         number += 1
         text = raw.removeprefix(BOM).strip()
         words = text.translate(SEPARATORS).split()
+        if b"\r" in text:
+            raise FileError("has lines that end with CR alone", path, "write it with LF: tr '\\r' '\\n' < old > new")
         if not words or text.startswith(b"#") or (len(words) == 1 and (number == 1 or header)):  # a count may stand at the top
             continue
         if not _numeric(words):
@@ -125,6 +127,8 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
                 continue
             if header or b"\0" in text:
                 raise FileError(f"line {number} does not hold numbers", path, "check the file")
+            if wrong := next((name for name in names if not columns and _numeric([name])), None):
+                raise FileError(f"line {number} names a column {wrong!r}", path, "correct the header, or name columns in a card")
             header = names
             continue
         names = list(columns) if columns else header
@@ -167,7 +171,7 @@ def _text(word: bytes) -> str:
         return word.decode("latin-1")
 
 
-def _numeric(words: list[bytes]) -> bool:
+def _numeric(words: Sequence[bytes | str]) -> bool:
     try:
         [float(word) for word in words]
     except ValueError:

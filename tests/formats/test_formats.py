@@ -283,10 +283,15 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
         ("", "is empty"),
         ("x y z\n1 2 nan\n", "1 point whose position is not finite"),
         ("x y z label\n1 2 3 1.5\n", "not whole numbers"),
+        ("x,y,z,label\r1,2,3,4\r5,6,7,8\r", "lines that end with CR alone"),
+        ("1 2 3\r4 5 6", "lines that end with CR alone"),
+        ("# made by hand\r1 2 3\r4 5 6\r", "lines that end with CR alone"),
+        ("x y z 1.5\n1 2 3 4\n", "line 1 names a column '1.5'"),
+        ("x,y,z 1,2,3\n", "line 1 names a column '2'"),
     ],
 )
 def test_broken_text_names_the_line(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "a.txt").write_text(text)
+    (tmp_path / "a.txt").write_bytes(text.encode())
     with pytest.raises(PcaugError, match=message):
         read(tmp_path / "a.txt")
 
