@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -62,7 +63,7 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None, lab
         first = file.readline(LONGEST)
         said = naming.understand(first.removeprefix(MARK), path) if first.startswith(MARK) else {}
         file.seek(0)
-        names, start, line = _head(file, path, columns)
+        names, start, line, count = _head(file, path, columns)
     at = {name: i for i, name in enumerate(names) if name}
     kinds = [_kind(said.get("types", {}).get(name, "f8"), path) for name in names]
     made = naming.plan(at, path, said, label)
@@ -70,11 +71,14 @@ def read_chunks(path: Path, size: int, columns: Sequence[str] | None = None, lab
     def clouds() -> Iterator[PointCloud]:
         return parsed(path, size, kinds, lambda r: naming.assemble(lambda name: r[at[name]], made, path, said), start, line)
 
-    types = None
+    types, seen = None, 0
     for cloud in clouds():
         if types is None:  # black or white fits both scales: then a later cloud tells, which costs a look ahead
             types = {} if said else _types(next((c for c in chain([cloud], clouds()) if _tells(c)), cloud))
+        seen += len(cloud)
         yield _typed(cloud, path, types)
+    if seen < count:
+        raise FileError(f"is truncated: it holds {seen} of {count} points", path, "download it again, or correct the count")
 
 
 def _kind(name: Any, path: Path) -> np.dtype[Any]:
@@ -105,21 +109,24 @@ def _typed(cloud: PointCloud, path: Path, types: dict[str, type[np.integer[Any]]
     return replace(cloud, fields={**cloud.fields, **fields})
 
 
-def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[list[str], int, int]:
-    """Column names, where the numbers start (bytes), and the number of that line.
+def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[list[str], int, int, int]:
+    """Column names, where the numbers start (bytes), the number of that line, and the count of points above it, or 0.
 
     Raises:
         FileError: Where no line holds numbers, unless a header names positions: that of a table without rows.
     """
     header: list[str] = []
-    number = 0
+    number = count = 0
     while raw := file.readline(LONGEST):
         number += 1
         text = raw.removeprefix(BOM).strip()
         words = text.translate(SEPARATORS).split()
         if b"\r" in text:
             raise FileError("has lines that end with CR alone", path, "write it with LF: tr '\\r' '\\n' < old > new")
-        if not words or text.startswith(b"#") or (len(words) == 1 and (number == 1 or header)):  # a count may stand at the top
+        if len(words) == 1 and (number == 1 or header):  # a count may stand at the top
+            count = _whole(words[0], 0, sys.maxsize) or count
+            continue
+        if not words or text.startswith(b"#"):
             continue
         if not _numeric(words):
             names = _names(text)
@@ -142,10 +149,10 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
             raise FileError(what, path, 'name them in a card: columns = ["x", "y", "z", ...]')
         if len(names) != len(words):
             raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
-        return names, file.tell() - len(raw), number
+        return names, file.tell() - len(raw), number, count
     if not naming.positions(header):
         raise FileError("holds no line of coordinates", path, "each line must be x, y and z, and what a header or a card names")
-    return list(columns) if columns else header, file.tell(), number
+    return list(columns) if columns else header, file.tell(), number, count
 
 
 def _names(text: bytes) -> list[str]:
