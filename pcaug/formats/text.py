@@ -129,7 +129,7 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
         if not words or text.startswith(b"#"):
             continue
         if not _numeric(words):
-            names = _names(text)
+            names = _names(raw.removeprefix(BOM).strip(b" \r\n"))
             if text.startswith(b"//") and not naming.positions(names):
                 continue
             if header or b"\0" in text:
@@ -138,35 +138,44 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
                 raise FileError(f"line {number} names a column {wrong!r}", path, "correct the header, or name columns in a card")
             header = names
             continue
-        names = list(columns) if columns else header
-        _check_order(header, names, path)
-        if twice := next((name for name in names if name and names.count(name) > 1), None):
-            raise FileError(f"names the column {twice!r} twice", path, "correct the names")
-        if not names and len(words) == 3:
-            names = ["x", "y", "z"]
-        if not names:
-            what = f"has {len(words)} columns and no header"
-            raise FileError(what, path, 'name them in a card: columns = ["x", "y", "z", ...]')
-        if len(names) != len(words):
-            raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
+        names = _named(header, columns, words, number, path)
         return names, file.tell() - len(raw), number, count
     if not naming.positions(header):
         raise FileError("holds no line of coordinates", path, "each line must be x, y and z, and what a header or a card names")
     return list(columns) if columns else header, file.tell(), number, count
 
 
+def _named(header: list[str], columns: Sequence[str] | None, words: list[bytes], number: int, path: Path) -> list[str]:
+    """Names for the words of the first row, the line ``number``; raises FileError where these are not as many."""
+    if len(header) != len(words):
+        header = [name for name in header if name]
+    names = list(columns) if columns else header
+    _check_order(header, names, path)
+    if twice := next((name for name in names if name and names.count(name) > 1), None):
+        raise FileError(f"names the column {twice!r} twice", path, "correct the names")
+    if not names and len(words) == 3:
+        names = ["x", "y", "z"]
+    if not names:
+        what = f"has {len(words)} columns and no header"
+        raise FileError(what, path, 'name them in a card: columns = ["x", "y", "z", ...]')
+    if len(names) != len(words):
+        raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
+    return names
+
+
 def _names(text: bytes) -> list[str]:
-    """The names of a header. Between commas or the like they may hold spaces, which no field's name has."""
+    """The names of a header. Between commas or the like they may hold spaces, which no field's name has, or be empty, as pandas
+    leaves that of its index."""
     at = next((separator for separator in (b"\t", b";", b",") if separator in text.strip()), None)
     words = [b"_".join(word.split()) for word in text.split(at)] if at else text.split()
-    return [_text(word).lstrip("/#").strip('"') for word in words if word.strip(b'/#"')]
+    return [_text(word).lstrip("/#").strip('"') for word in words]
 
 
 def _check_order(header: Sequence[str], names: Sequence[str], path: Path) -> None:
     """Refuse names that a header contradicts: one of them is that of another column there."""
     known, told = ([naming.known_as(name) for name in row] for row in (names, header))
     for place, name in enumerate(told[: len(known)]):
-        if name in known and known[place] != name and name not in ("x", "y", "z"):  # which some surveys swap
+        if name and name in known and known[place] != name and name not in ("x", "y", "z"):  # which some surveys swap
             what = f"has {header[place]!r} as column {place + 1}, which is {names[place]!r} in the card's columns"
             raise FileError(what, path, "give files of another order a card of their own")
 

@@ -214,6 +214,22 @@ def test_a_header_may_name_columns_with_spaces(tmp_path: Path) -> None:
     assert read(tmp_path / "b.txt")["native_label"].tolist() == [7]
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("columns", [None, ["", "x", "y", "z", "native_label"]])
+def test_the_index_that_pandas_writes_is_no_column(tmp_path: Path, separator: str, columns: list[str] | None) -> None:
+    text = ",x,y,z,label\n0,1.5,2,3,1\n1,4,5,6,2\n"
+    (tmp_path / "a.csv").write_text(text.replace(",", separator))
+    cloud = read(tmp_path / "a.csv", columns=columns)
+    assert cloud.xyz.tolist() == [[1.5, 2, 3], [4, 5, 6]]
+    assert {name: values.tolist() for name, values in cloud.fields.items()} == {"native_label": [1, 2]}
+
+
+@pytest.mark.parametrize("text", ["x;y;z;\n1;2;3;\n", ";x;y;z\n;1;2;3\n", "\tx\ty\tz\n\t1\t2\t3\n", "x,y,z,,\n1,2,3,,\n"])
+def test_separators_at_the_ends_of_lines_are_no_columns(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert read(tmp_path / "a.csv").xyz.tolist() == [[1, 2, 3]]
+
+
 def test_columns_that_contradict_a_header_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("X;Y;Z;Klasse;Intensity\n1;2;3;11;30\n")
     with pytest.raises(FileError, match="has 'Intensity' as column 5, which is 'native_label' in the card's columns"):
