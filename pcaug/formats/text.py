@@ -138,6 +138,8 @@ def _head(file: IO[bytes], path: Path, columns: Sequence[str] | None) -> tuple[l
                 raise FileError(f"line {number} names a column {wrong!r}", path, "correct the header, or name columns in a card")
             header = names
             continue
+        if len(words) != (wanted := len(columns or header) or 3):
+            _check_points(text, wanted, number, path)
         names = _named(header, columns, words, number, path)
         return names, file.tell() - len(raw), number, count
     if not naming.positions(header):
@@ -169,6 +171,13 @@ def _names(text: bytes) -> list[str]:
     at = next((separator for separator in (b"\t", b";", b",") if separator in text.strip()), None)
     words = [b"_".join(word.split()) for word in text.split(at)] if at else text.split()
     return [_text(word).lstrip("/#").strip('"') for word in words]
+
+
+def _check_points(line: bytes, wanted: int, number: int, path: Path) -> None:
+    """Raise FileError for a line that holds as many numbers as are wanted if its commas are decimal ones."""
+    words = line.replace(b",", b".").translate(SEPARATORS).split()
+    if b"," in line and len(words) == wanted and _numeric(words):
+        raise FileError(f"line {number} has decimal commas", path, "replace them by points")
 
 
 def _check_order(header: Sequence[str], names: Sequence[str], path: Path) -> None:
@@ -291,6 +300,7 @@ def _line_by_line(block: bytes, kinds: Kinds, path: Path, line: Callable[[], int
         if not words or words[0].startswith(COMMENTS):
             continue
         if len(words) != len(kinds) or not _numeric(words):
+            _check_points(raw, len(kinds), line() + offset, path)
             what = f"line {line() + offset} is not {len(kinds)} numbers"
             raise FileError(what, path, "it may be truncated: download it again")
         rows.append(words)
