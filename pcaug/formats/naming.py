@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
-from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError
+from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError, counted
 from pcaug.labels import IGNORE
 
 Plan = dict[str, tuple[str, ...]]
@@ -223,7 +223,18 @@ def whole(values: NDArray[Any], path: Path) -> NDArray[np.int32]:
             ids = values.astype(np.int32)
         if np.array_equal(ids, values):
             return ids
-    raise LabelError("has class ids that are not whole numbers", path, "name the right column with the card's label")
+    raise LabelError(f"has class ids {unfit(values, np.int32)}", path, "name the right column with the card's label")
+
+
+def unfit(values: NDArray[Any], kind: type[np.integer[Any]]) -> str:
+    """What it is in values (N,) or (N, k) that integers of a type cannot hold, after a name of theirs."""
+    if values.dtype.kind not in "iuf":
+        return "that are not whole numbers"
+    if gaps := int(np.isnan(values).reshape(len(values), -1).any(axis=1).sum()):
+        return f"that are NaN, in {counted(gaps, 'point')}"
+    if np.array_equal(values, np.rint(values)):
+        return f"from {values.min():.15g} to {values.max():.15g}, of which not all fit {np.dtype(kind)}"
+    return "that are not whole numbers"
 
 
 def extra(module: str, package: str, path: Path) -> Any:

@@ -102,10 +102,11 @@ def _types(telling: PointCloud) -> dict[str, type[np.integer[Any]]]:
 def _typed(cloud: PointCloud, path: Path, types: dict[str, type[np.integer[Any]]]) -> PointCloud:
     fields: dict[str, NDArray[Any]] = {}
     for name, kind in types.items():
-        fields[name] = cloud[name].astype(kind)
+        with np.errstate(invalid="ignore"):  # what does not fit is found below
+            fields[name] = cloud[name].astype(kind)
         if not np.array_equal(fields[name], cloud[name]):
-            do = "round them, or correct the card's columns if another one is meant"
-            raise LabelError(f"column {name!r} holds more than whole numbers", path, do)
+            do = "correct them, or the card's columns if another one is meant"
+            raise LabelError(f"column {name!r} holds values {naming.unfit(cloud[name], kind)}", path, do)
     return replace(cloud, fields={**cloud.fields, **fields})
 
 

@@ -174,6 +174,13 @@ def test_ply_of_others_is_read_by_property_names(tmp_path: Path, binary: bool) -
         read(tmp_path / "a.ply", label="nope")
 
 
+@pytest.mark.parametrize(("suffix", "kind"), [(".ply", np.uint32), (".h5", np.int64), (".npz", np.uint64)])
+def test_class_ids_beyond_32_bits_are_told_as_such(tmp_path: Path, suffix: str, kind: type) -> None:
+    write(tmp_path / f"a{suffix}", make_cloud(2, labelled=False, big=np.array([1, 2**32 - 1], kind)))
+    with pytest.raises(LabelError, match="has class ids from 1 to 4294967295, of which not all fit int32"):
+        read(tmp_path / f"a{suffix}", label="big")
+
+
 @pytest.mark.parametrize(
     "suffix", [".ply", ".las", ".laz", ".copc.laz", ".pcd", ".npy", ".npz", ".h5", ".parquet", ".txt", ".e57"]
 )
@@ -299,6 +306,11 @@ def test_text_in_its_dialects(tmp_path: Path, text: str, columns: list[str] | No
         ("", "is empty"),
         ("x y z\n1 2 nan\n", "1 point whose position is not finite"),
         ("x y z label\n1 2 3 1.5\n", "not whole numbers"),
+        ("x y z label\n1 2 3 -1\n1 2 3 3000000000\n", "class ids from -1 to 3000000000, of which not all fit int32"),
+        ("x y z label\n1 2 3 nan\n1 2 3 1.5\n", "class ids that are NaN, in 1 point"),
+        ("x y z instance\n1 2 3 1.5\n", "'instance' holds values that are not whole numbers"),
+        ("x y z instance\n1 2 3 3000000000\n", "values from 3000000000 to 3000000000, of which not all fit int32"),
+        ("x y z instance\n1 2 3 nan\n4 5 6 nan\n", "'instance' holds values that are NaN, in 2 points"),
         ("X;Y;Z;Class\n652345,12;6861234,50;35,20;2\n", "line 2 has decimal commas"),
         ("1,5\t2,5\t-3,5\n", "line 1 has decimal commas"),
         ("X;Y;Z;Class\n6;7;8;2\n6;7,5;8;2\n", "line 3 has decimal commas"),
