@@ -248,7 +248,8 @@ def _distinct(files: list[Path], card: DatasetCard) -> list[Path]:
     """One file per scan: where a folder holds a scan in several formats, the one that the card's patterns name first."""
     first: dict[Path, Path] = {}
     for file in sorted(files, key=lambda file: (card.pattern_of(file), file)):
-        first.setdefault(file.with_suffix(""), file)
+        ending = next((suffix for suffix in formats.SUFFIXES if file.name.lower().endswith(suffix)), file.suffix)
+        first.setdefault(file.with_name(file.name[: len(file.name) - len(ending)]), file)
     return sorted(first.values())
 
 

@@ -17,6 +17,7 @@ from pcaug.corpus.card import all_cards, load_card
 from pcaug.corpus.convert import convert
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.sources import scans
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
 from pcaug.corpus.steps import IdMap, Steps
 from pcaug.corpus.summary import summary
@@ -126,6 +127,12 @@ def test_kitti_is_recognised_by_its_layout(tmp_path: Path) -> None:
     assert corpus.only(units=["01"]).points == 500
     assert corpus.manifest.sources[0].flags == ("by", "nc", "sa")
     assert len(corpus.manifest.sources[0].sha256) == 64
+
+
+def test_a_scan_in_two_formats_is_read_once(tmp_path: Path) -> None:
+    for name in ("tile.laz", "tile.copc.laz", "tile.las", "other.laz", "other.b.laz"):
+        formats.write(tmp_path / name, make_cloud(5, labelled=False, native_label=np.full(5, 2, np.int32)))
+    assert [scan.path.name for scan in scans(tmp_path, "ahn")] == ["other.b.laz", "other.laz", "tile.copc.laz"]
 
 
 def test_merging_keeps_every_source(tmp_path: Path) -> None:
