@@ -125,20 +125,26 @@ def overall(
     if wrong:
         text = f"Something is wrong: {'; '.join(wrong)}"
         return text if text.endswith("?") else f"{text}."
-    alike = test.auc < max(floor + 0.05, 0.6)
+    weak = bool(floor > WEAK)
+    alike = not weak and test.auc < max(floor + 0.05, 0.6)
     missing = [name for name, said in rows if said.startswith("missing")]
     below = "no floor: too few units" if np.isnan(floor) else f"floor {floor:.2f}"
-    weak = f" Halves of the real set differ as much, so that says little (floor above {WEAK:g})." if floor > WEAK else ""
+    both = f"AUC {test.auc:.2f}, {below}"
     dense_enough = 1 / DENSITY < dense < DENSITY
-    if alike and dense_enough and not missing and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
-        both = f"AUC {test.auc:.2f}, {below}"
-        return f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both}).{weak}"
-    told = "cannot tell the sets apart better than two halves of the real one:" if alike else "tells the sets apart with"
-    text = f"It differs: a classifier {told} AUC {test.auc:.2f} ({below})"
-    if not alike and test.giveaways and test.giveaways[0][1] > 0.005:
-        text += ", by " + ", ".join(name for name, gain in test.giveaways[:3] if gain > 0.005)
+    few = f"Too few real units to judge by a classifier: it tells halves of them apart, too ({both})."
+    if (alike or weak) and dense_enough and not missing and shares.value < max(3 * np.nan_to_num(shares.floor), 0.02):
+        same = f"It fits: a classifier cannot tell the sets apart better than two halves of the real one ({both})."
+        return f"Class shares and density fit. {few}" if weak else same
+    if weak:
+        text = f"It differs. {few[:-1]}"
+    elif alike:
+        text = f"It differs, though a classifier cannot tell the sets apart better than two halves of the real one ({both})"
+    else:
+        text = f"It differs: a classifier tells the sets apart with AUC {test.auc:.2f} ({below})"
+        if test.giveaways and test.giveaways[0][1] > 0.005:
+            text += ", by " + ", ".join(name for name, gain in test.giveaways[:3] if gain > 0.005)
     known = "" if np.isnan(shares.floor) else f" (floor {shares.floor:.3f})"
-    text += f".{weak * alike} Class shares differ by {shares.value:.3f} bits{known}."
+    text += f". Class shares differ by {shares.value:.3f} bits{known}."
     if not dense_enough:
         text += f" It is {dense:.1f} times as dense." if dense > 1 else f" It is {1 / dense:.1f} times as sparse."
     return text + (f" Missing: {', '.join(missing)}." if missing else "")

@@ -245,7 +245,21 @@ def test_a_set_that_lacks_a_class_does_not_fit_and_few_units_have_no_floor(split
     unknown = overall(split.test, float("nan"), split.shares, rows, [], 1.0)
     assert "no floor: too few units" in unknown
     assert "nan" not in unknown
-    assert "says little" in overall(replace(split.test, auc=0.92), 0.95, split.shares, rows[1:], [], 1.0)
+
+
+def test_where_halves_of_the_real_set_differ_the_classifier_judges_nothing(split: Gap) -> None:
+    def said(auc: float, floor: float, rows: list[tuple[str, str]], dense: float) -> str:
+        return overall(replace(split.test, auc=auc), floor, split.shares, rows, [], dense)
+
+    gone = [("building", "missing in the synthetic set: x"), ("car", "fits")]
+    few = "Too few real units to judge by a classifier: it tells halves of them apart, too"
+    assert said(1.0, 0.95, gone[1:], 1.0) == f"Class shares and density fit. {few} (AUC 1.00, floor 0.95)."
+    for auc in (0.92, 1.0):
+        text = said(auc, 0.95, gone, 3.0)
+        assert text.startswith(f"It differs. {few} (AUC {auc:.2f}, floor 0.95). Class shares differ by")
+        assert text.endswith("It is 3.0 times as dense. Missing: building.")
+    assert "though a classifier cannot tell" in said(0.55, 0.6, gone, 1.0)
+    assert "tells the sets apart with AUC 0.80 (floor 0.60)" in said(0.8, 0.6, gone, 1.0)
 
 
 def test_a_fault_is_the_verdict(split: Gap) -> None:
