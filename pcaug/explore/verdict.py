@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pcaug.explore.distances import Measured, Table, TwoSample
-from pcaug.explore.knobs import advice, turn
+from pcaug.explore.knobs import OTHERWISE, advice, turn
 from pcaug.explore.profile import Profile
 from pcaug.explore.statistics import QUANTITIES
 from pcaug.labels import Taxonomy
@@ -19,6 +19,8 @@ WEAK = 0.9
 """AUC of two halves of the real set from which a classifier tells nothing of a synthetic one."""
 DIFFERS = 0.5
 """Distance, in real interquartile ranges, below which two sets count as alike."""
+FAR = 3.0
+"""Doublings between two shares from which they are told even where no halves of the real set prove them."""
 SAID = 3
 """Most differences of a class that its verdict names, the largest first."""
 WORDS = {
@@ -61,17 +63,27 @@ def class_verdict(
     if not real:
         return "only in the synthetic set: it can teach a class that the real one has no example of"
     words = []
-    ratio = made / real
-    if times.beyond and times.value > 1:
-        do = advice("share", name, ratio > 1, recipe, taxonomy)
-        words.append(f"{'too common' if ratio > 1 else 'too rare'} ({_share(made)} against {_share(real)}): {do}")
+    if (times.beyond and times.value > 1) or (not distance and times.value > FAR):
+        words.append(_commonness(name, real, made, recipe, taxonomy, few=not distance))
     differing = []
     for quantity, found in distance.items():
         if found.beyond and found.value > max(DIFFERS, 2 * np.nan_to_num(found.floor)):
             more, text = _difference(quantity, *values[quantity])
             differing.append((found.value, text, advice(quantity, name, more, recipe, taxonomy)))
     words += phrases(sorted(differing, key=lambda row: -row[0])[:SAID])
-    return "; ".join(words) or ("fits" if distance else "too few points to tell")
+    if not distance:
+        words.append("too few points for its shape" if words else "too few points to tell")
+    return "; ".join(words) or "fits"
+
+
+def _commonness(name: str, real: float, made: float, recipe: Recipe, taxonomy: Taxonomy, *, few: bool) -> str:
+    """That a class is too common or too rare, and what to change; of ``few`` points weighting makes no more."""
+    ratio = made / real
+    do = advice("share", name, ratio > 1, recipe, taxonomy)
+    shares = f"({_share(made)} against {_share(real)})"
+    if few and ratio < 1:
+        return f"{1 / ratio:.0f} times rarer {shares}: {'compose more of it' if do == OTHERWISE['share'] else do}"
+    return f"{'too common' if ratio > 1 else 'too rare'} {shares}: {do}"
 
 
 def phrases(words: Sequence[tuple[float, str, str]]) -> list[str]:

@@ -339,3 +339,15 @@ def test_a_share_that_halves_of_the_real_set_differ_by_is_not_blamed() -> None:
 
     assert "too common" in said(1.2)
     assert "too common" not in said(0.8)
+
+
+def test_a_class_of_too_few_points_is_told_by_its_share() -> None:
+    def said(real: float, made: float, recipe: dict[str, object] | None = None) -> str:
+        off = abs(float(np.log2(made / real)))
+        times = Measured(value=off, low=0.0, high=2 * off, floor=0.5, ceiling=1.0)
+        return class_verdict("person", (real, made), times, {}, {}, recipe, TREE)
+
+    assert said(0.099, 0.001) == "99 times rarer (0.1 % against 9.9 %): compose more of it; too few points for its shape"
+    assert ": raise street.people (now 1 to 2); too few" in said(0.099, 0.001, {"street": {"people": [1, 2]}})
+    assert said(0.001, 0.1).startswith("too common (10.0 % against 0.1 %): ")
+    assert said(0.001, 0.0009) == "too few points to tell"
