@@ -48,9 +48,22 @@ def ranked(gaps: Sequence[Gap]) -> list[int]:
     return sorted(range(len(gaps)), key=lambda i: (len(gaps[i].faults), gaps[i].frechet.value))
 
 
+def best(gaps: Sequence[Gap], names: Sequence[str]) -> str:
+    """Which set fits best, or that nothing tells the first ones apart, and by what they are ranked."""
+    first, *others = ranked(gaps)
+    least = gaps[first]
+    close = [i for i in others if len(gaps[i].faults) == len(least.faults) and not gaps[i].frechet.low > least.frechet.high]
+    if close:
+        same = " and ".join(names[i] for i in (first, *close))
+        text = f"No measurable difference between {same}: the intervals of their Fréchet distances overlap"
+    else:
+        text = f"{names[first]} fits best"
+    return f"{text}. Ranked by faults, then by the Fréchet distance of local geometry."
+
+
 def _ranking(report: Report, gaps: Sequence[Gap], synthetic: Sequence[Corpus]) -> None:
     order = ranked(gaps)
-    report.verdict([f"{synthetic[order[0]].folder.name} fits best."])
+    report.verdict([best(gaps, [corpus.folder.name for corpus in synthetic])])
     rows = [
         [synthetic[i].folder.name, _words(gaps[i].frechet), f"{gaps[i].test.auc:.3f}", _words(gaps[i].shares, 3),
          f"{100 * gaps[i].probe.synthetic:.1f} %", len(gaps[i].faults) or "none"] for i in order

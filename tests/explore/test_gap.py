@@ -271,7 +271,7 @@ def test_a_fault_is_the_verdict(split: Gap) -> None:
 def test_several_sets_are_ranked_and_those_with_faults_come_last(
     halves: tuple[Corpus, Corpus], split: Gap, tmp_path: Path
 ) -> None:
-    worse = replace(split, frechet=replace(split.frechet, value=9.0))
+    worse = replace(split, frechet=replace(split.frechet, value=9.0, low=8.0, high=10.0))
     gaps = [replace(split, faults=["y is up"]), worse, split]
     assert ranked(gaps) == [2, 1, 0]
     sets = [replace(halves[1], folder=halves[1].folder.with_name(name)) for name in ("bad", "so-so", "<good>")]
@@ -279,6 +279,20 @@ def test_several_sets_are_ranked_and_those_with_faults_come_last(
     assert "&lt;good&gt; fits best" in page
     assert "<good>" not in page
     assert len(json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))) == 3
+
+
+def test_sets_whose_intervals_overlap_are_not_ranked(split: Gap) -> None:
+    def distant(value: float, low: float, high: float) -> Gap:
+        return replace(split, frechet=Measured(value, low, high, 0.1, 0.2))
+
+    near, wide, far = distant(0.3, 0.1, 0.54), distant(0.35, 0.01, 0.82), distant(3.0, 2.0, 4.0)
+    said = report.best([far, wide, near], ["far", "wide", "near"])
+    assert said.startswith("No measurable difference between near and wide: ")
+    assert said.endswith("Ranked by faults, then by the Fréchet distance of local geometry.")
+    assert report.best([far, near], ["far", "near"]).startswith("near fits best.")
+    assert report.best([replace(wide, faults=["y is up"]), near], ["wide", "near"]).startswith("near fits best.")
+    unknown = distant(0.4, float("nan"), float("nan"))
+    assert report.best([unknown, near], ["unknown", "near"]).startswith("No measurable difference between near and unknown")
 
 
 def test_the_report_and_its_json_say_the_same(halves: tuple[Corpus, Corpus], split: Gap, tmp_path: Path) -> None:
