@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -284,9 +283,7 @@ def plain_text(text: str) -> str:
 
 
 def _shortened(title: str, letters: int) -> str:
-    """The first words of a text, or the end of a name, as far as there is room."""
-    if len(title.split()) > 1:
-        return textwrap.shorten(title, letters, placeholder="…")
+    """The end of a title, as far as there is room: tiles and draws of one name differ there."""
     return title if len(title) <= letters else "…" + title[1 - letters :]
 
 

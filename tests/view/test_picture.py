@@ -11,7 +11,7 @@ from view.builders_view import rich_cloud
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
-from pcaug.view.picture import PAPER, legend, render, save_png, spacing
+from pcaug.view.picture import PAPER, _shortened, legend, render, save_png, spacing
 
 
 def test_a_picture_has_its_size_and_shows_something() -> None:
@@ -101,6 +101,12 @@ def test_png_of_several_clouds(tmp_path: Path, colour: str | None) -> None:
         assert image.width > 3 * 200
         assert image.height > 2 * 150
     assert [p.name for p in target.parent.iterdir()] == ["clouds.png"]
+
+
+def test_long_titles_keep_the_end_that_tells_them_apart() -> None:
+    assert _shortened("Block 12 north tile 0041", 12) == "…h tile 0041"
+    assert _shortened("sequences/08/velodyne/000041.bin", 11) == "…000041.bin"
+    assert _shortened("Block 12", 12) == "Block 12"
 
 
 def test_no_clouds_is_an_error(tmp_path: Path) -> None:
