@@ -52,7 +52,7 @@ def colours(cloud: PointCloud, mode: str) -> Colours:
     if mode == "error":
         return _error(cloud)
     if mode in ("native", "instance", "return"):
-        return _categories(cloud[CATEGORIES.get(mode, mode)])
+        return category_colours(cloud[CATEGORIES.get(mode, mode)])
     if mode == "rgb":
         return eight_bit(cloud["rgb"])
     return ramp(cloud.xyz[:, 2] if mode == "height" else cloud["intensity"].astype(np.float64))
@@ -111,7 +111,8 @@ def span(values: NDArray[np.float64]) -> tuple[float, float]:
     return low, max(high, low + max(1e-6, 1e-6 * abs(low)))
 
 
-def _categories(values: NDArray[np.integer]) -> Colours:
+def category_colours(values: NDArray[np.integer]) -> Colours:
+    """A colour for each id (N,); grey for 0, which mostly means none."""
     table = id_colours(values)
     table[values == 0] = UNKNOWN
     return table

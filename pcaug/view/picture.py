@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,21 @@ from scipy.spatial import cKDTree
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
 from pcaug.files import atomic_path
+from pcaug.labels import tally
 from pcaug.view.census import told
-from pcaug.view.colours import RAMP, RIGHT, UNKNOWN, WRONG, best_mode, class_table, colours, node_name, span
+from pcaug.view.colours import (
+    CATEGORIES,
+    RAMP,
+    RIGHT,
+    UNKNOWN,
+    WRONG,
+    best_mode,
+    category_colours,
+    class_table,
+    colours,
+    node_name,
+    span,
+)
 
 Image = NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -28,6 +42,8 @@ BEYOND = 0.1
 """How far beyond 99 % of its points, of their extent, a cloud is shown whole: its corners are in the picture, strays are not."""
 PER_ROW = 3
 """Clouds beside each other in a PNG before the next row starts."""
+MARKS = 40
+"""Most ids that a legend shows, as many as there are classes."""
 RAMPED = ("height", "intensity")
 """Modes that show a quantity."""
 TITLE_LETTER, NOTE_LETTER = 12, 9
@@ -320,13 +336,29 @@ def _draw_legend(figure: Any, marks: dict[str, Colour], per_line: int) -> None:
 
 
 def legend(clouds: Sequence[PointCloud], modes: Sequence[str]) -> dict[str, Colour]:
-    """Name -> colour of what occurs in clouds coloured by modes; empty where colours are no categories with names."""
+    """Name -> colour of what occurs in clouds coloured by modes: classes, and native ids and returns, the most frequent first;
+    empty where colours are no categories with names."""
     table = class_table()
     found: set[int] = set()
+    ids: Counter[int] = Counter()
     marks: dict[str, Colour] = {}
     for cloud, mode in zip(clouds, modes, strict=True):
         if mode in ("class", "prediction"):
-            found.update(np.unique(np.clip(cloud["label" if mode == "class" else "prediction"], 0, 255)).tolist())
+            found.update(np.unique(np.clip(cloud[CATEGORIES[mode]], 0, 255)).tolist())
+        elif mode in CATEGORIES:
+            ids += tally(cloud[CATEGORIES[mode]])
         if mode == "error":
             marks |= {"right": RIGHT, "wrong": WRONG, "unknown": UNKNOWN}
-    return {node_name(node): (int(table[node, 0]), int(table[node, 1]), int(table[node, 2])) for node in sorted(found)} | marks
+    classes = {node_name(node): _rgb(table[node]) for node in sorted(found)}
+    return classes | _id_marks(ids) | marks
+
+
+def _id_marks(ids: Counter[int]) -> dict[str, Colour]:
+    """Id -> colour of the MARKS most frequent ids, and how many more there are, marked by nothing that shows on paper."""
+    often = sorted(ids, key=lambda value: (-ids[value], value))
+    marks = {str(value): _rgb(category_colours(np.array([value]))[0]) for value in often[:MARKS]}
+    return marks | ({f"{len(often) - MARKS:,} rarer ids": (255, 255, 255)} if len(often) > MARKS else {})
+
+
+def _rgb(row: NDArray[np.uint8]) -> Colour:
+    return int(row[0]), int(row[1]), int(row[2])

@@ -11,7 +11,8 @@ from view.builders_view import rich_cloud
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
 from pcaug.errors import PcaugError
-from pcaug.view.picture import PAPER, _shortened, legend, render, save_png, spacing
+from pcaug.view.colours import UNKNOWN, colours
+from pcaug.view.picture import MARKS, PAPER, _shortened, legend, render, save_png, spacing
 
 
 def test_a_picture_has_its_size_and_shows_something() -> None:
@@ -91,6 +92,17 @@ def test_the_legend_names_what_occurs_and_nothing_else() -> None:
     assert legend([only], ["class"]) == {"car": catalogue.taxonomy().colour(21)}
     assert legend([cloud], ["height"]) == {}
     assert set(legend([rich_cloud(50)], ["error"])) == {"right", "wrong", "unknown"}
+
+
+def test_the_legend_names_native_ids_the_most_frequent_first_and_bounds_their_number() -> None:
+    few = PointCloud(np.zeros((6, 3)), {"native_label": np.array([7, 7, 7, 0, 0, 40], np.uint16)})
+    marks = legend([few], ["native"])
+    assert list(marks) == ["7", "0", "40"]
+    assert marks["0"] == UNKNOWN
+    assert marks["7"] == tuple(colours(few, "native")[0])
+    many = PointCloud(np.zeros((100, 3)), {"native_label": np.arange(100, dtype=np.uint16)})
+    assert len(legend([many], ["native"])) == MARKS + 1
+    assert list(legend([many], ["native"]))[-1] == f"{100 - MARKS} rarer ids"
 
 
 @pytest.mark.parametrize("colour", [None, "intensity", "error", "instance"])
