@@ -20,7 +20,7 @@ def info(
     from pcaug.cli.console import emit_json, err, out, shares
     from pcaug.corpus.summary import summary
 
-    found = [summary(path, card) | {"path": str(path)} for path in paths]
+    found = [_without_repeats(summary(path, card)) | {"path": str(path)} for path in paths]
     unread = [why for item in found for why in item.get("unread", {}).values()]
     if json:
         emit_json(found[0] if len(found) == 1 else found)
@@ -33,6 +33,29 @@ def info(
         err().print(f"note: {why}", soft_wrap=True, markup=False)
     if unread:  # what can be told is told, but not all is well
         raise PcaugError(unread[0])
+
+
+def _without_repeats(item: dict[str, Any]) -> dict[str, Any]:
+    """A summary whose other CRSs differ from the first and from each other, whatever their texts are."""
+    from pcaug.corpus.metres import same_crs
+
+    known = [item["crs"]]
+    for crs in item.pop("other_crs", ()):
+        if not any(same_crs(_plan(crs), _plan(seen)) for seen in known):
+            known.append(crs)
+    return item | ({"other_crs": known[1:]} if known[1:] else {})
+
+
+def _plan(text: str) -> str:
+    """The horizontal part of a CRS text, which is what x and y follow; a text that PROJ cannot read as it is."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError:
+        return text
+    return str((crs.sub_crs_list[0] if crs.is_compound else crs).to_2d().to_wkt())
 
 
 def _table(item: dict[str, Any]) -> Any:

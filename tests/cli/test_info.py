@@ -1,0 +1,25 @@
+"""``pcaug info`` of folders: what it counts, and what it points out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from builders import make_cloud, run
+from pyproj import CRS
+
+from pcaug import formats
+from pcaug.cloud import PointCloud
+
+
+def test_other_crss_are_told_by_what_they_are_and_not_by_their_texts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    same = (CRS("EPSG:2154").to_wkt(), CRS("EPSG:2154").to_wkt("WKT1_GDAL"), CRS("EPSG:2154+5720").to_wkt())
+    for index, crs in enumerate(same):
+        formats.write(tmp_path / f"{index}.las", PointCloud(make_cloud(20, seed=index).xyz, {}, crs=crs))
+    assert "other_crs" not in json.loads(run(capsys, "info", tmp_path, "--json")[0])
+    assert "other CRSs" not in run(capsys, "info", tmp_path)[0]
+    for index in (7, 8):
+        formats.write(tmp_path / f"{index}.las", PointCloud(make_cloud(20).xyz, {}, crs=CRS("EPSG:32631").to_wkt()))
+    out, _ = run(capsys, "info", tmp_path)
+    assert "other CRSs  WGS 84 / UTM zone 31N; the bounds mix them" in out
