@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pcaug.cli import options as o
-from pcaug.errors import PcaugError, counted
+from pcaug.errors import counted
 
 
 def info(
@@ -21,7 +21,8 @@ def info(
     from pcaug.corpus.summary import summary
 
     found = [_without_repeats(summary(path, card)) | {"path": str(path)} for path in paths]
-    unread = [why for item in found for why in item.get("unread", {}).values()]
+    for item in found:
+        item["scans"] -= len(item.get("unread", {}))
     if json:
         emit_json(found[0] if len(found) == 1 else found)
     for item in found if not json else ():
@@ -29,10 +30,8 @@ def info(
         shares(item["classes"])
         if item.get("hint"):
             err().print(f"note: {item['path']}: {item['hint']}", soft_wrap=True, markup=False)
-    for why in unread[1:]:
-        err().print(f"note: {why}", soft_wrap=True, markup=False)
-    if unread:  # what can be told is told, but not all is well
-        raise PcaugError(unread[0])
+        for why in item.get("unread", {}).values():
+            err().print(f"note: not read: {why}", soft_wrap=True, markup=False)
 
 
 def _without_repeats(item: dict[str, Any]) -> dict[str, Any]:
