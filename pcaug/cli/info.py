@@ -10,6 +10,9 @@ import typer
 from pcaug.cli import options as o
 from pcaug.errors import counted
 
+LABELS = (".label", ".labels")
+"""Ends of files that hold the labels of a scan, as SemanticKITTI and Semantic3D call them."""
+
 
 def info(
     paths: Annotated[list[Path], typer.Argument(help="Files, dataset folders or corpora.")],
@@ -30,8 +33,21 @@ def info(
         shares(item["classes"])
         if item.get("hint"):
             err().print(f"note: {item['path']}: {item['hint']}", soft_wrap=True, markup=False)
+        if beside := _labels_beside(item):
+            text = f"{counted(beside, 'label file')} beside the scans: draft a card with pcaug datasets new {item['path']}"
+            err().print(f"note: {item['path']}: {text}", soft_wrap=True, markup=False)
         for why in item.get("unread", {}).values():
             err().print(f"note: not read: {why}", soft_wrap=True, markup=False)
+
+
+def _labels_beside(item: dict[str, Any]) -> int:
+    """Label files in a folder of scans that are read without any."""
+    from pcaug.formats import below
+
+    folder = Path(item["path"])
+    if not folder.is_dir() or item["card"] or item["classes"]:
+        return 0
+    return sum(path.suffix in LABELS for path in below(folder))
 
 
 def _without_repeats(item: dict[str, Any]) -> dict[str, Any]:

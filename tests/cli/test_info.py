@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import make_cloud, run
 from pyproj import CRS
@@ -33,3 +34,20 @@ def test_a_text_that_is_no_scan_is_noted_and_not_counted(tmp_path: Path, capsys:
     assert "30 in 1 scan " in out
     assert err.count("not read: ") == 1
     assert str(tmp_path / "docs" / "readme.txt") in err
+
+
+def test_label_files_that_no_scan_was_read_with_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng, drives = np.random.default_rng(0), tmp_path / "drives"
+    for kind in ("points", "truth"):
+        (drives / kind).mkdir(parents=True)
+    for index in range(3):
+        rng.uniform((-20, -20, -20, 0), (20, 20, 20, 20), (100, 4)).astype("<f4").tofile(drives / "points" / f"{index}.bin")
+    assert "label file" not in run(capsys, "info", drives)[1]
+    for index in range(3):
+        rng.choice([40, 50], 100).astype("<u4").tofile(drives / "truth" / f"{index}.label")
+    assert f"3 label files beside the scans: draft a card with pcaug datasets new {drives}" in run(capsys, "info", drives)[1]
+    run(capsys, "datasets", "new", drives, "-o", tmp_path / "card.toml")
+    assert "40 = " in (tmp_path / "card.toml").read_text(encoding="utf-8")
+    for index in range(3):
+        (drives / "truth" / f"{index}.label").rename(drives / "points" / f"{index}.label")
+    assert "label file" not in run(capsys, "info", drives)[1]
