@@ -36,7 +36,7 @@ def fit(
     """Fit a generator to the objects of a bank's train split, and score it on units that are held out."""
     import numpy as np
 
-    from pcaug.cli.console import fresh, reporter
+    from pcaug.cli.console import err, fresh, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.generate import fit as fitting
     from pcaug.generate import model, report
@@ -59,6 +59,8 @@ def fit(
     model.save(fitted, output)
     result: dict[str, Any] = {"model": str(output), "family": family, "objects": len(training), "held_out": len(held)}
     scores = {}
+    for text in report.flattered(training, held):
+        err().print(f"warning: {text}", soft_wrap=True, markup=False)
     if held:
         arms = {f"{family} samples": fitted.sample(len(held), rng, 256), **report.floors(training, len(held), rng)}
         scores = report.scored(arms, held, training, seed, 128)

@@ -77,7 +77,7 @@ def write_report(
         f"{counted(len(training), 'object')} of {_units(training)} to learn from, {len(held_out)} of {_units(held_out)} held out"
     )
     report = Report(title, units)
-    report.verdict([f"{name}: {result.verdict}." for name, result in results.items()][:1])
+    report.verdict([f"{first}: {results[first].verdict}.", *flattered(training, held_out)])
     report.heading("Scores")
     report.text(
         "MMD: how far held-out objects are from the nearest sample. COV: share of held-out objects that are a sample's nearest. "
@@ -94,6 +94,13 @@ def write_report(
     report.text("On complete, clean CAD models: for orientation, no comparison.")
     report.table(["generator and data", "1-NNA CD, %", "1-NNA EMD, %"], REFERENCE)
     report.write(path)
+
+
+def flattered(training: Sequence[ObjectSample], held_out: Sequence[ObjectSample]) -> list[str]:
+    """A sentence on scores by held-out objects of drives or sites that were learned from; empty where there are none."""
+    units = {thing.row.unit for thing in training} & {thing.row.unit for thing in held_out}
+    text = f"The scores flatter: held-out objects are of {counted(len(units), 'unit')} that others were learned from."
+    return [f"{text} Take objects of two or more drives or sites."] if units else []
 
 
 def row(result: Scores) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run
 from generate.builders_generate import CAR, make_cars
 
 from pcaug.augment import MIXERS, build
@@ -132,3 +134,15 @@ def test_the_commands_go_from_a_bank_to_samples_that_paste_uses(tmp_path: Path, 
         str(tmp_path / "x.html"),
     )
     assert "samples" in scored["scores"]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("units", [1, 2])
+def test_held_out_objects_of_the_unit_that_was_learned_from_are_warned_of(
+    units: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cars = [replace(car, row=car.row.model_copy(update={"unit": f"drive{i % units}"})) for i, car in enumerate(make_cars(16))]
+    write_bank(cars, tmp_path / "bank")
+    _, err = run(capsys, "generate", "fit", tmp_path / "bank", "-o", tmp_path / "m")
+    page = (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
+    for text in (err, page):
+        assert ("The scores flatter" in text) == (units == 1)
