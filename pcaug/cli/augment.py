@@ -76,12 +76,14 @@ def augment(
 def _tell_lost(corpus: Corpus, made: Corpus, donors: Corpus | None) -> None:
     """Say which fields some clouds no longer have: what they were mixed with lacks them, as generated objects do."""
     from pcaug.cli.console import err
+    from pcaug.generate.complete import DELIVERED
 
     kept = set.intersection(*(set(made.fields(tile)) for tile in made.tiles)) if made.tiles else set()
     had = set.intersection(*(set(corpus.fields(tile)) for tile in corpus.tiles)) if corpus.tiles else kept
     if lost := sorted(had - kept):
         made_up = donors is not None and "generator" in donors.manifest.made_by
-        do = "; objects have them with pcaug generate sample --rescan" if made_up else ""
+        seen = ", ".join(name for name in lost if name in DELIVERED)
+        do = f"; objects have {seen} with pcaug generate sample --rescan" if made_up and seen else ""
         text = f"note: {', '.join(lost)} left out of clouds that were mixed with some that lack them{do}"
         err().print(text, soft_wrap=True, markup=False)
 

@@ -20,6 +20,8 @@ from pcaug.sensor.scan import scan
 
 MIRRORED = {"car": (3.2, 1.7), "heavy_vehicle": (4.5, 2.2), "two_wheeler": (1.4, 0.5)}
 """Class -> least length and width of a whole one, metres: seen shorter, it cannot be told which side was seen."""
+DELIVERED = frozenset({"intensity", "ring", "time", "instance"})
+"""Fields beside its label that an object seen anew has."""
 TURNED = ("pole", "sign_light", "tree", "vegetation", "person")
 MATERIALS = {"vehicle": "car_paint", "vegetation": "leaves", "pole_like": "metal", "person": "cloth"}
 """What a completed object of a class is made of; all else is plastic."""

@@ -18,7 +18,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, LabelError
 from pcaug.generate.bank import described, fitted_yaw, frame_from_object, gather, read_bank, write_bank
-from pcaug.generate.complete import complete_things, completed, rescanned, surfels
+from pcaug.generate.complete import DELIVERED, complete_things, completed, rescanned, surfels
 from pcaug.generate.model import View, sampled
 
 
@@ -190,6 +190,7 @@ def test_surfels_close_a_surface_and_a_scan_of_them_is_labelled_and_one_sided() 
     towards = np.array([np.cos(0.5), np.sin(0.5)])
     assert (seen.upright.xyz[:, :2] @ towards).mean() > 0.4  # more of the side that faces the sensor
     assert seen.row.distance == pytest.approx(10.0, abs=0.01)
+    assert set(seen.cloud.fields) >= DELIVERED
 
 
 def test_a_sample_stands_before_the_sensor_as_it_is_seen() -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from builders import run
-from generate.builders_generate import CAR, make_cars
+from generate.builders_generate import CAR, TAXONOMY, make_cars
 
 from pcaug.augment import MIXERS, build
 from pcaug.cli.app import main
+from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
 from pcaug.generate import flow, model, shape
 from pcaug.generate.bank import read_bank, write_bank
@@ -146,3 +148,27 @@ def test_held_out_objects_of_the_unit_that_was_learned_from_are_warned_of(
     page = (tmp_path / "m" / "report.html").read_text(encoding="utf-8")
     for text in (err, page):
         assert ("The scores flatter" in text) == (units == 1)
+
+
+def test_fields_that_pasting_loses_are_kept_by_rescanned_objects_as_far_as_a_scanner_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_bank(make_cars(16), tmp_path / "bank")
+    run(capsys, "generate", "fit", tmp_path / "bank", "-o", tmp_path / "m")
+    plan = np.stack(np.meshgrid(np.arange(-30, 30, 0.5), np.arange(-30, 30, 0.5)), axis=-1).reshape(-1, 2)
+    ground = PointCloud(np.column_stack([plan, np.full(len(plan), -1.7)]), {"label": np.full(len(plan), 2, np.uint16)}, TAXONOMY)
+    for name, fields in (("bright", ["intensity", "native_label"]), ("plain", ["native_label"])):
+        with CorpusWriter(tmp_path / name, frame="sensor") as writer:
+            writer.add(ground.with_fields(**{field: np.ones(len(plan), np.int32) for field in fields}), "a", "a")
+    paste = ("--set", 'mix=[{name="paste", classes=["car"], number=2}]')
+    said = {}
+    for kind, words in (("bare", ()), ("seen", ("--rescan",))):
+        run(capsys, "generate", "sample", tmp_path / "m", "-n", 5, "-o", tmp_path / kind, *words)
+        for name in ("bright", "plain"):
+            made = ("augment", "spinning", tmp_path / name, "--with", tmp_path / kind, "-o", tmp_path / f"{kind}-{name}", *paste)
+            said[kind, name] = run(capsys, *made)[1]
+    assert "intensity, native_label left out" in said["bare", "bright"]
+    assert "; objects have intensity with pcaug generate sample --rescan" in said["bare", "bright"]
+    for other in (("bare", "plain"), ("seen", "bright")):
+        assert "note: native_label left out" in said[other]
+        assert "--rescan" not in said[other]
