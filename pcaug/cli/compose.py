@@ -56,7 +56,7 @@ def compose(
             wanted = fitted.recipe
             told = [
                 *fitted.changes,
-                f"class shares off by {fitted.before:.2f} before, {fitted.after:.2f} after (log2; 1 is twice)",
+                f"class shares off by a factor of {2**fitted.before:.1f} before, {2**fitted.after:.1f} after",
             ]
         shared = {"workers": workers, "scheduler": scheduler, "force": force, "progress": progress}
         if into is not None:

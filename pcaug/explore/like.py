@@ -50,7 +50,7 @@ class Fitted:
     Attributes:
         recipe: It.
         before, after: Mean distance of class shares to the real ones, see ``mismatch``, of the recipe as it was and as it is.
-        changes: What was set, "key: old -> new".
+        changes: What was set, "key: old -> new", and why amounts were not.
     """
 
     recipe: SceneRecipe
@@ -99,7 +99,8 @@ def fit_recipe(recipe: SceneRecipe, real: Corpus, seed: int = 0, *, progress: Pr
     assert seen is not None
     recipe = with_relief(best, wanted, seen, nodes)
     recipe = recipe.model_copy(update={"transfer": transfers(wanted, seen, nodes), "name": f"{start.name}-like"})
-    return Fitted(recipe, first, float(least), tuple(_changes(start, recipe)))
+    alone = ["object amounts not fitted: one drive or site only"] if reach == 1 else []
+    return Fitted(recipe, first, float(least), (*_changes(start, recipe), *alone))
 
 
 def _composed(recipe: SceneRecipe, seed: int, frame: Frame) -> Profile:

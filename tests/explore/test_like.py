@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import run
 
 from pcaug import catalogue
 from pcaug.cloud import PointCloud
@@ -57,6 +59,20 @@ def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpu
     found = fit_recipe(start, real.only(units=real.units[:1]), seed=1)
     assert found.recipe.street == start.street
     assert found.recipe.sensor.height == pytest.approx((2.2, 2.3), abs=0.15)
+    assert found.changes[-1] == "object amounts not fitted: one drive or site only"
+    assert "not fitted" not in " ".join(fit_recipe(start, real, seed=1).changes)
+
+
+def test_the_command_says_what_was_fitted_and_by_what_factor_shares_are_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcaug.explore.like.ROUNDS", 0)
+    monkeypatch.setattr("pcaug.explore.like.SCENES", 1)
+    compose_corpus(load_recipe("street", [COARSE, "sensor.height=[2.2, 2.3]"]), 1, tmp_path / "one", seed=3)
+    words = ("compose", "street", "-n", 1, "-o", tmp_path / "made", "--set", COARSE, "--like", tmp_path / "one")
+    _, err = run(capsys, *words)
+    assert "like: object amounts not fitted: one drive or site only" in err
+    assert re.search(r"like: class shares off by a factor of \d\.\d before, \d\.\d after", err)
 
 
 def test_what_is_rare_in_the_real_clouds_is_never_made_rarer() -> None:
