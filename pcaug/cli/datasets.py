@@ -11,11 +11,13 @@ import typer
 if TYPE_CHECKING:
     from pcaug.corpus.card import DatasetCard
 
-NEW = "new"
+NEW, TREE = "new", "classes"
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(help="A card to show in full; or 'new' to draft a card for FOLDER.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A card to show in full; 'new' drafts one for FOLDER, 'classes' shows the class tree.")
+    ] = None,
     folder: Annotated[Path | None, typer.Argument(help="With 'new': a folder of scans of one kind.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="With 'new': the card's file, NAME.toml.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare a download in this folder with the published checksums.")] = None,
@@ -34,6 +36,8 @@ def datasets(
         raise PcaugError("a card is drafted from a folder", do="pcaug datasets new FOLDER")
     if folder is not None:
         _draft(folder, output, force=force)
+    elif name == TREE:
+        emit_json(_tree_json()) if json else out().print(_tree(), soft_wrap=True, markup=False)
     elif markdown:
         from pcaug.corpus.card_page import page
 
@@ -67,7 +71,41 @@ def _draft(folder: Path, output: Path | None, *, force: bool) -> None:
     path = fresh(output or Path(f"{name}.toml"), force=force)
     write_text(path, text)
     command = shlex.join(["pcaug", "convert", str(folder), "CORPUS", "--card", str(path)])
-    out().print(f"{path}: name its classes, then {command}", soft_wrap=True, markup=False)
+    out().print(f"{path}: name its classes (pcaug datasets classes lists them), then {command}", soft_wrap=True, markup=False)
+
+
+def _tree() -> str:
+    """The class tree, indented, each class with its id, and the presets with their classes."""
+    from pcaug.catalogue import taxonomy
+
+    tree = taxonomy()
+    lines = [f"{tree.name}: a point's label is the id of its class"]
+
+    def add(parent: int | None, depth: int) -> None:
+        for node in tree.nodes.values():
+            if node.parent == parent:
+                lines.append(f"{node.id:4}  {'  ' * depth}{node.name}")
+                add(node.id, depth + 1)
+
+    add(None, 0)
+    presets = (f"  {name}: {', '.join(classes)}" for name, classes in tree.presets.items())
+    return "\n".join([*lines, "", "presets (--set classes=NAME), with the classes that they train:", *presets])
+
+
+def _tree_json() -> dict[str, Any]:
+    """The same as plain values: rows of the tree, and preset -> class -> names of its nodes."""
+    from pcaug.catalogue import taxonomy
+
+    tree = taxonomy()
+    nodes = [
+        {"id": node.id, "name": node.name, "parent": None if node.parent is None else tree.label_name(node.parent)}
+        for node in tree.nodes.values()
+    ]
+    presets = {
+        name: {key: [tree.label_name(node) for node in members] for key, members in classes.items()}
+        for name, classes in tree.presets.items()
+    }
+    return {"name": tree.name, "classes": nodes, "presets": presets}
 
 
 def _check(card: DatasetCard, folder: Path) -> None:
