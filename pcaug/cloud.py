@@ -147,8 +147,6 @@ class PointCloud:
         if array.dtype.kind not in "iufb" or array.ndim > 2 or 0 in array.shape[1:]:
             what = f"field {name!r} has shape {array.shape} and type {array.dtype}"
             raise PcaugError(what, where, "a field is (N,) or (N, k) numbers")
-        if name in FIELDS and (width := array.size // max(1, len(array))) != FIELDS[name].width and len(array):
-            raise PcaugError(f"field {name!r} has {counted(width, 'column')}, expected {FIELDS[name].width}", where)
         if name == "label" and (array.ndim > 1 or array.dtype.kind not in "iu"):
             what = f"field 'label' has shape {array.shape} and type {array.dtype}"
             raise LabelError(what, where, "labels are (N,) ids of the taxonomy's nodes")

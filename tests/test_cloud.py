@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
@@ -151,15 +150,6 @@ def test_where_a_sensor_was_moves_with_the_points() -> None:
     moved = cloud.moved(matrix)
     seen = moved["sensor_origin"] - moved.xyz
     np.testing.assert_allclose(seen, np.tile(about_z(0.5) @ (1, 0, 5), (20, 1)), atol=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("fields", "what"),
-    [({"rgb": np.zeros(3)}, "'rgb' has 1 col"), ({"normal": np.zeros((3, 2))}, "'normal' has 2 c")],
-)
-def test_well_known_fields_have_the_columns_they_are_known_for(fields: dict[str, Any], what: str) -> None:
-    with pytest.raises(PcaugError, match=what):
-        make_cloud(3, **fields)
 
 
 def test_what_is_no_table_or_no_transform_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pcaug.cli import options as o
-from pcaug.errors import counted
+from pcaug.errors import PcaugError, counted
 
 LABELS = (".label", ".labels")
 """Ends of files that hold the labels of a scan, as SemanticKITTI and Semantic3D call them."""
@@ -36,8 +36,11 @@ def info(
         if beside := _labels_beside(item):
             text = f"{counted(beside, 'label file')} beside the scans: draft a card with pcaug datasets new {item['path']}"
             err().print(f"note: {item['path']}: {text}", soft_wrap=True, markup=False)
-        for why in item.get("unread", {}).values():
-            err().print(f"note: not read: {why}", soft_wrap=True, markup=False)
+    unread = [why for item in found for why in item.get("unread", {}).values()]
+    for why in unread[1:] if not json else ():
+        err().print(f"note: {why}", soft_wrap=True, markup=False)
+    if unread:  # what can be told is told, but not all is well
+        raise PcaugError(unread[0])
 
 
 def _labels_beside(item: dict[str, Any]) -> int:
