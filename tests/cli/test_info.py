@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from builders import make_cloud, run
 from pyproj import CRS
@@ -25,13 +26,14 @@ def test_other_crss_are_told_by_what_they_are_and_not_by_their_texts(tmp_path: P
     assert "other CRSs  WGS 84 / UTM zone 31N; the bounds mix them" in out
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_text_that_is_no_scan_is_told_and_not_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     formats.write(tmp_path / "scans" / "a.ply", make_cloud(30))
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "notes.txt").write_text("some words about it\n", encoding="utf-8")
-    with pytest.warns(UserWarning, match=r"what holds no points \(1 file: docs/notes\.txt\)"):
-        out, _ = run(capsys, "info", tmp_path)
+    out, err = run(capsys, "info", tmp_path)
     assert "30 in 1 scan " in out
+    assert "what holds no points (1 file: docs/notes.txt) is left out" in err
 
 
 def test_label_files_that_no_scan_was_read_with_are_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
