@@ -23,6 +23,7 @@ from pcaug.corpus.parts import (
     parts_of,
     refuse_twice,
     strays,
+    with_files_apart,
     with_unique_units,
 )
 from pcaug.corpus.read import Corpus
@@ -114,7 +115,7 @@ def merge(
     before = Corpus.open(dst) if append else None
     if before:
         parts, notes = _new_parts(before, parts, split, coarse)
-    parts = with_unique_units(parts, before)
+    parts = with_unique_units(with_files_apart(parts), before)
     _check_strays(parts, before, split)
     if coarse is not None:
         used = _used(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -203,6 +204,23 @@ def refuse_twice(sources: Sequence[str | Path]) -> None:
 
 def _dataset(row: SourceRow) -> str:
     return row.card or Path(row.path).stem
+
+
+def with_files_apart(parts: list[Part]) -> list[Part]:
+    """Files of one name in folders that are given by themselves are several units, as they are in a folder that holds both."""
+    files: dict[tuple[str, str], set[Path]] = {}
+    for part in parts:
+        if part.scan and not (part.scan.card and part.scan.card.tells_unit):
+            files.setdefault((part.unit, part.dataset), set()).add(part.scan.path.resolve())
+
+    def own(part: Part) -> str:
+        paths = files.get((part.unit, part.dataset), set())
+        if part.scan is None or len(paths) < 2:
+            return part.unit
+        inner = part.scan.path.resolve().relative_to(os.path.commonpath(paths))
+        return "_".join(inner.with_suffix("").parts)
+
+    return [replace(part, unit=own(part)) for part in parts]
 
 
 def with_unique_units(parts: list[Part], before: Corpus | None = None) -> list[Part]:

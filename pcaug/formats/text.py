@@ -160,7 +160,7 @@ def _named(header: list[str], columns: Sequence[str] | None, words: list[bytes],
         names = ["x", "y", "z"]
     if not names:
         what = f"has {len(words)} columns and no header"
-        raise FileError(what, path, 'name them in a card: columns = ["x", "y", "z", ...]')
+        raise FileError(what, path, 'name them in a card (pcaug datasets new drafts it): columns = ["x", "y", "z", ...]')
     if len(names) != len(words):
         raise FileError(f"line {number} has {len(words)} columns, {len(names)} are named", path, "correct the names")
     return names

@@ -754,3 +754,14 @@ def test_what_cannot_be_merged_is_refused_before_anything_is_read(tmp_path: Path
             merge(tmp_path, tmp_path / "c", tile=tile)
     with pytest.raises(PcaugError, match="scans is 0, give a whole number of at least 1"):
         merge(tmp_path, tmp_path / "c", scans=0)
+
+
+def test_files_of_one_name_are_several_units_however_they_are_given(tmp_path: Path) -> None:
+    for number, drive in enumerate(("north", "south")):
+        for name in ("tile_1.las", "tile_2.las")[: number + 1]:
+            tile(tmp_path / "in" / drive / name)
+    steps = Steps(unlabelled=True)
+    merge([tmp_path / "in" / "north", tmp_path / "in" / "south"], tmp_path / "c", ["las"], steps=steps)
+    merge(tmp_path / "in", tmp_path / "d", ["las"], steps=steps)
+    for name in ("c", "d"):
+        assert Corpus.open(tmp_path / name).units == ["north_tile_1", "south_tile_1", "tile_2"]
