@@ -237,6 +237,9 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
         )
         raise NotFound(f"nothing to read: {what}", path, "check the folder" if chosen else "check the folder, or give --card")
     guessed = chosen or _guess(files, path)
+    if guessed is None and path.is_dir():
+        files = _without_prose(path, files)
+        guessed = _guess(files, path)
     if guessed:
         files = _distinct([file for file in files if guessed.matches(file) or path.is_file()], guessed)
     base = path if path.is_dir() else path.parent
@@ -275,8 +278,7 @@ def _below(folder: Path, card: DatasetCard | None) -> list[Path]:
         return matching
     special = [c for c in all_cards().values() if c.guess and c.encoding in LAYOUTS]
     found = [p for p in files if formats.is_known(p) or any(c.matches(p) for c in special)]
-    found = [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
-    return _without_prose(folder, found)
+    return [p for p in found if not (p.suffix == ".txt" and p.stem in {"calib", "poses", "times", "class-names", "README"})]
 
 
 def _without_prose(folder: Path, files: list[Path]) -> list[Path]:

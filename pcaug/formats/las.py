@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from pcaug import catalogue
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, counted
-from pcaug.formats import las_header, naming
+from pcaug.formats import las_fields, las_header, naming
 from pcaug.parallel import prefetch
 from pcaug.scales import colour_scale
 
@@ -131,7 +131,7 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     fields: dict[str, NDArray[Any]] = {}
     names = list(points.point_format.dimension_names)
     extras = {d.name: d for d in points.point_format.extra_dimensions}
-    own = {name for name, d in extras.items() if d.description == las_header.OWN}
+    own = {name for name, d in extras.items() if d.description == las_fields.OWN}
     colours = {"red", "green", "blue"} if {"red", "green", "blue"} <= set(names) else set()
     if colours:
         fields["rgb"] = np.stack([np.asarray(points[c]) for c in ("red", "green", "blue")], axis=1)
@@ -247,9 +247,9 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
             )
         points[axis] = grid.astype(np.int32)
     dimensions = set(header.point_format.standard_dimension_names)
-    extras = las_header.extra_bytes(cloud.fields, header.point_format)
+    extras = las_fields.held(cloud.fields, header.point_format)
     for name, values in cloud.fields.items():
-        target = las_header.dimension(name, dimensions)
+        target = las_fields.dimension(name, dimensions)
         if name in extras:
             _set_extra(points, extras[name], values, path)
         elif target == "rgb":

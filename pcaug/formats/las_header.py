@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import io
 import struct
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from laspy.vlrs.known import GeoKeyDirectoryVlr, WktCoordinateSystemVlr, vlr_fac
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
-from pcaug.errors import FileError, PcaugError
-from pcaug.formats import naming
+from pcaug.errors import FileError
+from pcaug.formats import las_fields, naming
 
 PROMOTED = {0: 6, 1: 6, 2: 7, 3: 7, 4: 9, 5: 10}
 """Point format with five bits for a class -> the one with eight that has all its fields."""
@@ -55,10 +55,6 @@ MOST = 1 << 29
 """Bytes that a chunk may unpack to: a decompressor takes a chunk as a whole, and writers make them of 50,000 points."""
 LAYERS = {10: 9, 11: 1, 12: 2, 13: 1}
 """Item of a record compressed in layers (point, colour, colour with infrared, wave packet) -> its layers; bytes: one each."""
-KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
-"""Types of extra bytes."""
-OWN = "pcaug"
-"""Description of the extra bytes that stand for fields of ours and not for a producer's."""
 
 
 def check(path: Path) -> int:
@@ -175,7 +171,7 @@ def encoding(header: Any, path: Path) -> dict[str, Any]:
         "point_format": header.point_format.id,
         "scales": header.scales.tolist(),
         "offsets": header.offsets.tolist(),
-        "extra": [extra(d) for d in header.point_format.extra_dimensions],
+        "extra": [las_fields.extra_of(d) for d in header.point_format.extra_dimensions],
         "vlrs": [v for kind, v in kept if kind == "vlrs"],
         "evlrs": [v for kind, v in kept if kind == "evlrs"],
         "global_encoding": int(header.global_encoding.value),
@@ -189,18 +185,6 @@ def encoding(header: Any, path: Path) -> dict[str, Any]:
 def text(value: str | bytes) -> str:
     """An identifier as text, whatever its bytes."""
     return value.decode("latin-1") if isinstance(value, bytes) else value
-
-
-def extra(dimension: Any) -> dict[str, Any]:
-    """One dimension of extra bytes as JSON values."""
-    scales, offsets = dimension.scales, dimension.offsets
-    return {
-        "name": dimension.name,
-        "type": dimension.type_str(),
-        "description": dimension.description,
-        "scales": None if scales is None else np.asarray(scales).tolist(),
-        "offsets": None if offsets is None else np.asarray(offsets).tolist(),
-    }
 
 
 def vlr(record: Any) -> dict[str, Any]:
@@ -326,7 +310,7 @@ def _made(cloud: PointCloud, min_format: int) -> Any:
     if not (header.scales > 0).all():
         raise ValueError("scales")
     header.offsets = np.array(kept.get("offsets", np.floor(cloud.xyz.min(axis=0)) if len(cloud) else np.zeros(3)))
-    params = _extra_bytes(cloud, header, kept)
+    params = las_fields.extra_params(cloud, header, kept)
     if params:
         header.add_extra_dims(params)
     header.global_encoding.value = kept.get("global_encoding", header.global_encoding.value)
@@ -357,67 +341,6 @@ def _grid(crs: str | None) -> list[float]:
     return [1e-7, 1e-7, 0.001] if degrees else [0.001] * 3
 
 
-def _extra_bytes(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
-    """Parameters of the dimensions that the point format lacks; raises PcaugError for a field that LAS cannot hold."""
-    dimensions = set(header.point_format.standard_dimension_names)
-    ours = {"label"} & cloud.fields.keys() | ({"native_label"} if "classification" in cloud else set())
-    extras = kept.get("extra", [])
-    known = {f"{e['name']}_": e for e in extras if _theirs(e["name"], e["description"])}
-    known |= {e["name"]: e for e in extras if not _theirs(e["name"], e["description"])}
-    params = []
-    for name, values in cloud.fields.items():
-        if name.lower() in {"x", "y", "z"}:
-            raise PcaugError(f"field {name!r} is what LAS calls positions", do="rename it")
-        e, target = known.get(name), dimension(name, dimensions)
-        if target is not None and values.shape[1:] != ((3,) if target == "rgb" else ()):
-            raise PcaugError(f"field {name!r} has shape {values.shape}: it is no {target} of LAS", do="rename, split or drop it")
-        if target is not None and not (name == "native_label" and (e or not kept or "classification" in cloud)):
-            continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
-        own = OWN if name in ("label", "native_label", "prediction") else ""
-        name = e["name"] if e and e["name"] not in ours else name
-        if e and _holds(e, values):
-            params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
-        else:
-            params.append(_dimension_for(name, values, e["description"] if e else own))
-    return params
-
-
-def _theirs(name: str, description: str) -> bool:
-    """Whether extra bytes are a producer's that are called like our ids: they are read with a "_" behind their name."""
-    return name in ("label", "native_label") and description != OWN
-
-
-def extra_bytes(fields: Collection[str], point_format: Any) -> dict[str, str]:
-    """Field -> the extra bytes that hold it, among those of a point format that was made for such fields."""
-    held = {}
-    for dimension in point_format.extra_dimensions:
-        behind = f"{dimension.name}_" if _theirs(dimension.name, dimension.description) else dimension.name
-        field = behind if behind in fields else dimension.name
-        if field in fields:
-            held[field] = dimension.name
-    return held
-
-
-def _dimension_for(name: str, values: NDArray[Any], description: str) -> Any:
-    """Parameters of extra bytes for values (N,) or (N, k) in their own type; raises PcaugError where there are none."""
-    kind = values.dtype.str.lstrip("<>|=").replace("b1", "u1").replace("f2", "f4")
-    width = values.shape[1] if values.ndim == 2 else 1
-    if kind not in KINDS or values.ndim > 2 or not 0 < width <= (255 if kind == "u1" else 3):
-        what = (
-            f"field {name!r} ({values.dtype}, shape {values.shape}) does not fit into extra bytes of LAS: three numbers a point"
-        )
-        raise PcaugError(what, do="split or drop it, or write another format")
-    if not 0 < len(name.encode()) <= 32:
-        raise PcaugError(f"field {name!r} has a name of {len(name.encode())} bytes, LAS takes 32", do="rename it")
-    return laspy.ExtraBytesParams(name, f"{width}{kind}", description)
-
-
-def _holds(e: Mapping[str, Any], values: NDArray[Any]) -> bool:
-    """Whether a dimension of ``extra`` is one for values (N,) or (N, k): on its grid, or as they are."""
-    recorded = laspy.ExtraBytesParams("", e["type"]).type
-    return recorded.shape == values.shape[1:] and (e["scales"] is not None or np.can_cast(values.dtype, recorded.base))
-
-
 def add_crs(header: Any, crs: str) -> None:
     """Add a CRS in the form that the version and point format ask for; raises FileError for one that PROJ does not know.
 
@@ -433,17 +356,3 @@ def add_crs(header: Any, crs: str) -> None:
     if known.to_epsg() is None:
         header.version = laspy.header.Version(1, 4)
     header.add_crs(known, keep_compatibility=False)
-
-
-def _array(values: Any) -> Any:
-    return None if values is None else np.array(values)
-
-
-def dimension(name: str, dimensions: set[str]) -> str | None:
-    """LAS dimension of a field in a point format, or None where it must be extra bytes."""
-    if name == "rgb" and "red" in dimensions:
-        return "rgb"
-    if name == "scan_angle":
-        return "scan_angle" if "scan_angle" in dimensions else "scan_angle_rank"
-    back = {"native_label": "classification", "time": "gps_time"}.get(name, name)
-    return back if back in dimensions else None

@@ -140,5 +140,5 @@ def test_a_block_is_cut_together_with_one_of_the_other_kind(corpus: Corpus) -> N
 
 
 def test_norms_by_source_need_whole_blocks() -> None:
-    with pytest.raises(ValueError, match="cutmix=0"):
+    with pytest.raises(RecipeError, match="cutmix=0"):
         TrainRecipe(source_norms=True, cutmix=0.5)
