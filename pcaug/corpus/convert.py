@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pcaug import catalogue, formats
 from pcaug.cloud import PointCloud
@@ -22,7 +23,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import Scan, is_corpus, refuse_nested, scans
 from pcaug.corpus.steps import Steps, labels_of, reprojected
-from pcaug.errors import NotFound, PcaugError, UnmappedLabels, counted
+from pcaug.errors import FileError, NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.files import claim
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
@@ -209,7 +210,7 @@ def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], 
                 same = cloud.crs == crs and {name: values.dtype for name, values in cloud.fields.items()} == types
                 if first or not same:  # a cloud as it was read is written without encoding it again
                     fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
-                    fields |= {name: in_type(cloud[name] * factor[number], types[name]) for name, factor in factors.items()}
+                    fields |= {name: _scaled(cloud, name, factor[number], types[name]) for name, factor in factors.items()}
                     cloud = replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
                 first = False
                 yield cloud
@@ -226,7 +227,7 @@ def _on_one_scale(streams: Sequence[_Stream], types: dict[str, np.dtype[Any]]) -
         if len(set(kinds)) == 1:
             continue
         heads = [next(stream.clouds(), stream.first)[name] for stream in streams]
-        scales = [colour_scale(head) for head in heads]
+        scales = [colour_scale(head) if head.any() or head.dtype != np.uint16 else 65535.0 for head in heads]
         unit = [kind.kind == "f" and scale == 1 for kind, scale in zip(kinds, scales, strict=True)]
         if all(unit) or max(scales) > 65535 or any(np.nanmin(head, initial=0) < 0 for head in heads):  # decibels
             continue
@@ -240,6 +241,15 @@ def _on_one_scale(streams: Sequence[_Stream], types: dict[str, np.dtype[Any]]) -
             types[name] = np.dtype(np.uint8 if top <= 255 else np.uint16)
             factors[name] = [top / scale for scale in scales]
     return factors
+
+
+def _scaled(cloud: PointCloud, name: str, factor: float, kind: np.dtype[Any]) -> NDArray[Any]:
+    """Values times a factor in a type; raises FileError where they are far beyond the scale that the first of them were of."""
+    values = cloud[name] * factor
+    if kind.kind in "iu" and np.nanmax(values, initial=0) > 2 * np.iinfo(kind).max:
+        what = f"{name} goes up to {np.nanmax(cloud[name]):g} after points of a smaller scale"
+        raise FileError(what, cloud.source.file or None, "bring it to the scale of the others, one file at a time")
+    return in_type(values, kind)
 
 
 def _one_encoding(firsts: Sequence[PointCloud]) -> Any:

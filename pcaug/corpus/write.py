@@ -294,7 +294,8 @@ def check_target(folder: Path, *, force: bool) -> None:
     PcaugError."""
     if not folder.exists() and formats.is_known(folder):
         raise PcaugError("is a file name, but a corpus is a folder", folder, f"leave out {folder.suffix}")
-    if home := next((parent for parent in folder.resolve().parents if (parent / NAME).is_file()), None):
+    above = (parent for parent in folder.resolve().parents if (parent / NAME).is_file() and (parent / "tiles").is_dir())
+    if home := next(above, None):
         raise PcaugError(f"lies in the corpus {home}", folder, "choose a folder beside it")
     claim(folder, force=force, kind=KIND)
 

@@ -16,6 +16,7 @@ from pcaug.cloud import PointCloud, Source
 from pcaug.corpus.convert import convert, with_ids
 from pcaug.corpus.steps import Steps
 from pcaug.errors import PcaugError
+from pcaug.formats import CHUNK
 
 
 def make_las(path: Path, *, scale: float = 0.01, classes: int = 6, **extra: tuple[Any, list[float]]) -> Path:
@@ -144,3 +145,17 @@ def test_times_that_count_from_other_beginnings_are_told(tmp_path: Path) -> None
     told = convert([tmp_path / "0.las", tmp_path / "1.las"], tmp_path / "both.las")
     assert any("adjusted standard GPS" in note for note in told.notes)
     assert not convert([tmp_path / "0.las", tmp_path / "0.las"], tmp_path / "one.las").notes
+
+
+def test_colours_that_begin_dark_are_of_their_types_scale_or_refused(tmp_path: Path) -> None:
+    count = CHUNK + 20  # the first chunk is what the scale is told from
+    write(tmp_path / "bytes.npz", PointCloud(np.zeros((3, 3)), {"rgb": np.full((3, 3), 200, np.uint8)}))
+    for name, dark in (("black", 0), ("dim", 90)):
+        rgb = np.full((count, 3), dark, np.uint16)
+        rgb[-20:] = 60_000
+        write(tmp_path / f"{name}.las", PointCloud(np.zeros((count, 3)), {"rgb": rgb}))
+    convert([tmp_path / "bytes.npz", tmp_path / "black.las"], tmp_path / "all.las")
+    assert Counter(read(tmp_path / "all.las")["rgb"][:, 0].tolist()) == {51_400: 3, 0: CHUNK, 60_000: 20}
+    with pytest.raises(PcaugError, match="rgb goes up to 60000 after points of a smaller scale"):
+        convert([tmp_path / "bytes.npz", tmp_path / "dim.las"], tmp_path / "dim_all.las")
+    assert not (tmp_path / "dim_all.las").exists()
