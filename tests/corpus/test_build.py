@@ -81,7 +81,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     build(tmp_path / "here", jobs(tmp_path / "log", {}), {})
     with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=None
+        n_workers=1, threads_per_worker=2, processes=False, protocol="tcp", dashboard_address=":0"
     ) as cluster:
         build(tmp_path / "there", jobs(tmp_path / "log", {}), {}, scheduler=cluster.scheduler_address)
     assert bytes_of(tmp_path / "here") == bytes_of(tmp_path / "there")
@@ -90,7 +90,7 @@ def test_a_cluster_gives_the_same_bytes(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_worker_of_a_cluster_loses_nothing(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         fates = {1: "kill", 3: "kill"}
         build(tmp_path / "there", jobs(tmp_path / "log", fates), {}, scheduler=cluster.scheduler_address)
     assert runs(tmp_path / "log")[1] > 1
