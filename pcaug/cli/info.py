@@ -23,9 +23,7 @@ def info(
     from pcaug.cli.console import emit_json, err, out, shares
     from pcaug.corpus.summary import summary
 
-    found = [_without_repeats(summary(path, card)) | {"path": str(path)} for path in paths]
-    for item in found:
-        item["scans"] -= len(item.get("unread", {}))
+    found = [summary(path, card) | {"path": str(path)} for path in paths]
     if json:
         emit_json(found[0] if len(found) == 1 else found)
     for item in found if not json else ():
@@ -37,7 +35,7 @@ def info(
             text = f"{counted(beside, 'label file')} beside the scans: draft a card with pcaug datasets new {item['path']}"
             err().print(f"note: {item['path']}: {text}", soft_wrap=True, markup=False)
     unread = [why for item in found for why in item.get("unread", {}).values()]
-    for why in unread[1:] if not json else ():
+    for why in unread[1:]:
         err().print(f"note: {why}", soft_wrap=True, markup=False)
     if unread:  # what can be told is told, but not all is well
         raise PcaugError(unread[0])
@@ -51,29 +49,6 @@ def _labels_beside(item: dict[str, Any]) -> int:
     if not folder.is_dir() or item["card"] or item["classes"]:
         return 0
     return sum(path.suffix in LABELS for path in below(folder))
-
-
-def _without_repeats(item: dict[str, Any]) -> dict[str, Any]:
-    """A summary whose other CRSs differ from the first and from each other, whatever their texts are."""
-    from pcaug.corpus.metres import same_crs
-
-    known = [item["crs"]]
-    for crs in item.pop("other_crs", ()):
-        if not any(same_crs(_plan(crs), _plan(seen)) for seen in known):
-            known.append(crs)
-    return item | ({"other_crs": known[1:]} if known[1:] else {})
-
-
-def _plan(text: str) -> str:
-    """The horizontal part of a CRS text, which is what x and y follow; a text that PROJ cannot read as it is."""
-    from pyproj import CRS
-    from pyproj.exceptions import CRSError
-
-    try:
-        crs = CRS.from_user_input(text)
-    except CRSError:
-        return text
-    return str((crs.sub_crs_list[0] if crs.is_compound else crs).to_2d().to_wkt())
 
 
 def _table(item: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from pcaug.corpus.sources import Scan, is_corpus, refuse_nested, scans
 from pcaug.corpus.steps import Steps, labels_of, reprojected
 from pcaug.errors import FileError, NotFound, PcaugError, UnmappedLabels, counted
 from pcaug.files import claim
+from pcaug.formats import las_header
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
 from pcaug.scales import colour_scale, in_type
@@ -100,8 +101,9 @@ def convert(
 
 
 def _clock_note(streams: Sequence[_Stream]) -> tuple[str, ...]:
-    """That GPS times do not compare: in LAS a bit of the header says what they count from (1.4 R16, table 4)."""
-    clocks = {s.first.source.encoding["global_encoding"] & 1 for s in streams if "global_encoding" in s.first.source.encoding}
+    """That GPS times do not compare."""
+    encodings = [stream.first.source.encoding for stream in streams]
+    clocks = {las_header.clock(encoding) for encoding in encodings if "global_encoding" in encoding}
     if len(clocks) < 2 or not all("time" in stream.first for stream in streams):
         return ()
     return ("times of some sources count from the week's beginning, those of others are adjusted standard GPS times",)

@@ -100,6 +100,18 @@ def _in_metres(node: Any) -> Any:
     return changed
 
 
+def plan_crs(text: str) -> str:
+    """The horizontal part of a CRS text, which is what x and y follow; a text that PROJ cannot read as it is."""
+    from pyproj import CRS
+    from pyproj.exceptions import CRSError
+
+    try:
+        crs = CRS.from_user_input(text)
+    except CRSError:
+        return text
+    return str((crs.sub_crs_list[0] if crs.is_compound else crs).to_2d().to_wkt())
+
+
 @lru_cache(maxsize=256)
 def same_crs(first: str, second: str) -> bool:
     """Whether two CRS texts name one system, whatever they call it ("RGF93 / Lambert-93", "RGF93 v1 / Lambert-93")."""

@@ -237,3 +237,9 @@ class Corpus:
 def _one_place(tile: Tile, other: Tile) -> bool:
     """Whether coordinates of two tiles mean the same place."""
     return tile.unit == other.unit or tile.kind == other.kind == "real"
+
+
+def opened(corpora: Corpus | str | Path | Iterable[Corpus | str | Path]) -> list[Corpus]:
+    """One corpus or several, each as it is or by its folder."""
+    several = [corpora] if isinstance(corpora, (Corpus, str, Path)) else corpora
+    return [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in several]

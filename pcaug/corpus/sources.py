@@ -286,8 +286,7 @@ def _without_prose(folder: Path, files: list[Path]) -> list[Path]:
     texts = [path for path in files if formats.is_known(path) and formats.sniff(path) == "text"]
     prose = [path for path in texts if not _holds_points(path)] if len(texts) < len(files) else []
     if prose:
-        named = ", ".join(str(path.relative_to(folder)) for path in prose[:3]) + (", ..." if len(prose) > 3 else "")
-        skipped(f"what holds no points ({counted(len(prose), 'file')}: {named})", folder)
+        skipped(f"what holds no points {_few(folder, prose)}", folder)
     return [path for path in files if path not in prose]
 
 
@@ -305,8 +304,13 @@ def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
     points = formats.FORMATS.keys() - {"text", "npy", "npz", "hdf5", "parquet"}
     left = [p for p in files if not card.knows(p) and formats.is_known(p) and formats.sniff(p) in points]
     if left:
-        named = ", ".join(str(path.relative_to(folder)) for path in left[:3]) + (", ..." if len(left) > 3 else "")
-        skipped(f"what does not lie as the card {card.name} says ({counted(len(left), 'file')}: {named})", folder)
+        skipped(f"what does not lie as the card {card.name} says {_few(folder, left)}", folder)
+
+
+def _few(folder: Path, files: list[Path]) -> str:
+    """How many files, and the first of them, as a warning names them."""
+    named = ", ".join(str(path.relative_to(folder)) for path in files[:3]) + (", ..." if len(files) > 3 else "")
+    return f"({counted(len(files), 'file')}: {named})"
 
 
 def _guess(files: list[Path], where: Path) -> DatasetCard | None:

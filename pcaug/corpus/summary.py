@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pcaug.cloud import PointCloud
+from pcaug.corpus.metres import plan_crs, same_crs
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sources import Scan, hint, is_corpus, scans
 from pcaug.errors import PcaugError
@@ -54,7 +55,7 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
         else:
             classes.update(named)  # which is what training sees, whatever card is guessed
         common.update(named)
-    crs, *others = systems or [None]
+    told = _unlike(systems)
     for native, count in ids.items():
         classes[names.get(native, str(native))] += count
     better = hint(found[0].card, first, set(ids)) if card is None else None
@@ -63,14 +64,14 @@ def summary(path: str | Path, card: str | Path | None = None) -> dict[str, Any]:
             "points": points,
             "bounds": [low.tolist(), high.tolist()] if points else None,
             "fields": fields,
-            "crs": crs,
+            "crs": told[0] if told else None,
             "classes": dict(classes),
             "common": dict(common),
             "card": found[0].card.name if found[0].card else None,
-            "scans": len(found),
+            "scans": len(found) - len(unread),
         }
         | ({"unknown": {str(k): v for k, v in unknown.items()}} if unknown else {})
-        | ({"other_crs": others} if others else {})
+        | ({"other_crs": told[1:]} if told[1:] else {})
         | ({"hint": better} if better else {})
         | ({"unread": unread} if unread else {})
     )
@@ -86,6 +87,15 @@ def _chunks(found: Sequence[Scan], unread: dict[str, str]) -> Iterator[tuple[Sca
             if len(unread) == len(found) - 1:
                 raise
             unread[str(scan.path)] = str(error)
+
+
+def _unlike(systems: Iterable[str]) -> list[str]:
+    """The first of those CRS texts whose x and y are counted alike."""
+    kept: list[str] = []
+    for text in systems:
+        if not any(same_crs(plan_crs(text), plan_crs(seen)) for seen in kept):
+            kept.append(text)
+    return kept
 
 
 def _named(chunk: PointCloud) -> dict[str, int]:

@@ -71,7 +71,7 @@ def copies(sources: Sequence[Path]) -> bool:
     """Whether files can be written as one without a look at their points: all have the records that ``write`` would make."""
     firsts = [next(read_chunks(source, 1)) for source in sources]
     header = las_header.make(firsts[0], 0)
-    clocks = {first.source.encoding["global_encoding"] & 1 for first in firsts}
+    clocks = {las_header.clock(first.source.encoding) for first in firsts}
     return len(clocks) == 1 and all(first.crs == firsts[0].crs and _same_records(_untouched[first], header) for first in firsts)
 
 

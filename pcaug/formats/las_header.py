@@ -263,6 +263,11 @@ def evlrs(cloud: PointCloud) -> Any:
     return laspy.vlrs.vlrlist.VLRList([restore(r) for r in kept if not (moved and r["user_id"] == PROJECTION)])
 
 
+def clock(encoding: Mapping[str, Any]) -> int:
+    """What GPS times count from: 0 the week's beginning, 1 adjusted standard GPS time (table 4)."""
+    return int(encoding["global_encoding"]) & 1
+
+
 def _moved(cloud: PointCloud) -> bool:
     """Whether a cloud has a CRS that is not the one which the records of its encoding say."""
     header, kept = laspy.LasHeader(), cloud.source.encoding

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from pcaug import augment, catalogue
-from pcaug.corpus.read import Corpus
+from pcaug.corpus.read import Corpus, opened
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE, ClassSet, common_cut, cut_shares
 from pcaug.parallel import Progress, map_ahead, silent
@@ -81,12 +81,12 @@ class Blocks(Dataset[Sample]):
         Raises:
             RecipeError: If there are none, they share no class, or ``synthetic_shares`` names another number of sources.
         """
-        corpora = [corpora] if isinstance(corpora, (Corpus, str, Path)) else list(corpora)
+        corpora = opened(corpora)
         if not corpora:
             raise RecipeError("no corpus to train on")
         recipe = recipe if isinstance(recipe, TrainRecipe) else load_recipe(recipe)
         recipe.check_shares(len(corpora) - 1)
-        parts = [(c if isinstance(c, Corpus) else Corpus.open(c)).only(split="train") for c in corpora]
+        parts = [corpus.only(split="train") for corpus in corpora]
         units = len(parts[0].units)
         recipe = recipe.model_copy(update={"real_share": share_of(recipe, units), "cutmix": cutmix_of(recipe, units)})
         classes = classes or class_set(recipe.classes, parts)

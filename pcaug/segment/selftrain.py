@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.corpus.read import Corpus
+from pcaug.corpus.read import Corpus, opened
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
@@ -58,9 +58,7 @@ def self_train(
         raise RecipeError("self-training works in one process alone", do="train without torchrun")
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
-    unlabelled, synthetic = (
-        [corpora] if isinstance(corpora, (Corpus, str, Path)) else corpora for corpora in (unlabelled, synthetic)
-    )
+    unlabelled, synthetic = opened(unlabelled), opened(synthetic)
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})
@@ -68,10 +66,9 @@ def self_train(
     guessed = []
     for index, corpus in enumerate(unlabelled):
         target = Path(folder) / f"unlabelled-{index}"
-        opened = corpus if isinstance(corpus, Corpus) else Corpus.open(corpus)
         done = Corpus.open(target) if target.is_dir() else None
-        if done is None or not _made_by(teacher, opened, share).items() <= done.manifest.made_by.items():
-            done = pseudo_labelled(teacher, opened, target, share, progress)
+        if done is None or not _made_by(teacher, corpus, share).items() <= done.manifest.made_by.items():
+            done = pseudo_labelled(teacher, corpus, target, share, progress)
         guessed.append(done)
     return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
 

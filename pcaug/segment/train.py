@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pcaug.corpus.read import Corpus
+from pcaug.corpus.read import Corpus, opened
 from pcaug.corpus.sources import is_corpus
 from pcaug.errors import LabelError, NotFound, PcaugError, RecipeError
 from pcaug.files import alone, claim
@@ -75,8 +75,9 @@ def train(
     """
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
-    synthetic = [synthetic] if isinstance(synthetic, (Corpus, str, Path)) else synthetic
-    corpora = [corpus if isinstance(corpus, Corpus) else Corpus.open(corpus) for corpus in (real, *synthetic)]
+    if is_corpus(Path(folder)):
+        raise PcaugError("is a corpus, and no place for a run", folder, "choose another folder")
+    corpora = [*opened(real), *opened(synthetic)]
     _join(recipe)
     if distributed.rank() > 0:
         distributed.barrier()  # the first one fills the cache and writes the card
@@ -84,8 +85,6 @@ def train(
     if start:
         data = _following(start, data)
     validation = _validation(recipe, corpora[0], data.classes)
-    if is_corpus(Path(folder)):
-        raise PcaugError("is a corpus, and no place for a run", folder, "choose another folder")
     run = _run(data, corpora, validation, Path(folder))
     with alone(run.folder, run.folder) if distributed.rank() == 0 else nullcontext(), torch.random.fork_rng():
         begun = _begun(run)

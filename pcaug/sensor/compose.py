@@ -62,7 +62,6 @@ def compose_corpus(
         progress: Called as ``progress("scenes", done, n)``.
     """
     recipe = recipe if isinstance(recipe, SceneRecipe) else load_recipe(recipe)
-    check_whole(0, seed=seed, n=n)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
     how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}
@@ -91,8 +90,9 @@ def build_scans(
         progress: Called as ``progress(text, done, n)``.
 
     Raises:
-        PcaugError: For fewer than one.
+        PcaugError: For fewer than one, or a seed that is no whole number from 0 on.
     """
+    check_whole(0, seed=made_by["seed"], n=n)
     if n < 1:
         raise PcaugError(f"{n} scans cannot be made", folder, "ask for at least one")
     parts = [range(first, min(first + TOGETHER, n)) for first in range(0, n, TOGETHER)]
