@@ -160,11 +160,12 @@ def writable(path: Path) -> None:
 
 
 def tell(report: Any, target: Path, *, json: bool) -> None:
-    """Print what a conversion did: points and place on stdout, notes on stderr."""
+    """Print what a conversion did: classes, points and place on stdout, notes on stderr."""
     if json:
-        told = {"points": report.points, "splits": report.splits, "lost": report.lost, "notes": report.notes}
+        told = {name: getattr(report, name) for name in ("points", "classes", "splits", "lost", "notes")}
         emit_json(told | {"output": target})
         return
+    shares(report.classes)
     out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True, markup=False)
     rest = report.points - sum(report.splits.values())
     for name, points in (report.splits | ({"none": rest} if report.splits and rest else {})).items():

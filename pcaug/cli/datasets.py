@@ -20,6 +20,7 @@ def datasets(
     ] = None,
     folder: Annotated[Path | None, typer.Argument(help="With 'new': a folder of scans of one kind.")] = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="With 'new': the card's file, NAME.toml.")] = None,
+    classes_of: Annotated[str | None, typer.Option(help="With 'new': the card that knows what the class ids mean.")] = None,
     check: Annotated[Path | None, typer.Option(help="Compare a download in this folder with the published checksums.")] = None,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print all cards as one page of Markdown.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -35,7 +36,7 @@ def datasets(
     if (folder is not None) != (name == NEW):
         raise PcaugError("a card is drafted from a folder", do="pcaug datasets new FOLDER")
     if folder is not None:
-        _draft(folder, output, force=force)
+        _draft(folder, output, classes_of, force=force)
     elif name == TREE:
         emit_json(_tree_json()) if json else out().print(_tree(), soft_wrap=True, markup=False)
     elif markdown:
@@ -61,17 +62,18 @@ def datasets(
         out().print(_classes(card))
 
 
-def _draft(folder: Path, output: Path | None, *, force: bool) -> None:
+def _draft(folder: Path, output: Path | None, classes_of: str | None, *, force: bool) -> None:
     from pcaug.cli.console import fresh, out
-    from pcaug.corpus.draft import draft
+    from pcaug.corpus.draft import TODO, draft
     from pcaug.files import write_text
 
-    text = draft(folder, output.stem if output else None)
+    text = draft(folder, output.stem if output else None, classes_of)
     name = next(line for line in text.splitlines() if line.startswith("name = ")).split('"')[1]
     path = fresh(output or Path(f"{name}.toml"), force=force)
     write_text(path, text)
     command = shlex.join(["pcaug", "convert", str(folder), "CORPUS", "--card", str(path)])
-    out().print(f"{path}: name its classes (pcaug datasets classes lists them), then {command}", soft_wrap=True, markup=False)
+    do = f"replace each {TODO} (pcaug datasets classes lists the nodes)" if f'node = "{TODO}"' in text else "check its classes"
+    out().print(f"{path}: {do}, then {command}", soft_wrap=True, markup=False)
 
 
 def _tree() -> str:

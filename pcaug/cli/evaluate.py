@@ -31,7 +31,7 @@ def evaluate(
     report = fresh(page(report), force=force) if report else None
     opened = Run.open(run)
     with reporter() as progress:
-        scores = score(opened, scans := Corpus.open(corpus), split, progress)
+        scores = score(opened, scans := Corpus.open(corpus), split, progress=progress)
     if known := trained_on(opened, scans, split):
         units = f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
         err().print(

@@ -49,7 +49,7 @@ def export(
             f"the model was trained on units of these names: {', '.join(known[:8])}", test, "give a corpus that is new to it"
         )
     with reporter() as progress:
-        scores = evaluate(opened, corpus, split, progress)
+        scores = evaluate(opened, corpus, split, progress=progress)
     publish(opened, scores, test.name, output, force=force)
     if json:
         emit_json({"output": output, "miou": scores.miou})

@@ -47,7 +47,7 @@ def study(
     if force and so_far:
         raise typer.BadParameter("--force starts over, --so-far reports on what is there")
     with reporter() as progress:
-        done = run_study(wanted, output, progress, workers=workers, scheduler=scheduler, so_far=so_far, force=force)
+        done = run_study(wanted, output, progress=progress, workers=workers, scheduler=scheduler, so_far=so_far, force=force)
         page = write_report(done, output / "report.html", progress)
     if json:
         emit_json(summary(done))

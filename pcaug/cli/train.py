@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -49,9 +50,9 @@ def train(
         shown = progress if first else silent
         if unlabelled:
             made = 1 + len(synthetic or [])
-            run = self_train(wanted, inputs[0], inputs[made:], inputs[1:made], output, shown, tensorboard=tensorboard)
+            run = self_train(wanted, inputs[0], inputs[made:], inputs[1:made], output, progress=shown, tensorboard=tensorboard)
         else:
-            run = fit(wanted, inputs[0], inputs[1:], output, shown, tensorboard=tensorboard)
+            run = fit(wanted, inputs[0], inputs[1:], output, progress=shown, tensorboard=tensorboard)
     if not first:
         return
     if json:
@@ -59,3 +60,6 @@ def train(
     else:
         length = f"{wanted.trees} of them" if wanted.is_forest else f"{wanted.steps} steps"
         out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True, markup=False)
+        if "test" in inputs[0].splits:
+            command = shlex.join(["pcaug", "evaluate", str(output), str(real), "--split", "test"])
+            out().print(f"score it: {command}", soft_wrap=True, markup=False)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
-from pcaug.corpus.card import all_cards, load_card
+from pcaug.corpus.card import DatasetCard, all_cards, load_card
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import FileError, NotFound, PcaugError, counted, printable
@@ -28,6 +28,8 @@ MOST = 512
 """Distinct values that a column of class ids may have."""
 LINES = 5_000
 """Lines that text without a header is judged by."""
+STANDARD = "las"
+"""Card of the classes of the LAS standard."""
 TODO = "TODO"
 """Marks what the user has to decide; not a node of the taxonomy, so a card that still has it is refused."""
 
@@ -63,22 +65,26 @@ class _Found:
             self.ids += tally(cloud["native_label"])
 
 
-def draft(folder: Path, name: str | None = None) -> str:
+def draft(folder: Path, name: str | None = None, classes_of: str | Path | None = None) -> str:
     """The text of a first card: everything that the files tell, and TODO where only their owner knows.
 
     Args:
         folder: A folder of scans of one kind.
         name: Name of the dataset; the folder's otherwise.
+        classes_of: Card whose names and nodes the class ids have; of LAS that of the standard, else none.
 
     Raises:
-        NotFound: If there are no files of a known format.
+        NotFound: If there are no files of a known format, or no such card.
         PcaugError: If the folder is laid out as a known dataset that needs no card.
         FileError: If the first of them cannot be read.
     """
     if not folder.is_dir():
         raise NotFound("no such folder", folder)
+    meanings = load_card(classes_of) if classes_of is not None else None
     found = _look(folder)
-    return _text(found, folder, re.sub(r"[^a-z0-9]+", "-", (name or folder.resolve().name).lower()).strip("-") or "mine")
+    meanings = meanings or (load_card(STANDARD) if found.encoding == STANDARD else None)
+    plain = re.sub(r"[^a-z0-9]+", "-", (name or folder.resolve().name).lower()).strip("-")
+    return _text(found, folder, meanings, plain or "mine")
 
 
 def _look(folder: Path) -> _Found:
@@ -102,15 +108,15 @@ def _look(folder: Path) -> _Found:
     found.remarks += [
         f"not read: {counted(len(files), 'further file')} of format {kind}" for kind, files in kinds.items() if files
     ]
-    sample = list(formats.iter_chunks(first, encoding=encoding, **found.options))
+    sample = list(formats.iter_chunks(first, encoding=encoding, rows=True, **found.options))
     if "native_label" not in sample[0]:
         _find_labels(first, sample, found)
     found.files = [path for path in found.files if not _is_label_file(path, found)]
     for path in found.files:
-        chunks = formats.iter_chunks(path, encoding=encoding, **found.options)
+        chunks = formats.iter_chunks(path, encoding=encoding, rows=True, **found.options)
         try:
             for chunk in found.labels.attach(chunks, path) if found.labels else chunks:
-                found.add(chunk)
+                found.add(formats.placed(chunk, path))
             found.read += 1
         except PcaugError as error:
             if path == first:
@@ -224,14 +230,14 @@ def _label_kind(path: Path, points: int) -> dict[str, Any] | None:
     return {"kind": "binary", "dtype": dtype} | ({"mask": 0xFFFF} if packed else {})
 
 
-def _text(found: _Found, folder: Path, name: str) -> str:
+def _text(found: _Found, folder: Path, meanings: DatasetCard | None, name: str) -> str:
     frame = "sensor" if found.centred and len(found.files) > 1 and found.crs is None and found.points else "map"
     suffixes = sorted({path.suffix.lower() for path in found.files})
     lines = [
         f"# A first card of {_shown(str(folder))}.",
         f"# Name the classes and put a node of the taxonomy for each {TODO}, correct what is wrong, then",
         f"#   {_shown(shlex.join(['pcaug', 'convert', str(folder), 'CORPUS', '--card', f'{name}.toml']))}",
-        *(f"# {_shown(remark)}" for remark in [*_facts(found), *found.remarks]),
+        *(f"# {_shown(remark)}" for remark in [*_facts(found, meanings), *found.remarks]),
         f"name = {_toml(name)}",
         f"title = {_toml(name)}",
         f"files = {_toml([f'*{suffix}' for suffix in suffixes])}",
@@ -253,9 +259,8 @@ def _text(found: _Found, folder: Path, name: str) -> str:
         "# native id = name, the deepest node of datasets/taxonomy.toml that contains it (or ignore), as counted",
         "[classes]",
     ]
-    standard = load_card("las").classes if found.encoding == "las" else {}
     for key, count in sorted(found.ids.items()):
-        known = standard.get(str(key))
+        known = meanings.classes.get(str(key)) if meanings else None
         name = known.name if known else f"class-{key}".replace("--", "-minus-")
         row = f"{{ name = {_toml(name)}, node = {_toml(known.node if known else TODO)} }}"
         lines.append(f"{key if key >= 0 else _toml(str(key))} = {row}  # {count:,} points")
@@ -272,7 +277,7 @@ def _unit_line(files: list[Path], folder: Path) -> str:
     return f"unit = {_toml('([^/]+)/' + below * '[^/]+/' + '[^/]+$')}  # {meaning}"
 
 
-def _facts(found: _Found) -> list[str]:
+def _facts(found: _Found, meanings: DatasetCard | None) -> list[str]:
     some = "" if found.read == len(found.files) else f"the first {found.read:,} of "
     facts = [
         f"{counted(found.points, 'point')} in {some}{counted(len(found.files), 'file')}; "
@@ -283,14 +288,20 @@ def _facts(found: _Found) -> list[str]:
         facts.append(f"{spans}: {_unit(found)}")
     if not found.ids:
         facts.append("no class ids were found: say where they are with options or [labels] (datasets/README.md)")
-    elif found.encoding == "las":
-        facts.append("names are those of the LAS standard: check them against this survey's own")
-    knowing = [
-        c.name for c in all_cards().values() if c.encoding == found.encoding and found.ids.keys() <= c.label_map().nodes.keys()
-    ]
+    elif meanings:
+        whose = "the LAS standard" if meanings.name == STANDARD else f"the card {meanings.name}"
+        facts.append(f"names are those of {whose}: check them against this survey's own")
+    knowing = [c.name for c in all_cards().values() if _may_tell(c, found) and (meanings is None or c.name != meanings.name)]
     if knowing and found.ids:
-        facts.append(f"cards that know all these ids: {', '.join(knowing)}")
+        facts.append(
+            f"cards that know all these ids: {', '.join(knowing)}; pcaug datasets new --classes-of CARD takes its classes"
+        )
     return facts
+
+
+def _may_tell(card: DatasetCard, found: _Found) -> bool:
+    """Whether a card knows all ids, and is of the same encoding, or of the standard whose ids are copied into any other."""
+    return (card.encoding == found.encoding or card.name == STANDARD) and found.ids.keys() <= card.label_map().nodes.keys()
 
 
 def _unit(found: _Found) -> str:

@@ -100,16 +100,8 @@ def merge(
     sources = [sources] if isinstance(sources, (str, Path)) else list(sources)
     cards = [cards] if isinstance(cards, (str, Path)) else cards
     split = split if isinstance(split, Split) else Split(split)
-    if not sources:
-        raise PcaugError("no source to merge", dst, "name at least one file, folder or corpus")
-    if tile is not None and not 0 < tile < np.inf:
-        raise PcaugError(f"tiles of {tile:g} m cannot be made", dst, "give metres, such as 100")
-    check_whole(1, scans=1 if scans is None else scans, workers=workers)
+    _check(sources, dst, tile, scans, workers)
     pairs = _with_cards(sources, cards)
-    refuse_twice(sources)
-    for path in map(Path, sources):
-        if path.resolve() != dst.resolve() or path.is_file():  # a corpus may be made anew of itself
-            refuse_nested(path, dst)
     parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
     notes: tuple[str, ...] = ()
     before = Corpus.open(dst) if append else None
@@ -121,15 +113,47 @@ def merge(
         used = _used(parts)
         classes = _class_set(coarse, used)
         steps, notes = replace(steps, coarse=classes), notes + _coarse_note(classes, used)
-    frames = {part.frame for part in parts} | ({before.manifest.frame} if before else set())
-    frame: Frame = "map" if frames == {"map"} else "sensor"
-    if before and frame != before.manifest.frame:
-        raise PcaugError("maps and scans with an origin of their own do not go together", dst, "make a corpus of each")
+    frame = _frame(parts, before)
     crs, placeless = one_crs(parts, before.manifest.crs if before else None, steps)
     known = {} if split.by_shares else _splits_of_units(parts, before, official=bool(split))
     plan = _Plan(frame, crs, tile or TILE, steps, known=known)
     plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
+    made_by = _made_by(sources, split, steps, with_strays=any(part.strays for part in parts) or bool(before and strays(before)))
+    build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
+    corpus = Corpus.open(dst)
+    notes += _frame_note(parts, before) + _composed_note(plan, parts) + _unit_note(plan, parts)
+    notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
+    return Report(corpus.points, notes=notes, splits=corpus.split_points, classes=corpus.counts())
+
+
+def _check(sources: Sequence[str | Path], dst: Path, tile: float | None, scans: int | None, workers: int) -> None:
+    """Refuse what cannot be merged before any of it is read; raises PcaugError."""
+    if not sources:
+        raise PcaugError("no source to merge", dst, "name at least one file, folder or corpus")
+    if tile is not None and not 0 < tile < np.inf:
+        raise PcaugError(f"tiles of {tile:g} m cannot be made", dst, "give metres, such as 100")
+    check_whole(1, scans=1 if scans is None else scans, workers=workers)
+    refuse_twice(sources)
+    for path in map(Path, sources):
+        if path.resolve() != dst.resolve() or path.is_file():  # a corpus may be made anew of itself
+            refuse_nested(path, dst)
+
+
+def _frame(parts: Sequence[Part], before: Corpus | None) -> Frame:
+    """The frame of a corpus of all parts; raises PcaugError for those that an existing one cannot take."""
+    frame: Frame = "map" if _frames(parts, before) == {"map"} else "sensor"
+    if before and frame != before.manifest.frame:
+        raise PcaugError("maps and scans with an origin of their own do not go together", before.folder, "make a corpus of each")
+    return frame
+
+
+def _frames(parts: Sequence[Part], before: Corpus | None) -> set[Frame]:
+    return {part.frame for part in parts} | ({before.manifest.frame} if before else set())
+
+
+def _made_by(sources: Sequence[str | Path], split: Split, steps: Steps, *, with_strays: bool) -> dict[str, Any]:
+    """What the manifest tells of how a corpus was made."""
     made_by: dict[str, Any] = {
         "sources": [str(path) for path in sources],
         "split": split.shares,
@@ -137,13 +161,7 @@ def merge(
         "buffer": split.buffer,
         "seed": split.seed,
     }
-    made_by |= {"steps": steps.about()} if steps else {}
-    made_by |= {STRAYS: True} if any(part.strays for part in parts) or (before and strays(before)) else {}
-    build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
-    corpus = Corpus.open(dst)
-    notes += _frame_note(parts, frames) + _composed_note(plan, parts) + _unit_note(plan, parts)
-    notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
-    return Report(corpus.points, notes=notes, splits=corpus.split_points)
+    return made_by | ({"steps": steps.about()} if steps else {}) | ({STRAYS: True} if with_strays else {})
 
 
 @dataclass(frozen=True)
@@ -235,9 +253,9 @@ def _with_split(plan: _Plan, parts: Sequence[Part], split: Split, dst: Path, wor
     return replace(plan, blocks=block_split(counts, shares, split.block, split.buffer, rng))
 
 
-def _frame_note(parts: Sequence[Part], frames: set[Frame]) -> tuple[str, ...]:
+def _frame_note(parts: Sequence[Part], before: Corpus | None) -> tuple[str, ...]:
     """That maps lie beside scans: of a corpus, all is taken for scans, whose heights and ranges count from the scanner."""
-    if len(frames) < 2:
+    if len(_frames(parts, before)) < 2:
         return ()
     maps = sum(part.frame == "map" for part in parts)
     do = "to train on both, make a corpus of each"

@@ -36,12 +36,14 @@ class Report:
         lost: Fields that the target cannot hold.
         notes: What else the user should know.
         splits: Points of each split of a corpus that has any; "buffer" are those between splits, which belong to none.
+        classes: Points of each class of a corpus.
     """
 
     points: int
     lost: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     splits: Mapping[str, int] = field(default_factory=dict)
+    classes: Mapping[str, int] = field(default_factory=dict)
 
 
 def losses(suffix: str, lost: Sequence[str], ids_of: str | Path | None, without: Mapping[str, int]) -> tuple[str, ...]:

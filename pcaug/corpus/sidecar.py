@@ -61,7 +61,7 @@ class LabelFile(Strict):
         return Path(path)
 
     def attach(self, chunks: Iterator[PointCloud], scan: Path) -> Iterator[PointCloud]:
-        """Give the chunks of a scan their ``native_label``; a scan without a label file passes as it is.
+        """Give the chunks of a scan, all its rows, their ``native_label``; a scan without a label file passes as it is.
 
         Raises:
             FileError: If there are more or fewer ids than points, or something there is not a number.

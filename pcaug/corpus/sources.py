@@ -116,8 +116,9 @@ class Scan:
             return formats.iter_chunks(self.path, size)
         if card.encoding in LAYOUTS:
             return layouts.iter_chunks(card.encoding, self.path, self.part, card.ids, size)
-        chunks = formats.iter_chunks(self.path, size, card.encoding, **card.options)
-        chunks = card.labels.attach(chunks, self.path) if card.labels else chunks
+        chunks = formats.iter_chunks(self.path, size, card.encoding, rows=card.labels is not None, **card.options)
+        if card.labels:
+            chunks = (formats.placed(chunk, self.path) for chunk in card.labels.attach(chunks, self.path))
         chunks = (_typed(chunk, card, self.path) for chunk in chunks) if card.types else chunks
         return (_numbered(chunk, card.counted) for chunk in chunks) if card.counted else chunks
 

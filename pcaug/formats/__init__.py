@@ -89,7 +89,9 @@ def sniff(path: Path) -> str:
     raise NotFound(what, path, f"choose from {', '.join(SUFFIXES)}")
 
 
-def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None, **options: Any) -> Iterator[PointCloud]:
+def iter_chunks(
+    path: str | Path, size: int = CHUNK, encoding: str | None = None, *, rows: bool = False, **options: Any
+) -> Iterator[PointCloud]:
     """Stream a file in chunks of at most ``size`` points, in constant memory; a file whose head says 0 points gives an empty one.
 
     Points without a position (NaN in x, y and z: how PCL and others mark a beam that met nothing in an organised cloud) are left
@@ -99,6 +101,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         path: The file.
         size: Points per chunk.
         encoding: Name of the format, where the suffix does not tell.
+        rows: Leave nothing out, so that a point is its row in the file: ``placed`` does it afterwards.
         **options: What the format needs to know: ``label``, the column with the class ids (all but KITTI); text and NPY
             ``columns``, HDF5 ``group``, COPC ``bounds`` and ``resolution``.
 
@@ -119,7 +122,7 @@ def iter_chunks(path: str | Path, size: int = CHUNK, encoding: str | None = None
         check_filled(path)
     seen = False
     for chunk in form.read(path, size, **options):
-        chunk = placed(chunk, path, gaps=form.labels is None)
+        chunk = chunk if rows else placed(chunk, path, gaps=form.labels is None)
         if len(chunk) or chunk.source.gaps or not seen:
             seen = True
             yield chunk

@@ -168,7 +168,9 @@ def _between(low: float, high: float) -> str:
     return f"below {high:g} m" if low == -np.inf else f"above {low:g} m" if high == np.inf else f"{low:g} to {high:g} m"
 
 
-def evaluate(run: Run | str | Path, corpus: Corpus | str | Path, split: str | None = None, progress: Progress = silent) -> Scores:
+def evaluate(
+    run: Run | str | Path, corpus: Corpus | str | Path, split: str | None = None, *, progress: Progress = silent
+) -> Scores:
     """Score a run on a labelled corpus, or on a split of it (points of the buffer between splits are never scored).
 
     Args:

@@ -36,8 +36,8 @@ def self_train(
     unlabelled: Corpus | str | Path | Sequence[Corpus | str | Path],
     synthetic: Corpus | str | Path | Sequence[Corpus | str | Path] = (),
     folder: str | Path = "run",
-    progress: Progress = silent,
     *,
+    progress: Progress = silent,
     share: float = 0.5,
     tensorboard: bool = False,
 ) -> Run:
@@ -62,7 +62,7 @@ def self_train(
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})
-    teacher = train(before, real, synthetic, Path(folder) / TEACHER, progress)
+    teacher = train(before, real, synthetic, Path(folder) / TEACHER, progress=progress)
     guessed = []
     for index, corpus in enumerate(unlabelled):
         target = Path(folder) / f"unlabelled-{index}"
@@ -70,7 +70,8 @@ def self_train(
         if done is None or not _made_by(teacher, corpus, share).items() <= done.manifest.made_by.items():
             done = pseudo_labelled(teacher, corpus, target, share, progress)
         guessed.append(done)
-    return train(recipe, real, [*synthetic, *guessed], folder, progress, classes=teacher.classes, tensorboard=tensorboard)
+    sources, classes = [*synthetic, *guessed], teacher.classes
+    return train(recipe, real, sources, folder, progress=progress, classes=classes, tensorboard=tensorboard)
 
 
 def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, progress: Progress = silent) -> Corpus:

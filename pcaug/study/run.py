@@ -65,8 +65,8 @@ class Study:
 def run_study(
     recipe: StudyRecipe | str | Path,
     folder: str | Path,
-    progress: Progress = silent,
     *,
+    progress: Progress = silent,
     workers: int = 1,
     scheduler: str | None = None,
     so_far: bool = False,

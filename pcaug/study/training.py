@@ -70,15 +70,15 @@ def _trained(
     how = train_recipe(job, recipe)
     classes = cut if how.classes == "cut" else None
     if not job.arm.real:
-        return train(without_real(how, len(sources)), sources[0], sources[1:], folder, progress, classes=classes)
+        return train(without_real(how, len(sources)), sources[0], sources[1:], folder, progress=progress, classes=classes)
     clouds = real.only(units=job.units, split="train")
     if not job.arm.pretrain:
-        return train(how, clouds, sources, folder, progress, classes=classes)
+        return train(how, clouds, sources, folder, progress=progress, classes=classes)
     half = how.steps // 2
     before = without_real(how, len(sources)).model_copy(update={"steps": half})
-    first = train(before, sources[0], sources[1:], folder / "pretrained", progress, classes=classes)
+    first = train(before, sources[0], sources[1:], folder / "pretrained", progress=progress, classes=classes)
     after = how.model_copy(update={"steps": how.steps - half, "synthetic_shares": ()})
-    return train(after, clouds, (), folder, progress, start=first, classes=classes)
+    return train(after, clouds, (), folder, progress=progress, start=first, classes=classes)
 
 
 def without_real(how: TrainRecipe, sources: int) -> TrainRecipe:

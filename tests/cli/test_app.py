@@ -194,7 +194,10 @@ def test_a_command_in_a_thread_works_and_a_session_keeps_its_handlers() -> None:
 def test_one_of_something_is_no_plural(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     formats.write(tmp_path / "a.las", make_cloud(1, labelled=False, native_label=np.full(1, 6, np.int32)))
     assert "1 in 1 scan\n" in re.sub(" +\n", "\n", run(capsys, "info", tmp_path / "a.las")[0])
-    assert run(capsys, "convert", tmp_path / "a.las", tmp_path / "c", "--card", "las")[0].startswith("1 point in ")
+    told, _ = run(capsys, "convert", tmp_path / "a.las", tmp_path / "c", "--card", "las")
+    head, row, done = told.splitlines()
+    assert (head.split(), row.split()[:3]) == (["class", "points", "share"], ["building", "1", "100.0"])
+    assert done.startswith("1 point in ")
 
 
 def test_a_file_that_pcaug_labelled_points_at_its_card(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,18 @@ def test_force_removes_runs_and_nothing_else(capsys: pytest.CaptureFixture[str])
     )
     pcaug(capsys, f"train pointnet --real real -o run --force {small} --set seed=1")
     assert Path("run/weights.safetensors").read_bytes() != before
+
+
+def test_a_training_tells_how_to_score_it(capsys: pytest.CaptureFixture[str]) -> None:
+    scan("tile.las", 300)
+    pcaug(capsys, "convert tile.las whole --card las")
+    pcaug(capsys, "convert tile.las real --card las --split 0.5/0/0.5 --block 5 --buffer 0")
+    small = '--set steps=2 --set batch=2 --set points=64 --set features=["plan"] --set arguments.width=0.1'
+    assert "score it" not in pcaug(capsys, f"train pointnet --real whole -o first {small}")
+    told = pcaug(capsys, f"train pointnet --real real -o run {small}")
+    command = re.search("score it: pcaug (.*)", told)
+    assert command
+    assert "mIoU" in pcaug(capsys, command[1])
 
 
 @pytest.mark.parametrize("force", ["", " --force"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import laspy
@@ -68,7 +69,17 @@ def text_with_points_beside(folder: Path) -> None:
     (folder / "a.ids").write_text("".join(f"{i}.0\n" for i in IDS))
 
 
-@pytest.mark.parametrize("write", [las, ply, text, headed, text_beside, text_with_points_beside, binary_apart, array_beside])
+def organised(folder: Path) -> None:
+    """A scan with beams that met nothing, each of which has a label as well."""
+    xyz, ids = np.insert(XYZ, [3, 50, 100], np.nan, axis=0), np.insert(IDS, [3, 50, 100], 9)
+    head = "VERSION .7\nFIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nCOUNT 1 1 1\nWIDTH 103\nHEIGHT 1\nPOINTS 103\nDATA ascii\n"
+    (folder / "a.pcd").write_text(head + "".join(f"{x:g} {y:g} {z:g}\n" for x, y, z in xyz))
+    ids.astype("<u2").tofile(folder / "a.ids")
+
+
+@pytest.mark.parametrize(
+    "write", [las, ply, text, headed, text_beside, text_with_points_beside, binary_apart, array_beside, organised]
+)
 def test_a_first_card_is_edited_and_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], write: object
 ) -> None:
@@ -104,6 +115,20 @@ def test_what_las_names_is_filled_in(tmp_path: Path) -> None:
     assert '2 = { name = "ground", node = "ground" }  # 50 points' in text
     assert '64 = { name = "class-64", node = "TODO" }  # 25 points' in text
     assert "cards that know all these ids: fractal, lidarhd" in text
+
+
+def test_another_card_names_the_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "town").mkdir()
+    formats.write(tmp_path / "town/a.ply", make_cloud(100, labelled=False, classification=np.where(IDS == 64, 5, IDS)))
+    assert re.search(r"cards that know all these ids: .*\blas,.*--classes-of CARD", draft(tmp_path / "town"))
+    assert "town.toml: check its classes, then pcaug convert" in run(capsys, "datasets", "new", "town", "--classes-of", "las")[0]
+    convert(tmp_path / "town", tmp_path / "corpus", tmp_path / "town.toml")
+    assert Corpus.open(tmp_path / "corpus").counts() == {"ground": 50, "building": 25, "tree": 25}
+    with pytest.raises(NotFound, match="lidarh"):
+        draft(tmp_path / "town", classes_of="lidarh")
 
 
 def test_columns_are_told_apart(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_a_cache_that_is_removed_under_a_training_is_named_and_made_anew(
             shutil.rmtree(tmp_path / "cache")
 
     with pytest.raises(NotFound, match=r"is gone from the cache of prepared tiles, .*/cache/prepared/.*safetensors, .*again"):
-        train(recipe, corpus, (), tmp_path / "run", remove)
+        train(recipe, corpus, (), tmp_path / "run", progress=remove)
     run = train(recipe, corpus, (), tmp_path / "run")
     whole = train(recipe, corpus, (), tmp_path / "whole")
     assert digest(run.folder) == digest(whole.folder)

@@ -248,7 +248,7 @@ def test_an_interrupted_training_goes_on_bit_by_bit(corpus: Corpus, tmp_path: Pa
 
     whole = train(recipe, corpus, (corpus,), tmp_path / "whole")
     with pytest.raises(Stop):
-        train(recipe, corpus, (corpus,), tmp_path / "cut", stop)
+        train(recipe, corpus, (corpus,), tmp_path / "cut", progress=stop)
     assert (tmp_path / "cut" / "resume.safetensors").is_file()
     with pytest.raises(NotFound, match="is not a finished run"):
         Run.open(tmp_path / "cut")
@@ -272,7 +272,7 @@ def test_a_folder_with_a_run_of_other_data_is_refused(corpus: Corpus, tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, corpus, (), tmp_path / "run", stop)
+        train(recipe, corpus, (), tmp_path / "run", progress=stop)
     for _ in range(2):  # of an interrupted run, then of a finished one
         with pytest.raises(PcaugError, match="holds a run of other corpora"):
             train(recipe, other, (), tmp_path / "run")
@@ -412,7 +412,7 @@ def test_a_damaged_checkpoint_is_one_line(corpus: Corpus, tmp_path: Path, damage
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, corpus, (), tmp_path / "run", stop)
+        train(recipe, corpus, (), tmp_path / "run", progress=stop)
     kept = tmp_path / "run" / "resume.safetensors"
     kept.write_bytes(kept.read_bytes()[:100] if damage == "cut" else save({"a": np.zeros(3)}))
     with pytest.raises(FileError, match="is damaged, or of another training"):

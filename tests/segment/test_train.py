@@ -46,7 +46,7 @@ def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) ->
 
     whole = train(recipe, corpus, [corpus], tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
-        train(recipe, corpus, [corpus], tmp_path / "cut", stop)
+        train(recipe, corpus, [corpus], tmp_path / "cut", progress=stop)
     cut = train(recipe, corpus, [corpus], tmp_path / "cut")
     for name in ("weights.safetensors", "last.safetensors"):
         assert (whole.folder / name).read_bytes() == (cut.folder / name).read_bytes()

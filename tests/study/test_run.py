@@ -71,7 +71,7 @@ def test_a_study_runs_resumes_and_repeats(tmp_path: Path, recipe: StudyRecipe) -
     jobs = plan(recipe, ["u0", "u1"])
     assert len(jobs) == 2 * 2 * 2 + 2 * 2 + 2  # two arms: budget 1 with two draws, budget 2 with one; one arm without budget
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(3))
+        run_study(recipe, tmp_path / "a", progress=_interrupt_at(3))
     assert len(list((tmp_path / "a" / "results").iterdir())) == 3
     part = run_study(recipe, tmp_path / "a", so_far=True)
     assert (len(part.results), part.planned) == (3, len(jobs))
@@ -345,7 +345,7 @@ def test_a_study_does_not_go_on_with_another_training(tmp_path: Path, recipe: St
     train.write_text("learning_rate = 0.002")
     recipe = recipe.model_copy(update={"train": str(train)})
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+        run_study(recipe, tmp_path / "a", progress=_interrupt_at(1))
     train.write_text("learning_rate = 0.004")
     with pytest.raises(PcaugError, match=r"another recipe.*differs: training\.learning_rate\)"):
         run_study(recipe, tmp_path / "a")
@@ -363,7 +363,7 @@ def test_a_study_does_not_go_on_with_a_source_that_is_made_otherwise_now(tmp_pat
     arm = Arm(name="mine", synthetic=("mine",))
     recipe = recipe.model_copy(update={"synthetic": (*recipe.synthetic, source), "arms": (*recipe.arms, arm)})
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(1))
+        run_study(recipe, tmp_path / "a", progress=_interrupt_at(1))
     scenes.write_text('name = "mine"\n[town]\nsize = 50.0\n')
     with pytest.raises(PcaugError, match=r"another recipe.*differs: source mine\.town\.size\)"):
         run_study(recipe, tmp_path / "a")
@@ -489,7 +489,7 @@ def test_force_starts_over_where_there_is_nothing_of_the_users(tmp_path: Path, r
     changes = {"budgets": (1,), "draws": 1, "seeds": 1, "arms": arms, "synthetic": (made,)}
     few = recipe.model_copy(update=changes)
     with pytest.raises(KeyboardInterrupt):
-        run_study(few, tmp_path / "a", _interrupt_at(1))
+        run_study(few, tmp_path / "a", progress=_interrupt_at(1))
     write_report(run_study(few, tmp_path / "a"), tmp_path / "a" / "report.html")
     other = few.model_copy(update={"seed": 1})
     for name in ("results/notes.txt", "notes.txt", "runs/mine/notes.txt"):
@@ -506,7 +506,7 @@ def test_force_starts_over_where_there_is_nothing_of_the_users(tmp_path: Path, r
 @pytest.mark.parametrize("which", ["real", "made"])
 def test_a_corpus_that_was_made_anew_is_another_study(tmp_path: Path, recipe: StudyRecipe, which: str) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(3))
+        run_study(recipe, tmp_path / "a", progress=_interrupt_at(3))
     shutil.rmtree(tmp_path / which)
     make_corpus(tmp_path / which, 4, "real", 0)
     with pytest.raises(PcaugError, match="or of other data"):
@@ -525,7 +525,7 @@ def test_a_wrong_folder_of_real_data_leaves_no_study(tmp_path: Path, recipe: Stu
     with pytest.raises(PcaugError):
         run_study(wrong, tmp_path / "a")
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "a", _interrupt_at(1))  # the corrected command runs
+        run_study(recipe, tmp_path / "a", progress=_interrupt_at(1))  # the corrected command runs
 
 
 def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path, recipe: StudyRecipe) -> None:
@@ -536,7 +536,7 @@ def test_a_folder_that_holds_other_things_is_no_place_for_a_study(tmp_path: Path
     assert [path.read_text() for path in (tmp_path / "mine").iterdir()] == ["my own"]
     (tmp_path / "killed" / ".tmp-1").mkdir(parents=True)
     with pytest.raises(KeyboardInterrupt):
-        run_study(recipe, tmp_path / "killed", _interrupt_at(1))  # what a killed process left is not in the way
+        run_study(recipe, tmp_path / "killed", progress=_interrupt_at(1))  # what a killed process left is not in the way
 
 
 def test_what_a_study_reads_is_not_removed_by_force(tmp_path: Path, recipe: StudyRecipe) -> None:
