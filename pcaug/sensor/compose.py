@@ -10,7 +10,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
-from pcaug.corpus.manifest import SourceRow
+from pcaug.corpus.manifest import SourceRow, load_manifest
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, check_whole
 from pcaug.parallel import Progress, silent
@@ -45,6 +45,7 @@ def compose_corpus(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
+    append: bool = False,
     progress: Progress = silent,
 ) -> None:
     """Write ``n`` scans of a recipe as a synthetic corpus, each an independent unit in one tile.
@@ -59,12 +60,16 @@ def compose_corpus(
         workers: Processes.
         scheduler: Address of a Dask scheduler instead.
         force: Replace a corpus that exists.
+        append: Add ``n`` scans to those of the same recipe and seed, as if all had been composed at once.
         progress: Called as ``progress("scenes", done, n)``.
+
+    Raises:
+        PcaugError: To append to what was composed of another recipe or seed.
     """
     recipe = recipe if isinstance(recipe, SceneRecipe) else load_recipe(recipe)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
-    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "append": append, "text": "scenes"}
     build_scans(Path(folder), n, _write, (recipe, seed), about, made_by, progress, **how)
 
 
@@ -90,18 +95,34 @@ def build_scans(
         progress: Called as ``progress(text, done, n)``.
 
     Raises:
-        PcaugError: For fewer than one, or a seed that is no whole number from 0 on.
+        PcaugError: For fewer than one, a seed that is no whole number from 0 on, or to append to what was made otherwise.
     """
     check_whole(0, seed=made_by["seed"], n=n)
     if n < 1:
         raise PcaugError(f"{n} scans cannot be made", folder, "ask for at least one")
-    parts = [range(first, min(first + TOGETHER, n)) for first in range(0, n, TOGETHER)]
+    have = _made(folder, made_by) if how.get("append") else 0
+    parts = [range(first, min(first + TOGETHER, have + n)) for first in range(have, have + n, TOGETHER)]
     jobs = [Job(work, (*payload, part), [*about, list(part)]) for part in parts]
 
     def in_scans(text: str, done: int, total: int) -> None:
         progress(text, min(done * TOGETHER, n), n)
 
     build(folder, jobs, made_by, progress=in_scans, **how)
+
+
+def _made(folder: Path, made_by: dict[str, Any]) -> int:
+    """Scans that a corpus was asked for so far; raises PcaugError where it was made otherwise."""
+    before = load_manifest(folder).made_by
+    changed = [name for name, value in made_by.items() if name != "n" and before.get(name) != value]
+    if changed:
+        do = "give the same recipe, --set, --seed and sources, or merge two corpora"
+        raise PcaugError(f"was made otherwise ({' and '.join(changed)} differ)", folder, do)
+    return asked(before)
+
+
+def asked(made_by: dict[str, Any]) -> int:
+    """Scans that a composed corpus was asked for, with those that were appended."""
+    return sum(part.get("n", 0) for part in (made_by, *made_by.get("appended", [])))
 
 
 def _write(job: tuple[SceneRecipe, int, range], folder: Path) -> None:

@@ -33,6 +33,7 @@ def place_corpus(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
+    append: bool = False,
     progress: Progress = silent,
 ) -> None:
     """Write ``n`` real scans with objects of the recipe's ``[into]`` placed into them, as a synthetic corpus.
@@ -46,7 +47,7 @@ def place_corpus(
         n: How many.
         folder: The corpus.
         seed: The same seed gives the same bytes for any number of workers.
-        workers, scheduler, force, progress: As of ``compose_corpus``.
+        workers, scheduler, force, append, progress: As of ``compose_corpus``.
 
     Raises:
         RecipeError: For kinds of objects that do not exist, or a recipe of another kind of scanner.
@@ -59,7 +60,7 @@ def place_corpus(
     scans = [str(real.folder.resolve()), [[t.path, *stamp(real.folder / t.path)] for t in real.tiles], list(pattern)]
     about = [described, recipe.folder, stamped(recipe), *scans, seed]
     made_by = {"recipe": described, "into": str(real.folder), "seed": seed, "n": n}
-    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scans"}
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "append": append, "text": "scans"}
     build_scans(folder, n, _write, (recipe, real, pattern, seed), about, made_by, progress, **how)
 
 

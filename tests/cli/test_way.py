@@ -61,6 +61,24 @@ def test_force_removes_runs_and_nothing_else(capsys: pytest.CaptureFixture[str])
     assert Path("run/weights.safetensors").read_bytes() != before
 
 
+def test_composed_scans_are_added_to_their_like(capsys: pytest.CaptureFixture[str]) -> None:
+    town = "compose town -o towns --set town.size=30.0 -n"
+    pcaug(capsys, f"{town} 1")
+    assert "in 3 scans in towns" in pcaug(capsys, f"{town} 2 --append")
+    assert "in 4 scans in towns" in pcaug(capsys, f"{town} 1 --append")
+    assert len(json.loads(pcaug(capsys, "info towns --json"))["units"]) == 4
+    assert "was made otherwise (seed differ), towns" in pcaug(capsys, f"{town} 1 --append --seed 1", 1)
+    assert "was made otherwise (recipe differ)" in pcaug(capsys, f"{town} 1 --append --set town.water=1.0", 1)
+    scan("tile.las", 300)
+    pcaug(capsys, "convert tile.las real --card las")
+    for line in ("compose town -n 1 -o real --append", "compose town -n 1 -o none --append"):
+        pcaug(capsys, line, 1)
+    pcaug(capsys, "merge real -o towns --append")
+    out, err = run(capsys, *f"{town} 1 --append".split())
+    assert "in 5 scans in towns" in out
+    assert "met nothing" not in err
+
+
 def test_a_training_tells_how_to_score_it(capsys: pytest.CaptureFixture[str]) -> None:
     scan("tile.las", 300)
     pcaug(capsys, "convert tile.las whole --card las")

@@ -236,10 +236,14 @@ def test_composed_corpora_are_the_same_for_any_number_of_workers(tmp_path: Path,
     compose_corpus(recipe, 2, tmp_path / "one", seed=5)
     compose_corpus(recipe, 2, tmp_path / "two", seed=5, workers=2)
     compose_corpus(recipe, 2, tmp_path / "other", seed=6)
+    compose_corpus(recipe, 1, tmp_path / "grown", seed=5)
+    compose_corpus(recipe, 1, tmp_path / "grown", seed=5, append=True)
     for path in sorted((tmp_path / "one" / "tiles").iterdir()):
         assert path.read_bytes() == (tmp_path / "two" / "tiles" / path.name).read_bytes()
+        assert path.read_bytes() == (tmp_path / "grown" / "tiles" / path.name).read_bytes()
         assert path.read_bytes() != (tmp_path / "other" / "tiles" / path.name).read_bytes()
     corpus = Corpus.open(tmp_path / "one")
+    assert Corpus.open(tmp_path / "grown").manifest.sources == corpus.manifest.sources
     assert {tile.kind for tile in corpus.tiles} == {"synthetic"}
     assert corpus.manifest.made_by["seed"] == 5
     wanted = {"street": {"road", "building"}, "town": {"building", "terrain"}}[name]
