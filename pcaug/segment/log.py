@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Log:
     """
 
     def __init__(self, path: Path, start: int, classes: Sequence[str], *, tensorboard: bool = False) -> None:
+        self.began = time.perf_counter() - (spent(path) if start else 0.0)
         kept = path.read_text().splitlines(keepends=True)[: start + 1] if path.is_file() and start else []
         write_text(path, "".join(kept))
         self.file = path.open("a", newline="", buffering=1)  # line by line: others follow it
@@ -33,7 +35,9 @@ class Log:
         self.events = _events(path.with_name("tensorboard"), start) if tensorboard else None
 
     def row(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a step; what it does not know stays empty."""
+        """Add a step, with the seconds since the training began, those before an interruption too; what is not known stays
+        empty."""
+        values = {**values, "seconds": time.perf_counter() - self.began}
         self.rows.writerow({"step": step} | {name: f"{value:.6g}" for name, value in values.items()})
         if self.events is not None:
             for name, value in values.items():
@@ -46,6 +50,13 @@ class Log:
         self.file.close()
         if self.events is not None:
             self.events.close()
+
+
+def spent(path: Path) -> float:
+    """Seconds that the training of a log has taken so far."""
+    rows = path.read_text().splitlines()[1:] if path.is_file() else []
+    told = [row.split(",") for row in rows if row.count(",") >= len(COLUMNS) - 1]  # a row may be cut short
+    return float(told[-1][COLUMNS.index("seconds")]) if told else 0.0
 
 
 def _events(folder: Path, start: int) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -201,11 +200,10 @@ def _fit(run: Run, data: Blocks, validation: Sequence[Stored], progress: Progres
     trainer = Trainer.of(run, data, start)
     state = trainer.state
     with Log(folder / LOG, state.step, run.classes.names, tensorboard=tensorboard) if first else nullcontext() as log:
-        began = time.perf_counter()
         batches, told = data.batches(state.step * recipe.accumulate), ""
         while state.step < recipe.steps and not _patience_lost(state, recipe):
             step = state.step
-            values = trainer.step(batches) | {"seconds": time.perf_counter() - began}
+            values = trainer.step(batches)
             if recipe.validate_every and state.step % recipe.validate_every == 0:
                 values |= _validate(run, state, validation)
             if log:

@@ -14,8 +14,9 @@ from pcaug.labels import ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment.distributed import on_threads
 from pcaug.segment.evaluate import evaluate, miou
+from pcaug.segment.log import spent
 from pcaug.segment.recipe import TrainRecipe
-from pcaug.segment.run import Run
+from pcaug.segment.run import LOG, Run
 from pcaug.segment.train import train
 from pcaug.study.plan import Job, folder_of, test_corpus, train_recipe
 from pcaug.study.recipe import StudyRecipe
@@ -30,7 +31,7 @@ def run_job(task: Task, progress: Progress = silent) -> PcaugError | None:
     job, recipe, real, synthetic, classes, folder = task
     home = folder / "runs" / job.name
     with on_threads(recipe.threads):
-        started = time.perf_counter()
+        started = time.perf_counter() - sum(map(spent, home.rglob(LOG)))  # what was trained before an interruption counts
         try:
             run = _trained(job, recipe, real, synthetic, classes, home, progress)
             trained = time.perf_counter()

@@ -25,6 +25,7 @@ from pcaug.labels import ClassSet
 from pcaug.segment.blocks import GridIndex
 from pcaug.segment.evaluate import Scores, evaluate
 from pcaug.segment.features import GROUPS, Setting, brightness, names, prepare
+from pcaug.segment.log import spent
 from pcaug.segment.networks import NETWORKS
 from pcaug.segment.networks.pillars import pooled
 from pcaug.segment.networks.pointnet import PointNet
@@ -252,7 +253,12 @@ def test_an_interrupted_training_goes_on_bit_by_bit(corpus: Corpus, tmp_path: Pa
     assert (tmp_path / "cut" / "resume.safetensors").is_file()
     with pytest.raises(NotFound, match="is not a finished run"):
         Run.open(tmp_path / "cut")
+    log = tmp_path / "cut" / "log.csv"
+    rows = log.read_text().splitlines()
+    assert rows[-1].split(",")[4] not in ("", "0")
+    log.write_text("\n".join([*rows[:-1], ",".join([*rows[-1].split(",")[:4], "5000", *rows[-1].split(",")[5:]])]) + "\n17,0.")
     again = train(recipe, corpus, (corpus,), tmp_path / "cut")
+    assert 5000 < spent(log) < 6000  # with what was spent before the interruption, also on steps that were done again
     assert (whole.folder / "weights.safetensors").read_bytes() == (again.folder / "weights.safetensors").read_bytes()
     losses = [[row.split(",")[:3] for row in (r.folder / "log.csv").read_text().splitlines()] for r in (whole, again)]
     assert losses[0] == losses[1]
