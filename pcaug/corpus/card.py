@@ -17,7 +17,7 @@ from pcaug.catalogue import Strict
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
-from pcaug.formats import FORMATS, check_options
+from pcaug.formats import FORMATS, check_options, stem
 from pcaug.labels import IGNORE, LabelMap
 
 Split = Literal["train", "val", "test"]
@@ -212,9 +212,9 @@ class DatasetCard(Strict):
         if own is not None:
             return own(path)
         if not self.unit:
-            return path.stem
+            return stem(path)
         found = re.search(self.unit, full(path).as_posix())
-        return found.group(1) if found else path.stem
+        return found.group(1) if found else stem(path)
 
 
 def official_split(card: DatasetCard, path: Path, unit: str | None = None) -> Split | None:
@@ -230,7 +230,7 @@ def official_split(card: DatasetCard, path: Path, unit: str | None = None) -> Sp
     Raises:
         FileError: If a list is there and cannot be read.
     """
-    keys = {unit if unit is not None else card.unit_of(path), path.stem}
+    keys = {unit if unit is not None else card.unit_of(path), stem(path)}
     for split, members in card.splits.items():
         if keys & set(members):
             return split
@@ -249,7 +249,7 @@ def _called(path: Path, folder: Path) -> set[str]:
     """What a list in a folder may call a scan: any end of its path, its stem, a folder that it lies in below the list's."""
     parts = full(path).as_posix().split("/")
     ends = {"/".join(parts[-length:]) for length in range(1, len(parts) + 1)}
-    return ends | {path.stem} | {parent.name for parent in full(path).relative_to(folder).parents}
+    return ends | {stem(path)} | {parent.name for parent in full(path).relative_to(folder).parents}
 
 
 @lru_cache(maxsize=32)

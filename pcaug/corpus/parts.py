@@ -11,6 +11,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
+from pcaug import formats
 from pcaug.cloud import PointCloud
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
@@ -187,7 +188,7 @@ def _of_scan(scan: Scan, unlabelled: bool) -> Part:
     if card is None:
         if not unlabelled and "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
             raise NotFound("nothing tells what its class ids mean", scan.path, NAME_THEM)
-        return Part(scan.name, scan.unit, None, "real", "map", scan.path.stem, False, scan=scan)
+        return Part(scan.name, scan.unit, None, "real", "map", formats.stem(scan.path), False, scan=scan)
     kind = "synthetic" if card.synthetic else "real"
     return Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan=scan)
 
@@ -203,7 +204,7 @@ def refuse_twice(sources: Sequence[str | Path]) -> None:
 
 
 def _dataset(row: SourceRow) -> str:
-    return row.card or Path(row.path).stem
+    return row.card or formats.stem(Path(row.path))
 
 
 def with_files_apart(parts: list[Part]) -> list[Part]:
@@ -218,7 +219,7 @@ def with_files_apart(parts: list[Part]) -> list[Part]:
         if part.scan is None or len(paths) < 2:
             return part.unit
         inner = part.scan.path.resolve().relative_to(os.path.commonpath(paths))
-        return "_".join(inner.with_suffix("").parts)
+        return "_".join((*inner.parts[:-1], formats.stem(inner)))
 
     return [replace(part, unit=own(part)) for part in parts]
 

@@ -244,22 +244,22 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
     if guessed:
         files = _distinct([file for file in files if guessed.matches(file) or path.is_file()], guessed)
     base = path if path.is_dir() else path.parent
-    stems = Counter(file.stem for file in files)
-    return [scan for file in files for scan in _scans(file, guessed, base, unique=stems[file.stem] == 1)]
+    stems = Counter(map(formats.stem, files))
+    return [scan for file in files for scan in _scans(file, guessed, base, unique=stems[formats.stem(file)] == 1)]
 
 
 def _distinct(files: list[Path], card: DatasetCard) -> list[Path]:
     """One file per scan: where a folder holds a scan in several formats, the one that the card's patterns name first."""
     first: dict[Path, Path] = {}
     for file in sorted(files, key=lambda file: (card.pattern_of(file), file)):
-        ending = next((suffix for suffix in formats.SUFFIXES if file.name.lower().endswith(suffix)), file.suffix)
-        first.setdefault(file.with_name(file.name[: len(file.name) - len(ending)]), file)
+        first.setdefault(file.with_name(formats.stem(file)), file)
     return sorted(first.values())
 
 
 def _scans(file: Path, card: DatasetCard | None, base: Path, *, unique: bool) -> list[Scan]:
-    name = "_".join(file.relative_to(base).with_suffix("").parts)
-    own = file.stem if unique else name  # files of one name in several folders are several units
+    stem = formats.stem(file)
+    name = "_".join((*file.relative_to(base).parts[:-1], stem))
+    own = stem if unique else name  # files of one name in several folders are several units
     if card is None:
         return [Scan(file, None, own, None, name)]
     unit = card.unit_of(file) if card.tells_unit else own

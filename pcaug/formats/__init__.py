@@ -66,6 +66,12 @@ def is_known(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
+def stem(path: Path) -> str:
+    """A file's name without the ending of its format: "tile" of tile.copc.laz."""
+    ending = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), path.suffix)
+    return path.name[: len(path.name) - len(ending)]
+
+
 def below(folder: Path) -> list[Path]:
     """All files below a folder, sorted; nothing hidden. Links to folders are followed, each folder is read once."""
     files: list[Path] = []

@@ -36,7 +36,7 @@ def named(path: Path, ending: str | None) -> Path:
     """A scan's path in its folder with the ending of its predictions; class ids of ``velodyne/*.bin`` lie in ``predictions``."""
     if ending is None:
         return path
-    path = path.with_suffix(f".{ending.lstrip('.')}")
+    path = path.with_name(f"{formats.stem(path)}.{ending.lstrip('.')}")
     return path.parent.with_name("predictions") / path.name if path.suffix == IDS and path.parent.name == "velodyne" else path
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
+from pcaug import formats
 from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.sources import Scan, refuse_nested, scans
@@ -192,7 +193,7 @@ def _target_of(scan: Scan, source: Path, target: Path, ending: str | None) -> Pa
     """Where a folder's scan goes: the same name, and that of the scan where its file holds several."""
     path = scan.path.relative_to(source)
     if scan.part:
-        path = path.with_name(f"{path.stem}_{scan.part}{path.suffix}")
+        path = path.with_name(f"{formats.stem(path)}_{scan.part}{path.suffix}")
     return target / output.named(path, ending)
 
 

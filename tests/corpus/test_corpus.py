@@ -132,7 +132,9 @@ def test_kitti_is_recognised_by_its_layout(tmp_path: Path) -> None:
 def test_a_scan_in_two_formats_is_read_once(tmp_path: Path) -> None:
     for name in ("tile.laz", "tile.copc.laz", "tile.las", "other.laz", "other.b.laz"):
         formats.write(tmp_path / name, make_cloud(5, labelled=False, native_label=np.full(5, 2, np.int32)))
-    assert [scan.path.name for scan in scans(tmp_path, "ahn")] == ["other.b.laz", "other.laz", "tile.copc.laz"]
+    found = scans(tmp_path, "ahn")
+    assert [scan.path.name for scan in found] == ["other.b.laz", "other.laz", "tile.copc.laz"]
+    assert [(scan.name, scan.unit) for scan in found] == [("other.b", "other.b"), ("other", "other"), ("tile", "tile")]
 
 
 def test_merging_keeps_every_source(tmp_path: Path) -> None:
