@@ -1,11 +1,11 @@
-"""Blocks: pieces of ground (or balls, or whole scans), cut out of prepared tiles through a grid index."""
+"""Blocks: pieces of ground (or balls, or whole scans), cut out of prepared clouds through a grid index."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pcaug.cloud import concatenate
 from pcaug.corpus.cells import numbered
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
@@ -27,7 +28,9 @@ from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
-LAYOUT = 3
+TOGETHER = 1_000_000
+"""Points of a map's tiles that are prepared as one cloud, so that what surrounds a point does not end where its tile does."""
+LAYOUT = 4
 """Version of the arrays that are kept beside the features: raised whenever they change."""
 OPEN = 128
 """Tiles that are mapped at once: each takes a descriptor, of which there may be 1024."""
@@ -186,10 +189,10 @@ class TilePool:
         recipe = self.recipe
         if rng.random() < recipe.rare:
             cls = int(rng.choice(np.flatnonzero(self.counts.any(axis=0))))
-            weights = np.sqrt(self.counts[:, cls])  # a tile with four times the points is drawn twice as often
+            weights = np.sqrt(self.counts[:, cls])  # a cloud with four times the points is drawn twice as often
         else:
             cls = -1
-            weights = (self.counts.sum(axis=1) > 0).astype(np.float64)
+            weights = np.sqrt(self.counts.sum(axis=1))
         stored = self.tiles[int(rng.choice(len(weights), p=weights / weights.sum()))]
         tile = stored.open()
         xyz = tile.prepared.xyz
@@ -218,18 +221,42 @@ def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating],
     return Block(xyz, tile.features[rows], code)
 
 
+def pieces(corpus: Corpus, most: int = TOGETHER) -> list[tuple[Tile, ...]]:
+    """The tiles of a corpus that are prepared as one cloud: each scan by itself; of a map those of a file, unit and split, in
+    parts of at most ``most`` points (or one tile)."""
+    if corpus.manifest.frame == "sensor":
+        return [(tile,) for tile in corpus.tiles]
+    alike: dict[tuple[int, str, str | None], list[Tile]] = {}
+    for tile in corpus.tiles:
+        alike.setdefault((tile.source, tile.unit, tile.split), []).append(tile)
+    return [piece for tiles in alike.values() for piece in _halved(tiles, most)]
+
+
+def _halved(tiles: list[Tile], most: int) -> list[tuple[Tile, ...]]:
+    """Tiles in parts of at most ``most`` points, each cut across its longer side until it fits."""
+    placed = [tile for tile in tiles if tile.bounds is not None]
+    if len(placed) < 2 or sum(tile.points for tile in placed) <= most:
+        return [tuple(placed or tiles[:1])]
+    middles = np.array([np.asarray(tile.bounds, float).mean(axis=0)[:2] for tile in placed])
+    order = np.argsort(middles[:, np.ptp(middles, axis=0).argmax()], kind="stable")
+    points = np.cumsum([placed[i].points for i in order])
+    half = int(np.clip(np.searchsorted(points, points[-1] / 2, side="right"), 1, len(placed) - 1))
+    parts = ([placed[i] for i in sorted(rows)] for rows in (order[:half], order[half:]))
+    return [piece for part in parts for piece in _halved(part, most)]
+
+
 def prepare_corpus(corpus: Corpus, recipe: TrainRecipe, progress: Progress = silent) -> list[Stored]:
-    """Prepared tiles of a corpus that are not empty, in the cache, where they are kept for the next training.
+    """Prepared clouds of a corpus that are not empty, in the cache, where they are kept for the next training.
 
     Raises:
         RecipeError: For whole scans of a corpus of maps.
         PcaugError: If the disk is full.
     """
-    folder, tiles = folder_of(corpus, recipe), []
-    for index, tile in enumerate(corpus.tiles):
-        tiles.append(stored(corpus, tile, recipe, folder))
-        progress("preparing tiles", index + 1, len(corpus.tiles))
-    return [tile for tile in tiles if tile.nodes.any()]
+    folder, clouds, found = folder_of(corpus, recipe), pieces(corpus), []
+    for index, piece in enumerate(clouds):
+        found.append(stored(corpus, piece, recipe, folder))
+        progress("preparing clouds", index + 1, len(clouds))
+    return [cloud for cloud in found if cloud.nodes.any()]
 
 
 def labels_digest(tiles: Iterable[Stored]) -> str:
@@ -249,11 +276,13 @@ def folder_of(corpus: Corpus, recipe: TrainRecipe) -> Path:
     return prepared_folder(hashlib.sha256(json.dumps(spec).encode() + manifest).hexdigest()[:16])
 
 
-def stored(corpus: Corpus, tile: Tile, recipe: TrainRecipe, folder: Path) -> Stored:
-    """One prepared tile in the folder of its corpus (see ``folder_of``), made where it is not there yet."""
-    path = folder / f"{Path(tile.path).stem}.safetensors"
+def stored(corpus: Corpus, piece: Sequence[Tile], recipe: TrainRecipe, folder: Path) -> Stored:
+    """One prepared cloud in the folder of its corpus (see ``folder_of``), made where it is not there yet; its points are those of
+    its tiles, one after the other."""
+    path = folder / f"{Path(piece[0].path).stem}.safetensors"
     if not path.is_file():
-        keep(_arrays(prepare(corpus.read(tile), recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)
+        cloud = concatenate([corpus.read(tile) for tile in piece])
+        keep(_arrays(prepare(cloud, recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)
     nodes: NDArray[Any] = mapped(path)["nodes"]
     return Stored(path, nodes.copy())
 

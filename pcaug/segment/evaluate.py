@@ -15,7 +15,7 @@ from pcaug.corpus.read import Corpus
 from pcaug.errors import LabelError, counted
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
-from pcaug.segment.blocks import folder_of, stored
+from pcaug.segment.blocks import folder_of, pieces, stored
 from pcaug.segment.features import Prepared
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.predict import Segmenter
@@ -177,7 +177,7 @@ def evaluate(
         run: A finished run, its folder, or the name of a published model.
         corpus: A corpus, or its folder.
         split: Its part; None takes all.
-        progress: Called as ``progress("scoring tiles", done, total)``.
+        progress: Called as ``progress("scoring clouds", done, total)``.
 
     Raises:
         LabelError: If no point has one of the run's classes.
@@ -188,9 +188,10 @@ def evaluate(
     if split is None and BUFFER in part.splits:
         part = Corpus(part.folder, part.manifest, tuple(t for t in part.tiles if t.split != BUFFER))
     tally = _Tally(Segmenter.load(run), part)
-    for index, tile in enumerate(part.tiles):
-        tally.add(tile)
-        progress("scoring tiles", index + 1, len(part.tiles))
+    clouds = pieces(part)
+    for index, piece in enumerate(clouds):
+        tally.add(piece)
+        progress("scoring clouds", index + 1, len(clouds))
     if not tally.clouds:
         raise LabelError("no point has one of the run's classes", corpus.folder, f"they are {', '.join(run.classes.names)}")
     tables = np.stack(list(tally.clouds.values()))
@@ -225,7 +226,7 @@ def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
 
 
 class _Tally:
-    """Adds tiles up."""
+    """Adds clouds up."""
 
     def __init__(self, segmenter: Segmenter, corpus: Corpus) -> None:
         self.segmenter, self.corpus, self.folder = segmenter, corpus, folder_of(corpus, segmenter.run.recipe)
@@ -234,18 +235,21 @@ class _Tally:
         self.groups: dict[str, dict[str, Confusion]] = {}
         self.calibration = np.zeros((BINS, 3))
 
-    def add(self, tile: Tile) -> None:
-        """Label a tile and count its points."""
+    def add(self, piece: Sequence[Tile]) -> None:
+        """Label the tiles of a piece as one cloud and count their points."""
         classes, corpus = self.segmenter.run.classes, self.corpus
-        truth = classes.index(corpus.read(tile, fields=["label"])["label"])
+        truth = classes.index(np.concatenate([corpus.read(tile, fields=["label"])["label"] for tile in piece]))
         known = truth != IGNORE
         if not known.any():
             return
-        prepared = stored(corpus, tile, self.segmenter.run.recipe, self.folder).open().prepared
+        prepared = stored(corpus, piece, self.segmenter.run.recipe, self.folder).open().prepared
         guess, sure = self.segmenter.label_prepared(prepared)
-        self._count(self.clouds, tile.unit if self.by_unit else tile.name, truth, guess)
-        source = corpus.manifest.sources[tile.source]
-        self._count(self.groups.setdefault("source", {}), source.card or tile.kind, truth, guess)
+        ends = np.cumsum([tile.points for tile in piece])[:-1]
+        for tile, real, told in zip(piece, np.split(truth, ends), np.split(guess, ends), strict=True):
+            if (real != IGNORE).any():
+                self._count(self.clouds, tile.unit if self.by_unit else tile.name, real, told)
+        source = corpus.manifest.sources[piece[0].source]
+        self._count(self.groups.setdefault("source", {}), source.card or piece[0].kind, truth, guess)
         for name, (values, edges) in self._measures(prepared).items():
             bins = np.digitize(values, edges[1:-1])[prepared.voxel_of]
             for place in np.unique(bins[known]):

@@ -15,12 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
+from pcaug.cloud import concatenate
 from pcaug.corpus.read import Corpus, opened
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed
+from pcaug.segment.blocks import pieces
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import SOURCE_CLASSES, TEACHER, Run, digest
@@ -85,23 +87,24 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
         progress: Called as ``progress("labelling scans", done, total)``.
     """
     segmenter, count = Segmenter.load(run), len(run.classes.groups)
-    tiles = corpus.only(split="train").tiles
-    steps, table = 2 * len(tiles), np.zeros((count, LEVELS), np.int64)
-    for index, tile in enumerate(tiles):
-        best, sure = segmenter.label(corpus.read(tile), corpus.manifest.frame)
+    clouds = pieces(corpus.only(split="train"))
+    steps, table = 2 * len(clouds), np.zeros((count, LEVELS), np.int64)
+    for index, piece in enumerate(clouds):
+        best, sure = segmenter.label(concatenate(map(corpus.read, piece)), corpus.manifest.frame)
         np.add.at(table, (best, _level(sure)), 1)
         progress("labelling scans", index + 1, steps)
     least = _least(table, share)
     nodes = tuple(int(node) for node in run.classes.node(np.arange(count, dtype=np.uint8)))
     made_by = _made_by(run, corpus, share) | {SOURCE_CLASSES: corpus.counts("train")}
     with CorpusWriter(folder, frame=corpus.manifest.frame, crs=corpus.manifest.crs, made_by=made_by, force=True) as writer:
-        for index, tile in enumerate(tiles):
-            cloud = corpus.read(tile)
-            best, sure = segmenter.label(cloud, corpus.manifest.frame)
+        for index, piece in enumerate(clouds):
+            read = [corpus.read(tile) for tile in piece]
+            best, sure = segmenter.label(concatenate(read), corpus.manifest.frame)
             label = np.where(_level(sure) >= least[best], run.classes.node(best), IGNORE).astype(np.uint16)
-            writer.source(corpus.manifest.sources[tile.source].model_copy(update={"nodes": nodes}))
-            writer.add(cloud.with_fields(catalogue.taxonomy(), label=label), tile.name, tile.unit, tile.split)
-            progress("labelling scans", len(tiles) + index + 1, steps)
+            for tile, cloud, own in zip(piece, read, np.split(label, np.cumsum([*map(len, read)])[:-1]), strict=True):
+                writer.source(corpus.manifest.sources[tile.source].model_copy(update={"nodes": nodes}))
+                writer.add(cloud.with_fields(catalogue.taxonomy(), label=own), tile.name, tile.unit, tile.split)
+            progress("labelling scans", len(clouds) + index + 1, steps)
     return Corpus.open(folder)
 
 
