@@ -14,7 +14,6 @@ from pcaug import catalogue
 from pcaug.corpus.build import Job, build
 from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import (
-    STRAYS,
     Frame,
     Part,
     few,
@@ -22,11 +21,10 @@ from pcaug.corpus.parts import (
     one_crs,
     parts_of,
     refuse_twice,
-    strays,
     with_files_apart,
     with_unique_units,
 )
-from pcaug.corpus.read import Corpus
+from pcaug.corpus.read import STRAYS, Corpus
 from pcaug.corpus.report import Report, notes_on
 from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.split import BlockSplit, Split, block_split, count_blocks, parse_shares, unit_split
@@ -119,7 +117,7 @@ def merge(
     plan = _Plan(frame, crs, tile or TILE, steps, known=known)
     plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
-    made_by = _made_by(sources, split, steps, with_strays=any(part.strays for part in parts) or bool(before and strays(before)))
+    made_by = _made_by(sources, split, steps, with_strays=any(part.strays for part in parts) or bool(before and before.strays))
     build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
     notes += _frame_note(parts, before) + _composed_note(plan, parts) + _unit_note(plan, parts)
@@ -282,7 +280,7 @@ def _check_strays(parts: Sequence[Part], before: Corpus | None, split: Split) ->
     """Refuse to split, or to add to what is split, clouds that were mixed or moved before: they would carry test points into
     train. Those that were made of each split by itself stay where they are."""
     kept = [(part.folder, part.kept_split) for part in parts if part.strays]
-    kept += [(before.folder, tile.split) for tile in before.tiles] if before and strays(before) else []
+    kept += [(before.folder, tile.split) for tile in before.tiles] if before and before.strays else []
     splits = split or any(part.kept_split for part in parts) or (before and before.splits)
     for folder, own in kept if splits else ():
         if own is None or split.by_shares:

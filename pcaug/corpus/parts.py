@@ -27,8 +27,6 @@ TOGETHER = 16
 """Scans that one job takes at most ..."""
 BYTES = 8 << 20
 """... and bytes of files, after which the next job begins."""
-STRAYS = "holds_augmented"
-"""Key of a merged corpus's ``made_by``: see ``strays``."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Part:
     @property
     def strays(self) -> bool:
         """Whether its points may be of other units or places than it says."""
-        return self.tile is not None and strays(opened(self.tile[0]))
+        return self.tile is not None and opened(self.tile[0]).strays
 
     def chunks(self, steps: Steps) -> Iterator[PointCloud]:
         """Its labelled points, in metres, after all steps."""
@@ -135,15 +133,6 @@ class Part:
             return self.tile[0] / self.tile[1].path
         assert self.scan is not None
         return self.scan.path
-
-
-def strays(corpus: Corpus) -> bool:
-    """Whether points of a corpus may be of other units or places than their tiles say: ``pcaug augment`` mixed clouds, or moved
-    those of a map, or they were merged with such."""
-    made_by = corpus.manifest.made_by
-    recipe = made_by.get("augmentation")
-    augmented = isinstance(recipe, dict) and bool(recipe.get("mix") or corpus.manifest.frame == "map")
-    return augmented or bool(made_by.get(STRAYS))
 
 
 opened = lru_cache(maxsize=8)(Corpus.open)

@@ -18,6 +18,9 @@ from pcaug.corpus.manifest import BUFFER, SPLITS, Manifest, SourceRow, Tile, loa
 from pcaug.errors import FileError, NotFound, PcaugError
 from pcaug.labels import IGNORE, ClassSet, Taxonomy
 
+STRAYS = "holds_augmented"
+"""Key of a merged corpus's ``made_by``: see ``Corpus.strays``."""
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -82,6 +85,15 @@ class Corpus:
         """Points of each split that occurs: train, val, test, and what lies between them."""
         order = [name for name in (*SPLITS, BUFFER) if name in self.splits]
         return {split: sum(tile.points for tile in self.tiles if tile.split == split) for split in order}
+
+    @property
+    def strays(self) -> bool:
+        """Whether its points may be of other units or places than their tiles say: ``pcaug augment`` mixed clouds, or moved those
+        of a map, or they were merged with such."""
+        made_by = self.manifest.made_by
+        recipe = made_by.get("augmentation")
+        augmented = isinstance(recipe, dict) and bool(recipe.get("mix") or self.manifest.frame == "map")
+        return augmented or bool(made_by.get(STRAYS))
 
     def only(self, *, split: str | None = None, units: Iterable[str] | None = None) -> Corpus:
         """The part of a split and of some units. A corpus without splits is all "train".
@@ -195,11 +207,14 @@ class Corpus:
     def sites(self, gap: float = 50.0) -> list[list[Tile]]:
         """Tiles of a map in groups that lie within ``gap`` metres of each other, the one with most points first.
 
-        Of synthetic ones only those of a unit: every composed scene lies at the same place.
+        Of synthetic ones only those of a unit: every composed scene lies at the same place. Augmented ones are copies of it.
         """
+        strays = self.strays
         groups: list[list[Tile]] = []
         for tile in (t for t in self.tiles if t.bounds):
-            near = [g for g in groups if any(_one_place(tile, other) and tile.gaps(other)[:2].max() <= gap for other in g)]
+            near = [
+                g for g in groups if any(_one_place(tile, other, strays) and tile.gaps(other)[:2].max() <= gap for other in g)
+            ]
             joined = [tile, *(t for g in near for t in g)]
             groups = [g for g in groups if g not in near] + [joined]
         return sorted(groups, key=lambda g: -sum(t.points for t in g))
@@ -234,9 +249,10 @@ class Corpus:
         return major or present
 
 
-def _one_place(tile: Tile, other: Tile) -> bool:
-    """Whether coordinates of two tiles mean the same place."""
-    return tile.unit == other.unit or tile.kind == other.kind == "real"
+def _one_place(tile: Tile, other: Tile, strays: bool) -> bool:
+    """Whether coordinates of two tiles mean the same place; where there are ``strays``, synthetic ones may be moved copies."""
+    real = tile.kind == other.kind == "real"
+    return real or (tile.unit == other.unit and not strays)
 
 
 def opened(corpora: Corpus | str | Path | Iterable[Corpus | str | Path]) -> list[Corpus]:

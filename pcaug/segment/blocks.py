@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import concatenate
+from pcaug.cloud import common_fields, concatenate
 from pcaug.corpus.cells import numbered
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
@@ -222,13 +222,14 @@ def cut(tile: Prepared, rows: NDArray[np.integer], centre: NDArray[np.floating],
 
 
 def pieces(corpus: Corpus, most: int = TOGETHER) -> list[tuple[Tile, ...]]:
-    """The tiles of a corpus that are prepared as one cloud: each scan by itself; of a map those of a file, unit and split, in
-    parts of at most ``most`` points (or one tile)."""
-    if corpus.manifest.frame == "sensor":
-        return [(tile,) for tile in corpus.tiles]
-    alike: dict[tuple[int, str, str | None], list[Tile]] = {}
+    """The tiles of a corpus that are prepared as one cloud: each scan by itself; of a map those of a unit, split and card, in
+    parts of at most ``most`` points (or one tile). Augmented ones stay alone: they lie where nothing was measured."""
+    strays = corpus.strays
+    alike: dict[object, list[Tile]] = {}
     for tile in corpus.tiles:
-        alike.setdefault((tile.source, tile.unit, tile.split), []).append(tile)
+        alone = corpus.manifest.frame == "sensor" or (strays and tile.kind == "synthetic")
+        together = (tile.unit, tile.split, tile.kind, corpus.manifest.sources[tile.source].card)
+        alike.setdefault(tile.path if alone else together, []).append(tile)
     return [piece for tiles in alike.values() for piece in _halved(tiles, most)]
 
 
@@ -281,7 +282,7 @@ def stored(corpus: Corpus, piece: Sequence[Tile], recipe: TrainRecipe, folder: P
     its tiles, one after the other."""
     path = folder / f"{Path(piece[0].path).stem}.safetensors"
     if not path.is_file():
-        cloud = concatenate([corpus.read(tile) for tile in piece])
+        cloud = concatenate(common_fields([corpus.read(tile) for tile in piece]))
         keep(_arrays(prepare(cloud, recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)
     nodes: NDArray[Any] = mapped(path)["nodes"]
     return Stored(path, nodes.copy())

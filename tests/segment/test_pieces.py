@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from segment.builders_segment import SMALL, TREE, garden
 
+from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.cloud import PointCloud
+from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.segment.blocks import TilePool, pieces, prepare_corpus
@@ -68,6 +70,22 @@ def test_scans_and_other_splits_files_and_units_stay_apart(tmp_path: Path) -> No
         for name in "ab":
             writer.add(bumpy(), name, "u")
     assert [len(piece) for piece in pieces(Corpus.open(tmp_path / "scans"))] == [1, 1]
+
+
+def test_moved_copies_stay_apart(tmp_path: Path) -> None:
+    corpus = in_tiles(tmp_path / "c", bumpy(), 12.0)
+    turn = AugmentRecipe(name="turn", step=({"name": "rotate_z"},))
+    augment_corpus(turn, corpus, tmp_path / "turned", 0, copies=2)
+    turned = Corpus.open(tmp_path / "turned")
+    assert [len(piece) for piece in pieces(turned)] == [1] * 8
+    assert [len(site) for site in turned.sites()] == [1] * 8
+    merge([tmp_path / "c", tmp_path / "turned"], tmp_path / "both")
+    both = Corpus.open(tmp_path / "both")
+    real = [piece for piece in pieces(both) if piece[0].kind == "real"]
+    assert [len(piece) for piece in real] == [4]
+    copies = [tile for tile in both.tiles if tile.kind == "synthetic"]
+    assert len(pieces(both)) == 1 + len(copies)
+    assert sorted(len(site) for site in both.sites()) == [1] * len(copies) + [4]
 
 
 def test_slivers_are_hardly_drawn(tmp_path: Path) -> None:
