@@ -193,11 +193,11 @@ def alone(folder: Path, what: Path) -> Iterator[None]:
 
 @contextmanager
 def told_of(partial: Path, path: Path) -> Iterator[None]:
-    """Let errors that name a file in the making name the one that is wanted."""
+    """Let errors that name what is in the making, or lies in it, name what is wanted."""
     try:
         yield
     except PcaugError as error:
-        if error.where != str(partial):
+        if error.where is None or not Path(error.where).is_relative_to(partial):
             raise
         raise type(error)(error.what, path, error.do) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,13 @@ IGNORE = 255
 """Node id of points that belong to no class: never trained on, never scored."""
 
 Labels = NDArray[np.uint16]
+
+
+def check_id(key: str) -> str:
+    """A class id as a key of a file; raises ValueError where it is no whole number of 32 bits, or not written plainly (01)."""
+    if not re.fullmatch(r"0|-?[1-9]\d{0,9}", key) or not -(2**31) <= int(key) < 2**31:
+        raise ValueError(f"class id {key[:20]!r} is not a whole number of 32 bits")
+    return key
 
 
 def tally(ids: NDArray[np.integer]) -> Counter[int]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pcaug.errors import PcaugError, counted, printable
+from pcaug.errors import PcaugError, counted, one_line, printable
 from pcaug.files import Kind, claim, to_jsonable
 from pcaug.parallel import Progress
 
@@ -166,9 +166,9 @@ def tell(report: Any, target: Path, *, json: bool) -> None:
         emit_json(told | {"output": target})
         return
     shares(report.classes)
-    out().print(f"{counted(report.points, 'point')} in {target}", soft_wrap=True, markup=False)
+    out().print(f"{counted(report.points, 'point')} in {one_line(str(target))}", soft_wrap=True, markup=False)
     rest = report.points - sum(report.splits.values())
     for name, points in (report.splits | ({"none": rest} if report.splits and rest else {})).items():
         out().print(f"  {name:6} {points:>14,}  {100 * points / max(report.points, 1):5.1f} %")
     for note in report.notes:
-        err().print(f"note: {note}", soft_wrap=True, markup=False)
+        err().print(f"note: {one_line(note)}", soft_wrap=True, markup=False)

@@ -22,7 +22,8 @@ from pcaug.corpus.duplicates import drop_repeats
 from pcaug.corpus.manifest import NAME, Manifest, SourceRow, Tile, load_manifest
 from pcaug.corpus.steps import nothing_left
 from pcaug.corpus.write import check_target, named, put_in_place, tile_name
-from pcaug.files import alone, write_text
+from pcaug.errors import PcaugError
+from pcaug.files import alone, told_of, write_text
 from pcaug.parallel import Progress, completed, silent
 
 
@@ -55,7 +56,7 @@ def build(
     workers: int = 1,
     scheduler: str | None = None,
     force: bool = False,
-    append: bool = False,
+    onto: Manifest | None = None,
     unique: bool = False,
     text: str = "parts",
     progress: Progress = silent,
@@ -69,16 +70,17 @@ def build(
         workers: Processes.
         scheduler: Address of a Dask scheduler instead.
         force: Replace a corpus that exists.
-        append: Add to a corpus that exists, without touching its tiles.
+        onto: Of the corpus there, whose tiles are not touched and to which the others are added.
         unique: Drop points at exactly the place of an earlier one.
         text: What progress calls a job.
         progress: Called as ``progress(text, done, total)``.
 
     Raises:
-        PcaugError: Of a job; what the others did is kept for the next run.
+        PcaugError: Of a job, or where another process changed the corpus to add to meanwhile; what is done is kept for the next
+            run.
     """
     folder = named(folder)
-    if not append:
+    if onto is None:
         check_target(folder, force=force)
     staging = folder.with_name(f".{folder.name}.parts")
     homes = [staging / job.key for job in jobs]
@@ -87,10 +89,11 @@ def build(
         done = len(jobs) - len(todo)
         progress(text, done, len(jobs))
         try:
-            for _ in completed(_run, todo, workers=workers, scheduler=scheduler):
-                done += 1
-                progress(text, done, len(jobs))
-            _join(folder, staging, homes, made_by, append=append, unique=unique)
+            with told_of(staging, folder):
+                for _ in completed(_run, todo, workers=workers, scheduler=scheduler):
+                    done += 1
+                    progress(text, done, len(jobs))
+                _join(folder, staging, homes, made_by, onto, unique=unique)
         except BaseException:  # Ctrl-C too
             if not any(staging.glob("*/tiles/*")):  # nothing to go on with
                 shutil.rmtree(staging, ignore_errors=True)
@@ -104,12 +107,15 @@ def _run(job_and_home: tuple[Job, Path]) -> None:
         job.work(job.payload, home)
 
 
-def _join(folder: Path, staging: Path, parts: Sequence[Path], made_by: dict[str, Any], *, append: bool, unique: bool) -> None:
+def _join(
+    folder: Path, staging: Path, parts: Sequence[Path], made_by: dict[str, Any], before: Manifest | None, *, unique: bool
+) -> None:
     """One corpus of many, put together in the staging folder; their tiles are linked, not moved, so that being killed midway
     loses nothing."""
-    before = load_manifest(folder) if append else None
-    target = folder if append else staging / "whole"
-    shutil.rmtree(target, ignore_errors=True) if not append else None
+    if before and load_manifest(folder) != before:
+        raise PcaugError("was changed by another process meanwhile", folder, "give the same command again")
+    target = folder if before else staging / "whole"
+    shutil.rmtree(target, ignore_errors=True) if not before else None
     (target / "tiles").mkdir(parents=True, exist_ok=True)
     try:
         sources: dict[str, tuple[int, SourceRow]] = {}
@@ -143,10 +149,10 @@ def _join(folder: Path, staging: Path, parts: Sequence[Path], made_by: dict[str,
             made_by=made,
         )
         write_text(target / NAME, whole.model_dump_json(indent=1) + "\n")
-        if not append:
+        if not before:
             put_in_place(target, folder)
     finally:
-        if not append:
+        if not before:
             shutil.rmtree(target, ignore_errors=True)
 
 

@@ -18,7 +18,7 @@ from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.formats import FORMATS, check_options, stem
-from pcaug.labels import IGNORE, LabelMap
+from pcaug.labels import IGNORE, LabelMap, check_id
 
 Split = Literal["train", "val", "test"]
 
@@ -155,8 +155,7 @@ class DatasetCard(Strict):
     @classmethod
     def _numbered(cls, classes: dict[str, NativeClass]) -> dict[str, NativeClass]:
         for key in classes:
-            if not re.fullmatch(r"-?\d+", key):
-                raise ValueError(f"class id {key!r} is not a whole number")
+            check_id(key)
         return classes
 
     def label_map(self) -> LabelMap:

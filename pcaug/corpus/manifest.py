@@ -67,6 +67,7 @@ class Tile(Strict):
         counts: Points per node id.
         source: Row of ``sources``.
         area: Of a map: square metres of the plan that hold points; None where it was not counted.
+        frame: Where it is not the corpus's: of a map among scans.
     """
 
     path: str
@@ -79,6 +80,7 @@ class Tile(Strict):
     counts: dict[str, int]
     source: int
     area: float | None = None
+    frame: Literal["sensor", "map"] | None = None
 
     def gaps(self, other: Tile) -> NDArray[np.float64]:
         """Distance (3,) of two tiles' boxes along each axis, metres: negative where they overlap, inf where one has no points."""
@@ -129,6 +131,8 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _whole(self) -> Manifest:
+        if len({tile.path for tile in self.tiles}) < len(self.tiles):
+            raise ValueError("two tiles have one path")
         for tile in self.tiles:
             if not 0 <= tile.source < len(self.sources):
                 raise ValueError(f"tile {tile.name!r} comes from source {tile.source}, there are {len(self.sources)}")

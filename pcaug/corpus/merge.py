@@ -118,7 +118,8 @@ def merge(
     plan = _with_split(plan, parts, split, dst, workers, scheduler)
     jobs = [Job(_write, (plan, group), _about(plan, group)) for group in groups(parts)]
     made_by = _made_by(sources, split, steps, with_strays=any(part.strays for part in parts) or bool(before and before.strays))
-    build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, append=append, unique=unique, progress=progress)
+    onto = before.manifest if before else None
+    build(dst, jobs, made_by, workers=workers, scheduler=scheduler, force=force, onto=onto, unique=unique, progress=progress)
     corpus = Corpus.open(dst)
     notes += _frame_note(parts, before) + _composed_note(plan, parts) + _unit_note(plan, parts)
     notes += notes_on(corpus, placeless, {str(part.scan.path) for part in parts if part.scan}, split, unique=unique)
@@ -295,8 +296,8 @@ def _splits_of_units(parts: Sequence[Part], before: Corpus | None, *, official: 
         PcaugError: Where two sources have a unit in different splits.
     """
     rows = [(p.unit, p.folder, p.split if official else p.kept_split) for p in parts if p.frame == "sensor"]
-    if before and before.manifest.frame == "sensor":
-        rows = [(tile.unit, before.folder, tile.split) for tile in before.tiles] + rows
+    if before:
+        rows = [(tile.unit, before.folder, tile.split) for tile in before.tiles if before.frame_of(tile) == "sensor"] + rows
     found: dict[str, dict[str, Path]] = {}
     for unit, folder, own in rows:
         if own:
@@ -342,6 +343,7 @@ def _write(job: tuple[_Plan, tuple[Part, ...]], folder: Path) -> None:
             for row in part.common_sources():
                 writer.source(row)
             writer.source(part.row(plan.steps.coarse))
+            writer.own_frame = None if part.frame == plan.frame else part.frame
             writer.tile = plan.tile if part.frame == "map" else None
             writer.split_of = plan.blocks.assign if plan.blocks and part.unit not in plan.composed else None
             for chunk in part.chunks(plan.steps):
@@ -354,7 +356,7 @@ def _new_parts(before: Corpus, parts: list[Part], split: Split, coarse: str | No
     """The parts that a corpus does not have yet; what was made of a real scan is another part than the scan."""
     if coarse == "cut":
         raise PcaugError("a cut is made for all sources at once", before.folder, "merge all sources anew, or name a preset")
-    placed = before.manifest.frame == "map" and split.shares is None and before.splits
+    placed = split.shares is None and any(tile.split and before.frame_of(tile) == "map" for tile in before.tiles)
     if split.by_shares or BUFFER in before.splits or placed:
         do = "merge all sources anew, or append without --split to a corpus without"
         raise PcaugError("a split by shares is made for all sources at once", before.folder, do)

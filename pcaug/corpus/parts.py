@@ -166,7 +166,7 @@ def few(parts: Sequence[Part], most: int | None) -> list[Part]:
 
 def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
     source = corpus.manifest.sources[tile.source]
-    frame, made_by, dataset = corpus.manifest.frame, corpus.manifest.made_by, _dataset(source)
+    frame, made_by, dataset = corpus.frame_of(tile), corpus.manifest.made_by, _dataset(source)
     if "recipe" in made_by and "into" not in made_by and made_by.get("seed"):
         dataset = f"{dataset}-s{made_by['seed']}"  # worlds of another seed are others, though they are numbered alike
     return Part(tile.name, tile.unit, tile.split, tile.kind, frame, dataset, True, tile=(path.resolve(), tile))

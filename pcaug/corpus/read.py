@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -85,6 +85,10 @@ class Corpus:
         """Points of each split that occurs: train, val, test, and what lies between them."""
         order = [name for name in (*SPLITS, BUFFER) if name in self.splits]
         return {split: sum(tile.points for tile in self.tiles if tile.split == split) for split in order}
+
+    def frame_of(self, tile: Tile) -> Literal["sensor", "map"]:
+        """Whether a tile has an origin of its own, or shares coordinates with others."""
+        return tile.frame or self.manifest.frame
 
     @property
     def strays(self) -> bool:

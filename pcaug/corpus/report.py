@@ -160,12 +160,12 @@ def _same_files(corpus: Corpus) -> tuple[str, ...]:
     for row in corpus.manifest.sources:
         if row.sha256 and row.points:
             paths.setdefault(row.sha256, []).append(row.path)
-    if corpus.manifest.frame == "sensor":  # where a scan is one tile: corpora that have the same scans share their sources
-        times = Counter((tile.source, tile.points) for tile in corpus.tiles if tile.kind == "real" and tile.points)
-        for (source, _), number in times.items():
-            row = corpus.manifest.sources[source]
-            if number > 1 and row.sha256:
-                paths[row.sha256] = [row.path] * number
+    scans = [tile for tile in corpus.tiles if tile.kind == "real" and corpus.frame_of(tile) == "sensor"]
+    times = Counter((tile.source, tile.points) for tile in scans if tile.points)  # corpora with the same scans share sources
+    for (source, _), number in times.items():
+        row = corpus.manifest.sources[source]
+        if number > 1 and row.sha256:
+            paths[row.sha256] = [row.path] * number
     splits = _splits_of_files(corpus)
     return tuple(_same(same, sorted(splits[digest])) for digest, same in paths.items() if len(same) > 1)
 
@@ -173,8 +173,8 @@ def _same_files(corpus: Corpus) -> tuple[str, ...]:
 def _splits_of_files(corpus: Corpus) -> dict[str, set[str]]:
     """The splits that scans of a file's digest lie in; of a map, whose points at one place are in one split, none are told."""
     found: dict[str, set[str]] = defaultdict(set)
-    for tile in corpus.tiles if corpus.manifest.frame == "sensor" else ():
-        if tile.split:
+    for tile in corpus.tiles:
+        if tile.split and corpus.frame_of(tile) == "sensor":
             found[corpus.manifest.sources[tile.source].sha256].add(tile.split)
     return found
 

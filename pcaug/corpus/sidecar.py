@@ -16,6 +16,9 @@ from pcaug.catalogue import Strict
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, LabelError
 
+LEVELS = 4
+"""Folders above a scan's own, below the last of which its label file lies."""
+
 
 class LabelFile(Strict):
     """Where the class ids of a scan are, if they are not in the scan itself.
@@ -51,14 +54,20 @@ class LabelFile(Strict):
         return file
 
     def path_of(self, scan: Path) -> Path:
-        """Path of a scan's label file; raises LabelError for a scan whose path does not match."""
+        """Path of a scan's label file; raises LabelError for a scan whose path does not match, or leads out of its folder."""
+        whole, do = scan.as_posix(), "correct the card's [labels]"
+        found = re.search(self.scan, whole)
         try:
-            path, hits = re.subn(self.scan, self.file, scan.as_posix(), count=1)
+            name = found.expand(self.file) if found else ""
         except (re.error, IndexError):  # a group that the pattern does not have
-            path, hits = "", 0
-        if not hits or path == scan.as_posix():
-            raise LabelError(f"has a name that does not tell its label file ({self.scan})", scan, "correct the card's [labels]")
-        return Path(path)
+            name = ""
+        if not found or not name or name == found[0]:
+            raise LabelError(f"has a name that does not tell its label file ({self.scan})", scan, do)
+        path = Path(whole[: found.start()] + name + whole[found.end() :])
+        above = scan.absolute().parents
+        if ".." in name.split("/") or not path.absolute().is_relative_to(above[min(LEVELS, len(above) - 1)]):
+            raise LabelError(f"has its label file outside the dataset's folder: {path}", scan, do)
+        return path
 
     def attach(self, chunks: Iterator[PointCloud], scan: Path) -> Iterator[PointCloud]:
         """Give the chunks of a scan, all its rows, their ``native_label``; a scan without a label file passes as it is.

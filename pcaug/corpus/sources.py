@@ -237,6 +237,11 @@ def scans(path: str | Path, card: str | Path | None = None) -> list[Scan]:
             f"no file lies as the card {chosen.name} says ({', '.join(chosen.files)})" if chosen else "no file of a known format"
         )
         raise NotFound(f"nothing to read: {what}", path, "check the folder" if chosen else "check the folder, or give --card")
+    for file in files:
+        try:
+            str(file).encode()
+        except UnicodeEncodeError:  # which no manifest could hold
+            raise FileError("has a name that is not UTF-8", file, "rename it") from None
     guessed = chosen or _guess(files, path)
     if guessed is None and path.is_dir():
         files = _without_prose(path, files)

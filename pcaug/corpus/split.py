@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.cells import Cell, by_cell
-from pcaug.corpus.manifest import BUFFER, SPLITS
+from pcaug.corpus.manifest import BUFFER, SPLITS, Tile
 from pcaug.corpus.read import Corpus
 from pcaug.errors import PcaugError, check_whole, counted
 from pcaug.labels import IGNORE
@@ -179,9 +179,13 @@ def leak(corpus: Corpus, first: str = "train", second: str = "test") -> float:
     as it is where one of the splits is empty. Reads only tiles that can hold the nearest pair.
     """
     sides = [[t for t in corpus.tiles if (t.split or "train") == split and t.bounds] for split in (first, second)]
-    if corpus.manifest.frame == "sensor":
-        a, b = ({t.unit for t in side} | {corpus.manifest.sources[t.source].sha256 for t in side} - {""} for side in sides)
-        return 0.0 if a & b else np.inf
+    scans, maps = ([[t for t in side if corpus.frame_of(t) == frame] for side in sides] for frame in ("sensor", "map"))
+    a, b = ({t.unit for t in side} | {corpus.manifest.sources[t.source].sha256 for t in side} - {""} for side in scans)
+    return 0.0 if a & b else _nearest(corpus, maps)
+
+
+def _nearest(corpus: Corpus, sides: Sequence[Sequence[Tile]]) -> float:
+    """Shortest distance in the plan between points of tiles of two sides of a map, metres."""
     from scipy.spatial import cKDTree  # slow to load, and every worker of a merge would
 
     best = np.inf

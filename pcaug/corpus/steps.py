@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
@@ -19,7 +19,7 @@ from pcaug.cloud import Kind, PointCloud, concatenate, kind_of, with_heights_tim
 from pcaug.errors import FileError, LabelError, PcaugError, UnmappedLabels, check_whole
 from pcaug.formats import las_header
 from pcaug.formats.naming import skipped
-from pcaug.labels import ClassSet, translated
+from pcaug.labels import ClassSet, check_id, translated
 
 PENDING = 1_000_000
 """Points that wait before they are sorted into voxels."""
@@ -35,7 +35,7 @@ class IdMap(Strict):
         other: What happens to an id that ``ids`` does not name: "error" or "keep".
     """
 
-    ids: dict[str, Annotated[int, Field(ge=-(2**31), lt=2**31)]]
+    ids: dict[Annotated[str, AfterValidator(check_id)], Annotated[int, Field(ge=-(2**31), lt=2**31)]]
     other: Literal["error", "keep"] = "error"
 
     def apply(self, native: NDArray[Any], where: str | None = None) -> NDArray[np.int32]:

@@ -42,6 +42,7 @@ class _Open:
     name: str
     unit: str
     kind: Literal["real", "synthetic"]
+    frame: Literal["sensor", "map"] | None = None
     writer: Any = None
     waiting: list[PointCloud] = field(default_factory=list)
     held: int = 0
@@ -67,6 +68,7 @@ class CorpusWriter:
         force: Replace a corpus that exists.
 
     Attributes:
+        own_frame: Of the clouds added from now on, where it is not the corpus's.
         split_of: (N, 3) positions -> split of each point (N,) added from now on, for spatial splits.
     """
 
@@ -84,6 +86,7 @@ class CorpusWriter:
         folder = named(folder)
         check_target(folder, force=force)
         self.folder, self.kind, self.frame, self.tile = folder, kind, frame, tile
+        self.own_frame: Literal["sensor", "map"] | None = None
         self.split_of: Callable[[NDArray[np.float64]], NDArray[np.str_]] | None = None
         self.made_by = {"pcaug": __version__, **(made_by or {})}
         self.sources: list[SourceRow] = []
@@ -180,7 +183,7 @@ class CorpusWriter:
                 self._finish(next(iter(self._open)))  # the one that waited longest
             path = self._partial / "tiles" / tile_name(self._made, name)
             self._made += 1
-            tile = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real")
+            tile = _Open(path, name, unit, "synthetic" if kind == "synthetic" else "real", self.own_frame)
         self._open[key] = tile
         tile.waiting.append(cloud)
         tile.held += len(cloud)
@@ -254,6 +257,7 @@ class CorpusWriter:
             counts={str(i): int(n) for i, n in enumerate(tile.counts) if n},
             source=key[0],
             area=area,
+            frame=tile.frame,
         )
 
 

@@ -330,7 +330,12 @@ def labelled(segmenter: Segmenter, cloud: PointCloud, frame: str) -> PointCloud:
 
 def _with(segmenter: Segmenter, cloud: PointCloud, best: NDArray[np.uint8], sure: NDArray[np.float32]) -> PointCloud:
     added: dict[str, NDArray[Any]] = {"prediction": segmenter.run.classes.node(best), "confidence": sure}
-    theirs: dict[str, NDArray[Any]] = {f"{name}_": cloud[name] for name in added if name in cloud}
+    theirs: dict[str, NDArray[Any]] = {}
+    for name in filter(cloud.fields.__contains__, added):
+        free = f"{name}_"
+        while free in cloud:
+            free += "_"
+        theirs[free] = cloud[name]
     return cloud.with_fields(cloud.taxonomy, **(theirs | added))
 
 

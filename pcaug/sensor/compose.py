@@ -10,7 +10,7 @@ import numpy as np
 
 from pcaug.cloud import PointCloud
 from pcaug.corpus.build import Job, build
-from pcaug.corpus.manifest import SourceRow, load_manifest
+from pcaug.corpus.manifest import Manifest, SourceRow, load_manifest
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import PcaugError, check_whole
 from pcaug.parallel import Progress, silent
@@ -69,8 +69,8 @@ def compose_corpus(
     recipe = recipe if isinstance(recipe, SceneRecipe) else load_recipe(recipe)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     about, made_by = [described, recipe.folder, stamped(recipe), seed], {"recipe": described, "seed": seed, "n": n}
-    how = {"workers": workers, "scheduler": scheduler, "force": force, "append": append, "text": "scenes"}
-    build_scans(Path(folder), n, _write, (recipe, seed), about, made_by, progress, **how)
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scenes"}
+    build_scans(Path(folder), n, _write, (recipe, seed), about, made_by, progress, append=append, **how)
 
 
 def build_scans(
@@ -81,6 +81,8 @@ def build_scans(
     about: Sequence[Any],
     made_by: dict[str, Any],
     progress: Progress,
+    *,
+    append: bool,
     **how: Any,
 ) -> None:
     """Build a corpus of ``n`` scans, TOGETHER of them a job.
@@ -93,6 +95,7 @@ def build_scans(
         about: What they depend on beside their numbers.
         made_by, how: Of ``pcaug.corpus.build.build``.
         progress: Called as ``progress(text, done, n)``.
+        append: Whether to add them to the corpus there.
 
     Raises:
         PcaugError: For fewer than one, a seed that is no whole number from 0 on, or to append to what was made otherwise.
@@ -100,24 +103,24 @@ def build_scans(
     check_whole(0, seed=made_by["seed"], n=n)
     if n < 1:
         raise PcaugError(f"{n} scans cannot be made", folder, "ask for at least one")
-    have = _made(folder, made_by) if how.get("append") else 0
+    onto = load_manifest(folder) if append else None
+    have = _asked(onto, made_by, folder) if onto else 0
     parts = [range(first, min(first + TOGETHER, have + n)) for first in range(have, have + n, TOGETHER)]
     jobs = [Job(work, (*payload, part), [*about, list(part)]) for part in parts]
 
     def in_scans(text: str, done: int, total: int) -> None:
         progress(text, min(done * TOGETHER, n), n)
 
-    build(folder, jobs, made_by, progress=in_scans, **how)
+    build(folder, jobs, made_by, onto=onto, progress=in_scans, **how)
 
 
-def _made(folder: Path, made_by: dict[str, Any]) -> int:
+def _asked(onto: Manifest, made_by: dict[str, Any], folder: Path) -> int:
     """Scans that a corpus was asked for so far; raises PcaugError where it was made otherwise."""
-    before = load_manifest(folder).made_by
-    changed = [name for name, value in made_by.items() if name != "n" and before.get(name) != value]
+    changed = [name for name, value in made_by.items() if name != "n" and onto.made_by.get(name) != value]
     if changed:
         do = "give the same recipe, --set, --seed and sources, or merge two corpora"
         raise PcaugError(f"was made otherwise ({' and '.join(changed)} differ)", folder, do)
-    return asked(before)
+    return asked(onto.made_by)
 
 
 def asked(made_by: dict[str, Any]) -> int:

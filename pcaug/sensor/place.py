@@ -54,14 +54,14 @@ def place_corpus(
     """
     check_kinds(recipe.into.kinds)
     if recipe.sensor.kind != "spinning":
-        do = "take a recipe of one (street), or --set sensor.kind=spinning"
+        do = "take a recipe of one (street), or --set sensor.model=HDL-64E"
         raise RecipeError(f"{recipe.name} has a scanner that does not spin as that of the real scans does", do=do)
     described = recipe.model_dump(mode="json", exclude={"folder"})
     scans = [str(real.folder.resolve()), [[t.path, *stamp(real.folder / t.path)] for t in real.tiles], list(pattern)]
     about = [described, recipe.folder, stamped(recipe), *scans, seed]
     made_by = {"recipe": described, "into": str(real.folder), "seed": seed, "n": n}
-    how = {"workers": workers, "scheduler": scheduler, "force": force, "append": append, "text": "scans"}
-    build_scans(folder, n, _write, (recipe, real, pattern, seed), about, made_by, progress, **how)
+    how = {"workers": workers, "scheduler": scheduler, "force": force, "text": "scans"}
+    build_scans(folder, n, _write, (recipe, real, pattern, seed), about, made_by, progress, append=append, **how)
 
 
 def _write(job: tuple[SceneRecipe, Corpus, Pattern, int, range], folder: Path) -> None:

@@ -21,6 +21,7 @@ from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.sidecar import LabelFile
 from pcaug.corpus.sources import scans
+from pcaug.corpus.steps import IdMap
 from pcaug.corpus.summary import summary
 from pcaug.errors import FileError, LabelError, NotFound, RecipeError, UnmappedLabels
 from pcaug.formats import FORMATS
@@ -452,3 +453,25 @@ def test_patches_of_fractal_are_known_by_either_name(tmp_path: Path, name: str) 
     (found,) = scans(tmp_path)
     assert found.card is not None
     assert (found.card.name, found.unit, found.split) == ("fractal", "0956_6363", name.partition("-")[0].lower())
+
+
+@pytest.mark.parametrize("file", [r"\1/\056\056/secret.ids", r"\1/../secret.ids", "/secret.ids"])
+def test_labels_stay_in_their_folder_whatever_a_card_expands_to(tmp_path: Path, file: str) -> None:
+    home = tmp_path / "a/b/c/d/e/f"
+    home.mkdir(parents=True)
+    for scan in (r"^(.*)/[^/]+$", r"^/?(.*)/[^/]+$"):
+        with pytest.raises((LabelError, RecipeError), match="outside the dataset's folder"):
+            LabelFile(kind="text", scan=scan, file=file).path_of(home / "scan.xyz")
+    beside = LabelFile(kind="text", scan=r"velodyne/([^/]+)\.bin$", file=r"labels/\1.label")
+    assert beside.path_of(home / "velodyne/000.bin") == home / "labels/000.label"
+    assert beside.path_of(Path("velodyne/000.bin")) == Path("labels/000.label")
+
+
+@pytest.mark.parametrize("key", ["01", "-0", "2147483648", "-2147483649", "9" * 5000, "1.0", "+1", " 1", "\u0661"])
+def test_class_ids_are_whole_numbers_of_32_bits_written_plainly(tmp_path: Path, key: str) -> None:
+    card = CARD.replace("KIND", "text").replace("\n3 =", f'\n"{key}" =')
+    (tmp_path / "mine.toml").write_text(card)
+    with pytest.raises(RecipeError, match=r"class id .* is not a whole number of 32 bits"):
+        load_card(tmp_path / "mine.toml")
+    with pytest.raises(RecipeError, match="is not a whole number of 32 bits"):
+        IdMap(ids={key: 1})

@@ -259,7 +259,7 @@ licence = "mine"
         (('["*.ply"]', '["/etc/*"]'), "points outside the dataset's folder"),
         (('node = "tree"', 'node = "tre"'), "did you mean tree"),
         (("licence", "license"), "did you mean 'licence'"),
-        (("5 =", "five ="), "is not a whole number"),
+        (("5 =", "five ="), "is not a whole number of 32 bits"),
         (('sensor = "airborne"', 'sensor = "airborne"\nunit = "("'), "not a regular expression"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from pcaug import catalogue, formats
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus, load_recipe
 from pcaug.cloud import PointCloud
 from pcaug.corpus import duplicates
+from pcaug.corpus import merge as merging
 from pcaug.corpus.convert import convert
 from pcaug.corpus.export import export
 from pcaug.corpus.manifest import SourceRow
@@ -765,3 +767,52 @@ def test_files_of_one_name_are_several_units_however_they_are_given(tmp_path: Pa
     merge(tmp_path / "in", tmp_path / "d", ["las"], steps=steps)
     for name in ("c", "d"):
         assert Corpus.open(tmp_path / name).units == ["north_tile_1", "south_tile_1", "tile_2"]
+
+
+def test_maps_among_scans_stay_maps(tmp_path: Path) -> None:
+    merge([drive(tmp_path / "set"), tile(tmp_path / "a.las")], tmp_path / "mixed", ["semantickitti", "las"], tile=40.0)
+    mixed = Corpus.open(tmp_path / "mixed")
+    assert {mixed.frame_of(tile) for tile in mixed.tiles if tile.unit == "a"} == {"map"}
+    assert {mixed.frame_of(tile) for tile in mixed.tiles if tile.unit != "a"} == {"sensor"}
+    assert not any("the same file" in note for note in merge([tmp_path / "mixed"], tmp_path / "again").notes)
+    assert [tile.frame for tile in Corpus.open(tmp_path / "again").tiles] == [tile.frame for tile in mixed.tiles]
+    with pytest.raises(PcaugError, match="cannot be split by shares together"):
+        merge([tmp_path / "mixed"], tmp_path / "c", split=Split("0.5/0.5"))
+
+
+def test_a_split_map_among_scans_does_not_leak(tmp_path: Path) -> None:
+    area = tile(tmp_path / "a.las")
+    merge([area], tmp_path / "map", ["las"], split=Split("0.5/0/0.5", block=30.0, buffer=0.0))
+    merge([drive(tmp_path / "set")], tmp_path / "scans", ["semantickitti"], split=Split("official"))
+    merge([tmp_path / "map", tmp_path / "scans"], tmp_path / "both")
+    both = Corpus.open(tmp_path / "both")
+    assert leak(both) == leak(Corpus.open(tmp_path / "map")) < 5
+    other = tile(tmp_path / "b.las", seed=1)
+    with pytest.raises(PcaugError, match="made for all sources at once"):
+        merge([other], tmp_path / "both", ["las"], append=True)
+    with pytest.raises(PcaugError, match="some sources are split and others are not"):
+        merge([tmp_path / "both", other], tmp_path / "c", [None, "las"])
+
+
+def test_a_corpus_that_changed_meanwhile_takes_no_source_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = tile(tmp_path / "a.las"), tile(tmp_path / "b.las", seed=1)
+    merge([first], tmp_path / "c", ["las"])
+    begun = Corpus.open(tmp_path / "c")
+    merge([second], tmp_path / "c", ["las"], append=True)
+    with monkeypatch.context() as patched:  # a merge that read the corpus before the other was done
+        patched.setattr(merging.Corpus, "open", lambda folder: begun)
+        with pytest.raises(PcaugError, match=r"changed by another process meanwhile, .*c, give the same command again"):
+            merge([second], tmp_path / "c", ["las"], append=True)
+    with pytest.raises(PcaugError, match="has all these sources already"):
+        merge([second], tmp_path / "c", ["las"], append=True)
+    assert Corpus.open(tmp_path / "c").points == 1800
+
+
+def test_names_that_no_manifest_holds_are_named(tmp_path: Path) -> None:
+    name = os.fsdecode(b"ok\xff.las")
+    try:
+        tile(tmp_path / "in" / name)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    with pytest.raises(FileError, match="a name that is not UTF-8"):
+        merge([tmp_path / "in"], tmp_path / "c", ["las"])

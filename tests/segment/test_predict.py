@@ -347,6 +347,16 @@ def test_class_ids_lie_where_the_benchmark_looks_and_say_what_they_stand_for(tmp
     ]
 
 
+def test_predictions_of_others_are_kept_however_many(trained: Run, tmp_path: Path) -> None:
+    cloud = garden(4).take(np.arange(500))
+    for times in range(1, 4):
+        cloud = cloud.with_fields(confidence=np.full(len(cloud), times, np.float32))
+        formats.write(tmp_path / "in.ply", cloud)
+        predict(trained, tmp_path / "in.ply", tmp_path / "out.ply", force=True)
+        cloud = formats.read(tmp_path / "out.ply")
+    assert {cloud[name][0] for name in ("confidence_", "confidence__", "confidence___")} == {1, 2, 3}
+
+
 def test_a_class_id_of_zero_is_no_unlabelled_point(tmp_path: Path) -> None:
     (tmp_path / "a.pts").write_text("1 2 3 4 1 1 0\n5 6 7 8 1 1 1\n")
     scan = Scan(tmp_path / "a.pts", load_card("vaihingen"), "a", None, "a")  # 0 is powerline, no id is for unlabelled points
