@@ -62,8 +62,8 @@ def bent(cloud: PointCloud, slopes: NDArray[np.float64]) -> PointCloud:
 def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     """Keep points by a mask (N,). Pulses that lose echoes count the ones they have left, from 1.
 
-    Echoes of one pulse share their ``time``. Where pulses cannot be told, without times or where several share one, the numbers
-    stay as measured.
+    Echoes of one pulse share their ``time`` and, where there is one, their ``ring``: several beams may fire at once. Where pulses
+    cannot be told, without times or where several share one, the numbers stay as measured.
     """
     rows = np.flatnonzero(keep)
     if len(rows) == len(cloud):
@@ -77,7 +77,7 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     gone = ~keep[several]
     if not gone.any():
         return out
-    pulse = np.unique(cloud["time"][several], return_inverse=True)[1]
+    pulse = _pulses(cloud, several)
     number = cloud["return_number"][several].astype(np.int64)
     shape = int(pulse.max()) + 1, int(number.max()) + 1
     place = pulse * shape[1] + number
@@ -89,6 +89,15 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     left = total[several].astype(np.int64) - before[pulse, -1]
     total[several] = np.maximum(left, first[several])  # a file may count fewer returns than it numbers
     return out.with_fields(return_number=first[rows], number_of_returns=total[rows])
+
+
+def _pulses(cloud: PointCloud, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Number (M,) from 0 of the pulse of some points (M,), by time and ring."""
+    pulse: NDArray[np.intp] = np.unique(cloud["time"][rows], return_inverse=True)[1]
+    if "ring" in cloud:
+        ring = np.unique(cloud["ring"][rows], return_inverse=True)[1]
+        pulse = np.unique(pulse * (ring.max() + 1) + ring, return_inverse=True)[1]
+    return pulse
 
 
 def scattered(cloud: PointCloud, which: NDArray[np.bool_]) -> PointCloud:

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from pcaug.augment.attributes import kept
 from pcaug.augment.naive import Positive, Rng, Share, turn
-from pcaug.augment.sight import inclination, require_spinning, why_not_spinning
+from pcaug.augment.sight import Beams, inclination, require_spinning, why_not_spinning
 from pcaug.cloud import PointCloud, common_fields, concatenate
 from pcaug.errors import PcaugError, RecipeError
 from pcaug.scales import bright, colour_scale, on_scale
@@ -49,7 +49,11 @@ def _renumbered(instances: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def alike(first: PointCloud, second: PointCloud) -> PointCloud:
-    """The second cloud with intensities and colours on the scale of the first's, to be mixed with it.
+    """The second cloud with intensities and colours on the scale of the first's, and with its rings, to be mixed with it: one
+    scan has the beams of one scanner.
+
+    Points of another scanner get the ring of the first's that looks nearest to them. Where that cannot be told, as in a map, they
+    have none if they count more rings.
 
     Raises:
         PcaugError: For what is not labelled in one taxonomy.
@@ -59,7 +63,26 @@ def alike(first: PointCloud, second: PointCloud) -> PointCloud:
             "mixing needs two clouds labelled in one taxonomy", second.source.file or None, "convert them with cards"
         )
     both = {name: scale for name, scale in SCALED.items() if name in first and name in second}
+    if (beams := foreign(first, second)) is not None:
+        second = beams.numbered(second)
+    elif _more_rings(first, second):
+        second = second.with_fields(ring=None)
     return second.with_fields(None, **{name: on_scale(second[name], first[name], scale) for name, scale in both.items()})
+
+
+def foreign(first: PointCloud, second: PointCloud) -> Beams | None:
+    """The beams of the first cloud, a spinning scan, where the rings of the second are those of another scanner; else None."""
+    if "ring" not in first or "ring" not in second or not len(first) or not len(second) or why_not_spinning(first):
+        return None
+    beams = Beams.of(first)
+    return None if beams.saw(second) else beams
+
+
+def _more_rings(first: PointCloud, second: PointCloud) -> bool:
+    """Whether a map is mixed with points of a scanner of more beams."""
+    if "ring" not in first or "ring" not in second or why_not_spinning(first) is None:
+        return False
+    return bool(second["ring"].max(initial=0) > first["ring"].max(initial=0))
 
 
 def members(cloud: PointCloud, classes: Classes) -> NDArray[np.bool_]:
@@ -144,13 +167,14 @@ class Mix3D:
     """
 
     def __call__(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> PointCloud:
-        other = alike(cloud, other)
+        beams, other = foreign(cloud, other), alike(cloud, other)
         if not len(cloud) or not len(other):
             return cloud if len(cloud) else other
         shift = foot(cloud) - foot(other)
         if why_not_spinning(cloud) is None and why_not_spinning(other) is None:
             shift[:2] = 0
-        return join(cloud, shifted(other, shift))
+        laid = shifted(other, shift)
+        return join(cloud, laid if beams is None else beams.numbered(laid))
 
 
 @dataclass(frozen=True)

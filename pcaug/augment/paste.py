@@ -17,7 +17,7 @@ from pydantic import Field
 from pcaug import catalogue
 from pcaug.augment.attributes import kept, moved
 from pcaug.augment.instances import Ground, objects, outermost
-from pcaug.augment.mixing import Classes, alike, join, members
+from pcaug.augment.mixing import Classes, alike, foreign, join, members
 from pcaug.augment.naive import Length, Rng, Share, turn
 from pcaug.augment.sight import DepthImage, View, why_not_spinning
 from pcaug.cloud import HEIGHT, PointCloud
@@ -48,10 +48,11 @@ class Pasted:
 
 
 class _Site:
-    """The cloud before anything was pasted: how it is seen, and the ground that objects stand on."""
+    """The cloud before anything was pasted: how it is seen, the ground that objects stand on, and its beams where the objects are
+    of another scanner."""
 
-    def __init__(self, cloud: PointCloud) -> None:
-        self.cloud = cloud
+    def __init__(self, cloud: PointCloud, other: PointCloud) -> None:
+        self.cloud, self.beams = cloud, foreign(cloud, other)
         self.view: View = "sensor" if why_not_spinning(cloud) is None else "above"
         self._grounds: dict[Classes, Ground] = {}
 
@@ -94,10 +95,10 @@ class PasteObjects:
 
     def apply(self, cloud: PointCloud, other: PointCloud, rng: Rng) -> Pasted:
         """As calling it, with an account of the points."""
-        other = alike(cloud, other)
+        site, other = _Site(cloud, other), alike(cloud, other)
         ground = Ground(other, members(other, ("ground",)))
         donors = [(name, thing) for name in outermost(self.classes) for thing in objects(other, name, ground, self.least)]
-        result, site = Pasted(cloud), _Site(cloud)
+        result = Pasted(cloud)
         if not donors or not len(cloud):
             return result
         for index in _by_rarity(cloud, [thing for _, thing in donors], rng)[: self.number]:
@@ -117,7 +118,7 @@ class PasteObjects:
             hides, seen = self._occlusion(cloud, grounds, stood, site.view)
             if seen.mean() < self.seen:
                 continue
-            shown = kept(stood, seen)
+            shown = kept(stood, seen) if site.beams is None else site.beams.numbered(kept(stood, seen))
             shared = shown if HEIGHT in cloud else shown.with_fields(**{HEIGHT: None})
             return Pasted(
                 join(kept(cloud, ~hides), shared),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,10 @@ from pcaug.errors import PcaugError
 View = Literal["sensor", "above"]
 FLOOR = -0.4
 """Metres: the ground lies at least so far below a sensor that stands on it."""
+APART = np.radians(2.0)
+"""By what points lie off the median elevation of their ring at most, but for FEW: beams do not meet in the origin."""
+FEW = 0.25
+"""Share of the points that may lie farther off."""
 
 
 def why_not_spinning(cloud: PointCloud) -> str | None:
@@ -72,6 +77,40 @@ def rings(cloud: PointCloud, beams: int) -> NDArray[np.int64]:
     angle = inclination(cloud.xyz)
     low, high = np.percentile(angle, [0.1, 99.9]) if len(angle) else (0.0, 1.0)
     return np.clip((angle - low) / max(high - low, 1e-9) * beams, 0, beams - 1).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Beams:
+    """The rings of a spinning scan in its sensor's frame, the lowest first.
+
+    Attributes:
+        ring: (B,) their numbers.
+        elevation: (B,) median inclination of their points, radians, rising.
+    """
+
+    ring: NDArray[Any]
+    elevation: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, cloud: PointCloud) -> Beams:
+        """Of a scan with one point or more and the field ``ring``."""
+        order = np.argsort(cloud["ring"], kind="stable")
+        ring, first = np.unique(cloud["ring"][order], return_index=True)
+        angle = np.array([np.median(part) for part in np.split(inclination(cloud.xyz[order]), first[1:])])
+        rising = np.argsort(angle, kind="stable")
+        return cls(ring[rising], angle[rising])
+
+    def saw(self, cloud: PointCloud) -> bool:
+        """Whether the rings of a cloud in its sensor's frame may be these: most of its points lie where their ring looks."""
+        order = np.argsort(self.ring)
+        at = np.minimum(np.searchsorted(self.ring[order], cloud["ring"]), len(order) - 1)
+        off = np.abs(inclination(cloud.xyz) - self.elevation[order][at])
+        return bool(np.mean((self.ring[order][at] != cloud["ring"]) | (off > APART)) <= FEW)
+
+    def numbered(self, cloud: PointCloud) -> PointCloud:
+        """A cloud with the rings of these that look nearest to its points."""
+        at = np.searchsorted((self.elevation[1:] + self.elevation[:-1]) / 2, inclination(cloud.xyz))
+        return cloud.with_fields(None, ring=self.ring[at])
 
 
 class DepthImage:

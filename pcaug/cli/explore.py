@@ -35,7 +35,7 @@ def explore(
     from pcaug.cli.console import emit_json, fresh, out, page, reporter
     from pcaug.explore.gap import explore as compare
     from pcaug.explore.network import features_of
-    from pcaug.explore.report import write_report
+    from pcaug.explore.report import best, ranked, write_report
 
     output = fresh(page(output), force=force)
     fresh(output.with_suffix(".json"), force=force)
@@ -49,7 +49,9 @@ def explore(
     if json:
         emit_json(found[0].to_json() if len(found) == 1 else [gap.to_json() for gap in found])
         return
-    for path, gap in zip(synthetic, found, strict=True):
+    if len(found) > 1:
+        out().print(best(found, [str(path) for path in synthetic]), soft_wrap=True, markup=False)
+    for path, gap in ((synthetic[i], found[i]) for i in ranked(found)):
         if len(found) > 1:
             out().print(f"{path}:", soft_wrap=True, markup=False)
         out().print(gap.verdict, soft_wrap=True, markup=False)

@@ -76,6 +76,9 @@ def sample(
     number: Annotated[int, typer.Option("-n", min=1, help="How many objects.")] = 100,
     points: Annotated[int, typer.Option(min=16, help="Points of an object.")] = 1024,
     rescan: Annotated[bool, typer.Option("--rescan", help="Complete by symmetry and see with a simulated scanner.")] = False,
+    sensor: Annotated[
+        str | None, typer.Option(help="With --rescan: the scanner, of datasets/sensors or a TOML file (HDL-64E).")
+    ] = None,
     seed: o.Seed = 0,
     json: o.Json = False,
     force: o.Force = False,
@@ -88,14 +91,19 @@ def sample(
     from pcaug.generate import model
     from pcaug.generate.bank import write_bank
     from pcaug.generate.complete import rescanned
+    from pcaug.scene.scanner import SensorRow
 
+    if sensor is not None and not rescan:
+        raise typer.BadParameter("--sensor is the scanner of --rescan: give that too")
+    scanner = SensorRow(model=sensor or "")
     rng = np.random.default_rng((seed, 0, 0))
     fresh(output, force=force, kind=KIND)
     fitted = model.load(source)
     things = fitted.sample(number, rng, points)
     if rescan:
-        things = [seen for thing in things if (seen := rescanned(thing, rng)) is not None]
+        things = [seen for thing in things if (seen := rescanned(thing, rng, scanner)) is not None]
     made_by = {"generator": fitted.card.model_dump(mode="json"), "seed": seed, "rescanned": rescan}
+    made_by |= {"sensor": sensor} if sensor else {}
     write_bank(things, output, made_by=made_by, licence=fitted.card.licence, synthetic=True, force=force)
     _tell({"objects": len(things), "classes": ", ".join(fitted.card.classes), "bank": str(output)}, {}, json=json)
 

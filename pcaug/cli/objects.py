@@ -24,7 +24,8 @@ def objects(
     """Cut single objects out of a corpus, by instance id or by clustering, with size, pose, range and sensor."""
     from collections import Counter
 
-    from pcaug.cli.console import emit_json, fresh, out, picture
+    from pcaug.augment.instances import outermost
+    from pcaug.cli.console import emit_json, err, fresh, out, picture
     from pcaug.corpus.manifest import KIND
     from pcaug.corpus.read import Corpus
     from pcaug.corpus.sources import refuse_nested
@@ -38,11 +39,15 @@ def objects(
         fresh(png, force=force)
     corpus = Corpus.open(source).only(split=split)
     licence = "; ".join(corpus.licences)
-    things = gather(corpus, names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"], least=least)
+    names = names or ["car", "heavy_vehicle", "two_wheeler", "person", "pole_like", "tree"]
+    things = gather(corpus, names, least=least)
     write_bank(things, output, made_by={"source": str(source), "least": least}, licence=licence, force=force)
     if png is not None:
         draw_bank(things, png)
     counts = dict(Counter(thing.row.name for thing in things))
+    if absent := [name for name in outermost(names) if name not in counts]:
+        text = f"note: found no {', no '.join(absent)} with at least {counted(least, 'point')}: --least takes smaller ones"
+        err().print(text, soft_wrap=True, markup=False)
     if json:
         emit_json({"objects": len(things), "classes": counts, "output": output})
     else:

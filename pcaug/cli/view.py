@@ -64,6 +64,8 @@ def view(
     many = number or (ON_A_SHEET if sheet else 1)
     needed = most if html is not None or png is None or not sheet else round(most * SMALL)
     exhibits = [exhibit for source in sources for exhibit in _exhibits(source, card, many, needed, spread=sheet)]
+    if colour == "rgb":
+        _tell_uncoloured(exhibits)
     if png is not None:
         _picture(exhibits, png, colour, plan=plan, sheet=sheet, gl=gl)
         out().print(str(png), soft_wrap=True, markup=False)
@@ -74,6 +76,17 @@ def view(
         from pcaug.view.window import show
 
         show(exhibits, colour)
+
+
+def _tell_uncoloured(exhibits: list[Exhibit]) -> None:
+    """Say of which clouds the colours are all black, because none were written."""
+    from pcaug.cli.console import err
+    from pcaug.view.colours import uncoloured
+
+    for exhibit in exhibits:
+        if uncoloured(exhibit.cloud):
+            text = f"note: {exhibit.title}: all colours are 0, so that it shows black: --colour height shows it"
+            err().print(text, soft_wrap=True, markup=False)
 
 
 def _page(exhibits: list[Exhibit], html: Path, title: str, most: int, colour: str | None) -> str:

@@ -12,6 +12,7 @@ from scipy.spatial import cKDTree
 
 from pcaug import catalogue
 from pcaug.cloud import HEIGHT, PointCloud, concatenate
+from pcaug.errors import RecipeError
 from pcaug.generate.bank import ObjectRow, ObjectSample, frame_from_object, object_from_frame
 from pcaug.generate.model import GROUND
 from pcaug.scene.asset import MATERIAL_NAMES, Asset, Scene, placed
@@ -80,11 +81,22 @@ def surfels(cloud: PointCloud, name: str) -> Asset:
     return Asset(name, triangles, np.repeat(cloud["label"], 2), np.full(len(triangles), MATERIAL_NAMES.index(material), np.uint8))
 
 
-def rescanned(thing: ObjectSample, rng: np.random.Generator) -> ObjectSample | None:
+def rescanned(thing: ObjectSample, rng: np.random.Generator, sensor: SensorRow | None = None) -> ObjectSample | None:
     """See an object anew with a simulated scanner, at its own distance and viewpoint; None where no beam meets it.
 
     Completed by symmetry where its class has one: what the scanner sees is a surface, not points that were copied.
+
+    Args:
+        thing: The object.
+        rng: Of the scanner's errors.
+        sensor: A spinning scanner; None for that of a SensorRow.
+
+    Raises:
+        RecipeError: For a scanner of another kind.
     """
+    sensor = sensor or SensorRow()
+    if sensor.kind != "spinning":
+        raise RecipeError(f"objects are seen anew by a spinning scanner, {sensor.model} is {sensor.kind}", do="take HDL-64E")
     whole = completed(thing)
     asset = surfels(thing.upright if whole is None else whole[0], thing.row.name)
     away = thing.row.distance or 15.0
@@ -92,7 +104,7 @@ def rescanned(thing: ObjectSample, rng: np.random.Generator) -> ObjectSample | N
     scene = Scene(
         (placed(asset, (away, 0.0, 0.0), yaw, instance=1),), "object", np.zeros(3), 0.0, np.full((2, 2), [[-99.0], [99.0]])
     )
-    cloud = scan(scene, SensorRow(), rng)
+    cloud = scan(scene, sensor, rng)
     if not len(cloud):
         return None
     pose = (away, 0.0, GROUND, yaw)

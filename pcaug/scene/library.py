@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from glob import escape
@@ -16,7 +17,8 @@ from pcaug import catalogue
 from pcaug.errors import RecipeError
 from pcaug.files import stamp
 from pcaug.scene import furniture, objects, trees
-from pcaug.scene.asset import Asset, Placement, Scene, Triangles, placed
+from pcaug.scene.asset import Asset, Placement, Scene, placed
+from pcaug.scene.ground import Site, ground_of, height_at, plan_radius
 from pcaug.scene.meshes.card import AssetCard
 from pcaug.scene.meshes.entry import PACK, Entry, entries
 from pcaug.scene.meshes.helios import load_scene
@@ -25,8 +27,8 @@ from pcaug.scene.recipe import AssetRow, Helios, SceneRecipe
 Rng = np.random.Generator
 VARIANTS = 8
 """Different shapes of each procedural object."""
-EDGE = 1e-9
-"""What a place may lie off a face's edge and be on it."""
+TRIES = 50
+"""Places that are tried for an object without a kind."""
 
 # a kind's place seeds its shapes: new ones go to the end
 MAKERS: dict[str, Callable[[Rng], Asset]] = {
@@ -104,49 +106,44 @@ class Library:
         return variant(kind, int(rng.integers(VARIANTS)))
 
     def scattered(self, scene: Scene, rng: Rng) -> Scene:
-        """A scene with the meshes that have no kind around its viewpoint, on its ground, their circles apart."""
-        ground = ground_of(scene) if any(row.kind is None for row, _ in self.rows) else None
+        """A scene with the meshes that have no kind around its viewpoint, on its ground, clear of what stands there and of each
+        other. What finds no place is left out; a row of which nothing does is warned of."""
+        rows = [(row, found) for row, found in self.rows if row.kind is None]
+        if not rows:
+            return scene
+        site = Site(scene)
         taken: list[tuple[float, float, float]] = []
         more: list[Placement] = []
         instance = max((p.instance for p in scene.placements), default=0)
-        for row, found in self.rows:
-            if row.kind is not None:
-                continue
-            for _ in range(int(rng.integers(row.count[0], row.count[1] + 1))):
+        for row, found in rows:
+            wanted, before = int(rng.integers(row.count[0], row.count[1] + 1)), len(more)
+            for _ in range(wanted):
                 asset = found[int(rng.integers(len(found)))].load().asset
-                radius = float(np.ptp(asset.bounds[:, :2], axis=0).max()) / 2
-                for _ in range(50):
-                    distance, angle = rng.uniform(*row.distance), rng.uniform(0, 2 * np.pi)
-                    x, y = scene.viewpoint[0] + distance * np.cos(angle), scene.viewpoint[1] + distance * np.sin(angle)
-                    if all(np.hypot(x - a, y - b) > radius + r for a, b, r in taken):
-                        taken.append((x, y, radius))
-                        instance += 1
-                        z = scene.viewpoint[2] if ground is None else height_at(ground, x, y)
-                        more.append(placed(asset, (x, y, z), rng.uniform(0, 2 * np.pi), 1.0, instance))
-                        break
+                at = _free(site, asset, row, scene, taken, rng)
+                if at is not None:
+                    taken.append((*at[:2], plan_radius(asset)))
+                    more.append(placed(asset, at, rng.uniform(0, 2 * np.pi), 1.0, instance + len(more) + 1))
+            if wanted and len(more) == before:
+                reach = "{:g} to {:g} m".format(*row.distance)
+                warnings.warn(f"{row.path}: found no free ground {reach} from the viewpoint of {scene.name}", stacklevel=2)
         return replace(scene, placements=(*scene.placements, *more))
 
 
-def ground_of(scene: Scene) -> Triangles | None:
-    """(M, 3, 3) faces of ground as they stand in a scene, those of stones too; None where it has none."""
-    nodes = catalogue.taxonomy().subtree("ground")
-    found = [p.standing(which) for p in scene.placements if (which := np.isin(p.asset.face_label, nodes)).any()]
-    return np.concatenate(found) if found else None
-
-
-def height_at(ground: Triangles, x: float, y: float) -> float:
-    """Of the highest face above or below a plan position; beside the ground that of the nearest corner."""
-    a, (p, q) = ground[:, 0], (ground[:, 1:] - ground[:, :1]).swapaxes(0, 1)
-    dx, dy = x - a[:, 0], y - a[:, 1]
-    area = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
-    flat = np.where(area == 0, np.inf, area)  # upright faces are no ground to stand on
-    u, v = (dx * q[:, 1] - dy * q[:, 0]) / flat, (dy * p[:, 0] - dx * p[:, 1]) / flat
-    within = (area != 0) & (u >= -EDGE) & (v >= -EDGE) & (u + v <= 1 + EDGE)
-    if within.any():
-        return float((a[:, 2] + u * p[:, 2] + v * q[:, 2])[within].max())
-    corners = ground.reshape(-1, 3)
-    away = np.hypot(corners[:, 0] - x, corners[:, 1] - y)
-    return float(corners[away <= away.min() + EDGE, 2].max())
+def _free(
+    site: Site, asset: Asset, row: AssetRow, scene: Scene, taken: Sequence[tuple[float, float, float]], rng: Rng
+) -> tuple[float, float, float] | None:
+    """A place (x, y, z) in metres for an asset of a row, off the circles (x, y, radius) that are taken; None where TRIES give
+    none."""
+    radius, height = plan_radius(asset), float(asset.bounds[1, 2])
+    for _ in range(TRIES):
+        distance, angle = rng.uniform(*row.distance), rng.uniform(0, 2 * np.pi)
+        x, y = (float(v) for v in scene.viewpoint[:2] + distance * np.array([np.cos(angle), np.sin(angle)]))
+        if any(np.hypot(x - a, y - b) <= radius + r for a, b, r in taken):
+            continue
+        level = site.level(x, y, radius, height)
+        if level is not None:
+            return x, y, level
+    return None
 
 
 def stamped(recipe: SceneRecipe) -> str:

@@ -200,7 +200,7 @@ class Room(Strict):
     """
 
     edge: Annotated[Lengths, at_least(2)] = (3.2, 8.0)
-    height: Lengths = (2.4, 3.2)
+    height: Annotated[Lengths, at_least(2)] = (2.4, 3.2)
     windows: Share = 0.6
     tables: Amounts = (0, 2)
     desks: Amounts = (0, 2)
@@ -245,6 +245,13 @@ class AssetRow(AssetCard):
     share: float = Field(default=1.0, gt=0, le=1)
     count: Counts = (1, 3)
     distance: Amounts = (4.0, 30.0)
+
+    @model_validator(mode="after")
+    def _of_use(self) -> Self:
+        without, only = ("without", ("share",)) if self.kind is None else ("with", ("count", "distance"))
+        if idle := [key for key in only if key in self.model_fields_set]:
+            raise ValueError(f"{' and '.join(idle)} of meshes {without} a kind would do nothing: leave it out")
+        return self
 
 
 class Into(Strict):

@@ -105,7 +105,7 @@ class SensorRow(Strict):
     kind: Literal["spinning", "solid", "rosette", "mobile", "terrestrial", "airborne"] = "spinning"
     title: str = ""
     source: str = ""
-    height: Range = (1.7, 1.76)
+    height: Annotated[Range, at_least(0)] = (1.7, 1.76)
     range_min: float = 2.5
     range_max: float = Field(default=80.0, gt=0)
     elevations: tuple[float, ...] = ()
@@ -170,23 +170,37 @@ class SensorRow(Strict):
         return {key: _tuples(value) for key, value in merged.items()}
 
     @model_validator(mode="after")
-    def _of_beams(self) -> SensorRow:
+    def _fits(self) -> SensorRow:
+        if fault := self._fault():
+            raise ValueError(self._of_another_kind() or fault)
+        return self
+
+    def _of_another_kind(self) -> str:
+        """That the model's file describes a scanner of another kind, and which model is of this one; "" where it does not."""
+        name = self.model or SCANNERS[self.kind]
+        theirs = catalogue.read_toml(catalogue.find("datasets/sensors", name)).get("kind", self.kind)
+        if theirs == self.kind:
+            return ""
+        return f"the model {name} is {theirs}, not {self.kind}: take one that is, --set sensor.model={SCANNERS[self.kind]}"
+
+    def _fault(self) -> str:
+        """What does not go together; "" where all does."""
         if self.kind == "spinning" and not self.elevations:
-            raise ValueError("a spinning scanner needs elevations of its beams")
+            return "a spinning scanner needs elevations of its beams"
         rays = self.columns * {"spinning": len(self.elevations), "solid": self.rows, "terrestrial": self.rows}.get(self.kind, 1)
         if rays > MOST_RAYS:
-            raise ValueError(f"a scan of {rays:,} rays, at most {MOST_RAYS:,}: see rate, period, azimuth_steps, rows")
+            return f"a scan of {rays:,} rays, at most {MOST_RAYS:,}: see rate, period, azimuth_steps, rows"
         if self.kind == "mobile" and self.speed[0] < SLOWEST:
-            raise ValueError(f"a mobile scanner needs a speed of {SLOWEST:g} m/s or more")
+            return f"a mobile scanner needs a speed of {SLOWEST:g} m/s or more"
         if any(leg[:3] == leg[3:] for leg in self.legs):
-            raise ValueError("a leg begins where it ends")
+            return "a leg begins where it ends"
         for name in ("azimuths", "firing", "lift", "intensity_near"):
             value = getattr(self, name)
             if isinstance(value, tuple) and value and len(value) != len(self.elevations):
-                raise ValueError(f"{name} needs as many values as elevations, {len(self.elevations)}")
+                return f"{name} needs as many values as elevations, {len(self.elevations)}"
         if isinstance(self.intensity_near, tuple) and self.kind != "spinning":
-            raise ValueError("intensity_near of each beam needs a spinning scanner, others have one for all")
-        return self
+            return "intensity_near of each beam needs a spinning scanner, others have one for all"
+        return ""
 
     def nearest(self, up: ArrayLike) -> NDArray[np.intp]:
         """The beam (N,) that looks most like each of some elevations (N,), degrees."""

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug.scene.asset import Scene
-from pcaug.scene.library import ground_of, height_at
+from pcaug.scene.ground import ground_of, height_at
 from pcaug.scene.ranges import draw
 from pcaug.scene.scanner import SensorRow, check_rays
 from pcaug.sensor.engine import Rays

@@ -31,10 +31,15 @@ RAMP = np.array([
 
 def best_mode(cloud: PointCloud) -> str:
     """What a cloud is best coloured by, where nobody said."""
-    for mode, field in (("class", "label"), ("prediction", "prediction"), ("native", "native_label"), ("rgb", "rgb")):
+    for mode, field in (("class", "label"), ("prediction", "prediction"), ("native", "native_label")):
         if field in cloud:
             return mode
-    return "height"
+    return "height" if "rgb" not in cloud or uncoloured(cloud) else "rgb"
+
+
+def uncoloured(cloud: PointCloud) -> bool:
+    """Whether a cloud has the field of colours and no colours in it: all are 0, as in files that only have room for them."""
+    return "rgb" in cloud and len(cloud) > 0 and not np.any(cloud["rgb"])
 
 
 def colours(cloud: PointCloud, mode: str) -> Colours:

@@ -10,9 +10,9 @@ import pytest
 from builders import make_cloud
 
 from pcaug import catalogue
-from pcaug.augment import MIXERS, build
+from pcaug.augment import AUGMENTATIONS, MIXERS, build
 from pcaug.augment.instances import instances, outermost
-from pcaug.augment.mixing import CutMix, LaserMix, Mix3D, PolarMix, join
+from pcaug.augment.mixing import CutMix, LaserMix, Mix3D, PolarMix, alike, join
 from pcaug.augment.paste import PasteObjects
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
 from pcaug.cloud import PointCloud
@@ -334,6 +334,60 @@ def test_objects_of_maps_are_not_pasted_into_scans(tmp_path: Path) -> None:
         with pytest.raises(PcaugError, match="holds objects of a map"):
             augment_corpus(paste, scans, tmp_path / "out", 0, donors=donors)
     augment_corpus(paste, site, tmp_path / "out", 0, donors=Corpus.open(bank))
+
+
+def seen_by(elevations: list[float], seed: int, numbers: list[int] | None = None) -> PointCloud:
+    """A flat road 1.7 m below a spinning scanner, and six cars, each point on the beam that looks at it."""
+    rng, table = np.random.default_rng(seed), np.radians(elevations)
+    up, azimuth = np.repeat(table, 400), np.tile(np.linspace(-np.pi, np.pi, 400, endpoint=False), len(table))
+    reach = np.where(up < -0.02, -1.7 / np.sin(np.minimum(up, -0.02)), 60.0)
+    cars = (np.abs(azimuth % (np.pi / 3) - 0.5) < 0.12) & (reach > 12) & (up < np.arctan2(-0.2, 11)) & (up > np.arctan2(-1.6, 12))
+    reach = np.where(cars, rng.uniform(11, 12, len(up)), reach)
+    xyz = np.column_stack([np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)]) * reach[:, None]
+    ring = np.repeat(np.arange(len(table)) if numbers is None else numbers, 400).astype(np.uint16)
+    label = np.where(cars, CAR, np.where(up < -0.02, ROAD, BUILDING)).astype(np.uint16)
+    return PointCloud(xyz, {"label": label, "ring": ring}, TAXONOMY)
+
+
+FEW_BEAMS, MANY_BEAMS = np.linspace(15, -15, 16).tolist(), np.linspace(2, -25, 64).tolist()
+
+
+@pytest.mark.parametrize("name", ["paste", "polarmix", "lasermix", "mix3d"])
+def test_points_of_another_scanner_get_the_rings_of_the_beams_that_look_at_them(name: str) -> None:
+    cloud, other = seen_by(FEW_BEAMS, 1), seen_by(MANY_BEAMS, 2)
+    cloud, other = (each.with_fields(own=np.full(len(each), own)) for each, own in ((cloud, 1), (other, 0)))
+    table = {"name": name} | ({"classes": ["car"]} if name == "paste" else {"swap": 1.0} if name == "polarmix" else {})
+    mixed = build(MIXERS, table)(cloud, other, np.random.default_rng(3))
+    assert mixed["ring"].max() == 15
+    angle = np.degrees(np.arcsin(mixed.xyz[:, 2] / np.linalg.norm(mixed.xyz, axis=1)))
+    assert (np.abs(angle - np.array(FEW_BEAMS)[mixed["ring"]]) <= 1.001)[angle > -15].all()
+    thinned = build(AUGMENTATIONS, {"name": "fewer_beams", "to": 8})(mixed, np.random.default_rng(0))
+    assert len(np.unique(thinned["ring"])) == 8
+    assert thinned["own"].sum() > 0.4 * mixed["own"].sum()
+
+
+@pytest.mark.parametrize("name", ["paste", "polarmix", "lasermix", "mix3d"])
+def test_rings_of_the_same_scanner_stay(name: str) -> None:
+    cloud, other = seen_by(MANY_BEAMS, 1), seen_by(MANY_BEAMS, 2).with_fields(mine=np.arange(64 * 400))
+    cloud = cloud.with_fields(mine=np.full(64 * 400, -1))
+    table = {"name": name} | ({"classes": ["car"]} if name == "paste" else {})
+    mixed = build(MIXERS, table)(cloud, other, np.random.default_rng(3))
+    new = mixed["mine"] >= 0
+    np.testing.assert_array_equal(mixed["ring"][new], other["ring"][mixed["mine"][new]])
+
+
+def test_beams_that_are_counted_the_other_way_are_another_scanners() -> None:
+    other = seen_by(MANY_BEAMS, 2, list(range(64))[::-1])
+    np.testing.assert_array_equal(alike(seen_by(MANY_BEAMS, 1), other)["ring"], 63 - other["ring"])
+
+
+def test_a_map_has_no_rings_where_a_scanner_of_more_is_mixed_in() -> None:
+    first, second = make_map(1), make_map(2, 2)
+    few, many = (np.arange(5000).astype(np.uint8) % n for n in (16, 64))
+    build_one = build(MIXERS, {"name": "cutmix"})
+    mixed = build_one(first.with_fields(ring=few), second.with_fields(ring=many), np.random.default_rng(0))
+    assert "ring" not in mixed
+    assert "ring" in build_one(first.with_fields(ring=few), second.with_fields(ring=few), np.random.default_rng(0))
 
 
 def test_nothing_is_pasted_into_something() -> None:

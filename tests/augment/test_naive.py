@@ -401,3 +401,16 @@ def test_a_shift_is_as_far_as_asked_in_plan_and_height() -> None:
     cloud = make_cloud(1)
     off = np.array([(naive.Shift(xy=2.0, z=0.1)(cloud, np.random.default_rng(s)).xyz - cloud.xyz)[0] for s in range(200)])
     np.testing.assert_allclose(np.abs(off).max(axis=0), (2, 2, 0.1), rtol=0.05)
+
+
+def test_pulses_of_beams_that_fire_at_once_are_told_by_their_rings() -> None:
+    """Two blocks of beams: of the pulse of ring 0 the first echo goes, that of ring 32 stays whole."""
+    fields = {
+        "time": np.zeros(4),
+        "ring": np.array([0, 0, 32, 32], np.uint16),
+        "return_number": np.array([1, 2, 1, 2], np.uint8),
+        "number_of_returns": np.full(4, 2, np.uint8),
+    }
+    out = kept(make_cloud(4).with_fields(**fields), np.array([False, True, True, True]))
+    assert out["return_number"].tolist() == [1, 1, 2]
+    assert out["number_of_returns"].tolist() == [1, 2, 2]

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from pcaug import formats
 from pcaug.cli.app import main
 from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.explore.network import features_of
 from pcaug.scene.recipe import load_recipe
 from pcaug.segment.recipe import TrainRecipe
@@ -79,6 +81,25 @@ def test_explore_writes_a_report_and_prints_json(tmp_path: Path, capsys: pytest.
     code, _, error = run(capsys, *words[:-1], tmp_path / "fit.json" / "below" / "fit.html")
     assert (code, error.count("\n")) == (1, 1)
     assert "cannot be written" in error
+
+
+def test_explore_prints_several_sets_by_rank_with_the_sentence_of_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real, near = corpus(tmp_path / "real", 1, scans=4), corpus(tmp_path / "near", 2, scans=4)
+    with CorpusWriter(tmp_path / "far", kind="synthetic", frame="sensor") as writer:
+        for tile in near.tiles:  # ten times as high as it is
+            cloud = near.read(tile)
+            writer.add(replace(cloud, xyz=cloud.xyz * (1, 1, 10)), tile.name, tile.unit)
+    words = [tmp_path / name for name in ("far", "near")]
+    code, text, _ = run(capsys, "explore", real.folder, *words, "-o", tmp_path / "fit.html")
+    assert code == 0
+    lines = text.splitlines()
+    assert lines[0].startswith(f"{tmp_path / 'near'} fits best. Ranked by faults")
+    assert lines.index(f"{tmp_path / 'near'}:") < lines.index(f"{tmp_path / 'far'}:")
+    assert "near fits best. Ranked by faults" in (tmp_path / "fit.html").read_text(encoding="utf-8")
+    found = json.loads((tmp_path / "fit.json").read_text(encoding="utf-8"))
+    assert [Path(gap["synthetic"]["inventory"]["folder"]).name for gap in found] == ["far", "near"]
 
 
 def test_explore_writes_the_same_bytes_for_any_threads_workers_and_hash_seed(tmp_path: Path) -> None:

@@ -52,6 +52,26 @@ def test_a_fit_finds_scanner_and_amounts(
     assert again.recipe == found.recipe
 
 
+def test_the_gain_is_measured_on_scenes_that_were_not_fitted_to(
+    other: tuple[SceneRecipe, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pcaug.explore.like.ROUNDS", 1)
+    monkeypatch.setattr("pcaug.explore.like.SCENES", 2)
+    seeds: list[tuple[SceneRecipe, int]] = []
+
+    def noted(recipe: SceneRecipe, seed: int, index: int) -> PointCloud:
+        seeds.append((recipe, seed))
+        return compose_one(recipe, seed, index)
+
+    monkeypatch.setattr("pcaug.explore.like.compose_one", noted)
+    start, (_, real) = load_recipe("street", [COARSE]), other
+    found = fit_recipe(start, real, seed=4)
+    assert [seed for _, seed in seeds] == [4] * 4 + [5] * 4
+    for (recipe, _), whole in zip(seeds[4::2], (start, found.recipe), strict=True):
+        sensor = whole.sensor.model_copy(update={"azimuth_steps": whole.sensor.columns // 4})
+        assert recipe == whole.model_copy(update={"sensor": sensor})
+
+
 def test_amounts_of_a_single_place_are_not_taken(other: tuple[SceneRecipe, Corpus], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pcaug.explore.like.ROUNDS", 1)
     _, real = other

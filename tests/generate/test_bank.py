@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import make_cloud
+from builders import make_cloud, run
 from generate.builders_generate import CAR, TAXONOMY, make_box, make_cars, make_street
 
 from pcaug.augment.recipe import AugmentRecipe, draws
@@ -201,3 +201,13 @@ def test_a_sample_stands_before_the_sensor_as_it_is_seen() -> None:
     assert thing.cloud.xyz[:, 2].min() == pytest.approx(-1.73, abs=0.05)
     np.testing.assert_allclose(frame_from_object(thing.row.pose)[:2, 3], (14, 0))
     assert TAXONOMY.label_name(int(thing.cloud["label"][0])) == "car"
+
+
+def test_classes_of_which_no_object_was_found_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with CorpusWriter(tmp_path / "c", frame="sensor") as writer:
+        writer.add(make_street(np.random.default_rng(0), 3, instances=True), "a", "a")
+    for name, words, told in (("one", ("car", "person"), True), ("two", ("vehicle", "car"), False)):
+        asked = [word for each in words for word in ("--class", each)]
+        _, err = run(capsys, "objects", tmp_path / "c", "-o", tmp_path / name, *asked)
+        assert ("note: found no person with at least 64 points" in err) == told
+        assert ("found no" in err) == told

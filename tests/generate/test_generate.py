@@ -114,6 +114,9 @@ def test_the_commands_go_from_a_bank_to_samples_that_paste_uses(tmp_path: Path, 
     assert (card["licence"], card["seed"], card["objects"]) == ("CC BY-NC-SA 4.0", 0, [12])
     run("generate", "sample", str(tmp_path / "m"), "-n", "5", "--points", "200", "-o", str(tmp_path / "s"))
     run("generate", "sample", str(tmp_path / "m"), "-n", "3", "--rescan", "-o", str(tmp_path / "r"))
+    run("generate", "sample", str(tmp_path / "m"), "-n", "3", "--rescan", "--sensor", "VLP-16", "-o", str(tmp_path / "v"))
+    rings = [max(int(thing.cloud["ring"].max()) for thing in read_bank(tmp_path / name)) for name in "rv"]
+    assert rings[0] > 15 >= rings[1]
     samples = Corpus.open(tmp_path / "s")
     assert {tile.kind for tile in samples.tiles} == {"synthetic"}
     assert all(thing.cloud["label"][0] == CAR for thing in read_bank(tmp_path / "r"))
@@ -172,3 +175,17 @@ def test_fields_that_pasting_loses_are_kept_by_rescanned_objects_as_far_as_a_sca
     for other in (("bare", "plain"), ("seen", "bright")):
         assert "note: native_label left out" in said[other]
         assert "--rescan" not in said[other]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(("--rescan", "--sensor", "Mid-40"), "Mid-40 is rosette"), (("--sensor", "VLP-16"), "--rescan")]
+)
+def test_a_scanner_that_cannot_see_objects_anew_is_refused(
+    words: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.save(make_model("shape", n=8), tmp_path / "m")
+    with pytest.raises(SystemExit) as ended:
+        main(["generate", "sample", str(tmp_path / "m"), "-n", "2", "-o", str(tmp_path / "out"), *words])
+    assert ended.value.code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

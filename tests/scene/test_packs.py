@@ -18,7 +18,8 @@ from pcaug.cli.app import main
 from pcaug.corpus.read import Corpus
 from pcaug.errors import FileError, NotFound, PcaugError, RecipeError
 from pcaug.explore.pattern import pattern_of
-from pcaug.scene.asset import Asset, Scene
+from pcaug.scene.asset import Asset, Placement, Scene
+from pcaug.scene.ground import ground_of, level_on, plan_distance
 from pcaug.scene.library import stamped
 from pcaug.scene.meshes import helios
 from pcaug.scene.meshes.bundle import Bundle
@@ -30,6 +31,8 @@ from pcaug.sensor.engine import Caster
 from pcaug.sensor.place import place_corpus
 
 TREE = catalogue.taxonomy()
+SPREAD = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+"""Barycentric places on a face, of which its points are."""
 
 
 def box(path: Path, *extents: float) -> Path:
@@ -360,6 +363,61 @@ def test_meshes_without_a_kind_stand_on_the_ground_below_them(tmp_path: Path, na
         met = caster.surfaces(feet * (1, 1, 0) + (0, 0, 200), down, np.arange(len(feet)))
         assert len(met.ray) == len(feet)
         np.testing.assert_allclose(200 - met.distance, feet[:, 2], atol=2e-3)
+
+
+def in_the_way(scene: Scene, placement: Placement, nodes: list[int]) -> bool:
+    """Whether points of another thing than ground are over a mesh's foot: from a span above the ground to its top, or a roof."""
+    foot, low, high = placement.world_from_asset[:3, 3], *placement.asset.bounds
+    reach = (high - low)[:2].min() / 2
+    for other in scene.placements:
+        faces = ~np.isin(other.asset.face_label, nodes)
+        if other is placement or not faces.any():
+            continue
+        triangles = other.standing(faces) - foot
+        near = (triangles[..., :2].min(axis=1) < reach).all(axis=1) & (triangles[..., :2].max(axis=1) > -reach).all(axis=1)
+        points = np.einsum("sk,mkc->msc", SPREAD, triangles[near])
+        inside = (np.abs(points[..., :2]) < reach).all(axis=2) & (points[..., 2] > 0.3)
+        roof = (other.asset.face_label[faces][near] == TREE.id("building"))[:, None]
+        if (inside & ((points[..., 2] < high[2]) | roof)).any():
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", ["street", "town", "wood", "room"])
+def test_meshes_without_a_kind_stand_on_the_ground_and_in_nothing_else(tmp_path: Path, name: str) -> None:
+    row = AssetRow(path=str(box(tmp_path / "m.ply")), label="object", count=(6, 6), distance=(0.0, 12.0), unit=0.6)
+    nodes = TREE.subtree("ground")
+    for seed in range(2):
+        scene = compose(load_recipe(name).model_copy(update={"assets": (row,)}), np.random.default_rng(seed))
+        mine = [p for p in scene.placements if p.asset.name == "m"]
+        ground = ground_of(scene)
+        assert mine
+        assert ground is not None
+        for each in mine:
+            x, y, z = each.world_from_asset[:3, 3]
+            assert level_on(ground, x, y) == z
+            assert not in_the_way(scene, each, nodes)
+            if name == "room":
+                assert (np.abs([x, y] - scene.extent.mean(axis=0)) < np.ptp(scene.extent, axis=0) / 2).all()
+
+
+def test_a_mesh_that_fits_nowhere_is_left_out_and_told(tmp_path: Path) -> None:
+    row = AssetRow(path=str(box(tmp_path / "m.ply")), label="object", count=(2, 2), distance=(30.0, 40.0), unit=0.6)
+    recipe = load_recipe("room").model_copy(update={"assets": (row,)})
+    with pytest.warns(UserWarning, match=r"m\.ply: found no free ground 30 to 40 m from the viewpoint of room"):
+        scene = compose(recipe, np.random.default_rng(0))
+    assert "m" not in [p.asset.name for p in scene.placements]
+
+
+def test_plan_distances_are_those_of_geometry() -> None:
+    triangle = np.array([[[0.0, 0, 5], [4, 0, 1], [0, 3, -2]], [[0, 0, 0], [4, 0, 0], [4, 0, 9]]])
+    for at, expected in (
+        ((1.0, 1.0), (0.0, 1.0)),
+        ((4.0, 3.0), (2.4, 3.0)),
+        ((-3.0, -4.0), (5.0, 5.0)),
+        ((2.0, 0.0), (0.0, 0.0)),
+    ):
+        np.testing.assert_allclose(plan_distance(triangle, *at), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize(

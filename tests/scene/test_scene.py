@@ -339,7 +339,13 @@ def test_a_misspelt_recipe_says_which_key(tmp_path: Path) -> None:
         ("sensor.azimuth_steps=1000000000", "a scan of 64,000,000,000 rays"),
         ("sensor.stations=[0, 0]", "must be 1 or more"),
         ("sensor.model=64", "sensor.model"),
-        ("sensor.kind=mobile", "a mobile scanner needs a speed"),
+        ("sensor.kind=mobile", "the model HDL-64E is spinning, not mobile: take one that is, --set sensor.model=mobile"),
+        ("sensor.kind=solid", "the model HDL-64E is spinning, not solid: take one that is, --set sensor.model=solid-state"),
+        ("sensor={kind='mobile', speed=[0.0, 0.0]}", "a mobile scanner needs a speed"),
+        ("sensor.height=[-1.0, -1.0]", "height: must be 0 or more"),
+        ("assets=[{path='a', kind='car', count=[1, 2]}]", "count of meshes with a kind would do nothing"),
+        ("assets=[{path='a', kind='car', distance=[1.0, 2.0]}]", "distance of meshes with a kind would do nothing"),
+        ("assets=[{path='a', share=0.5}]", "share of meshes without a kind would do nothing"),
         ("into.kinds={car=1e308, lorry=1e308}", "needs weights"),
         ("sensor.strips=[5, 2]", r"must be \[lowest, highest\]"),
     ],
@@ -352,7 +358,7 @@ def test_values_that_no_scene_can_be_made_of_are_refused_by_name(change: str, me
 @pytest.mark.parametrize(
     ("world", "change"),
     [("town", "town.plot=[0.0, 0.0]"), ("wood", "wood.rock=[0.0, 2.0]"), ("wood", "wood.tree_height=[0.0, 0.0]"),
-     ("room", "room.edge=[0.0, 0.0]"), ("town", "sensor.density=[0.0, 0.0]")],
+     ("room", "room.edge=[0.0, 0.0]"), ("room", "room.height=[0.5, 0.5]"), ("town", "sensor.density=[0.0, 0.0]")],
 )  # fmt: skip
 def test_other_worlds_refuse_what_they_cannot_be_made_of(world: str, change: str) -> None:
     with pytest.raises(RecipeError, match="must be"):

@@ -223,7 +223,10 @@ def test_objects_are_on_the_scale_of_the_scan() -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "change", "message"),
-    [("town", "into.objects=[1, 2]", "does not spin"), ("street", "into.kinds.cat=1", "no object kind 'cat', choose from tree")],
+    [
+        ("town", "into.objects=[1, 2]", r"does not spin .*--set sensor\.model=HDL-64E"),
+        ("street", "into.kinds.cat=1", "no object kind 'cat', choose from tree"),
+    ],
 )
 def test_recipes_that_cannot_place_are_refused(tmp_path: Path, recipe: str, change: str, message: str) -> None:
     compose_corpus(load_recipe("street", ["sensor.azimuth_steps=100"]), 1, tmp_path / "real", seed=3)
@@ -232,3 +235,10 @@ def test_recipes_that_cannot_place_are_refused(tmp_path: Path, recipe: str, chan
             load_recipe(recipe, [change]), Corpus.open(tmp_path / "real"), ([0.0, 1.0], 100), 1, tmp_path / "out", seed=1
         )
     assert not (tmp_path / "out").exists()
+
+
+def test_the_scanner_that_a_refusal_names_is_taken(tmp_path: Path) -> None:
+    compose_corpus(load_recipe("street", ["sensor.azimuth_steps=100"]), 1, tmp_path / "real", seed=3)
+    real = Corpus.open(tmp_path / "real")
+    place_corpus(load_recipe("town", ["sensor.model=HDL-64E"]), real, pattern_of(real), 1, tmp_path / "out", seed=1)
+    assert Corpus.open(tmp_path / "out").points

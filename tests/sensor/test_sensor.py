@@ -12,7 +12,7 @@ from pcaug import catalogue
 from pcaug.corpus.read import Corpus
 from pcaug.errors import RecipeError
 from pcaug.scene.asset import MATERIALS, Asset, Builder, Placement, Scene, placed
-from pcaug.scene.library import ground_of, height_at
+from pcaug.scene.ground import ground_of, height_at
 from pcaug.scene.recipe import compose, load_recipe
 from pcaug.scene.scanner import SensorRow
 from pcaug.scene.shapes import box, grid, quad

@@ -125,3 +125,16 @@ def test_the_tiles_of_a_site_are_thinned_together(tmp_path: Path, capsys: pytest
     row = contents(tmp_path / "a.html")["clouds"][0]
     assert row["title"] == "corpus: 2 tiles"
     assert 20 < np.ptp(row["frame"], axis=0)[0] < 24
+
+
+def test_colours_that_are_all_black_are_told_and_not_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = make_cloud(50, labelled=False)
+    for name, value in (("black", 0), ("red", 200)):
+        formats.write(tmp_path / f"{name}.ply", bare.with_fields(rgb=np.full((50, 3), value, np.uint8)))
+    for name, best, told in (("black", "height", True), ("red", "rgb", False)):
+        run(capsys, tmp_path / f"{name}.ply", "--html", tmp_path / f"{name}.html")
+        data = contents(tmp_path / f"{name}.html")
+        assert data["modes"][data["start"]]["name"] == best
+        with pytest.raises(SystemExit):
+            main(["view", str(tmp_path / f"{name}.ply"), "--colour", "rgb", "--png", str(tmp_path / f"{name}.png")])
+        assert ("black.ply: all colours are 0" in capsys.readouterr().err) == told
