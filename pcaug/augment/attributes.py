@@ -77,7 +77,7 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     gone = ~keep[several]
     if not gone.any():
         return out
-    pulse = _pulses(cloud, several)
+    pulse = pulses(cloud, several)
     number = cloud["return_number"][several].astype(np.int64)
     shape = int(pulse.max()) + 1, int(number.max()) + 1
     place = pulse * shape[1] + number
@@ -91,12 +91,12 @@ def kept(cloud: PointCloud, keep: NDArray[np.bool_]) -> PointCloud:
     return out.with_fields(return_number=first[rows], number_of_returns=total[rows])
 
 
-def _pulses(cloud: PointCloud, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Number (M,) from 0 of the pulse of some points (M,), by time and ring."""
+def pulses(cloud: PointCloud, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Number (M,) from 0 of the pulse of some points (M,) of a cloud with ``time``: by that and, where there is one, the ring."""
     pulse: NDArray[np.intp] = np.unique(cloud["time"][rows], return_inverse=True)[1]
     if "ring" in cloud:
         ring = np.unique(cloud["ring"][rows], return_inverse=True)[1]
-        pulse = np.unique(pulse * (ring.max() + 1) + ring, return_inverse=True)[1]
+        pulse = np.unique(pulse * (ring.max(initial=0) + 1) + ring, return_inverse=True)[1]
     return pulse
 
 

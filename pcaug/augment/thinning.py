@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pcaug.augment.attributes import kept
+from pcaug.augment.attributes import kept, pulses
 from pcaug.augment.naive import Positive, Rng, Share, codes
 from pcaug.augment.sight import rings
 from pcaug.cloud import PointCloud
@@ -72,14 +72,14 @@ class DropRings:
 class DropBeams:
     """Drop whole laser pulses with all their echoes, up to a share of ``most``.
 
-    Points of one ``time`` are echoes of a pulse, unless they are more than a pulse has: then each counts as one.
+    Points of one ``time`` (and ``ring``) are echoes of a pulse, unless they are more than a pulse has: then each counts as one.
     """
 
     most: Share = 0.2
 
     def __call__(self, cloud: PointCloud, rng: Rng) -> PointCloud:
         share = rng.uniform(0.0, self.most)
-        pulse = np.unique(cloud["time"], return_inverse=True)[1] if "time" in cloud else np.arange(len(cloud))
+        pulse = pulses(cloud, np.arange(len(cloud))) if "time" in cloud else np.arange(len(cloud))
         echoes = int(cloud["number_of_returns"].max(initial=1)) if "number_of_returns" in cloud else ECHOES
         several = np.flatnonzero(np.bincount(pulse)[pulse] > echoes)
         pulse[several] = len(cloud) + np.arange(len(several))

@@ -414,3 +414,13 @@ def test_pulses_of_beams_that_fire_at_once_are_told_by_their_rings() -> None:
     out = kept(make_cloud(4).with_fields(**fields), np.array([False, True, True, True]))
     assert out["return_number"].tolist() == [1, 1, 2]
     assert out["number_of_returns"].tolist() == [1, 2, 2]
+
+
+def test_pulses_that_start_at_once_are_lost_one_by_one() -> None:
+    time, ring = np.repeat(np.arange(500.0), 4), np.tile(np.array([0, 0, 32, 32], np.uint16), 500)
+    cloud = make_cloud(2000).with_fields(time=time, ring=ring, number_of_returns=np.full(2000, 2, np.uint8))
+    out = thinning.DropBeams(most=0.9)(cloud, np.random.default_rng(0))
+    left = np.unique(out["time"] * 64 + out["ring"], return_counts=True)[1]
+    assert set(left.tolist()) == {2}  # with both of its echoes, or neither
+    alone = [len(np.unique(out["ring"][out["time"] == start])) for start in np.unique(out["time"])]
+    assert 1 in alone
