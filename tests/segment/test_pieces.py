@@ -10,7 +10,7 @@ import pytest
 from segment.builders_segment import SMALL, TREE, garden
 
 from pcaug.augment.recipe import AugmentRecipe, augment_corpus
-from pcaug.cloud import PointCloud
+from pcaug.cloud import PointCloud, concatenate
 from pcaug.corpus.merge import merge
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
@@ -97,6 +97,14 @@ def test_slivers_are_hardly_drawn(tmp_path: Path) -> None:
     pool, rng = TilePool(corpus, class_set("cut", [corpus]), recipe), np.random.default_rng(0)
     drawn = [len(np.unique(pool.draw(rng).xyz, axis=0)) for _ in range(200)]
     assert sum(number <= 4 for number in drawn) < 20
+
+
+def test_slivers_are_no_units(tmp_path: Path) -> None:
+    cloud = bumpy()
+    edge = PointCloud(np.array([[24.0, 3.0, 0.0], [24.0, 9.0, 1.0]]), {name: cloud[name][:2] for name in cloud.fields}, TREE)
+    corpus = in_tiles(tmp_path / "c", concatenate([cloud, edge]), 12.0)
+    assert len(corpus.tiles) == 5
+    assert corpus.by_tile().units == ["a_0_0", "a_0_1", "a_1_0", "a_1_1"]
 
 
 def test_scores_and_own_labels_are_those_of_the_undivided_cloud(trained: Run, tmp_path: Path) -> None:
