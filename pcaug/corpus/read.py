@@ -122,8 +122,8 @@ class Corpus:
         return max(self.tiles, key=lambda tile: (len(tile.counts), tile.points))
 
     def by_tile(self) -> Corpus:
-        """The same corpus with each tile as a unit of its own, named like the tile; without slivers at the edge of the grid, which
-        are no places (a hundredth of the median's points or less)."""
+        """The same corpus with each tile as a unit of its own, named like the tile; without slivers at the edge of the grid,
+        which are no places (a hundredth of the median's points or less)."""
         least = float(np.median([tile.points for tile in self.tiles] or [0])) / 100
         places = [tile for tile in self.tiles if tile.points > least]
         return replace(self, tiles=tuple(tile.model_copy(update={"unit": tile.name}) for tile in places))
