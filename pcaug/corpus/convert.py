@@ -211,13 +211,30 @@ def _even(streams: Sequence[_Stream], dst: Path) -> tuple[Iterator[PointCloud], 
             for cloud in stream.clouds():
                 same = cloud.crs == crs and {name: values.dtype for name, values in cloud.fields.items()} == types
                 if first or not same:  # a cloud as it was read is written without encoding it again
-                    fields = {name: cloud[name].astype(types[name], copy=False) for name in order}
+                    fields = {name: _widened(cloud, name, types[name]) for name in order if name not in factors}
                     fields |= {name: _scaled(cloud, name, factor[number], types[name]) for name, factor in factors.items()}
-                    cloud = replace(cloud, fields=fields, crs=crs, source=replace(cloud.source, encoding=encoding))
+                    cloud = replace(
+                        cloud,
+                        fields={name: fields[name] for name in order},
+                        crs=crs,
+                        source=replace(cloud.source, encoding=encoding),
+                    )
                 first = False
                 yield cloud
 
     return clouds(), tuple(sorted(set().union(*(cloud.fields for cloud in firsts)) - shared))
+
+
+def _widened(cloud: PointCloud, name: str, kind: np.dtype[Any]) -> NDArray[Any]:
+    """A field in a type; raises FileError where that cannot hold all its values as they are."""
+    values = cloud[name]
+    with np.errstate(invalid="ignore", over="ignore"):  # what does not fit is found below
+        wide = values.astype(kind, copy=False)
+        same = wide is values or np.array_equal(wide.astype(values.dtype), values, equal_nan=values.dtype.kind == "f")
+    if not same:
+        what = f"field {name!r} ({values.dtype}) holds values that do not fit {kind}, the type that it has in all sources"
+        raise FileError(what, cloud.source.file or None, "give it one type in all of them")
+    return wide
 
 
 def _on_one_scale(streams: Sequence[_Stream], types: dict[str, np.dtype[Any]]) -> dict[str, list[float]]:

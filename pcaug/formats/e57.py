@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import reduce
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ STANDARD = {
 }  # fmt: skip
 """Column of ours -> element name of the standard (table 13)."""
 SPHERICAL = ("sphericalRange", "sphericalAzimuth", "sphericalElevation")
+FIRST = "returns from 0"
+"""What our files say where ``returnIndex`` is 0 of the first return, as the standard has it; earlier ones counted from 1."""
 BUFFER = 1 << 16
 """Points written at a time."""
 INVALID = ("cartesianInvalidState", "sphericalInvalidState")
@@ -70,10 +73,12 @@ def _scans(file: Any, path: Path, size: int, label: str | None) -> Iterator[Poin
     if not headers:
         raise FileError("holds no scan", path, "check the file")
     shared = [name for name in headers[0].point_fields if all(name in header.point_fields for header in headers)]
+    first = int(bool(said.get(FIRST, not said)))
+    types = _types(headers, shared, first)
     for i, header in enumerate(headers):
         for left in sorted(set(header.point_fields) - set(shared)):
             naming.skipped(f"field {left!r} of scan {i}, which not all scans have,", path)
-        for rows in _rows(file, header, shared, size):
+        for rows in _rows(file, header, types, size, first):
             cloud = naming.assemble(rows.__getitem__, naming.plan(rows, path, said, label), path, said, crs)
             if header.has_pose():
                 turned = np.einsum("ij,kj->ik", cloud.xyz, header.rotation_matrix)
@@ -92,20 +97,44 @@ def _crs(text: str) -> str | None:
         return None
 
 
-def _rows(file: Any, header: Any, names: list[str], size: int) -> Iterator[dict[str, NDArray[Any]]]:
-    """Columns by our names, a chunk at a time, without the points that are marked invalid."""
+def _types(headers: Iterable[Any], names: Iterable[str], first: int) -> dict[str, np.dtype[Any]]:
+    """For each element of numbers the type that holds it in all scans, whose limits may differ; ``first`` as of ``_rows``."""
+    from pye57 import libe57
+
+    prototypes = [libe57.StructureNode(header.points.prototype()) for header in headers]
+    types = {}
+    for name in names:
+        kinds = [_kind(prototype[name], first if name == STANDARD["return_number"] else 0) for prototype in prototypes]
+        known = [kind for kind in kinds if kind is not None]
+        if len(known) == len(kinds):
+            types[name] = reduce(np.promote_types, known)
+    return types
+
+
+def _rows(file: Any, header: Any, types: Mapping[str, np.dtype[Any]], size: int, first: int) -> Iterator[dict[str, NDArray[Any]]]:
+    """Columns by our names, a chunk at a time, without the points that are marked invalid.
+
+    Args:
+        file: The file.
+        header: That of a scan.
+        types: Element -> the type that it is wanted in.
+        size: Points per chunk.
+        first: Number of the first return, which is 0 in the file.
+    """
     from pye57 import libe57
     from pye57.utils import convert_spherical_to_cartesian
 
     prototype = libe57.StructureNode(header.points.prototype())
-    kinds = {name: kind for name in names if (kind := _kind(prototype[name])) is not None}
+    kinds = {name: kind for name in types if (kind := _kind(prototype[name])) is not None}
     buffers, targets = _buffers(file.image_file, kinds, size)
     reader = header.points.reader(targets) if header.point_count else None  # libE57 cannot read what holds nothing
     ours = {theirs: name for name, theirs in STANDARD.items()}
     try:
-        first = True
-        while (count := reader.read() if reader else 0) or first:
-            rows = {name: values[:count].astype(kinds[name]) for name, values in buffers.items()}
+        empty = True
+        while (count := reader.read() if reader else 0) or empty:
+            rows = {name: values[:count].astype(types[name]) for name, values in buffers.items()}
+            if (index := STANDARD["return_number"]) in rows:
+                rows[index] += rows[index].dtype.type(first)
             for state in INVALID:
                 valid = rows.pop(state, np.zeros(count)) == 0
                 rows = {name: values[valid] for name, values in rows.items()} if not valid.all() else rows
@@ -113,14 +142,14 @@ def _rows(file: Any, header: Any, names: list[str], size: int) -> Iterator[dict[
                 xyz = convert_spherical_to_cartesian(np.stack([rows.pop(name) for name in SPHERICAL], axis=1))
                 rows |= dict(zip(("cartesianX", "cartesianY", "cartesianZ"), xyz.T, strict=True))
             yield {ours.get(name, name.removeprefix(f"{NAMESPACE}:")): values for name, values in rows.items()}
-            first = False
+            empty = False
     finally:
         if reader:
             reader.close()
 
 
-def _kind(node: Any) -> np.dtype[Any] | None:
-    """The type that holds an element; None for anything that is not a number."""
+def _kind(node: Any, more: int = 0) -> np.dtype[Any] | None:
+    """The type that holds an element and what is ``more`` by so much; None for anything that is not a number."""
     from pye57 import libe57
 
     if isinstance(node, libe57.FloatNode):
@@ -129,7 +158,7 @@ def _kind(node: Any) -> np.dtype[Any] | None:
         return np.dtype("f8")
     if not isinstance(node, libe57.IntegerNode):
         return None
-    low, high = node.minimum(), node.maximum()
+    low, high = node.minimum() + more, node.maximum() + more
     for kind in ("u1", "i1", "u2", "i2", "u4", "i4"):
         if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
             return np.dtype(kind)
@@ -160,9 +189,13 @@ def _write(image: Any, chunks: Iterator[PointCloud]) -> int:
     try:
         for chunk in chunks:
             columns = {_element(name): _plain(values, name) for name, values in naming.spread(chunk).items()}
+            types = {name: values.dtype for name, values in columns.items()}
+            if (index := STANDARD["return_number"]) in columns:
+                wide = np.promote_types(types[index], np.int16)
+                columns[index] = columns[index].astype(wide) - wide.type(1)
             if writer is None:
                 scan = _scan(image, chunk)
-                points = libe57.CompressedVectorNode(image, _prototype(image, columns), libe57.VectorNode(image, True))
+                points = libe57.CompressedVectorNode(image, _prototype(image, types), libe57.VectorNode(image, True))
                 scan.set("points", points)
                 buffers, sources = _buffers(image, {name: values.dtype for name, values in columns.items()}, BUFFER)
                 writer = points.writer(sources)
@@ -227,7 +260,7 @@ def _scan(image: Any, cloud: PointCloud) -> Any:
         "guid": f"{{{uuid5(NAMESPACE_OID, sha256(cloud.xyz.tobytes()).hexdigest())}}}",
         "e57LibraryVersion": libe57.E57_LIBRARY_ID,
         "coordinateMetadata": cloud.crs or "",
-        f"{NAMESPACE}:describes": json.dumps(naming.describe(cloud)),
+        f"{NAMESPACE}:describes": json.dumps(naming.describe(cloud) | {FIRST: True}),
     }
     root, scans = image.root(), libe57.VectorNode(image, True)
     for name, value in texts.items():
@@ -252,15 +285,16 @@ def _structure(image: Any, children: Mapping[str, Any]) -> Any:
     return node
 
 
-def _prototype(image: Any, columns: Mapping[str, NDArray[Any]]) -> Any:
+def _prototype(image: Any, types: Mapping[str, np.dtype[Any]]) -> Any:
+    """What a point consists of, of types that hold what columns of a cloud do. Its returns count from 1, those here from 0."""
     from pye57 import libe57
 
     nodes = {}
-    for name, values in columns.items():
-        if values.dtype.kind == "f":
-            precision = libe57.E57_DOUBLE if values.dtype.itemsize == 8 else libe57.E57_SINGLE
+    for name, kind in types.items():
+        if kind.kind == "f":
+            precision = libe57.E57_DOUBLE if kind.itemsize == 8 else libe57.E57_SINGLE
             nodes[name] = libe57.FloatNode(image, 0.0, precision)
         else:
-            held = np.iinfo(values.dtype)
-            nodes[name] = libe57.IntegerNode(image, 0, int(held.min), int(held.max))
+            held, less = np.iinfo(kind), int(name == STANDARD["return_number"])
+            nodes[name] = libe57.IntegerNode(image, 0, max(int(held.min) - less, -(2**63)), int(held.max) - less)
     return _structure(image, nodes)

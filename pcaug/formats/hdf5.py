@@ -90,6 +90,7 @@ def _plain(group: Any, name: str, path: Path) -> bool:
         return False
     table = group[name]
     if not isinstance(table, h5py.Dataset):
+        naming.skipped(f"group {name!r}", path)
         return False
     if table.external or table.is_virtual:
         raise FileError(f"dataset {name!r} is stored in other files", path, "write one file that holds it")

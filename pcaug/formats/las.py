@@ -131,21 +131,23 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
     fields: dict[str, NDArray[Any]] = {}
     names = list(points.point_format.dimension_names)
     extras = {d.name: d for d in points.point_format.extra_dimensions}
-    own = {name for name, d in extras.items() if d.description == las_fields.OWN}
+    own = {name for name, d in extras.items() if las_fields.is_own(d.description)}
+    beside = "native_label" in own and extras["native_label"].description == las_fields.BESIDE
+    kept = {*extras, "classification"} if beside else {*extras}
     colours = {"red", "green", "blue"} if {"red", "green", "blue"} <= set(names) else set()
     if colours:
         fields["rgb"] = np.stack([np.asarray(points[c]) for c in ("red", "green", "blue")], axis=1)
     if "" in extras:
         naming.skipped("a dimension without a name", Path(source.file))
     for name in names:
-        if name in {"", "X", "Y", "Z", *colours} or (name == "classification" and "native_label" in own):
+        if name in {"", "X", "Y", "Z", *colours} or (name == "classification" and "native_label" in own and not beside):
             continue
         values = np.array(points[name])
         if name == "classification":
             values = values.astype(np.int32)
         elif name in ("scan_angle_rank", "scan_angle") and name not in extras:
             values = (values * (1.0 if name == "scan_angle_rank" else 0.006)).astype(np.float32)
-        field = RENAMED.get(name, name) if name not in extras else name
+        field = name if name in kept else RENAMED.get(name, name)
         while name in extras and name not in own and (field in fields or field == "label"):
             field += "_"  # a producer's own extra bytes, called like another dimension or like nodes of our tree
         fields[field] = values
@@ -157,13 +159,14 @@ def decoded(points: Any, crs: str | None, source: Source) -> PointCloud:
 
 def labelled_by(cloud: PointCloud, label: str | None, path: Path) -> PointCloud:
     """The cloud with the values of a dimension as its class ids; raises LabelError where it has none, or they are no ids."""
-    if label in (None, "classification", "native_label"):
+    if label in (None, "native_label") or (label == "classification" and label not in cloud):
         return cloud
     if label not in cloud and f"{label}_" in cloud:
         label = f"{label}_"  # a producer's "label", see ``decoded``
     if label not in cloud:
         raise LabelError(f"has no dimension {label!r}", path, f"it has {', '.join(cloud.fields)}")
-    fields = {("classification" if name == "native_label" else name): values for name, values in cloud.fields.items()}
+    other = "native_label_" if "classification" in cloud else "classification"
+    fields = {(other if name == "native_label" else name): values for name, values in cloud.fields.items()}
     return replace(cloud, fields=fields | {"native_label": naming.whole(cloud[label], path)})
 
 
@@ -257,10 +260,7 @@ def record(cloud: PointCloud, header: Any, units: set[str], path: Path) -> Any:
             for column, colour in enumerate(("red", "green", "blue")):
                 points[colour] = wide[:, column]
         elif target == "classification":
-            if len(values) and not 0 <= values.min() <= values.max() <= 255:
-                wrong = int(values.min() if values.min() < 0 else values.max())
-                raise LabelError(f"class {wrong} does not fit into LAS's 8 bits", path, "write another format, or map it")
-            points["classification"] = values.astype(np.uint8)
+            points["classification"] = _classes_fitting(values, header.point_format.dimension_by_name(target), path)
         elif target == "intensity":
             points["intensity"] = _sixteen_bits(name, values, units, path)
         elif target is not None:
@@ -276,14 +276,37 @@ def _classes(cloud: PointCloud, most: int) -> NDArray[np.uint8]:
     return np.where((codes >= 0) & (codes <= most), codes, 0).astype(np.uint8)
 
 
+def _classes_fitting(values: NDArray[Any], dimension: Any, path: Path) -> NDArray[np.uint8]:
+    """Classes (N,) for a dimension; raises LabelError for one that does not fit."""
+    if len(values) and not 0 <= values.min() <= values.max() <= dimension.max:
+        wrong = values.min() if values.min() < 0 else values.max()
+        do = "write another format, or map it"
+        raise LabelError(f"class {wrong:.15g} does not fit into LAS's {dimension.num_bits} bits", path, do)
+    if not np.array_equal(classes := values.astype(np.uint8), values):
+        raise LabelError("has classes that are not whole numbers", path, "name the right column with the card's label")
+    return classes
+
+
 def _set_extra(points: Any, name: str, values: NDArray[Any], path: Path) -> None:
-    """Set extra bytes, whose type holds the values; raises FileError where they have a scale, and lie beyond its grid."""
-    try:
-        with np.errstate(invalid="raise"):  # NaN has no place on a grid
-            points[name] = values[:, 0] if values.shape[1:] == (1,) else values
-    except (OverflowError, FloatingPointError):
+    """Set extra bytes, whose type holds the values; raises FileError where they have a scale, and lie beyond its grid.
+
+    laspy rounds on the grid of floats too, and compares the values of all parts with the limits of each.
+    """
+    told = points.point_format.dimension_by_name(name)
+    values = values[:, 0] if values.shape[1:] == (1,) else values
+    if told.scales is None:
+        points[name] = values
+        return
+    raw = points.array[name]
+    with np.errstate(invalid="ignore", over="ignore"):  # what does not fit is found below
+        grid = (values - told.offsets) / told.scales
+        if raw.dtype.kind != "f":
+            grid = np.rint(grid)  # NaN has no place on it
+        raw[:] = grid
+    lost = raw != grid if raw.dtype.kind != "f" else np.isfinite(raw) != np.isfinite(grid)
+    if lost.any():
         what = f"field {name!r} ({values.min():g} to {values.max():g}) does not fit the grid that its source gave it"
-        raise FileError(what, path, "correct, rename or drop it, or write another format") from None
+        raise FileError(what, path, "correct, rename or drop it, or write another format")
 
 
 def _fitting(name: str, values: NDArray[Any], dimension: Any, path: Path) -> NDArray[Any]:
@@ -307,6 +330,8 @@ def _same_records(one: Any, other: Any) -> bool:
 
 def _sixteen_bits(name: str, values: NDArray[Any], units: set[str], path: Path) -> NDArray[np.uint16]:
     """Round to 16 bits, which 0..1 fills where the first cloud was within it; says what is lost: what lies beyond, fractions."""
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        naming.skipped(f"what of {name} is no number (it becomes 0)", Path(path.name))
     values, top = np.nan_to_num(values), 1 if name in units else 65535
     if name in units and colour_scale(values) > 1:
         what = f"{name} is {values.max():g} after clouds within 0..1"

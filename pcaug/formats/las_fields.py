@@ -7,6 +7,7 @@ from typing import Any
 
 import laspy
 import numpy as np
+from laspy.point.dims import OLD_LASPY_NAMES
 from numpy.typing import NDArray
 
 from pcaug.cloud import PointCloud
@@ -16,6 +17,8 @@ KINDS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
 """Types of extra bytes."""
 OWN = "pcaug"
 """Description of the extra bytes that stand for fields of ours and not for a producer's."""
+BESIDE = "pcaug, beside classification"
+"""The same of ids, where ``classification`` is a field of the cloud and does not follow from them."""
 
 
 def dimension(name: str, dimensions: set[str]) -> str | None:
@@ -26,6 +29,11 @@ def dimension(name: str, dimensions: set[str]) -> str | None:
         return "scan_angle" if "scan_angle" in dimensions else "scan_angle_rank"
     back = {"native_label": "classification", "time": "gps_time"}.get(name, name)
     return back if back in dimensions else None
+
+
+def is_own(description: str) -> bool:
+    """Whether extra bytes of this description stand for a field of ours."""
+    return description in (OWN, BESIDE)
 
 
 def extra_of(dimension: Any) -> dict[str, Any]:
@@ -43,6 +51,7 @@ def extra_of(dimension: Any) -> dict[str, Any]:
 def extra_params(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> list[Any]:
     """Parameters of the dimensions that the point format lacks; raises PcaugError for a field that LAS cannot hold."""
     dimensions = set(header.point_format.standard_dimension_names)
+    _refuse_shared(cloud, dimensions, {*header.point_format.dtype().names, *OLD_LASPY_NAMES, "scales", "offsets"})
     ours = {"label"} & cloud.fields.keys() | ({"native_label"} if "classification" in cloud else set())
     extras = kept.get("extra", [])
     known = {f"{e['name']}_": e for e in extras if _theirs(e["name"], e["description"])}
@@ -57,17 +66,34 @@ def extra_params(cloud: PointCloud, header: Any, kept: Mapping[str, Any]) -> lis
         if target is not None and not (name == "native_label" and (e or not kept or "classification" in cloud)):
             continue  # our ids stand beside the ASPRS class; in other programs' files that class is the id
         own = OWN if name in ("label", "native_label", "prediction") else ""
+        own = BESIDE if name == "native_label" and "classification" in cloud else own
+        description = e["description"] if e and not is_own(e["description"]) else own
         name = e["name"] if e and e["name"] not in ours else name
         if e and _holds(e, values):
-            params.append(laspy.ExtraBytesParams(name, e["type"], e["description"], _array(e["offsets"]), _array(e["scales"])))
+            params.append(laspy.ExtraBytesParams(name, e["type"], description, _array(e["offsets"]), _array(e["scales"])))
         else:
-            params.append(_dimension_for(name, values, e["description"] if e else own))
+            params.append(_dimension_for(name, values, description))
     return params
+
+
+def _refuse_shared(cloud: PointCloud, dimensions: set[str], raw: Collection[str]) -> None:
+    """Raise PcaugError for a field whose dimension another one takes, and for one called like what is no dimension (``raw``)."""
+    taken: dict[str, str] = {}
+    for name in cloud.fields:
+        target = dimension(name, dimensions)
+        if target is None and name in raw:
+            raise PcaugError(f"field {name!r} is called like a part of LAS's own records", do="rename it")
+        if name == "native_label" and "classification" in cloud:
+            continue
+        for part in ("red", "green", "blue") if target == "rgb" else (target,) if target else ():
+            if other := taken.get(part):
+                raise PcaugError(f"fields {other!r} and {name!r} are both {part} of LAS", do="rename or drop one of them")
+            taken[part] = name
 
 
 def _theirs(name: str, description: str) -> bool:
     """Whether extra bytes are a producer's that are called like our ids: they are read with a "_" behind their name."""
-    return name in ("label", "native_label") and description != OWN
+    return name in ("label", "native_label") and not is_own(description)
 
 
 def held(fields: Collection[str], point_format: Any) -> dict[str, str]:

@@ -84,7 +84,7 @@ def check(path: Path) -> int:
             raise FileError(f"is truncated: it should hold {count} points of {length} bytes", path, "download it again")
         if compressed and count:
             try:
-                _check_chunks(file, offset, int.from_bytes(head[94:96], "little"), vlrs, length)
+                _check_chunks(file, offset, int.from_bytes(head[94:96], "little"), vlrs, length, count)
             except BaseException as error:  # a panic of Rust's is no Exception
                 if isinstance(error, KeyboardInterrupt | SystemExit):
                     raise
@@ -96,8 +96,8 @@ def check(path: Path) -> int:
     return length
 
 
-def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int) -> None:
-    """Raise where the chunks of a LAZ file are larger than the file, or unpack to more than anybody's do."""
+def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int, count: int) -> None:
+    """Raise where the chunks of a LAZ file are larger than the file, unpack to more than anybody's do, or hold too few points."""
     body = compressor(file, first, vlrs)
     points = struct.unpack_from("<I", body, 12)[0]
     items = _items(body)
@@ -117,6 +117,7 @@ def _check_chunks(file: Any, offset: int, first: int, vlrs: int, length: int) ->
     if (
         sum(size for _, size in chunks) > table - offset
         or max((n * length for n, _ in chunks if n != VARIABLE), default=0) > MOST
+        or sum(n for n, _ in chunks) < count
     ):
         raise ValueError("impossible sizes")
     starts = offset + 8 + np.cumsum([0, *(size for _, size in chunks)])

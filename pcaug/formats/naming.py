@@ -25,6 +25,8 @@ Plan = dict[str, tuple[str, ...]]
 
 POSITIONS = ("xyz", "positions", "points", "position", "coords", "coord", "pos")
 """Names, lower case, of one column (N, 3) with the positions."""
+WRITTEN = (("xyz",), ("x", "y", "z"), ("positions",))
+"""What we write positions as; the last one is Open3D's."""
 LABELS = (
     "native_label", "scalar_native_label", "label", "labels", "class", "classification", "semantic", "scalar_label",
     "scalar_classification", "sem_class"
@@ -55,9 +57,10 @@ def known_as(name: str) -> str:
 def describe(cloud: PointCloud, *, split: bool = True) -> dict[str, Any]:
     """What our own files say about themselves, as JSON values; ``split``: whether a vector has one column per component."""
     wide = {name: values.shape[1] for name, values in cloud.fields.items() if split and values.ndim > 1}
-    vectors = {name: width for name, width in wide.items() if name not in VECTORS or width != len(VECTORS[name][0])}
+    known = [name for name, width in wide.items() if name in VECTORS and width == len(VECTORS[name][0])]
+    vectors = {name: width for name, width in wide.items() if name not in known}
     taxonomy = cloud.taxonomy.name if cloud.taxonomy is not None and "label" in cloud else None
-    return {"taxonomy": taxonomy, "crs": cloud.crs, "vectors": vectors}
+    return {"taxonomy": taxonomy, "crs": cloud.crs, "vectors": vectors, "known": known}
 
 
 def understand(text: str | bytes, path: Path) -> dict[str, Any]:
@@ -75,6 +78,8 @@ def understand(text: str | bytes, path: Path) -> dict[str, Any]:
             raise ValueError("crs")
         if not isinstance(said.get("types", {}), dict):
             raise ValueError("types")
+        if not set(said.get("known", ())) <= VECTORS.keys():
+            raise ValueError("known")
     except (ValueError, AttributeError, TypeError, OverflowError, RecursionError):
         raise FileError("says of itself what cannot be understood", path, "it was damaged: download it again") from None
     return dict(said)
@@ -109,9 +114,12 @@ def _refuse_taken(name: str, taken: set[str]) -> None:
         raise PcaugError(f"field {name!r} needs columns that are taken: {sorted(taken)}", do="rename it")
 
 
-def positions(names: Iterable[str]) -> tuple[str, ...]:
-    """The columns that hold positions: three, or one (N, 3); () where there are none."""
-    lower = {name.lower(): name for name in reversed(list(names))}
+def positions(names: Iterable[str], *, own: bool = False) -> tuple[str, ...]:
+    """The columns that hold positions: three, or one (N, 3); () where there are none. ``own``: as our files name them."""
+    names = list(names)
+    if own:
+        return next((group for group in WRITTEN if set(group) <= set(names)), ())
+    lower = {name.lower(): name for name in reversed(names)}
     whole = [(lower[name],) for name in POSITIONS if name in lower]
     return tuple(lower[axis] for axis in "xyz") if {"x", "y", "z"} <= lower.keys() else whole[0] if whole else ()
 
@@ -138,13 +146,10 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
     """
     names = list(names)
     lower = {name.lower(): name for name in reversed(names)}
-    made: Plan = {"xyz": positions(names)}
+    made: Plan = {"xyz": positions(names, own=bool(said))}
     if not made["xyz"]:
         raise FileError("has no columns x, y and z", path, f"it has {', '.join(names[:12]) or 'none'}")
-    for field, groups in VECTORS.items():
-        for group in groups:
-            if field not in made and all(c in lower for c in group):
-                made[field] = tuple(lower[c] for c in group)
+    made |= _written(names, said) if said else _known(lower)
     vectors = {f: tuple(f"{f}_{i}" for i in range(int(width))) for f, width in said.get("vectors", {}).items()}
     made |= {f: columns for f, columns in vectors.items() if not set(columns).isdisjoint(names)}  # one may be left out whole
     absent = {column for columns in made.values() for column in columns} - set(names)
@@ -164,6 +169,22 @@ def plan(names: Iterable[str], path: Path, said: Mapping[str, Any] = {}, label: 
                 field += "_"
             made[field] = (name,)
     return made
+
+
+def _known(lower: Mapping[str, str]) -> Plan:
+    """The vectors that other programs' columns, by their names in lower case, make together."""
+    made: Plan = {}
+    for field, groups in VECTORS.items():
+        for group in groups:
+            if field not in made and all(c in lower for c in group):
+                made[field] = tuple(lower[c] for c in group)
+    return made
+
+
+def _written(names: Sequence[str], said: Mapping[str, Any]) -> Plan:
+    """The vectors of ``VECTORS`` that our own file has; earlier files do not say, there the columns of their names are these."""
+    known = said.get("known", VECTORS)
+    return {field: groups[0] for field, groups in VECTORS.items() if field in known and set(groups[0]) <= set(names)}
 
 
 def assemble(

@@ -69,16 +69,24 @@ def _read(file: Any, path: Path, size: int, wanted: Iterable[str] | None, coords
 
 def understood(metadata: Mapping[bytes, bytes] | None, path: Path) -> dict[str, Any]:
     """What our own table says about itself in its schema's metadata; {} for other tables."""
-    return naming.understand((metadata or {}).get(b"pcaug", b""), path)
+    said = naming.understand((metadata or {}).get(b"pcaug", b""), path)
+    return {"known": [], **said} if said else {}
 
 
 def _numeric(schema: Any, path: Path, said: Mapping[str, Any]) -> list[str]:
-    """Names of the columns of numbers; others are left out, unless our own table has them."""
+    """Names of the columns of numbers; others are left out, unless our own table has them.
+
+    Raises:
+        FileError: If two have the same name.
+    """
     numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
     strange = [column for column in schema if not said and not any(is_kind(column.type) for is_kind in numbers)]
     for column in strange:
         naming.skipped(f"column {column.name!r} of type {column.type}", path)
-    return [name for name in schema.names if name not in {column.name for column in strange}]
+    names = [name for name in schema.names if name not in {column.name for column in strange}]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise FileError(f"has the column {twice!r} twice", path, "rename one of them at the source")
+    return names
 
 
 def _plan(names: Iterable[str], path: Path, said: Mapping[str, Any], label: str | None = None) -> naming.Plan:

@@ -1,7 +1,7 @@
 """PCD 0.6 and 0.7 of the Point Cloud Library: ascii, binary and binary_compressed; header and LZF through pypcd4.
 
-PCL packs a colour into the bits of one 32-bit number called ``rgb``: it is unpacked, and 8-bit colours are packed again; wider
-ones become three columns.
+PCL packs a colour into the bits of one 32-bit number called ``rgb``, or ``rgba`` with an ``alpha``, which becomes a field: it is
+unpacked, and 8-bit colours are packed again; wider ones become three columns.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from pypcd4.pypcd4 import NUMPY_TYPE_TO_PCD_TYPE, Encoding, MetaData
 
 from pcaug.cloud import PointCloud
 from pcaug.errors import FileError, PcaugError
-from pcaug.formats import naming, text
+from pcaug.formats import naming, rows
 
 MARK = "# pcaug "
 PACKED = ("rgb", "rgba")
+SHIFTS = (("red", 16), ("green", 8), ("blue", 0), ("alpha", 24))
+"""Part of a packed colour -> its lowest bit; of ``rgb`` the highest eight mean nothing."""
 PADDING = "#"
 """pypcd4 calls the bytes between fields (``_`` in the file) something that begins so."""
 LONGEST = 1 << 16
@@ -140,7 +142,7 @@ def _ascii(
         return _cloud(columns, path, said, label)
 
     seen = 0
-    for cloud in text.parsed(path, size, kinds, make, start, 1):
+    for cloud in rows.parsed(path, size, kinds, make, start, 1):
         seen += len(cloud)
         yield cloud
     if seen != meta.points:
@@ -161,10 +163,11 @@ def _cast(name: str, values: NDArray[Any], kind: np.dtype[Any], path: Path) -> N
 def _cloud(columns: dict[str, NDArray[Any]], path: Path, said: dict[str, Any], label: str | None) -> PointCloud:
     """A cloud of columns, with colours unpacked and without padding."""
     columns = {name: values for name, values in columns.items() if not name.startswith(PADDING)}
-    for name in PACKED:
+    for name in (("rgb",) if "rgb" in said.get("known", ("rgb",)) else ()) if said else PACKED:
         if name in columns and columns[name].ndim == 1 and columns[name].itemsize == 4 and "red" not in columns:
             bits = np.ascontiguousarray(columns.pop(name)).view("<u4")
-            columns |= {c: (bits >> shift & 0xFF).astype(np.uint8) for c, shift in (("red", 16), ("green", 8), ("blue", 0))}
+            parts = SHIFTS if name == "rgba" and "alpha" not in columns else SHIFTS[:3]
+            columns |= {part: (bits >> shift & 0xFF).astype(np.uint8) for part, shift in parts}
     return naming.assemble(columns.__getitem__, naming.plan(columns, path, said, label), path, said)
 
 

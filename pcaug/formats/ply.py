@@ -63,16 +63,19 @@ def _check_counts(path: Path) -> None:
 
 
 def _points(data: Any, path: Path) -> NDArray[Any]:
-    """The element with x, y and z, whatever it is called, as a structured array."""
-    for element in data.elements:
-        names = {p.name.lower() for p in element.properties}
-        if {"x", "y", "z"} <= names:
-            for p in element.properties:
-                if isinstance(p, PlyListProperty):
-                    naming.skipped(f"list property {p.name!r}", path)
-            table: NDArray[Any] = element.data
-            return table
-    raise FileError("has no element with x, y and z", path, "check the file")
+    """The element with x, y and z, as a structured array: of several the one called vertex, or the first; others are left out."""
+    placed = [element for element in data.elements if {"x", "y", "z"} <= {p.name.lower() for p in element.properties}]
+    if not placed:
+        raise FileError("has no element with x, y and z", path, "check the file")
+    points = next((element for element in placed if element.name == "vertex"), placed[0])
+    for element in placed:
+        if element is not points:
+            naming.skipped(f"element {element.name!r}, which has x, y and z as well,", path)
+    for p in points.properties:
+        if isinstance(p, PlyListProperty):
+            naming.skipped(f"list property {p.name!r}", path)
+    table: NDArray[Any] = points.data
+    return table
 
 
 def write(path: Path, chunks: Iterator[PointCloud], *, ascii: bool = False) -> int:

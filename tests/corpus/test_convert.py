@@ -55,6 +55,24 @@ def test_extra_bytes_of_two_types_take_one_that_holds_both(tmp_path: Path, one: 
         assert values.dtype == kind
 
 
+def test_whole_numbers_that_a_common_type_would_round_are_refused(tmp_path: Path) -> None:
+    for name, ids in (("a", np.array([2**60 + 1, 2])), ("b", np.array([0.5, 2])), ("c", np.array([2**60, 2]))):
+        write(tmp_path / f"{name}.npz", PointCloud(np.zeros((2, 3)), {"id": ids}))
+    with pytest.raises(PcaugError, match=r"field 'id' \(int64\) holds values that do not fit float64.*a\.npz"):
+        convert([tmp_path / "b.npz", tmp_path / "a.npz"], tmp_path / "all.npz")
+    assert not (tmp_path / "all.npz").exists()
+    convert([tmp_path / "b.npz", tmp_path / "c.npz"], tmp_path / "all.npz")
+    assert read(tmp_path / "all.npz")["id"].tolist() == [0.5, 2, 2**60, 2]
+
+
+def test_colours_of_a_later_scan_are_written_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow, wide = (PointCloud(np.zeros((2, 3)), {"row": np.array([1, top], kind)}) for kind, top in (("u1", 200), ("u2", 1000)))
+    write(tmp_path / "a.npz", narrow)
+    monkeypatch.setattr("pcaug.corpus.sources.Scan.raw", lambda self, size=CHUNK: iter([narrow, wide]))
+    with pytest.raises(PcaugError, match=r"field 'row' \(uint16\) holds values that do not fit uint8"):
+        convert(tmp_path / "a.npz", tmp_path / "b.npz")
+
+
 def classes(path: Path) -> list[int]:
     return list(laspy.read(path).classification)
 

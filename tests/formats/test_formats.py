@@ -217,8 +217,9 @@ def test_a_header_may_name_columns_with_spaces(tmp_path: Path) -> None:
     assert {name: values.tolist() for name, values in cloud.fields.items()} == {
         "return_number": [1], "Scalar_field": [7.5], "native_label": [6]
     }  # fmt: skip
-    (tmp_path / "b.txt").write_text("//X Y Z R G B Classification\n1 2 3 4 5 6 7\n")
-    assert read(tmp_path / "b.txt")["native_label"].tolist() == [7]
+    for mark in ("//", "// ", "//\t"):
+        (tmp_path / "b.txt").write_text(f"{mark}X Y Z R G B Classification\n1 2 3 4 5 6 7\n")
+        assert read(tmp_path / "b.txt")["native_label"].tolist() == [7]
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
@@ -235,6 +236,44 @@ def test_the_index_that_pandas_writes_is_no_column(tmp_path: Path, separator: st
 def test_separators_at_the_ends_of_lines_are_no_columns(tmp_path: Path, text: str) -> None:
     (tmp_path / "a.csv").write_text(text)
     assert read(tmp_path / "a.csv").xyz.tolist() == [[1, 2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (",x,y,z,class\n0,1,2,3,\n1,1,2,3,\n", "line 2 has nothing in column 5"),
+        (",x,y,z,intensity\n0,1,2,3,9\n1,1,2,3,\n", "line 3 has nothing in column 5"),
+        ("x;y;z;class\n1;2;3; \n", "line 2 has nothing in column 4"),
+        ("x\ty\tz\tclass\n1\t2\t3\t\n", "line 2 has nothing in column 4"),
+        ("x,y,z,a,class\n1, 2, 3,, 5\n", "line 2 has nothing in column 4"),
+        ("x,y,z,class\r\n1,2,3,4\r\n,2,3,4\r\n", "line 3 has nothing in column 1"),
+        ("x,y,z,class\n1,2,3,4\n1,2,3,4,\n", "line 3 is not 4 numbers"),
+        ("1,,2,3\n", "has 4 columns and no header"),
+        ("X;Y;Z;Class\n6;7,5;8;\n", "line 2 has decimal commas"),
+    ],
+)
+def test_an_empty_cell_moves_no_other_one_into_its_column(tmp_path: Path, text: str, place: str) -> None:
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    with pytest.raises(FileError, match=place):
+        read(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("text", [",x,y,z,class\n,1,2,3,7\n5,4,5,6,8\n", "x,y,z,class,\n1, 2, 3, 7,\n4, 5, 6, 8,\n"])
+def test_cells_of_a_column_without_a_name_may_be_empty(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    cloud = read(tmp_path / "a.csv")
+    assert cloud.xyz.tolist() == [[1, 2, 3], [4, 5, 6]]
+    assert cloud["native_label"].tolist() == [7, 8]
+
+
+def test_long_whole_numbers_of_other_programs_stay_exact_or_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z,when,far\n1,2,3,1616103520123456789,1e17\n1,2,3,1616103520123456791,inf\n")
+    cloud = read(tmp_path / "a.csv")
+    assert cloud["when"].tolist() == [1616103520123456789, 1616103520123456791]
+    assert cloud["far"].tolist() == [1e17, np.inf]
+    (tmp_path / "a.csv").write_text("x,y,z,when\n1,2,3,0\n1,2,3,1616103520123456789\n")
+    with pytest.raises(FileError, match="line 3 has 1616103520123456789 in column 4, which is rounded"):
+        read(tmp_path / "a.csv")
 
 
 def test_columns_that_contradict_a_header_are_refused(tmp_path: Path) -> None:

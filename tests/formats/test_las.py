@@ -110,6 +110,17 @@ def test_extended_records_survive_and_liars_are_refused(tmp_path: Path) -> None:
         read(tmp_path / "c.las")
 
 
+def test_chunks_of_too_few_points_are_refused_before_they_are_unpacked(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / "a.laz", make_cloud(200, labelled=False))
+    raw = bytearray((tmp_path / "a.laz").read_bytes())
+    at = raw.index(struct.pack("<I", 50_000))  # points per chunk
+    struct.pack_into("<I", raw, at, 80)
+    (tmp_path / "a.laz").write_bytes(raw)
+    with pytest.raises(FileError, match=r"its chunks cannot be found \(impossible sizes\)"):
+        read(tmp_path / "a.laz")
+    assert capfd.readouterr().err == ""  # a decompressor in threads says there where it broke
+
+
 @pytest.mark.parametrize("point_format", [4, 5, 9, 10])
 def test_wave_packets_need_las_and_can_be_dropped(tmp_path: Path, point_format: int) -> None:
     make_las(tmp_path / "a.las", point_format)
@@ -213,6 +224,86 @@ def test_what_a_dimension_cannot_hold_is_refused(tmp_path: Path, name: str, valu
 def test_no_field_lies_over_positions(tmp_path: Path, name: str) -> None:
     with pytest.raises(PcaugError, match="is what LAS calls positions"):
         write(tmp_path / "a.laz", make_cloud(2, **{name: np.zeros(2)}))
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [("time gps_time", "gps_time"), ("gps_time time", "gps_time"), ("rgb red", "red"), ("green rgb", "green")],
+)
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+def test_two_fields_of_one_dimension_are_refused(tmp_path: Path, names: str, wanted: str, suffix: str) -> None:
+    one, other = names.split()
+    fields = {name: np.zeros((3, 3) if name == "rgb" else 3, np.uint16) for name in (one, other)}
+    with pytest.raises(PcaugError, match=f"fields '{one}' and '{other}' are both {wanted} of LAS"):
+        write(tmp_path / f"a{suffix}", make_cloud(3, **fields))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "point_format"),
+    [
+        ("bit_fields", 1),
+        ("raw_classification", 1),
+        ("bit_fields", 6),
+        ("classification_flags", 6),
+        ("return_num", 6),
+        ("scales", 6),
+    ],
+)
+def test_a_field_is_not_called_like_a_part_of_the_record(tmp_path: Path, name: str, point_format: int) -> None:
+    make_las(tmp_path / "a.las", point_format, 3)
+    cloud = read(tmp_path / "a.las").with_fields(**{name: np.array([1, 2, 300])})
+    with pytest.raises(PcaugError, match=f"field '{name}' is called like a part of LAS's own records"):
+        write(tmp_path / "b.las", cloud)
+
+
+@pytest.mark.parametrize("suffix", [".las", ".copc.laz"])
+def test_a_classification_beside_ids_of_ours_comes_back(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z,label,classification\n1,2,3,400,6\n4,5,6,7,9\n")
+    cloud = read(tmp_path / "a.csv")
+    for _ in range(2):
+        write(tmp_path / f"b{suffix}", cloud)
+        cloud = read(tmp_path / f"b{suffix}").take(slice(None))
+        assert (cloud["native_label"].tolist(), cloud["classification"].tolist()) == ([400, 7], [6, 9])
+    assert laspy.read(tmp_path / f"b{suffix}").classification.tolist() == [6, 9]
+    other = read(tmp_path / f"b{suffix}", label="classification")
+    assert (other["native_label"].tolist(), other["native_label_"].tolist()) == ([6, 9], [400, 7])
+    write(tmp_path / "c.las", cloud.with_fields(classification=None))
+    assert "classification" not in read(tmp_path / "c.las")
+    make_las(tmp_path / "old.las", 1, 2)
+    with pytest.raises(LabelError, match="class 40 does not fit into LAS's 5 bits"):
+        write(tmp_path / "d.las", read(tmp_path / "old.las").with_fields(classification=np.array([40, 9])))
+    with pytest.raises(LabelError, match="classes that are not whole numbers"):
+        write(tmp_path / "d.las", cloud.with_fields(classification=np.array([6.5, 9])))
+
+
+def test_extra_bytes_of_floats_with_a_scale_are_not_rounded_to_it(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 6, 3)
+    las.add_extra_dim(laspy.ExtraBytesParams("amp", "f4", "", np.full(1, 2.0), np.full(1, 0.1)))
+    las.points.array["amp"] = [0.11, np.nan, -7.5]
+    las.write(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las")
+    np.testing.assert_allclose(cloud["amp"], [2.011, np.nan, 1.25], rtol=1e-6)
+    write(tmp_path / "b.las", cloud.take(slice(None)))
+    after = laspy.read(tmp_path / "b.las")
+    np.testing.assert_array_equal(after.points.array["amp"], las.points.array["amp"])
+    assert after.point_format.dimension_by_name("amp").scales.tolist() == [0.1]
+    with pytest.raises(FileError, match=r"field 'amp' .* does not fit the grid"):
+        write(tmp_path / "c.las", cloud.with_fields(amp=np.array([0, 1e60, 0])))
+
+
+def test_parts_of_extra_bytes_lie_on_grids_of_their_own(tmp_path: Path) -> None:
+    las = make_las(tmp_path / "a.las", 6, 2)
+    las.add_extra_dim(laspy.ExtraBytesParams("wide", "3i2", "", np.zeros(3), np.array([0.1, 0.2, 0.3])))
+    las.points.array["wide"] = [[-32768, 32767, 5], [32767, -32768, 32767]]
+    las.write(tmp_path / "a.las")
+    cloud = read(tmp_path / "a.las")
+    write(tmp_path / "b.las", cloud.take(slice(None)))
+    np.testing.assert_array_equal(laspy.read(tmp_path / "b.las").points.array["wide"], las.points.array["wide"])
+    beyond = cloud["wide"].copy()
+    beyond[0, 0] = 9000  # the third part could hold it
+    with pytest.raises(FileError, match=r"field 'wide' .* does not fit the grid"):
+        write(tmp_path / "c.las", cloud.with_fields(wide=beyond))
 
 
 def test_one_colour_alone_is_a_field(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from builders import assert_same_cloud, make_cloud
 from pcaug import catalogue, exchange, formats, iter_chunks, read, write
 from pcaug.cloud import PointCloud, Source
 from pcaug.errors import FileError, LabelError, MissingExtra, PcaugError
-from pcaug.formats import arrays, text
+from pcaug.formats import arrays, rows
 
 
 def coloured(n: int = 50, kind: Any = np.uint8) -> PointCloud:
@@ -69,6 +69,16 @@ def test_pcd_as_pcl_writes_it(tmp_path: Path) -> None:
     assert cloud.xyz[:, 0].tolist() == [0, 6, 9]
     assert cloud["rgb"].tolist() == [[0x10, 0x20, 0x30]] * 3
     assert set(cloud.fields) == {"rgb"}
+
+
+def test_pcd_keeps_the_alpha_of_a_packed_colour(tmp_path: Path) -> None:
+    head = ("VERSION .7\nFIELDS x y z rgba\nSIZE 4 4 4 4\nTYPE F F F U\nCOUNT 1 1 1 1\nWIDTH 1\nHEIGHT 1\n"
+            "VIEWPOINT 0 0 0 1 0 0 0\nPOINTS 1\nDATA binary\n")  # fmt: skip
+    (tmp_path / "a.pcd").write_bytes(head.encode() + np.float32([1, 2, 3]).tobytes() + np.uint32(0x80FF1020).tobytes())
+    cloud = read(tmp_path / "a.pcd")
+    assert {name: values.tolist() for name, values in cloud.fields.items()} == {"rgb": [[0xFF, 0x10, 0x20]], "alpha": [0x80]}
+    write(tmp_path / "b.pcd", cloud)
+    assert_same_cloud(read(tmp_path / "b.pcd"), cloud)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +138,64 @@ def test_e57_is_read_by_pye57_and_reads_its_scans_and_poses(tmp_path: Path) -> N
     np.testing.assert_allclose(back.xyz[:30], expected, atol=1e-4)
     np.testing.assert_allclose(back.xyz[30:], kept, atol=1e-5)
     assert back["scan"].tolist() == [0] * 30 + [1] * 30
+
+
+def write_e57(path: Path, *scans: dict[str, tuple[Any, int, int]]) -> None:
+    """Scans of whole numbers as other programs write them, each element with its least and largest value; x, y and z are 0."""
+    from pye57 import libe57
+
+    image = libe57.ImageFile(str(path), "w")
+    image.extensionsAdd("", libe57.E57_V1_0_URI)
+    data = libe57.VectorNode(image, True)
+    for name, node in (("formatName", libe57.StringNode(image, "ASTM E57 3D Imaging Data File")), ("data3D", data)):
+        image.root().set(name, node)
+    for scan in scans:
+        node, kinds, buffers = libe57.StructureNode(image), libe57.StructureNode(image), libe57.VectorSourceDestBuffer()
+        data.append(node)
+        count = len(next(iter(scan.values()))[0])
+        arrays = {f"cartesian{axis}": np.zeros(count) for axis in "XYZ"}
+        arrays |= {name: np.zeros(count, np.longlong) + values for name, (values, _, _) in scan.items()}
+        for name, values in arrays.items():
+            kinds.set(
+                name, libe57.IntegerNode(image, scan[name][1], *scan[name][1:]) if name in scan else libe57.FloatNode(image, 0.0)
+            )
+            buffers.append(libe57.SourceDestBuffer(image, name, values, count, True, True))
+        node.set("guid", libe57.StringNode(image, "{}"))
+        node.set("points", points := libe57.CompressedVectorNode(image, kinds, libe57.VectorNode(image, True)))
+        writer = points.writer(buffers)
+        writer.write(count)
+        writer.close()
+    image.close()
+
+
+def test_e57_integers_of_all_scans_are_of_one_type_that_holds_them(tmp_path: Path) -> None:
+    small = {"colorRed": ([1, 2], 0, 255), "colorGreen": ([3, 4], 0, 255), "colorBlue": ([5, 6], 0, 255)}
+    large = {name: (np.array(values) * 10_000, 0, 65535) for name, (values, _, _) in small.items()}
+    small["rowIndex"], large["rowIndex"] = ([7, 8], 0, 200), ([-7, 6000], -7, 6000)
+    write_e57(tmp_path / "a.e57", small, large)
+    assert len({chunk["rgb"].dtype for chunk in iter_chunks(tmp_path / "a.e57", 2)}) == 1
+    cloud = read(tmp_path / "a.e57")
+    assert cloud["rgb"].tolist() == [[1, 3, 5], [2, 4, 6], [10_000, 30_000, 50_000], [20_000, 40_000, 60_000]]
+    assert cloud["row"].tolist() == [7, 8, -7, 6000]
+
+
+def test_e57_counts_returns_from_zero(tmp_path: Path) -> None:
+    import pye57
+
+    write_e57(tmp_path / "a.e57", {"returnIndex": ([0, 1, 255], 0, 255), "returnCount": ([1, 2, 255], 0, 255)})
+    cloud = read(tmp_path / "a.e57")
+    assert (cloud["return_number"].tolist(), cloud["number_of_returns"].tolist()) == ([1, 2, 256], [1, 2, 255])
+    for kind in (np.uint8, np.int64, np.float32):
+        cloud = make_cloud(3, return_number=np.array([0, 1, 2], kind))  # 0: not known
+        write(tmp_path / "b.e57", cloud)
+        assert_same_cloud(read(tmp_path / "b.e57"), cloud)
+        with pye57.E57(str(tmp_path / "b.e57")) as file:
+            found, targets = np.zeros(3), pye57.libe57.VectorSourceDestBuffer()
+            targets.append(pye57.libe57.SourceDestBuffer(file.image_file, "returnIndex", found, 3, True, True))
+            reader = file.get_header(0).points.reader(targets)
+            reader.read()
+            reader.close()
+        assert found.tolist() == [-1, 0, 1]
 
 
 def test_e57_says_which_extra_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,7 +289,7 @@ def test_hdf5_of_others(tmp_path: Path) -> None:
         rows["X"], rows["Classification"] = np.arange(4), [1, 2, 3, 4]
         file["scans/one"] = rows
         file["scans/about"] = "a text"
-    with pytest.raises(FileError, match="no columns x, y and z"):
+    with pytest.warns(UserWarning, match="group 'scans' is left out"), pytest.raises(FileError, match="no columns x, y and z"):
         read(tmp_path / "a.h5")
     with pytest.warns(UserWarning, match="dataset 'about'"):
         cloud = read(tmp_path / "a.h5", group="scans")
@@ -312,6 +380,24 @@ def test_ply_lists_are_left_out_with_a_word(tmp_path: Path) -> None:
     assert cloud["native_label"].tolist() == [4, 5]
 
 
+@pytest.mark.parametrize(("names", "kept"), [(["camera", "vertex"], 1), (["vertex", "camera"], 0), (["points", "camera"], 0)])
+def test_of_two_ply_elements_with_positions_the_vertices_are_the_points(tmp_path: Path, names: list[str], kept: int) -> None:
+    from plyfile import PlyData, PlyElement
+
+    rows = np.zeros(3, [("x", "f4"), ("y", "f4"), ("z", "f4")])
+    elements = [PlyElement.describe(rows[: i + 1], name) for i, name in enumerate(names)]
+    PlyData(elements).write(str(tmp_path / "a.ply"))
+    with pytest.warns(UserWarning, match="element 'camera', which has x, y and z as well, is left out"):
+        assert len(read(tmp_path / "a.ply")) == kept + 1
+
+
+def test_a_table_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    values = pa.array([1.0, 2.0])
+    pq.write_table(pa.table([values] * 4, names=["x", "y", "z", "z"]), tmp_path / "a.parquet")
+    with pytest.raises(FileError, match="has the column 'z' twice"):
+        read(tmp_path / "a.parquet")
+
+
 def test_ids_of_the_dataset_stay_ids_when_cloudcompare_saves_our_ply(tmp_path: Path) -> None:
     from plyfile import PlyData, PlyElement
 
@@ -326,7 +412,7 @@ def test_ids_of_the_dataset_stay_ids_when_cloudcompare_saves_our_ply(tmp_path: P
 def test_what_a_format_cannot_name_is_refused(tmp_path: Path) -> None:
     words = {".pcd": ("two words", "höhe"), ".e57": ("two words",), ".ply": ("two words", "höhe", ""),
              ".npy": ("Δz", ""), ".h5": ("a/b", "/a", ".", ""),
-             ".csv": ("two words", "a,b", "a;b", 'a"b', "#a", "/a", "")}  # fmt: skip
+             ".csv": ("two words", "a,b", "a;b", 'a"b', "#a", "/a", "", "0", "inf", "NaN", "1e5")}  # fmt: skip
     for suffix, name in ((suffix, name) for suffix, names in words.items() for name in names):
         with pytest.raises(PcaugError, match=f"field {name!r}"):
             write(tmp_path / f"a{suffix}", make_cloud(3, **{name: np.zeros(3)}))
@@ -351,6 +437,27 @@ def test_colours_and_normals_of_other_widths_stay_one_field(tmp_path: Path, suff
     cloud = make_cloud(5, rgb=rng.integers(0, 256, (5, 4)).astype(np.uint8), normal=rng.random((5, 2), np.float32))
     write(tmp_path / f"a{suffix}", cloud)
     assert_same_cloud(read(tmp_path / f"a{suffix}"), cloud)
+
+
+@pytest.mark.parametrize("suffix", [".ply", ".pcd", ".csv", ".e57", ".parquet", ".npy", ".npz", ".h5"])
+@pytest.mark.parametrize("names", ["X Y Z", "XYZ Points", "r g b", "R G b", "red green blue", "Green rgb", "nx ny nz", "rgba"])
+def test_fields_that_other_programs_call_like_ours_come_back_from_our_files(tmp_path: Path, suffix: str, names: str) -> None:
+    fields = {name: np.arange(5, dtype=np.uint32) + 50 * i for i, name in enumerate(names.split())}
+    if "rgb" in fields:
+        fields["rgb"] = np.arange(15, dtype=np.uint8).reshape(5, 3)
+    cloud = make_cloud(5, **fields)
+    write(tmp_path / f"a{suffix}", cloud)
+    assert_same_cloud(read(tmp_path / f"a{suffix}"), cloud)
+
+
+def test_the_colours_of_earlier_files_of_ours_are_one_field(tmp_path: Path) -> None:
+    cloud = coloured().with_fields(big=None)
+    for name in ("a.ply", "a.pcd", "a.csv"):
+        write(tmp_path / name, cloud)
+        raw = (tmp_path / name).read_bytes()
+        assert b', "known": ["rgb", "normal"]' in raw
+        (tmp_path / name).write_bytes(raw.replace(b', "known": ["rgb", "normal"]', b""))
+        assert_same_cloud(read(tmp_path / name), cloud)
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".pcd", ".csv", ".parquet", ".npz", ".h5", ".las"])
@@ -426,7 +533,8 @@ def test_whole_numbers_that_outgrow_their_ply_property_are_refused(tmp_path: Pat
 @pytest.mark.parametrize("name", ["intensity", "rgb"])
 def test_one_value_that_is_no_number_leaves_the_others_their_scale(tmp_path: Path, name: str) -> None:
     values = np.array([[0.0, 0.5, 1.0, np.nan]] * 3).T if name == "rgb" else np.array([0.0, 0.5, 1.0, np.nan])
-    write(tmp_path / "a.las", make_cloud(4, labelled=False, **{name: values}))
+    with pytest.warns(UserWarning, match=rf"a\.las: what of {name} is no number \(it becomes 0\) is left out"):
+        write(tmp_path / "a.las", make_cloud(4, labelled=False, **{name: values}))
     assert np.ravel(read(tmp_path / "a.las")[name])[:: 3 if name == "rgb" else 1].tolist() == [0, 32768, 65535, 0]
 
 
@@ -461,7 +569,7 @@ def test_heads_of_text_files(tmp_path: Path, text: bytes, points: int) -> None:
 def test_the_scale_of_colours_is_found_behind_black_points(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, late: str, kind: type
 ) -> None:
-    monkeypatch.setattr(text, "BLOCK", 1000)
+    monkeypatch.setattr(rows, "BLOCK", 1000)
     (tmp_path / "a.csv").write_text("x,y,z,r,g,b\n" + "1,2,3,0,0,0\n" * 900 + f"1,2,3,{late}\n" * 3)
     chunks = list(iter_chunks(tmp_path / "a.csv", 100))
     assert {chunk["rgb"].dtype for chunk in chunks} == {np.dtype(kind)}
