@@ -265,8 +265,10 @@ def evlrs(cloud: PointCloud) -> Any:
 
 
 def clock(encoding: Mapping[str, Any]) -> int:
-    """What GPS times count from: 0 the week's beginning, 1 adjusted standard GPS time (table 4)."""
-    return int(encoding["global_encoding"]) & 1
+    """What GPS times count from: 0 the week's beginning, 1 adjusted standard GPS time (table 4); ``make`` refuses what is no
+    number."""
+    bits = encoding["global_encoding"]
+    return bits & 1 if isinstance(bits, int) else 0
 
 
 def _moved(cloud: PointCloud) -> bool:

@@ -576,7 +576,16 @@ def test_intensities_below_zero_are_cut_with_a_word(tmp_path: Path, kind: type) 
         write(tmp_path / "a.las", cloud)
 
 
-@pytest.mark.parametrize("wrong", [{"point_format": 77}, {"scales": [0, 0, 0]}, {"vlrs": [{"user_id": 1}]}, {"version": "9.9"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"point_format": 77},
+        {"scales": [0, 0, 0]},
+        {"vlrs": [{"user_id": 1}]},
+        {"version": "9.9"},
+        {"global_encoding": "zz"},
+    ],
+)
 def test_an_encoding_of_no_header_is_one_line(tmp_path: Path, wrong: dict[str, object]) -> None:
     encoding = {"format": "las", "version": "1.4", "point_format": 6, "scales": [0.01] * 3, "vlrs": []} | wrong
     with pytest.raises(FileError, match="describes no LAS header"):
