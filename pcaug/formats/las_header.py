@@ -321,7 +321,7 @@ def _made(cloud: PointCloud, min_format: int) -> Any:
     params = las_fields.extra_params(cloud, header, kept)
     if params:
         header.add_extra_dims(params)
-    header.global_encoding.value = kept.get("global_encoding", header.global_encoding.value)
+    header.global_encoding.value = int(kept.get("global_encoding", header.global_encoding.value))
     if kept:
         header.system_identifier, header.file_source_id = kept.get("system_identifier", ""), kept.get("file_source_id", 0)
         header.uuid = UUID(kept["project"]) if "project" in kept else header.uuid
