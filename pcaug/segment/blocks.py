@@ -28,7 +28,7 @@ from pcaug.segment.features import VERSION, Prepared, prepare
 from pcaug.segment.loss import Targets
 from pcaug.segment.recipe import TrainRecipe
 
-TOGETHER = 1_000_000
+TOGETHER = 500_000
 """Points of a map's tiles that are prepared as one cloud, so that what surrounds a point does not end where its tile does."""
 LAYOUT = 4
 """Version of the arrays that are kept beside the features: raised whenever they change."""
