@@ -275,6 +275,11 @@ def common_fields(clouds: Sequence[PointCloud]) -> list[PointCloud]:
     return [replace(cloud, fields={name: cloud[name] for name in clouds[0].fields if name in shared}) for cloud in clouds]
 
 
+def together(clouds: Sequence[PointCloud]) -> PointCloud:
+    """Join clouds point by point, with the fields that all of them have; raises as ``concatenate`` does."""
+    return concatenate(common_fields(clouds))
+
+
 def about_z(yaw: float) -> NDArray[np.float64]:
     """Rotation (3, 3) about the vertical axis by radians, from x towards y."""
     cos, sin = np.cos(yaw), np.sin(yaw)

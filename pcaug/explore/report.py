@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pcaug.cloud import PointCloud, common_fields, concatenate
+from pcaug.cloud import PointCloud, together
 from pcaug.corpus.read import Corpus
 from pcaug.errors import counted
 from pcaug.explore.distances import Measured
@@ -295,4 +295,4 @@ def largest(corpus: Corpus) -> PointCloud:
     tile = max(site, key=lambda tile: tile.points)
     middle = np.mean(np.asarray(tile.bounds)[:, :2], axis=0)
     near = list(replace(corpus, tiles=tuple(site)).query([(middle - REACH).tolist(), (middle + REACH).tolist()]))
-    return concatenate(common_fields(near)) if near else corpus.read(tile)  # a tile may be empty in its middle
+    return together(near) if near else corpus.read(tile)  # a tile may be empty in its middle

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pcaug.cloud import common_fields, concatenate
+from pcaug.cloud import together
 from pcaug.corpus.cells import numbered
 from pcaug.corpus.manifest import Tile
 from pcaug.corpus.read import Corpus
@@ -282,7 +282,7 @@ def stored(corpus: Corpus, piece: Sequence[Tile], recipe: TrainRecipe, folder: P
     its tiles, one after the other."""
     path = folder / f"{Path(piece[0].path).stem}.safetensors"
     if not path.is_file():
-        cloud = concatenate(common_fields([corpus.read(tile) for tile in piece]))
+        cloud = together([corpus.read(tile) for tile in piece])
         keep(_arrays(prepare(cloud, recipe.features, recipe.voxel, corpus.manifest.frame), corpus, recipe), path)
     nodes: NDArray[Any] = mapped(path)["nodes"]
     return Stored(path, nodes.copy())

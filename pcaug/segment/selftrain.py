@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pcaug import catalogue
-from pcaug.cloud import common_fields, concatenate
+from pcaug.cloud import together
 from pcaug.corpus.read import Corpus, opened
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import RecipeError
@@ -90,7 +90,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
     clouds = pieces(corpus.only(split="train"))
     steps, table = 2 * len(clouds), np.zeros((count, LEVELS), np.int64)
     for index, piece in enumerate(clouds):
-        best, sure = segmenter.label(concatenate(common_fields([corpus.read(tile) for tile in piece])), corpus.manifest.frame)
+        best, sure = segmenter.label(together([corpus.read(tile) for tile in piece]), corpus.manifest.frame)
         np.add.at(table, (best, _level(sure)), 1)
         progress("labelling scans", index + 1, steps)
     least = _least(table, share)
@@ -99,7 +99,7 @@ def pseudo_labelled(run: Run, corpus: Corpus, folder: Path, share: float = 0.5, 
     with CorpusWriter(folder, frame=corpus.manifest.frame, crs=corpus.manifest.crs, made_by=made_by, force=True) as writer:
         for index, piece in enumerate(clouds):
             read = [corpus.read(tile) for tile in piece]
-            best, sure = segmenter.label(concatenate(common_fields(read)), corpus.manifest.frame)
+            best, sure = segmenter.label(together(read), corpus.manifest.frame)
             label = np.where(_level(sure) >= least[best], run.classes.node(best), IGNORE).astype(np.uint16)
             for tile, cloud, own in zip(piece, read, np.split(label, np.cumsum([*map(len, read)])[:-1]), strict=True):
                 writer.source(corpus.manifest.sources[tile.source].model_copy(update={"nodes": nodes}))
