@@ -14,8 +14,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from pcaug.cloud import together
 from pcaug.corpus.read import Corpus
 from pcaug.labels import IGNORE, ClassSet
+from pcaug.segment.blocks import pieces
 from pcaug.segment.evaluate import confusion, iou, miou
 from pcaug.segment.features import brightness
 from pcaug.sensor.engine import open3d
@@ -46,10 +48,10 @@ class Peer:
                 part.momentum = 0.1  # its 0.01 is for trainings of many hours: after minutes it would score at random
 
     def prepared(self, corpus: Corpus, split: str) -> list[Data]:
-        """Clouds thinned and with a search tree; labels from 1, 0 is ignored, as its data sets have it."""
+        """Clouds (those of ours) thinned and with a search tree; labels from 1, 0 is ignored, as its data sets have it."""
         out = []
-        for tile in corpus.tiles:
-            cloud = corpus.read(tile)
+        for piece in pieces(corpus):
+            cloud = together([corpus.read(tile) for tile in piece])
             xyz = cloud.xyz - (0 if corpus.manifest.frame == "sensor" else np.floor(cloud.xyz.mean(axis=0)))
             index = self.classes.index(cloud["label"]).astype(np.int32)
             data: Data = {"point": xyz.astype(np.float32), "label": np.where(index == IGNORE, 0, index + 1)}
