@@ -210,7 +210,9 @@ def override(data: dict[str, Any], change: str) -> None:
 
 def mistakes(error: ValidationError, model: Any = None) -> str:
     """What pydantic found, in plain words: all of it, with the known keys of a model that are near to unknown ones."""
-    return "; ".join(_problem(item, model) for item in error.errors(include_url=False))
+    found = error.errors(include_url=False)
+    inner = {item["loc"][:-1] for item in found}  # a list of wrong items is counted without them, and is not too short
+    return "; ".join(_problem(item, model) for item in found if item["type"] != "too_short" or item["loc"] not in inner)
 
 
 def _problem(error: Any, model: Any) -> str:

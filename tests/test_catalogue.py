@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
+from pydantic import Field
 
 from pcaug import catalogue
 from pcaug.catalogue import Strict
@@ -24,6 +26,19 @@ class Recipe(Strict):
     steps: int = 100
     shares: tuple[float, ...] = ()
     beam: Beam = Beam()
+
+
+class Listed(Strict):
+    budgets: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+
+
+def test_wrong_items_of_a_list_are_not_missing_ones() -> None:
+    with pytest.raises(RecipeError) as caught:
+        Listed(budgets=(-1,))
+    assert "budgets.0: must be at least 0" in str(caught.value)
+    assert "item" not in str(caught.value)
+    with pytest.raises(RecipeError, match="budgets: must have at least 1 item"):
+        Listed(budgets=())
 
 
 def write(tmp_path: Path, text: str) -> Path:

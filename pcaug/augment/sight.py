@@ -54,7 +54,7 @@ def origins(cloud: PointCloud, what: str) -> NDArray[np.float64]:
     """
     if "sensor_origin" in cloud:
         return cloud["sensor_origin"].astype(np.float64)
-    require_spinning(cloud, what, "give the cloud a field sensor_origin")
+    require_spinning(cloud, what, "take the recipe airborne or mobile for maps, or give the cloud a field sensor_origin")
     return np.zeros(3)
 
 

@@ -12,7 +12,10 @@ from pcaug.errors import counted
 
 
 def compose(
-    recipe: Annotated[str, typer.Argument(help="Name of a scene recipe (street, town), a TOML file, or a HELIOS++ survey .xml.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(help="A scene recipe (street, town, wood, mountain, room), a TOML file, or a HELIOS++ .xml."),
+    ],
     number: Annotated[int, typer.Option("-n", min=1, help="How many scans.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The corpus.")],
     seed: o.Seed = 0,

@@ -72,7 +72,13 @@ def _draft(folder: Path, output: Path | None, classes_of: str | None, *, force: 
     path = fresh(output or Path(f"{name}.toml"), force=force)
     write_text(path, text)
     command = shlex.join(["pcaug", "convert", str(folder), "CORPUS", "--card", str(path)])
-    do = f"replace each {TODO} (pcaug datasets classes lists the nodes)" if f'node = "{TODO}"' in text else "check its classes"
+    do = "correct sensor, frame and unit, "
+    if text.rstrip().endswith("[classes]"):
+        do += "name the class ids' place ([labels]), since none were found, or pass --unlabelled"
+    elif f'node = "{TODO}"' in text:
+        do += f"replace each {TODO} (pcaug datasets classes lists the nodes)"
+    else:
+        do += "check its classes"
     out().print(f"{path}: {do}, then {command}", soft_wrap=True, markup=False)
 
 

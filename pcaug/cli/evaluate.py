@@ -17,15 +17,15 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A run, or the name of a published model.")],
     corpus: Annotated[Path, typer.Argument(help="A labelled corpus.")],
     split: Annotated[str | None, typer.Option(help="Only this split; without it, everything.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with all of it: an .html file.")] = None,
+    report: Annotated[Path | None, typer.Option("-o", "--report", help="Write a page with all of it: an .html file.")] = None,
     force: o.Force = False,
     json: o.Json = False,
 ) -> None:
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from pcaug.cli.console import emit_json, err, figures, fresh, out, page, reporter
     from pcaug.corpus.read import Corpus
+    from pcaug.segment.evaluate import chosen_on, not_scored, trained_on
     from pcaug.segment.evaluate import evaluate as score
-    from pcaug.segment.evaluate import not_scored, trained_on
     from pcaug.segment.run import Run
 
     report = fresh(page(report), force=force) if report else None
@@ -37,6 +37,10 @@ def evaluate(
         err().print(
             f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True, markup=False
         )
+    if chosen := chosen_on(opened, scans, split):
+        units = f"{', '.join(chosen[:8])}{', ...' if len(chosen) > 8 else ''}"
+        text = f"warning: the best weights were chosen on the split val, {units}; score what is new (--split test)"
+        err().print(text, soft_wrap=True, markup=False)
     if report is not None:
         from pcaug.segment.report import example_scan, write_report
 

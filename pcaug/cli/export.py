@@ -38,7 +38,7 @@ def export(
             out().print(f"{output}: probabilities differ from torch's by at most {difference:.1e}", soft_wrap=True, markup=False)
         return
     from pcaug.corpus.read import Corpus
-    from pcaug.segment.evaluate import evaluate, trained_on
+    from pcaug.segment.evaluate import chosen_on, evaluate, trained_on
     from pcaug.segment.publish import KIND, publish
 
     fresh(output, force=force, kind=KIND)
@@ -48,6 +48,9 @@ def export(
         raise PcaugError(
             f"the model was trained on units of these names: {', '.join(known[:8])}", test, "give a corpus that is new to it"
         )
+    if chosen := chosen_on(opened, corpus, split):
+        what = f"the model's weights were chosen on units of these names: {', '.join(chosen[:8])}"
+        raise PcaugError(what, test, "give a corpus that is new to it")
     with reporter() as progress:
         scores = evaluate(opened, corpus, split, progress=progress)
     publish(opened, scores, test.name, output, force=force)

@@ -71,7 +71,7 @@ def fit(
 
 @generate.command()
 def sample(
-    source: Annotated[Path, typer.Argument(metavar="MODEL", help="A fitted model.")],
+    source: Annotated[Path, typer.Argument(metavar="model", help="A fitted model.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The bank of samples.")],
     number: Annotated[int, typer.Option("-n", min=1, help="How many objects.")] = 100,
     points: Annotated[int, typer.Option(min=16, help="Points of an object.")] = 1024,
@@ -110,7 +110,7 @@ def sample(
 
 @generate.command()
 def score(
-    source: Annotated[Path, typer.Argument(metavar="SAMPLES", help="A bank of samples.")],
+    source: Annotated[Path, typer.Argument(metavar="samples", help="A bank of samples.")],
     training: Annotated[Path, typer.Option("--training", help="Bank that the samples were learned from.")],
     real: Annotated[Path, typer.Option("--real", help="Bank of real objects that were not learned from.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The report (HTML).")],

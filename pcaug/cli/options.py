@@ -27,7 +27,8 @@ def _known(named: T) -> T:
 
 Card = Annotated[str | None, typer.Option(help="Name or path of the card that says how to read the sources.", callback=_known)]
 Cards = Annotated[
-    list[str] | None, typer.Option("--card", help="How to read the sources: one card for all, or one for each.", callback=_known)
+    list[str] | None,
+    typer.Option("--card", help="How to read the sources: one card for all, or --card for each.", callback=_known),
 ]
 Split = Annotated[str | None, typer.Option(help="Corpus: shares train/val/test such as 0.7/0.1/0.2, or official.")]
 Block = Annotated[float, typer.Option(min=0.1, help="Corpus: edge of a block of the spatial split, metres.")]

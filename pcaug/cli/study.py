@@ -72,5 +72,7 @@ def _tell(study: Study) -> None:
         gain = "" if s.gain is None else s.gain.points("+")
         rows.append([s.arm, s.model, str(s.budget or "none"), s.miou.points(), gain, f"{s.train_seconds:.0f}"])
     figures(["arm", "model", "real units", "mIoU", "gain", "s/training"], rows, names=2)
+    if "draws" in study.recipe.model_fields_set and study.recipe.draws > 1 and not any(job.draw for job in study.jobs):
+        out().print("draws change nothing, since every budget takes all units: --set seeds=... tells more")
     for text in verdicts(study.summaries):
         out().print(text, soft_wrap=True, markup=False)

@@ -10,11 +10,12 @@ from typing import Annotated
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import counted
 from pcaug.parallel import silent
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pointnet, pillars, ...), or a TOML file.")],
+    recipe: Annotated[str, typer.Argument(help="Name of a training recipe (pillars, pointnet, randla, trees), or a TOML file.")],
     real: Annotated[Path, typer.Option(help="Corpus of real clouds; its split train is used.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The run's folder; an interrupted training resumes in it.")],
     synthetic: Annotated[list[Path] | None, typer.Option(help="Corpus of synthetic clouds; may be given several times.")] = None,
@@ -30,6 +31,7 @@ def train(
     from pcaug.cli.console import emit_json, out, reporter
     from pcaug.corpus.read import Corpus
     from pcaug.files import claim
+    from pcaug.segment.loss import untaught
     from pcaug.segment.recipe import load_recipe
     from pcaug.segment.run import KIND, WEIGHTS, clear, is_begun
     from pcaug.segment.selftrain import self_train
@@ -60,6 +62,10 @@ def train(
     else:
         length = f"{wanted.trees} of them" if wanted.is_forest else f"{wanted.steps} steps"
         out().print(f"{output}: {wanted.network}, {length}, classes {', '.join(run.classes.names)}", soft_wrap=True, markup=False)
+        if left := untaught(run.classes, run.data[0]["classes"]):
+            named = ", ".join(f"{name} ({counted(number, 'point')})" for name, number in left.items())
+            do = "; these are the classes that all corpora tell, --set classes=PRESET for others" * (wanted.classes == "cut")
+            out().print(f"labelled, but of no class above: {named}{do}", soft_wrap=True, markup=False)
         if "test" in inputs[0].splits:
             command = shlex.join(["pcaug", "evaluate", str(output), str(real), "--split", "test"])
             out().print(f"score it: {command}", soft_wrap=True, markup=False)

@@ -16,6 +16,7 @@ from pcaug.corpus.manifest import BUFFER
 from pcaug.corpus.parts import (
     Frame,
     Part,
+    alternatives,
     few,
     groups,
     one_crs,
@@ -99,12 +100,15 @@ def merge(
     cards = [cards] if isinstance(cards, (str, Path)) else cards
     split = split if isinstance(split, Split) else Split(split)
     _check(sources, dst, tile, scans, workers)
-    pairs = _with_cards(sources, cards)
-    parts = [part for path, card in pairs for part in few(parts_of(Path(path), card, steps), scans)]
-    notes: tuple[str, ...] = ()
+    found = [(card, few(parts_of(Path(path), card, steps), scans)) for path, card in _with_cards(sources, cards)]
+    parts = [part for _, own in found for part in own]
+    guessed = alternatives(part for card, own in found if card is None for part in own)
+    notes = tuple(f"class ids were read by the card {name}; --card for another: {', '.join(o)}" for name, o in guessed.items())
     before = Corpus.open(dst) if append else None
     if before:
-        parts, notes = _new_parts(before, parts, split, coarse)
+        _check_guessed(before, guessed)
+        parts, known_ones = _new_parts(before, parts, split, coarse)
+        notes += known_ones
     parts = with_unique_units(with_files_apart(parts), before)
     _check_strays(parts, before, split)
     if coarse is not None:
@@ -137,6 +141,15 @@ def _check(sources: Sequence[str | Path], dst: Path, tile: float | None, scans: 
     for path in map(Path, sources):
         if path.resolve() != dst.resolve() or path.is_file():  # a corpus may be made anew of itself
             refuse_nested(path, dst)
+
+
+def _check_guessed(before: Corpus, guessed: Mapping[str, Sequence[str]]) -> None:
+    """Refuse to add by a card that nobody named to what was read by another card for the same files; raises PcaugError."""
+    used = {source.card for source in before.manifest.sources} - {""}
+    for name, others in guessed.items():
+        if name not in used and (theirs := sorted(used.intersection(others))):
+            do = f"name it: --card {theirs[0]}, or --card {name} if that is right"
+            raise PcaugError(f"was read by the card {theirs[0]}, and what is added would be by {name}", before.folder, do)
 
 
 def _frame(parts: Sequence[Part], before: Corpus | None) -> Frame:

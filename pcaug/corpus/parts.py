@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,10 +13,11 @@ import numpy as np
 
 from pcaug import formats
 from pcaug.cloud import PointCloud
+from pcaug.corpus.card import all_cards
 from pcaug.corpus.manifest import SourceRow, Tile
 from pcaug.corpus.metres import same_crs, to_metres
 from pcaug.corpus.read import Corpus
-from pcaug.corpus.sources import NAME_THEM, Scan, is_corpus, scans, sha256_of
+from pcaug.corpus.sources import NAME_THEM, PREDICTED, Scan, is_corpus, scans, sha256_of
 from pcaug.corpus.steps import Steps
 from pcaug.errors import NotFound, PcaugError
 from pcaug.labels import IGNORE, ClassSet
@@ -175,11 +176,24 @@ def _of_tile(corpus: Corpus, tile: Tile, path: Path) -> Part:
 def _of_scan(scan: Scan, unlabelled: bool) -> Part:
     card = scan.card
     if card is None:
-        if not unlabelled and "label" not in next(scan.raw(1)):  # a file that pcaug wrote holds labels of the taxonomy
+        first = next(scan.raw(1))
+        if not unlabelled and "label" not in first:  # a file that pcaug wrote holds labels of the taxonomy
+            if "native_label" not in first:
+                raise NotFound("has no class ids", scan.path, f"take it in with --unlabelled; if it has some: {NAME_THEM}")
             raise NotFound("nothing tells what its class ids mean", scan.path, NAME_THEM)
         return Part(scan.name, scan.unit, None, "real", "map", formats.stem(scan.path), False, scan=scan)
     kind = "synthetic" if card.synthetic else "real"
     return Part(scan.name, scan.unit, scan.split, kind, card.frame, card.name, False, scan=scan)
+
+
+def alternatives(parts: Iterable[Part]) -> dict[str, list[str]]:
+    """The cards that files are read by, each with the other shipped cards whose files look the same, where there are some."""
+    found: dict[str, list[str]] = {}
+    for scan in (part.scan for part in parts):
+        if scan and (card := scan.card) and card.name not in found:
+            alike = (c.name for c in all_cards().values() if c.encoding == card.encoding and c.matches(scan.path))
+            found[card.name] = sorted(set(alike) - {card.name, PREDICTED})
+    return {name: others for name, others in found.items() if others}
 
 
 def refuse_twice(sources: Sequence[str | Path]) -> None:

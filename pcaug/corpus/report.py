@@ -20,7 +20,7 @@ FAR = 100_000.0
 UNEVEN = 10.0
 """Ratio of the densities of two sources from which on the user is told."""
 FAR_OFF = 0.1
-"""Difference between a split's share of the units and the one that was asked for from which on the user is told."""
+"""Difference of a split from the share of the units, or of a map's points, that was asked for, of which the user is told."""
 
 
 FEW = 0.1
@@ -94,7 +94,7 @@ def _split_notes(corpus: Corpus, split: Split) -> tuple[str, ...]:
         return (
             f"hardly a point is in a split, of {sum(points.values()):,}: {listed}; lower --buffer or --block, or give more units",
         )
-    return _uneven_units(corpus, wanted) if corpus.manifest.frame == "sensor" else ()
+    return _uneven_units(corpus, wanted) if corpus.manifest.frame == "sensor" else _uneven_blocks(points, wanted)
 
 
 def _uneven_units(corpus: Corpus, wanted: Mapping[str, float]) -> tuple[str, ...]:
@@ -106,6 +106,15 @@ def _uneven_units(corpus: Corpus, wanted: Mapping[str, float]) -> tuple[str, ...
         return ()
     listed = ", ".join(f"{name} {number}" for name, number in units.items())
     return (f"{counted(len(split_of), 'unit')} cannot be shared as asked for, since each stays whole: {listed}",)
+
+
+def _uneven_blocks(points: Mapping[str, int], wanted: Mapping[str, float]) -> tuple[str, ...]:
+    """That whole blocks of a map do not come near the shares that were asked for: there are few, or their points differ."""
+    shares = {name: number / sum(points.values()) for name, number in points.items()}
+    if all(abs(shares[name] - share) <= FAR_OFF for name, share in wanted.items()):
+        return ()
+    listed = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+    return (f"blocks cannot be shared as asked for, since each stays whole: {listed}; lower --block, or give more tiles",)
 
 
 def _place_notes(corpus: Corpus, placeless: set[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -75,16 +76,19 @@ def one_class(family: Family, classes: Sequence[str]) -> None:
 
 
 def parted(things: list[ObjectSample], rng: np.random.Generator) -> tuple[list[ObjectSample], list[ObjectSample]]:
-    """Training and held-out objects: whole units where there are several; of fewer than LEAST_OBJECTS none is held out."""
+    """Training and held-out objects: whole units where there are several, but never most of the objects, which one unit may
+    hold; of fewer than LEAST_OBJECTS none is held out."""
     if len(things) < LEAST_OBJECTS:
         return things, []
-    units = sorted({thing.row.unit for thing in things})
+    sizes = Counter(thing.row.unit for thing in things)
+    units = sorted(sizes)
     if len(units) < 2:
         order = rng.permutation(len(things))
         held = set(order[: int(len(things) * HELD_OUT)].tolist())
         return [t for i, t in enumerate(things) if i not in held], [t for i, t in enumerate(things) if i in held]
     chosen: set[str] = set()
-    for index in rng.permutation(len(units)):
-        if sum(t.row.unit in chosen for t in things) < HELD_OUT * len(things) and len(chosen) < len(units) - 1:
-            chosen.add(units[index])
+    for unit in (units[index] for index in rng.permutation(len(units))):
+        kept = sum(sizes[name] for name in chosen)
+        if kept < HELD_OUT * len(things) and kept + sizes[unit] <= len(things) / 2:
+            chosen.add(unit)
     return [t for t in things if t.row.unit not in chosen], [t for t in things if t.row.unit in chosen]

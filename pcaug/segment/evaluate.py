@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,15 +215,29 @@ def trained_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
     names.
     """
     part, found = corpus.only(split=split) if split else corpus, set()
-    learned = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
-    train = (sorted({tile.unit for tile in learned}), corpus.counts("train") if learned else {})
     for row in run.data:
-        classes = row.get(SOURCE_CLASSES, row["classes"])  # a run's own labels lie on tiles of the corpus that it labelled
-        same = (row["units"], classes) == train or Path(row["corpus"]).resolve() == corpus.folder.resolve()
+        same = _is_of(row, corpus)
         for tile in part.tiles:
             if tile.unit in row["units"] and ((tile.split or "train") == "train" if same else tile.kind == "real"):
                 found.add(tile.unit)
     return sorted(found)
+
+
+def chosen_on(run: Run, corpus: Corpus, split: str | None = None) -> list[str]:
+    """Units of the training's split val that ``evaluate`` would score though the best weights were chosen on them, sorted."""
+    row = run.data[0]
+    if "validated" not in row or not _is_of(row, corpus):
+        return []
+    part = corpus.only(split=split) if split else corpus
+    return sorted({tile.unit for tile in part.tiles if tile.split == "val"})
+
+
+def _is_of(row: Mapping[str, Any], corpus: Corpus) -> bool:
+    """Whether a run was trained on this corpus, wherever it lies now."""
+    learned = [tile for tile in corpus.tiles if (tile.split or "train") == "train"]
+    train = (sorted({tile.unit for tile in learned}), corpus.counts("train") if learned else {})
+    classes = row.get(SOURCE_CLASSES, row["classes"])  # a run's own labels lie on tiles of the corpus that it labelled
+    return (row["units"], classes) == train or Path(row["corpus"]).resolve() == corpus.folder.resolve()
 
 
 class _Tally:

@@ -6,6 +6,7 @@ A point known only as "ground" where the classes are road, sidewalk and terrain 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,12 @@ class Targets:
         """Codes (N,) uint8 of node ids (N,)."""
         codes: NDArray[np.uint8] = self.table[labels]
         return codes
+
+
+def untaught(classes: ClassSet, points: Mapping[str, int]) -> dict[str, int]:
+    """Of labelled points, by the names of their nodes, those of which no class, nor set of classes, is said: they are ignored."""
+    taxonomy, table = classes.taxonomy, Targets.of(classes).table
+    return {name: number for name, number in points.items() if (node := taxonomy.id(name)) != IGNORE and table[node] == IGNORE}
 
 
 def _table(classes: ClassSet) -> NDArray[np.uint8]:

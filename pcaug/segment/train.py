@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from pcaug.corpus.read import Corpus, opened
 from pcaug.corpus.sources import is_corpus
 from pcaug.errors import LabelError, NotFound, PcaugError, RecipeError
-from pcaug.files import alone, claim
+from pcaug.files import alone
 from pcaug.labels import IGNORE, ClassSet
 from pcaug.parallel import Progress, silent
 from pcaug.segment import distributed, trees
@@ -32,7 +32,7 @@ from pcaug.segment.networks import MODELS
 from pcaug.segment.norms import per_domain
 from pcaug.segment.predict import Segmenter
 from pcaug.segment.recipe import TrainRecipe, load_recipe
-from pcaug.segment.run import BEST, CARD, KIND, LAST, LOG, RESUME, SOURCE_CLASSES, WEIGHTS, Run
+from pcaug.segment.run import BEST, CARD, LAST, LOG, RESUME, SOURCE_CLASSES, WEIGHTS, Run
 from pcaug.segment.shift import learned
 
 SEEDS = 1 << 63
@@ -146,7 +146,7 @@ def _is_finished(run: Run) -> bool:
     if not (run.folder / CARD).is_file():
         return False
     if other := _differs(run, Run.card(run.folder)):
-        claim(run.folder, force=False, kind=KIND, what=f"holds a run of {other}")
+        raise PcaugError(f"holds a run of {other}", run.folder, "choose another folder, or remove this one (--force)")
     return (run.folder / WEIGHTS).is_file()
 
 

@@ -118,6 +118,8 @@ def check_arms(recipe: StudyRecipe) -> None:
         if change.partition("=")[0].strip() in OWN:
             what = f"{change!r} among the changes of trainings: each has a seed of its own, and the network of its model"
             raise RecipeError(what, do='--set seed=..., --set seeds=..., --set "models=[...]"')
+    for own in ((), *(arm.set for arm in recipe.arms)):
+        load_recipe(recipe.train, [*recipe.set, *own])  # also what no model of the study follows must be right
     for job, how in ways(recipe):
         if how.validate_every:
             do = "choose the settings with pcaug train first; a study trains all arms alike, for the same number of steps"

@@ -124,7 +124,10 @@ def test_another_card_names_the_classes(
     (tmp_path / "town").mkdir()
     formats.write(tmp_path / "town/a.ply", make_cloud(100, labelled=False, classification=np.where(IDS == 64, 5, IDS)))
     assert re.search(r"cards that know all these ids: .*\blas,.*--classes-of CARD", draft(tmp_path / "town"))
-    assert "town.toml: check its classes, then pcaug convert" in run(capsys, "datasets", "new", "town", "--classes-of", "las")[0]
+    assert (
+        "town.toml: correct sensor, frame and unit, check its classes, then pcaug convert"
+        in run(capsys, "datasets", "new", "town", "--classes-of", "las")[0]
+    )
     convert(tmp_path / "town", tmp_path / "corpus", tmp_path / "town.toml")
     assert Corpus.open(tmp_path / "corpus").counts() == {"ground": 50, "building": 25, "tree": 25}
     with pytest.raises(NotFound, match="lidarh"):

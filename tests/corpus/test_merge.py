@@ -640,6 +640,31 @@ def test_units_that_cannot_meet_the_shares_are_told(tmp_path: Path) -> None:
     assert not [note for note in many.notes if "shared" in note]
 
 
+def test_blocks_that_cannot_meet_the_shares_are_told(tmp_path: Path) -> None:
+    one = tile(tmp_path / "a.las", crs="EPSG:25832")  # 90 m
+    few = merge([one], tmp_path / "c", ["las"], split=Split("0.9/0/0.1", block=45.0, buffer=0.0))
+    points = Corpus.open(tmp_path / "c").split_points
+    train, test = (round(100 * points[name] / sum(points.values())) for name in ("train", "test"))
+    assert train < 80
+    assert any(f"each stays whole: train {train} %, test {test} %" in note for note in few.notes)
+    many = merge([one], tmp_path / "d", ["las"], split=Split("0.9/0/0.1", block=5.0, buffer=0.0))
+    assert not [note for note in many.notes if "shared" in note]
+
+
+def test_a_card_that_nobody_named_is_told_and_not_added_to_another(tmp_path: Path) -> None:
+    one, two = (tile(tmp_path / f"{seed}.las", seed=seed, crs="EPSG:25832") for seed in (0, 1))
+    report = merge([one], tmp_path / "guessed")
+    assert any("read by the card las; --card for another: " in note and "lidarhd" in note for note in report.notes)
+    report = merge([one], tmp_path / "named", ["lidarhd"])
+    assert not [note for note in report.notes if "read by" in note]
+    with pytest.raises(
+        PcaugError, match=r"read by the card lidarhd, and what is added would be by las.*--card lidarhd, or --card las"
+    ):
+        merge([two], tmp_path / "named", append=True)
+    merge([two], tmp_path / "named", ["las"], append=True)
+    assert {source.card for source in Corpus.open(tmp_path / "named").manifest.sources} == {"las", "lidarhd"}
+
+
 def test_a_file_merge_counts_the_unknown_ids_of_a_whole_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = np.r_[np.full(50, 2), np.full(30, 77), np.full(20, 78)].astype(np.int32)
     formats.write(tmp_path / "a.ply", PointCloud(np.zeros((100, 3)), {"native_label": ids}))
@@ -657,7 +682,7 @@ def test_scans_without_class_ids_are_taken_when_asked_for(tmp_path: Path) -> Non
     for labels in home.rglob("*.label"):
         labels.unlink()
     for source, card in ((path.parent, None), (home, "semantickitti")):
-        with pytest.raises(PcaugError, match=r"nothing tells what its class ids mean|has no labels.* --unlabelled"):
+        with pytest.raises(PcaugError, match=r"has no (class ids|labels).* --unlabelled"):
             merge([source], tmp_path / "c", [card])
         report = merge([source], tmp_path / "c", [card], steps=Steps(unlabelled=True))
         corpus = Corpus.open(tmp_path / "c")

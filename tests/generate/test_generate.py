@@ -18,7 +18,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import FileError, PcaugError
-from pcaug.generate import flow, model, shape
+from pcaug.generate import fit, flow, model, shape
 from pcaug.generate.bank import read_bank, write_bank
 from pcaug.generate.model import Generator, ModelCard
 from pcaug.generate.score import chamfer
@@ -55,6 +55,23 @@ def test_saved_model_samples_the_same_and_says_where_it_comes_from(family: str, 
     assert back.card == fitted.card
     a, b = (m.sample(2, np.random.default_rng(9)) for m in (fitted, back))
     np.testing.assert_array_equal(a[1].cloud.xyz, b[1].cloud.xyz)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_unit_with_most_objects_is_learned_from(seed: int) -> None:
+    units = ["07"] * 26 + ["09"] * 2 + ["10"] * 2 + ["02"]
+    things = [replace(t, row=t.row.model_copy(update={"unit": u})) for t, u in zip(make_cars(31), units, strict=True)]
+    training, held = fit.parted(things, np.random.default_rng(seed))
+    assert {thing.row.unit for thing in held} == {"02", "09", "10"}  # the others together are fewer than asked for
+    assert len(training) == 26
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_three_objects_in_ten_or_more_are_held_out_in_whole_units_where_units_allow(seed: int) -> None:
+    things = [replace(t, row=t.row.model_copy(update={"unit": f"{i % 10}"})) for i, t in enumerate(make_cars(20))]
+    training, held = fit.parted(things, np.random.default_rng(seed))
+    assert (len(training), len(held)) == (14, 6)
+    assert not {thing.row.unit for thing in held} & {thing.row.unit for thing in training}
 
 
 def test_a_flow_learns() -> None:

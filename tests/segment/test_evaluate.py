@@ -20,7 +20,7 @@ from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
 from pcaug.corpus.write import CorpusWriter
 from pcaug.labels import IGNORE
-from pcaug.segment.evaluate import Scores, confusion, evaluate, trained_on
+from pcaug.segment.evaluate import Scores, chosen_on, confusion, evaluate, trained_on
 from pcaug.segment.ground import height_above_ground
 from pcaug.segment.recipe import TrainRecipe
 from pcaug.segment.report import confusion_picture, write_report
@@ -113,6 +113,27 @@ def test_a_split_tells_the_parts_of_a_site_apart_wherever_its_corpus_lies(tmp_pa
     shutil.move(tmp_path / "site", tmp_path / "moved")
     assert trained_on(run, Corpus.open(tmp_path / "moved"), "test") == []
     assert trained_on(run, Corpus.open(tmp_path / "moved"), "train") == ["site"]
+
+
+def test_units_that_the_weights_were_chosen_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with CorpusWriter(tmp_path / "sites") as writer:
+        for seed, split in enumerate(("train", "val", "test")):
+            writer.add(garden(seed), split, f"site {split}", split)
+    sites = Corpus.open(tmp_path / "sites")
+    plain = train(TrainRecipe(**SMALL | {"steps": 2}), sites, (), tmp_path / "plain")
+    chosen = train(TrainRecipe(**SMALL | {"steps": 2, "validate_every": 1}), sites, (), tmp_path / "chosen")
+    assert chosen_on(plain, sites) == chosen_on(chosen, sites, "test") == []
+    assert chosen_on(chosen, sites) == chosen_on(chosen, sites, "val") == ["site val"]
+    told = run_command(capsys, "evaluate", tmp_path / "chosen", tmp_path / "sites", "--split", "val")
+    assert "chosen on the split val, site val" in told[1]
+    run_command(capsys, "export", tmp_path / "chosen", "-o", tmp_path / "model", "--test", tmp_path / "sites")
+    with CorpusWriter(tmp_path / "untested") as writer:
+        for seed, split in enumerate(("train", "val")):
+            writer.add(garden(seed), split, f"site {split}", split)
+    shutil.rmtree(tmp_path / "model")
+    again = train(TrainRecipe(**SMALL | {"steps": 2, "validate_every": 1}), tmp_path / "untested", (), tmp_path / "again")
+    words = ("export", again.folder, "-o", tmp_path / "model", "--test", tmp_path / "untested")
+    assert "trained on units of these names" in run_command(capsys, *words, code=1)[1]
 
 
 def test_a_split_tells_the_parts_of_a_site_apart_that_a_run_labelled_itself(tmp_path: Path) -> None:

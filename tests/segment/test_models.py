@@ -31,13 +31,21 @@ def test_a_published_model_is_small_open_and_fits_its_card(folder: Path) -> None
     assert "/" not in "".join(str(row["corpus"]) for row in Run.open(folder).data)
 
 
-@pytest.mark.parametrize(("model", "scanner", "least"), [("street", "HDL-64E", 0.5), ("street", "VLP-32C", 0.4)])
-def test_the_street_model_labels_streets_that_it_has_not_seen(model: str, scanner: str, least: float) -> None:
+SCENES = [
+    ("street", "street", ["sensor.model=HDL-64E"], 0.5),
+    ("street", "street", ["sensor.model=VLP-32C"], 0.4),
+    ("airborne", "town", ["sensor.density=[20.0, 20.0]", "town.size=60.0"], 0.8),
+    ("airborne", "town", ["sensor.density=[1.0, 1.0]", "town.size=120.0"], 0.8),
+]
+
+
+@pytest.mark.parametrize(("model", "scene", "changes", "least"), SCENES)
+def test_a_published_model_labels_scenes_that_it_has_not_seen(model: str, scene: str, changes: list[str], least: float) -> None:
     segmenter = Segmenter.load(Run.open(Path(model)))
-    recipe, tables = load_recipe("street", [f"sensor.model={scanner}"]), []
+    recipe, tables = load_recipe(scene, changes), []
     for index in range(3):
         cloud = compose_one(recipe, 4711, index)
-        guess, _ = segmenter.label(cloud, "sensor")
+        guess, _ = segmenter.label(cloud, *segmenter.run.frames)
         classes = segmenter.run.classes
         tables.append(confusion(classes.index(cloud["label"]), guess, len(classes.groups)))
     assert miou(np.sum(tables, axis=0)) > least

@@ -428,6 +428,13 @@ def test_any_model_follows_the_recipe_of_another(tmp_path: Path, recipe: StudyRe
     assert how.features == ("position", "intensity", "plan", "geometry")
 
 
+def test_arguments_that_no_model_of_the_study_follows_must_be_right(tmp_path: Path, recipe: StudyRecipe) -> None:
+    words = {"train": "pillars", "models": ("trees",), "set": ("arguments.gird=16",)}
+    with pytest.raises(RecipeError, match="has no argument 'gird'"):
+        run_study(StudyRecipe.model_validate(recipe.model_dump() | words), tmp_path / "s")
+    assert not (tmp_path / "s").exists()
+
+
 def test_arguments_of_one_model_are_changed_in_its_own_set(tmp_path: Path, recipe: StudyRecipe) -> None:
     words = {"train": "pillars", "models": ("randla",), "model_set": {"randla": ("arguments.levels=2",)}}
     wanted = StudyRecipe.model_validate(recipe.model_dump() | words)
