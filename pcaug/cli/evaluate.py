@@ -37,6 +37,11 @@ def evaluate(
         err().print(
             f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True, markup=False
         )
+    if scans.manifest.frame not in opened.frames:
+        kinds = {"map": "maps", "sensor": "scans with an origin of their own"}
+        learned = " and ".join(kinds[frame] for frame in sorted(opened.frames))
+        text = f"warning: trained on {learned}, and this corpus is of {kinds[scans.manifest.frame]}"
+        err().print(text, soft_wrap=True, markup=False)
     if chosen := chosen_on(opened, scans, split):
         units = f"{', '.join(chosen[:8])}{', ...' if len(chosen) > 8 else ''}"
         text = f"warning: the best weights were chosen on the split val, {units}; score what is new (--split test)"

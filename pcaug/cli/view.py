@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pcaug.cli import options as o
-from pcaug.errors import counted
+from pcaug.errors import PcaugError, counted
 
 if TYPE_CHECKING:
     from pcaug.cloud import PointCloud
@@ -64,6 +64,8 @@ def view(
     many = number or (ON_A_SHEET if sheet else 1)
     needed = most if html is not None or png is None or not sheet else round(most * SMALL)
     exhibits = [exhibit for source in sources for exhibit in _exhibits(source, card, many, needed, spread=sheet)]
+    if png is not None and not any(exhibit.whole.points for exhibit in exhibits):
+        raise PcaugError("no points to show", sources[0])
     if colour == "rgb":
         _tell_uncoloured(exhibits)
     if png is not None:

@@ -132,5 +132,7 @@ def load(folder: Path) -> Generator:
         arrays = load_file(folder / WEIGHTS)
         return ShapeModel.of(card, arrays) if card.family == "shape" else FlowModel.of(card, arrays)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
-        raise FileError(f"is not a generator ({first})", folder, "make one with pcaug generate fit") from None
+        why = f"not a generator's ({type(error).__name__})" if (folder / CARD).is_file() else "missing"
+        raise FileError(
+            f"is not a generator: its {CARD} or {WEIGHTS} is {why}", folder, "make one with pcaug generate fit"
+        ) from None

@@ -139,4 +139,6 @@ def share_norms(network: nn.Module) -> nn.Module:
 
 def joined(network: nn.Module) -> nn.Module:
     """The network as all processes train it; its parameters are the network's own."""
-    return nn.parallel.DistributedDataParallel(network) if world() > 1 else network
+    if world() == 1:
+        return network
+    return nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)  # the bottom of a U-Net has some

@@ -26,7 +26,7 @@ from pcaug.segment.shapes import EDGES, SCALES, SHARED, neighbourhoods, surround
 from pcaug.segment.voxel import voxels
 
 Features = NDArray[np.float32]
-VERSION = 11
+VERSION = 12
 """Raised whenever ``prepare`` makes something else: tiles in the cache and runs of another version are not used."""
 CELLS = (1.0, 4.0, 10.0)
 """Edges of the plan cells in which heights are compared, metres."""
@@ -166,7 +166,9 @@ def brightness(cloud: PointCloud) -> float:
 def _returns(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:
     """Return number and number of returns; ones where there are none; (V, 2)."""
     names = ("return_number", "number_of_returns")
-    return np.stack([np.nan_to_num(cloud[n].astype(float)) if n in cloud else np.ones(len(xyz)) for n in names], axis=1)
+    found = [np.nan_to_num(cloud[name].astype(float)) if name in cloud else np.ones(len(xyz)) for name in names]
+    table: NDArray[np.float64] = np.maximum(np.stack(found, axis=1), 1)  # LAS counts from 1; what nobody measured is 0 there
+    return table
 
 
 def _ground(cloud: PointCloud, xyz: NDArray[np.float64], setting: Setting) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ class Log:
         kept = path.read_text().splitlines(keepends=True)[: start + 1] if path.is_file() and start else []
         write_text(path, "".join(kept))
         self.file = path.open("a", newline="", buffering=1)  # line by line: others follow it
-        self.rows = csv.DictWriter(self.file, [*COLUMNS, *(f"iou {name}" for name in classes)])
+        self.rows = csv.DictWriter(self.file, [*COLUMNS, *(f"iou {name}" for name in classes)], lineterminator="\n")
         if not kept:
             self.rows.writeheader()
         self.events = _events(path.with_name("tensorboard"), start) if tensorboard else None

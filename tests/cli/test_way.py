@@ -141,6 +141,13 @@ def test_one_empty_file_among_many_is_named(capsys: pytest.CaptureFixture[str], 
     assert told == f"pcaug: error: is empty (0 bytes), scans/b{suffix}, get it again, or take it away\n"
 
 
+@pytest.mark.parametrize("what", ["--png a.png", "--html a.html"])
+def test_a_cloud_without_points_is_no_picture(capsys: pytest.CaptureFixture[str], what: str) -> None:
+    formats.write("none.ply", PointCloud(np.zeros((0, 3))))
+    assert pcaug(capsys, f"view none.ply {what}", 1).startswith("pcaug: error: no points to show")
+    assert [path.name for path in Path().iterdir()] == ["none.ply"]
+
+
 def test_info_names_every_crs_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
     for name, crs in (("a.ply", "EPSG:2154"), ("b.ply", "EPSG:2154"), ("c.ply", "EPSG:25832")):
         formats.write(Path("in") / name, PointCloud(np.ones((9, 3)), crs=crs))

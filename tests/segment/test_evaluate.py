@@ -115,6 +115,17 @@ def test_a_split_tells_the_parts_of_a_site_apart_wherever_its_corpus_lies(tmp_pa
     assert trained_on(run, Corpus.open(tmp_path / "moved"), "train") == ["site"]
 
 
+def test_a_corpus_of_scans_is_told_to_a_run_of_maps(trained: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for frame in ("map", "sensor"):
+        with CorpusWriter(tmp_path / frame, frame=frame) as writer:
+            cloud = garden(9)
+            writer.add(PointCloud(cloud.xyz - cloud.xyz.mean(axis=0), dict(cloud.fields), TREE), "a", "new")
+    assert (
+        "trained on maps, and this corpus is of scans" in run_command(capsys, "evaluate", trained.folder, tmp_path / "sensor")[1]
+    )
+    assert "this corpus is of" not in run_command(capsys, "evaluate", trained.folder, tmp_path / "map")[1]
+
+
 def test_units_that_the_weights_were_chosen_on_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with CorpusWriter(tmp_path / "sites") as writer:
         for seed, split in enumerate(("train", "val", "test")):

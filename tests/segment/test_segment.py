@@ -471,6 +471,13 @@ def test_returns_are_the_number_and_how_many() -> None:
     np.testing.assert_array_equal(found, [[1, 3], [2, 2]])
 
 
+def test_returns_that_nobody_measured_are_the_only_ones() -> None:
+    xyz = np.array([[0.0, 0, 0], [5, 5, 5]])
+    zeros = {name: np.zeros(2, np.uint8) for name in ("return_number", "number_of_returns")}  # as LAS files of bare points hold
+    for cloud in (PointCloud(xyz), PointCloud(xyz, zeros)):
+        np.testing.assert_array_equal(prepare(cloud, ("returns",), 0.1, "map").features, np.ones((2, 2)))
+
+
 def test_a_recipe_takes_lists_as_files_do() -> None:
     said = {"features": ["plan", "geometry"], "synthetic_shares": [1, 2], "augment": [{"name": "flip"}]}
     assert TrainRecipe(**said) == TrainRecipe(**{key: tuple(value) for key, value in said.items()})

@@ -28,7 +28,7 @@ from pcaug.segment.dataset import Blocks, Sample
 from pcaug.segment.evaluate import evaluate
 from pcaug.segment.log import COLUMNS
 from pcaug.segment.predict import Segmenter
-from pcaug.segment.recipe import TrainRecipe
+from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.segment.run import BEST, LAST, WEIGHTS, Run, clear
 from pcaug.segment.train import Trainer, _finish, check, in_bfloat16, train
 
@@ -54,6 +54,7 @@ def test_a_cut_training_with_everything_on_goes_on_bit_by_bit(tmp_path: Path) ->
     seconds = COLUMNS.index("seconds")
     rows = [[[v for i, v in enumerate(row.split(",")) if i != seconds] for row in log] for log in logs]
     assert rows[0] == rows[1]
+    assert not any(b"\r" in (r.folder / "log.csv").read_bytes() for r in (whole, cut))
     assert logs[0][0].endswith("miou,iou tree,iou building,iou ground")
     assert float(rows[0][4][COLUMNS.index("miou") - 1]) >= 0  # the fourth step was validated
     assert not list((tmp_path / "cut").glob("*resume*"))
@@ -175,20 +176,20 @@ def test_the_precision_is_the_machines() -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_train_what_one_trains(corpus: Corpus, tmp_path: Path) -> None:
-    small = {"steps": 4, "learning_rate": 1e-4}  # steps so small that roundings do not grow
-    changes = {**SMALL, **small, "arguments": {"dropout": 0.0, "width": 0.25}}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as each of the two: other sums in other orders differ more than the processes do
-    alone = train(TrainRecipe(**changes), corpus, (), tmp_path / "alone")
-    torch.set_num_threads(threads)
-    sets = [f"--set={k}={v}" for k, v in SMALL.items() if k != "steps"]
-    sets += ["--set=steps=4", "--set=learning_rate=1e-4", "--set=arguments.dropout=0.0", "--set=arguments.width=0.25"]
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pcaug", "train"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+@pytest.mark.parametrize(("network", "width"), [("pointnet", 0.25), ("pillars", 8), ("randla", 8)])
+def test_two_processes_train_what_one_trains(network: str, width: float, corpus: Corpus, tmp_path: Path) -> None:
+    small = {**SMALL, "steps": 4, "learning_rate": 1e-4}  # steps so small that roundings do not grow
+    changes = [f"{key}={value}" for key, value in small.items()]
+    changes += [f"network={network}", "arguments.dropout=0.0", f"arguments.width={width}"]
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("[arguments]\n")
-    command += [str(recipe), "--real", str(corpus.folder), "-o", str(tmp_path / "both"), *sets]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as each of the two: other sums in other orders differ more than the processes do
+    alone = train(load_recipe(recipe, changes), corpus, (), tmp_path / "alone")
+    torch.set_num_threads(threads)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "pcaug", "train"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command += [str(recipe), "--real", str(corpus.folder), "-o", str(tmp_path / "both"), *(f"--set={c}" for c in changes)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     rows = [(f / "log.csv").read_text().splitlines()[1:] for f in (alone.folder, tmp_path / "both")]
