@@ -54,13 +54,19 @@ def self_train(
         share: Of the points of each class that are kept.
 
     Raises:
-        RecipeError: Under torchrun, or where ``synthetic_shares`` does not name the unlabelled sources, too.
+        RecipeError: Under torchrun, where ``synthetic_shares`` does not name the unlabelled sources, too, or for scans where all
+            that is labelled are maps, and maps where it is scans.
     """
     if distributed.launched():
         raise RecipeError("self-training works in one process alone", do="train without torchrun")
     if not isinstance(recipe, TrainRecipe):
         recipe = load_recipe(recipe)
     unlabelled, synthetic = opened(unlabelled), opened(synthetic)
+    learned = {corpus.manifest.frame for corpus in (*opened(real), *synthetic)}
+    for corpus in unlabelled:
+        if corpus.manifest.frame not in learned:
+            do = "label maps with maps, and scans with scans"
+            raise RecipeError("is of another frame than all that the teacher learns from", corpus.folder, do)
     if recipe.synthetic_shares and len(recipe.synthetic_shares) != len(synthetic) + len(unlabelled):
         raise RecipeError("synthetic_shares must name the unlabelled sources, too, after the synthetic ones")
     before = recipe.model_copy(update={"synthetic_shares": recipe.synthetic_shares[: len(synthetic)]})

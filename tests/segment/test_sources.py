@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from segment.builders_segment import SMALL, TREE, gardens
+from segment.builders_segment import SMALL, TREE, garden, gardens
 
+from pcaug.cloud import PointCloud
 from pcaug.corpus.read import Corpus
+from pcaug.corpus.write import CorpusWriter
 from pcaug.errors import MissingExtra, RecipeError
 from pcaug.labels import IGNORE
 from pcaug.segment.networks.pointnet import PointNet
@@ -89,6 +91,15 @@ def test_labels_of_another_share_or_corpus_are_made_anew(corpus: Corpus, tmp_pat
 def test_shares_name_the_unlabelled_too(corpus: Corpus, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="unlabelled"):
         self_train(TrainRecipe(**SMALL | {"synthetic_shares": (1.0,)}), corpus, [corpus], [corpus], tmp_path / "run")
+
+
+def test_a_teacher_of_maps_labels_no_scans(corpus: Corpus, tmp_path: Path) -> None:
+    with CorpusWriter(tmp_path / "scans", frame="sensor") as writer:
+        cloud = garden(9)
+        writer.add(PointCloud(cloud.xyz - cloud.xyz.mean(axis=0), dict(cloud.fields), TREE), "a", "new")
+    with pytest.raises(RecipeError, match="another frame than all that the teacher learns from"):
+        self_train(TrainRecipe(**SMALL), corpus, [tmp_path / "scans"], (), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_networks_of_another_zoo_run_or_say_what_is_missing() -> None:
