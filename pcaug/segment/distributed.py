@@ -18,6 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_reduce
 
+from pcaug.segment.networks.pointnet import PointNet
+from pcaug.segment.networks.randla import RandLA
+
 ALONE = Lock()
 PATIENCE = timedelta(days=1)
 """How long processes wait for the first one, which prepares the tiles of a corpus that is new."""
@@ -141,4 +144,5 @@ def joined(network: nn.Module) -> nn.Module:
     """The network as all processes train it; its parameters are the network's own."""
     if world() == 1:
         return network
-    return nn.parallel.DistributedDataParallel(network, find_unused_parameters=True)  # the bottom of a U-Net has some
+    unused = not isinstance(network, PointNet | RandLA)  # the bottom of a U-Net has layers that are not asked
+    return nn.parallel.DistributedDataParallel(network, find_unused_parameters=unused)
