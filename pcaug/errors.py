@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,11 @@ def check_whole(least: int, **numbers: object) -> None:
 def counted(number: int, what: str) -> str:
     """A number of things, as messages say it: 1 unit, 2,000 units."""
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """The first of some names, as messages say them: a, b, c, ..."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def printable(text: str) -> str:

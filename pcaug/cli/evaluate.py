@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pcaug.cli import options as o
+from pcaug.errors import first_few
 
 if TYPE_CHECKING:
+    from pcaug.corpus.read import Corpus
     from pcaug.segment.evaluate import Scores
+    from pcaug.segment.run import Run
 
 
 def evaluate(
@@ -24,28 +28,16 @@ def evaluate(
     """Score every original point: IoU, precision, recall by class, by source, range and height, calibration, confusion."""
     from pcaug.cli.console import emit_json, err, figures, fresh, out, page, reporter
     from pcaug.corpus.read import Corpus
-    from pcaug.segment.evaluate import chosen_on, not_scored, trained_on
     from pcaug.segment.evaluate import evaluate as score
+    from pcaug.segment.evaluate import not_scored
     from pcaug.segment.run import Run
 
     report = fresh(page(report), force=force) if report else None
     opened = Run.open(run)
     with reporter() as progress:
         scores = score(opened, scans := Corpus.open(corpus), split, progress=progress)
-    if known := trained_on(opened, scans, split):
-        units = f"{', '.join(known[:8])}{', ...' if len(known) > 8 else ''}"
-        err().print(
-            f"warning: trained on units of these names: {units}; score what is new (--split test)", soft_wrap=True, markup=False
-        )
-    if scans.manifest.frame not in opened.frames:
-        kinds = {"map": "maps", "sensor": "scans with an origin of their own"}
-        learned = " and ".join(kinds[frame] for frame in sorted(opened.frames))
-        text = f"warning: trained on {learned}, and this corpus is of {kinds[scans.manifest.frame]}"
-        err().print(text, soft_wrap=True, markup=False)
-    if chosen := chosen_on(opened, scans, split):
-        units = f"{', '.join(chosen[:8])}{', ...' if len(chosen) > 8 else ''}"
-        text = f"warning: the best weights were chosen on the split val, {units}; score what is new (--split test)"
-        err().print(text, soft_wrap=True, markup=False)
+    for doubt in _doubts(opened, scans, split):
+        err().print(f"warning: {doubt}", soft_wrap=True, markup=False)
     if report is not None:
         from pcaug.segment.report import example_scan, write_report
 
@@ -67,6 +59,20 @@ def evaluate(
         out().print(strangers, soft_wrap=True, markup=False)
     if report is not None:
         out().print(f"report: {report}", soft_wrap=True, markup=False)
+
+
+def _doubts(run: Run, corpus: Corpus, split: str | None) -> Iterator[str]:
+    """Why scores may say little about new places, or nothing at all."""
+    from pcaug.segment.evaluate import chosen_on, trained_on
+
+    if known := trained_on(run, corpus, split):
+        yield f"trained on units of these names: {first_few(known, 8)}; score what is new (--split test)"
+    if corpus.manifest.frame not in run.frames:
+        kinds = {"map": "maps", "sensor": "scans with an origin of their own"}
+        learned = " and ".join(kinds[frame] for frame in sorted(run.frames))
+        yield f"trained on {learned}, and this corpus is of {kinds[corpus.manifest.frame]}"
+    if chosen := chosen_on(run, corpus, split):
+        yield f"the best weights were chosen on the split val, {first_few(chosen, 8)}; score what is new (--split test)"
 
 
 def _plain(scores: Scores) -> dict[str, Any]:

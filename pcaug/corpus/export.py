@@ -14,7 +14,7 @@ from pcaug.corpus.report import Report, losses
 from pcaug.corpus.sources import refuse_nested
 from pcaug.corpus.steps import Steps, nothing_left
 from pcaug.corpus.write import named, put_in_place
-from pcaug.errors import NotFound
+from pcaug.errors import NotFound, first_few
 from pcaug.files import Kind, beside, claim, contents, told_of
 from pcaug.parallel import Progress, silent
 
@@ -86,7 +86,7 @@ def _numbered(corpus: Corpus, suffix: str) -> tuple[str, ...]:
     if suffix != ".bin":
         return ()
     units = list(dict.fromkeys(tile.unit for tile in corpus.tiles))
-    told = ", ".join(f"{number:02d} is {unit}" for number, unit in enumerate(units[:4])) + (", ..." if len(units) > 4 else "")
+    told = first_few([f"{number:02d} is {unit}" for number, unit in enumerate(units)], 4)
     return (f"KITTI's layout numbers drives and scans, in the order of the corpus: sequences/{told}",)
 
 

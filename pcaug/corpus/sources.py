@@ -18,7 +18,7 @@ from pcaug.corpus.card import DatasetCard, all_cards, load_card, official_split
 from pcaug.corpus.layouts import LAYOUTS
 from pcaug.corpus.metres import to_metres
 from pcaug.corpus.published import watched
-from pcaug.errors import FileError, LabelError, NotFound, PcaugError, UnmappedLabels, counted
+from pcaug.errors import FileError, LabelError, NotFound, PcaugError, UnmappedLabels, counted, first_few
 from pcaug.formats.naming import skipped
 from pcaug.labels import IGNORE, tally
 
@@ -315,7 +315,7 @@ def _tell_left_out(folder: Path, card: DatasetCard, files: list[Path]) -> None:
 
 def _few(folder: Path, files: list[Path]) -> str:
     """How many files, and the first of them, as a warning names them."""
-    named = ", ".join(str(path.relative_to(folder)) for path in files[:3]) + (", ..." if len(files) > 3 else "")
+    named = first_few([str(path.relative_to(folder)) for path in files], 3)
     return f"({counted(len(files), 'file')}: {named})"
 
 

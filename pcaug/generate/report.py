@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pcaug.augment import pipeline
-from pcaug.errors import counted
+from pcaug.errors import counted, first_few
 from pcaug.generate.bank import ObjectSample, frame_from_object
 from pcaug.generate.score import Scores, score
 from pcaug.view.picture import Image, render
@@ -125,7 +125,7 @@ def to_json(results: dict[str, Scores]) -> dict[str, dict[str, object]]:
 
 def _units(things: Sequence[ObjectSample]) -> str:
     units = sorted({thing.row.unit for thing in things})
-    return f"{counted(len(units), 'unit')} ({', '.join(units[:12])}{', ...' if len(units) > 12 else ''})"
+    return f"{counted(len(units), 'unit')} ({first_few(units, 12)})"
 
 
 def _pair(sample: ObjectSample, real: ObjectSample) -> Image:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pcaug.corpus.manifest import BUFFER, Tile
 from pcaug.corpus.read import Corpus
-from pcaug.errors import LabelError, counted
+from pcaug.errors import LabelError, counted, first_few
 from pcaug.labels import IGNORE
 from pcaug.parallel import Progress, silent
 from pcaug.segment.blocks import folder_of, pieces, stored
@@ -159,9 +159,8 @@ def not_scored(others: Mapping[str, int], scored: int) -> str:
     if not others:
         return ""
     most = sorted(others, key=lambda name: -others[name])
-    named = f"{', '.join(most[:5])}{', ...' if len(most) > 5 else ''}"
     share = 100 * (left := sum(others.values())) / (left + scored)
-    return f"{share:.1f} % of the labelled points are not scored, being of other or coarser classes: {named}"
+    return f"{share:.1f} % of the labelled points are not scored, being of other or coarser classes: {first_few(most, 5)}"
 
 
 def _between(low: float, high: float) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pcaug.catalogue import taxonomy
 from pcaug.corpus.read import Corpus
-from pcaug.errors import PcaugError, RecipeError, counted
+from pcaug.errors import PcaugError, RecipeError, counted, first_few
 from pcaug.segment.networks import FOREST
 from pcaug.segment.recipe import TrainRecipe, load_recipe
 from pcaug.study.recipe import Arm, StudyRecipe, Synthetic
@@ -63,8 +63,7 @@ def trainable_units(recipe: StudyRecipe, real: Corpus) -> list[str]:
     """Units of the real corpus that arms may train on; raises RecipeError where the test names unknown units."""
     unknown = set(recipe.real.test_units) - set(real.units)
     if unknown:
-        units = f"{', '.join(real.units[:12])}{', ...' if len(real.units) > 12 else ''}"
-        do = f"it has {units}: choose the test among them with --test (real.test_units)"
+        do = f"it has {first_few(real.units, 12)}: choose the test among them with --test (real.test_units)"
         raise RecipeError(f"test units {', '.join(sorted(unknown))} are not in the data", recipe.real.source, do)
     left = {tile.unit for tile in real.tiles if tile.unit not in recipe.real.test_units and tile.split in ("train", None)}
     if not left:
